@@ -1,0 +1,135 @@
+#pragma once
+#include "MultipoleSource.h"
+#include "openmm/Context.h"
+#include "openmm/Force.h"
+#include "openmm/Vec3.h"
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace PolarMPPlugin {
+
+/** Everything that the last evaluation knew, in the model's units and in the order of the force's particles. */
+struct StepData {
+    int numParticles = 0;
+    double sourceEnergy = 0, electrostaticEnergy = 0;                                    // eV
+    double fieldScale = 1;                                                               // s of theory.md section 6
+    std::vector<double> charges, dipoles, quadrupoles, softness, polarizability;         // as in SourceBuffers
+    std::vector<double> inducedCharges, inducedDipoles;                                  // [N] [N,3]
+    std::vector<double> potential, field;                                                // Phi' [N] V, E' [N,3] V/A
+    std::vector<double> chargeGradients, dipoleGradients, quadrupoleGradients;           // [N] [N,3] [N,3,3]
+    std::vector<double> softnessGradients, polarizabilityGradients;                      // [N] [N,3,3]
+};
+
+/**
+ * Long-range electrostatics of atomic multipoles with charges and dipoles that are induced in one shot
+ * (theory.md). The permanent moments and the response coefficients come from a MultipoleSource at each step.
+ *
+ * Lengths are in nm, energies in kJ/mol and charges in e, as everywhere in OpenMM. Moments that go into a source,
+ * and StepData, are in the model's units (A, e, eV).
+ */
+class PolarMPForce : public OpenMM::Force {
+public:
+    enum NonbondedMethod {
+        /** A cluster: all pairs, no periodicity. */
+        NoCutoff = 0,
+        /** Periodic in all directions. */
+        PME = 1
+    };
+    enum PolarizationType {
+        /** Charges and dipoles are induced by the permanent moments alone. */
+        Direct = 0,
+        /** Softness and polarizability are ignored. */
+        NoPolarization = 1
+    };
+
+    PolarMPForce();
+    explicit PolarMPForce(std::shared_ptr<MultipoleSource> source);
+
+    /** The source, or null if the force was read from XML and has not been used yet. */
+    std::shared_ptr<MultipoleSource> getSource() const {
+        return source;
+    }
+    void setSource(std::shared_ptr<MultipoleSource> source);
+    /** The source; made from its description if it is not there yet. */
+    std::shared_ptr<MultipoleSource> requireSource() const;
+    /** How the source is written to XML. An empty kind means that it cannot be. */
+    const SourceDescription& getSourceDescription() const {
+        return description;
+    }
+    void setSourceDescription(const SourceDescription& description);
+
+    /** The particles that the source describes; empty means all of the System's. */
+    const std::vector<int>& getParticles() const {
+        return particles;
+    }
+    void setParticles(const std::vector<int>& particles);
+
+    NonbondedMethod getNonbondedMethod() const {
+        return nonbondedMethod;
+    }
+    void setNonbondedMethod(NonbondedMethod method);
+    PolarizationType getPolarizationType() const {
+        return polarizationType;
+    }
+    void setPolarizationType(PolarizationType type);
+
+    /** The width of the pair kernel erf(r / (sqrt(2) sigma)) / r, in nm. */
+    double getSigma() const {
+        return sigma;
+    }
+    void setSigma(double sigma);
+    /** The largest error of the forces, relative to their root mean square, that the mesh may make. */
+    double getEwaldErrorTolerance() const {
+        return ewaldErrorTolerance;
+    }
+    void setEwaldErrorTolerance(double tolerance);
+    /** Number of mesh points per box vector; zeros (the default) leave the choice to the error tolerance. */
+    void getPMEParameters(int& nx, int& ny, int& nz) const;
+    void setPMEParameters(int nx, int ny, int nz);
+    /**
+     * A hard cutoff of the reciprocal sum in 1/nm, which reproduces a model trained with one. 0: none. The energy
+     * jumps when the box changes across a cutoff: do not combine it with a barostat.
+     */
+    double getKMax() const {
+        return kMax;
+    }
+    void setKMax(double kMax);
+    /** The high-frequency dielectric constant that scales how an external field acts (theory.md section 6). */
+    double getEpsInf() const {
+        return epsInf;
+    }
+    void setEpsInf(double epsInf);
+
+    /** The mesh that a Context uses; zeros where it uses none. */
+    void getPMEParametersInContext(OpenMM::Context& context, int& nx, int& ny, int& nz) const;
+    /** Everything the force knows at the Context's present positions. Evaluates the force if that is necessary. */
+    void getStepData(OpenMM::Context& context, StepData& data) const;
+    /** The potential (V) of the permanent and induced moments at points (nm), through the pair kernel, latent scale. */
+    void getElectrostaticPotential(OpenMM::Context& context, const std::vector<OpenMM::Vec3>& points,
+                                   std::vector<double>& potential) const;
+    /** Send a changed source, sigma or particles' moments to a Context. */
+    void updateParametersInContext(OpenMM::Context& context) const;
+
+    bool usesPeriodicBoundaryConditions() const override {
+        return nonbondedMethod == PME;
+    }
+    /** Context parameters: the components of a uniform external field in V/nm. */
+    static const std::string& FieldX();
+    static const std::string& FieldY();
+    static const std::string& FieldZ();
+
+protected:
+    OpenMM::ForceImpl* createImpl() const override;
+
+private:
+    mutable std::shared_ptr<MultipoleSource> source;
+    SourceDescription description;
+    std::vector<int> particles;
+    NonbondedMethod nonbondedMethod = NoCutoff;
+    PolarizationType polarizationType = Direct;
+    double sigma = 0.1, ewaldErrorTolerance = 5e-4, kMax = 0, epsInf = 1;
+    int nx = 0, ny = 0, nz = 0;
+};
+
+} // namespace PolarMPPlugin

@@ -1,0 +1,34 @@
+#pragma once
+#include "openmm/Kernel.h"
+#include "openmm/internal/ForceImpl.h"
+#include "openmm_polarmp/PolarMPForce.h"
+
+namespace PolarMPPlugin {
+
+class PolarMPForceImpl : public OpenMM::ForceImpl {
+public:
+    explicit PolarMPForceImpl(const PolarMPForce& owner) : owner(owner) {
+    }
+    void initialize(OpenMM::ContextImpl& context) override;
+    const PolarMPForce& getOwner() const override {
+        return owner;
+    }
+    void updateContextState(OpenMM::ContextImpl& context, bool& forcesInvalid) override {
+    }
+    double calcForcesAndEnergy(OpenMM::ContextImpl& context, bool includeForces, bool includeEnergy, int groups) override;
+    std::map<std::string, double> getDefaultParameters() override;
+    std::vector<std::string> getKernelNames() override;
+    void getPMEParameters(int& nx, int& ny, int& nz);
+    void getStepData(OpenMM::ContextImpl& context, StepData& data);
+    void getElectrostaticPotential(OpenMM::ContextImpl& context, const std::vector<OpenMM::Vec3>& points, std::vector<double>& potential);
+    void updateParametersInContext(OpenMM::ContextImpl& context);
+
+private:
+    void ensureEvaluated(OpenMM::ContextImpl& context);
+
+    const PolarMPForce& owner;
+    OpenMM::Kernel kernel;
+    bool evaluated = false;
+};
+
+} // namespace PolarMPPlugin

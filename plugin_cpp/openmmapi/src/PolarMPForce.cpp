@@ -1,0 +1,155 @@
+#include "openmm_polarmp/PolarMPForce.h"
+#include "openmm/OpenMMException.h"
+#include "openmm_polarmp/internal/PolarMPForceImpl.h"
+#include <cmath>
+#include <set>
+
+using namespace PolarMPPlugin;
+using namespace OpenMM;
+using namespace std;
+
+namespace {
+unique_ptr<SourceFactory>& factory() {
+    static unique_ptr<SourceFactory> instance;
+    return instance;
+}
+} // namespace
+
+void SourceFactory::setFactory(unique_ptr<SourceFactory> newFactory) {
+    factory() = move(newFactory);
+}
+
+SourceFactory* SourceFactory::getFactory() {
+    return factory().get();
+}
+
+PolarMPForce::PolarMPForce() {
+    setName("PolarMPForce");
+}
+
+PolarMPForce::PolarMPForce(shared_ptr<MultipoleSource> source) : source(source) {
+    setName("PolarMPForce");
+}
+
+void PolarMPForce::setSource(shared_ptr<MultipoleSource> newSource) {
+    source = newSource;
+}
+
+shared_ptr<MultipoleSource> PolarMPForce::requireSource() const {
+    if (source == nullptr) {
+        if (description.kind.empty())
+            throw OpenMMException("PolarMPForce: there is no source of moments: give a model or FixedMultipoles");
+        if (SourceFactory::getFactory() == nullptr)
+            throw OpenMMException("PolarMPForce: a source of kind '" + description.kind + "' needs the Python package openmm_polarmp");
+        source = SourceFactory::getFactory()->create(description);
+    }
+    return source;
+}
+
+void PolarMPForce::setSourceDescription(const SourceDescription& newDescription) {
+    description = newDescription;
+}
+
+void PolarMPForce::setParticles(const vector<int>& newParticles) {
+    set<int> seen;
+    for (int index : newParticles) {
+        if (index < 0)
+            throw OpenMMException("PolarMPForce: particles contains " + to_string(index) + "; indices start at 0");
+        if (!seen.insert(index).second)
+            throw OpenMMException("PolarMPForce: particles contains " + to_string(index) + " twice");
+    }
+    particles = newParticles;
+}
+
+void PolarMPForce::setNonbondedMethod(NonbondedMethod method) {
+    if (method != NoCutoff && method != PME)
+        throw OpenMMException("PolarMPForce: nonbonded method is " + to_string((int) method) + "; NoCutoff (0) and PME (1) are accepted");
+    nonbondedMethod = method;
+}
+
+void PolarMPForce::setPolarizationType(PolarizationType type) {
+    if (type != Direct && type != NoPolarization)
+        throw OpenMMException("PolarMPForce: polarization type is " + to_string((int) type) + "; Direct (0) and NoPolarization (1) are accepted");
+    polarizationType = type;
+}
+
+void PolarMPForce::setSigma(double newSigma) {
+    if (!(newSigma > 0) || !isfinite(newSigma))
+        throw OpenMMException("PolarMPForce: sigma is " + to_string(newSigma) + " nm; it must be positive");
+    sigma = newSigma;
+}
+
+void PolarMPForce::setEwaldErrorTolerance(double tolerance) {
+    if (!(tolerance > 0) || tolerance >= 1)
+        throw OpenMMException("PolarMPForce: Ewald error tolerance is " + to_string(tolerance) + "; it must lie between 0 and 1");
+    ewaldErrorTolerance = tolerance;
+}
+
+void PolarMPForce::getPMEParameters(int& nx, int& ny, int& nz) const {
+    nx = this->nx;
+    ny = this->ny;
+    nz = this->nz;
+}
+
+void PolarMPForce::setPMEParameters(int nx, int ny, int nz) {
+    bool none = (nx == 0 && ny == 0 && nz == 0);
+    if (!none && (nx <= 0 || ny <= 0 || nz <= 0))
+        throw OpenMMException("PolarMPForce: mesh is " + to_string(nx) + " x " + to_string(ny) + " x " + to_string(nz)
+                              + "; three positive numbers, or three zeros for an automatic choice, are accepted");
+    this->nx = nx;
+    this->ny = ny;
+    this->nz = nz;
+}
+
+void PolarMPForce::setKMax(double newKMax) {
+    if (!(newKMax >= 0) || !isfinite(newKMax))
+        throw OpenMMException("PolarMPForce: kMax is " + to_string(newKMax) + " 1/nm; it must be positive, or 0 for no cutoff");
+    kMax = newKMax;
+}
+
+void PolarMPForce::setEpsInf(double newEpsInf) {
+    if (!(newEpsInf >= 1) || !isfinite(newEpsInf))
+        throw OpenMMException("PolarMPForce: epsInf is " + to_string(newEpsInf) + "; it must be at least 1");
+    epsInf = newEpsInf;
+}
+
+const string& PolarMPForce::FieldX() {
+    static const string name = "polarmp_field_x";
+    return name;
+}
+
+const string& PolarMPForce::FieldY() {
+    static const string name = "polarmp_field_y";
+    return name;
+}
+
+const string& PolarMPForce::FieldZ() {
+    static const string name = "polarmp_field_z";
+    return name;
+}
+
+ForceImpl* PolarMPForce::createImpl() const {
+    return new PolarMPForceImpl(*this);
+}
+
+namespace {
+PolarMPForceImpl& impl(ForceImpl& base) {
+    return dynamic_cast<PolarMPForceImpl&>(base);
+}
+} // namespace
+
+void PolarMPForce::getPMEParametersInContext(Context& context, int& nx, int& ny, int& nz) const {
+    impl(getImplInContext(context)).getPMEParameters(nx, ny, nz);
+}
+
+void PolarMPForce::getStepData(Context& context, StepData& data) const {
+    impl(getImplInContext(context)).getStepData(getContextImpl(context), data);
+}
+
+void PolarMPForce::getElectrostaticPotential(Context& context, const vector<Vec3>& points, vector<double>& potential) const {
+    impl(getImplInContext(context)).getElectrostaticPotential(getContextImpl(context), points, potential);
+}
+
+void PolarMPForce::updateParametersInContext(Context& context) const {
+    impl(getImplInContext(context)).updateParametersInContext(getContextImpl(context));
+}

@@ -1,0 +1,80 @@
+#include "openmm_polarmp/internal/PolarMPForceImpl.h"
+#include "openmm/OpenMMException.h"
+#include "openmm/internal/ContextImpl.h"
+#include "openmm_polarmp/PolarMPKernels.h"
+#include "openmm_polarmp/PolarMPUnits.h"
+#include <cmath>
+
+using namespace PolarMPPlugin;
+using namespace OpenMM;
+using namespace std;
+
+namespace {
+CalcPolarMPForceKernel& implementation(Kernel& kernel) {
+    return kernel.getAs<CalcPolarMPForceKernel>();
+}
+} // namespace
+
+void PolarMPForceImpl::initialize(ContextImpl& context) {
+    const System& system = context.getSystem();
+    for (int index : owner.getParticles())
+        if (index >= system.getNumParticles())
+            throw OpenMMException("PolarMPForce: particles contains " + to_string(index) + ", but the System has "
+                                  + to_string(system.getNumParticles()) + " particles");
+    int numParticles = owner.getParticles().empty() ? system.getNumParticles() : (int) owner.getParticles().size();
+    int described = owner.requireSource()->getNumParticles();
+    if (described != numParticles)
+        throw OpenMMException("PolarMPForce: the source describes " + to_string(described) + " particles, but the force acts on "
+                              + to_string(numParticles));
+    kernel = context.getPlatform().createKernel(CalcPolarMPForceKernel::Name(), context);
+    implementation(kernel).initialize(system, owner);
+}
+
+double PolarMPForceImpl::calcForcesAndEnergy(ContextImpl& context, bool includeForces, bool includeEnergy, int groups) {
+    if ((groups & (1 << owner.getForceGroup())) == 0)
+        return 0.0;
+    evaluated = false;  // stays so if the source raises
+    double energy = implementation(kernel).execute(context, includeForces, includeEnergy);
+    evaluated = true;
+    return energy;
+}
+
+map<string, double> PolarMPForceImpl::getDefaultParameters() {
+    return {{PolarMPForce::FieldX(), 0.0}, {PolarMPForce::FieldY(), 0.0}, {PolarMPForce::FieldZ(), 0.0}};
+}
+
+vector<string> PolarMPForceImpl::getKernelNames() {
+    return {CalcPolarMPForceKernel::Name()};
+}
+
+void PolarMPForceImpl::ensureEvaluated(ContextImpl& context) {
+    if (!evaluated || !implementation(kernel).isCurrent(context))
+        context.calcForcesAndEnergy(true, false, 1 << owner.getForceGroup());
+}
+
+void PolarMPForceImpl::getPMEParameters(int& nx, int& ny, int& nz) {
+    implementation(kernel).getPMEParameters(nx, ny, nz);
+}
+
+void PolarMPForceImpl::getStepData(ContextImpl& context, StepData& data) {
+    ensureEvaluated(context);
+    implementation(kernel).getStepData(context, data);
+}
+
+void PolarMPForceImpl::getElectrostaticPotential(ContextImpl& context, const vector<Vec3>& points, vector<double>& potential) {
+    for (size_t i = 0; i < points.size(); i++)
+        for (int j = 0; j < 3; j++)
+            if (!isfinite(points[i][j]))
+                throw OpenMMException("PolarMPForce: points[" + to_string(i) + "] is not finite");
+    ensureEvaluated(context);
+    vector<Vec3> pointsInAngstrom;
+    for (const Vec3& point : points)
+        pointsInAngstrom.push_back(point * ANGSTROM_PER_NM);
+    implementation(kernel).getPotential(context, pointsInAngstrom, potential);
+}
+
+void PolarMPForceImpl::updateParametersInContext(ContextImpl& context) {
+    implementation(kernel).copyParametersToContext(context, owner);
+    evaluated = false;
+    context.systemChanged();
+}
