@@ -1,1 +1,30 @@
-"""Molecular dynamics with learned, polarizable electrostatics."""
+"""Molecular dynamics with learned, polarizable electrostatics: a force plugin for OpenMM.
+
+Importing the package loads the plugin into OpenMM, so that Systems that contain a `PolarMPForce` can be read from XML.
+torch is imported only when something needs it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import version as _version
+from typing import Any
+
+from . import _plugin
+
+_plugin.load()
+
+from .force import FixedMultipoles, PolarMPForce  # noqa: E402  (needs the plugin)
+
+__version__ = _version("openmm-polarmp")
+
+# Names whose modules import torch.
+_LAZY = {"load_model": ".models", "PolarMPModel": ".models"}
+
+__all__ = ["FixedMultipoles", "PolarMPForce", "PolarMPModel", "load_model"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name], __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -17,6 +17,9 @@ struct MeshRule {
 const MeshRule& chooseMeshRule(double accuracy);
 const std::vector<MeshRule>& getMeshRules();
 
+/** The coarsest mesh spacing (A) that a rule allows; a hard cutoff kMax (1/A, 0: none) has to fit into the mesh. */
+double largestSpacing(double sigma, double kMax, const MeshRule& rule);
+
 /** The smallest number >= minimum whose only prime factors are 2, 3, 5 and 7. */
 int legalMeshSize(int minimum);
 
@@ -29,5 +32,11 @@ int legalMeshSize(int minimum);
  * @param kMax  hard cutoff in 1/A or 0
  */
 void chooseMeshSize(const OpenMM::Vec3 box[3], double sigma, double kMax, const MeshRule& rule, int size[3]);
+
+/**
+ * Whether a mesh still serves a box that has changed. Two per cent of slack, so that a barostat's fluctuations
+ * do not cause a new mesh; a mesh only ever becomes larger.
+ */
+bool meshIsFineEnough(const OpenMM::Vec3 box[3], double sigma, double kMax, const MeshRule& rule, const int size[3]);
 
 } // namespace PolarMPPlugin

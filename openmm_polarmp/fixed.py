@@ -1,0 +1,86 @@
+"""Moments that never change: a source without a network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+class FixedMultipoles:
+    """Atomic moments that are fixed in the laboratory frame, in the model's units (A, e, eV).
+
+    Parameters
+    ----------
+    charges : array_like
+        [N] in e.
+    dipoles : array_like, optional
+        [N,3] in e A.
+    quadrupoles : array_like, optional
+        [N,3,3] in e A^2. The symmetric traceless part is used.
+    softness : array_like, optional
+        [N] in e^2/eV, not negative: how much charge an atom takes up per unit potential.
+    polarizability : array_like, optional
+        [N] or [N,3,3] in e^2 A^2/eV, positive semi-definite.
+    """
+
+    def __init__(
+        self,
+        charges: ArrayLike,
+        dipoles: ArrayLike | None = None,
+        quadrupoles: ArrayLike | None = None,
+        softness: ArrayLike | None = None,
+        polarizability: ArrayLike | None = None,
+    ) -> None:
+        self.charges = _numbers("charges", charges)
+        if self.charges.ndim != 1 or len(self.charges) == 0:
+            raise ValueError(f"charges has shape {self.charges.shape}; [N] with N > 0 is accepted")
+        n = len(self.charges)
+        self.dipoles = _optional("dipoles", dipoles, [(n, 3)])
+        self.quadrupoles = _optional("quadrupoles", quadrupoles, [(n, 3, 3)])
+        self.softness = _optional("softness", softness, [(n,), (n, 1)])
+        alpha = _optional("polarizability", polarizability, [(n,), (n, 1), (n, 3, 3)])
+        if self.softness is not None:
+            self.softness = self.softness.reshape(n)
+            if (self.softness < 0).any():
+                i = int(np.argmax(self.softness < 0))
+                raise ValueError(f"softness of particle {i} is {self.softness[i]}; it must not be negative")
+        if alpha is not None:
+            if alpha.ndim < 3:
+                alpha = alpha.reshape(n, 1, 1) * np.eye(3)
+            lowest = np.linalg.eigvalsh(0.5 * (alpha + alpha.transpose(0, 2, 1)))[:, 0]
+            if (lowest < -1e-12 * (1 + np.abs(alpha).max())).any():
+                i = int(np.argmin(lowest))
+                raise ValueError(
+                    f"polarizability of particle {i} has the eigenvalue {lowest[i]:g}; none may be negative"
+                )
+        self.polarizability = alpha
+
+    def __len__(self) -> int:
+        return len(self.charges)
+
+    def _flat(self) -> tuple[list[float], ...]:
+        members = (self.charges, self.dipoles, self.quadrupoles, self.softness, self.polarizability)
+        return tuple([] if m is None else m.ravel().tolist() for m in members)
+
+
+def _numbers(name: str, values: Any) -> NDArray[np.float64]:
+    try:
+        array = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name} cannot be read as an array of numbers: {error}") from None
+    if not np.isfinite(array).all():
+        where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise ValueError(f"{name}{list(where)} is {array[where]}; finite numbers are accepted")
+    return array
+
+
+def _optional(name: str, values: Any, shapes: list[tuple[int, ...]]) -> NDArray[np.float64] | None:
+    if values is None:
+        return None
+    array = _numbers(name, values)
+    if array.shape not in shapes:
+        accepted = " or ".join(str(list(s)) for s in shapes)
+        raise ValueError(f"{name} has shape {list(array.shape)}; {accepted} is accepted (as many as charges)")
+    return array

@@ -1,0 +1,308 @@
+"""`PolarMPForce`: the plugin's force as an `openmm.Force`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import openmm
+from numpy.typing import ArrayLike, NDArray
+from openmm import unit
+
+from . import _polarmp
+from .fixed import FixedMultipoles
+
+# OpenMM's units of the model's: e A -> e nm, e A^2 -> e nm^2, V -> kJ/mol/e, V/A -> kJ/mol/nm/e
+NM = 0.1
+KJ_PER_EV = 96.48533212331
+
+_EMPTY = (
+    '<Force type="PolarMPForce" version="1" forceGroup="0" name="PolarMPForce"><Particles/><Source kind=""><Properties/></Source></Force>'
+)
+
+
+class PolarMPForce(openmm.Force):
+    """Long-range electrostatics of atomic multipoles with charges and dipoles induced in one shot.
+
+    At each step a source gives every atom's charge, dipole, quadrupole, softness and polarizability (and its short-range
+    energy); the force turns them into energy and forces in O(N log N) (in boxes; clusters are summed over all pairs).
+
+    Parameters
+    ----------
+    model : FixedMultipoles, str, os.PathLike, PolarMPModel, torch.nn.Module or openmmtorch.TorchForce
+        Where the moments come from. A string is the path of a `.polarmp` file or the name of a shipped model.
+    **options
+        Passed on to the source; see `openmm_polarmp.source.TorchSource`. FixedMultipoles takes none.
+
+    Notes
+    -----
+    Lengths are in nm, energies in kJ/mol, charges in e, as everywhere in OpenMM; quantities with units are accepted.
+    Arrays that getters return are NumPy arrays in OpenMM's units (e, e nm, e nm^2, kJ/mol/e), in the order of the force's
+    particles. Moments going into a source are in the model's units (A, e, eV).
+
+    A uniform external field (V/nm) is set through the context parameters `polarmp_field_x`, `_y`, `_z`.
+    """
+
+    NoCutoff = 0
+    PME = 1
+    Direct = 0
+    NoPolarization = 1
+    FIELD_PARAMETERS = ("polarmp_field_x", "polarmp_field_y", "polarmp_field_z")
+
+    def __init__(self, model: Any, **options: Any) -> None:
+        self.this = openmm.XmlSerializer._deserializeForce(_EMPTY).this
+        self.setModel(model, **options)
+
+    # ---- identity ---------------------------------------------------------------------------------------------
+
+    @classmethod
+    def cast(cls, force: openmm.Force) -> PolarMPForce:
+        """A PolarMPForce that OpenMM returned as a plain Force, for example from `system.getForce(i)`."""
+        if not isinstance(force, openmm.Force) or not _polarmp.is_polarmp_force(int(force.this)):
+            raise TypeError(f"{type(force).__name__} {force!r} is not a PolarMPForce")
+        result = cls.__new__(cls)
+        result.this = force.this
+        return result
+
+    @staticmethod
+    def isinstance(force: openmm.Force) -> bool:
+        """Whether a Force is a PolarMPForce, also when OpenMM returned it as a plain Force."""
+        return isinstance(force, openmm.Force) and _polarmp.is_polarmp_force(int(force.this))
+
+    @property
+    def _address(self) -> int:
+        return int(self.this)
+
+    # ---- the source -------------------------------------------------------------------------------------------
+
+    def setModel(self, model: Any, **options: Any) -> None:
+        """Set where the moments come from. See the constructor."""
+        if isinstance(model, FixedMultipoles):
+            if options:
+                raise TypeError(f"FixedMultipoles takes no options, but {sorted(options)} came")
+            _polarmp.set_fixed_source(self._address, *model._flat())
+            return
+        from ._sources import make_source
+
+        made = make_source(model, **options)
+        _polarmp.set_python_source(self._address, made.source, made.kind, made.properties)
+        if made.sigma is not None:
+            self.setSigma(made.sigma * unit.angstrom)
+        if made.k_max is not None:
+            self.setKMax(made.k_max / unit.angstrom)
+
+    def getModel(self) -> Any:
+        """The source of moments: `FixedMultipoles` or the object that the force evaluates."""
+        fixed = _polarmp.get_fixed_source(self._address)
+        if fixed is None:
+            return _polarmp.get_python_source(self._address)
+        n = len(fixed[0])
+        shapes = ((n,), (n, 3), (n, 3, 3), (n,), (n, 3, 3))
+        return FixedMultipoles(*(np.reshape(v, s) if len(v) else None for v, s in zip(fixed, shapes, strict=True)))
+
+    # ---- settings ---------------------------------------------------------------------------------------------
+
+    def getParticles(self) -> list[int]:
+        """The particles that the source describes; empty means all of the System's."""
+        return _polarmp.get_particles(self._address)
+
+    def setParticles(self, particles: Sequence[int]) -> None:
+        """Set the particles that the source describes, in its order; empty means all of the System's."""
+        _polarmp.set_particles(self._address, [int(i) for i in particles])
+
+    def getNonbondedMethod(self) -> int:
+        """`PolarMPForce.NoCutoff` (a cluster) or `PolarMPForce.PME` (periodic)."""
+        return _polarmp.get_nonbonded_method(self._address)
+
+    def setNonbondedMethod(self, method: int) -> None:
+        """Set whether the particles are a cluster (`NoCutoff`) or fill a periodic box (`PME`)."""
+        _polarmp.set_nonbonded_method(self._address, method)
+
+    def getPolarizationType(self) -> int:
+        """`PolarMPForce.Direct` or `PolarMPForce.NoPolarization`."""
+        return _polarmp.get_polarization_type(self._address)
+
+    def setPolarizationType(self, type: int) -> None:
+        """Set whether softness and polarizability act (`Direct`) or are ignored (`NoPolarization`)."""
+        _polarmp.set_polarization_type(self._address, type)
+
+    def getSigma(self) -> unit.Quantity:
+        """The width of the pair kernel erf(r / (sqrt(2) sigma)) / r."""
+        return _polarmp.get_sigma(self._address) * unit.nanometer
+
+    def setSigma(self, sigma: Any) -> None:
+        """Set the width of the pair kernel (nm). A trained model brings its own."""
+        _polarmp.set_sigma(self._address, _strip(sigma, unit.nanometer))
+
+    def getEwaldErrorTolerance(self) -> float:
+        """The error of the forces, relative to their root mean square, that the mesh may make."""
+        return _polarmp.get_ewald_error_tolerance(self._address)
+
+    def setEwaldErrorTolerance(self, tolerance: float) -> None:
+        """Set the error of the forces, relative to their root mean square, that the mesh may make (default 5e-4)."""
+        _polarmp.set_ewald_error_tolerance(self._address, tolerance)
+
+    def getPMEParameters(self) -> tuple[int, int, int]:
+        """The number of mesh points that was set; zeros if the error tolerance decides."""
+        return _polarmp.get_pme_parameters(self._address)
+
+    def setPMEParameters(self, nx: int, ny: int, nz: int) -> None:
+        """Set the number of mesh points per box vector, or three zeros to let the error tolerance decide."""
+        _polarmp.set_pme_parameters(self._address, nx, ny, nz)
+
+    def getPMEParametersInContext(self, context: openmm.Context) -> tuple[int, int, int]:
+        """The number of mesh points that a Context uses; zeros where it uses no mesh."""
+        return _polarmp.get_pme_parameters_in_context(self._address, int(context.this))
+
+    def getKMax(self) -> unit.Quantity:
+        """The hard cutoff of the reciprocal sum; 0: none."""
+        return _polarmp.get_k_max(self._address) / unit.nanometer
+
+    def setKMax(self, k_max: Any) -> None:
+        """Set a hard cutoff of the reciprocal sum (1/nm), for a model that was trained with one. 0: none.
+
+        The energy jumps when the box changes: do not combine it with a barostat.
+        """
+        _polarmp.set_k_max(self._address, _strip(k_max, unit.nanometer**-1))
+
+    def getEpsInf(self) -> float:
+        """The high-frequency dielectric constant that scales how an external field acts."""
+        return _polarmp.get_eps_inf(self._address)
+
+    def setEpsInf(self, eps_inf: float) -> None:
+        """Set the high-frequency dielectric constant that scales how an external field acts (default 1)."""
+        _polarmp.set_eps_inf(self._address, eps_inf)
+
+    def updateParametersInContext(self, context: openmm.Context) -> None:
+        """Send a changed model and changed settings to a Context."""
+        _polarmp.update_parameters_in_context(self._address, int(context.this))
+
+    # ---- what a Context knows ---------------------------------------------------------------------------------
+
+    def _step(self, context: openmm.Context) -> dict[str, Any]:
+        return _polarmp.get_step_data(self._address, int(context.this))
+
+    def getCharges(self, context: openmm.Context) -> NDArray[np.float64]:
+        """Permanent charges [N] in e."""
+        return self._step(context)["charges"]
+
+    def getInducedCharges(self, context: openmm.Context) -> NDArray[np.float64]:
+        """Induced charges [N] in e."""
+        return self._step(context)["induced_charges"]
+
+    def getLabFramePermanentDipoles(self, context: openmm.Context) -> NDArray[np.float64]:
+        """Permanent dipoles [N,3] in e nm."""
+        return self._step(context)["dipoles"] * NM
+
+    def getInducedDipoles(self, context: openmm.Context) -> NDArray[np.float64]:
+        """Induced dipoles [N,3] in e nm."""
+        return self._step(context)["induced_dipoles"] * NM
+
+    def getTotalDipoles(self, context: openmm.Context) -> NDArray[np.float64]:
+        """Permanent plus induced dipoles [N,3] in e nm."""
+        step = self._step(context)
+        return (step["dipoles"] + step["induced_dipoles"]) * NM
+
+    def getQuadrupoles(self, context: openmm.Context) -> NDArray[np.float64]:
+        """Quadrupoles [N,3,3] in e nm^2, symmetric and traceless."""
+        return self._step(context)["quadrupoles"] * NM**2
+
+    def getSoftness(self, context: openmm.Context) -> NDArray[np.float64]:
+        """Softness kappa [N] in e^2/(kJ/mol)."""
+        return self._step(context)["softness"] / KJ_PER_EV
+
+    def getPolarizabilities(self, context: openmm.Context) -> NDArray[np.float64]:
+        """Polarizabilities alpha [N,3,3] in e^2 nm^2/(kJ/mol)."""
+        return self._step(context)["polarizability"] * NM**2 / KJ_PER_EV
+
+    def getElectrostaticPotential(self, points: ArrayLike, context: openmm.Context) -> NDArray[np.float64]:
+        """Potential of the permanent and induced moments at any points.
+
+        Parameters
+        ----------
+        points : array_like
+            [M,3] in nm.
+        context : openmm.Context
+
+        Returns
+        -------
+        numpy.ndarray
+            [M] in kJ/mol/e: what a smeared unit charge of the model would feel there (the pair kernel of theory
+            section 2), in the latent scale.
+        """
+        places = np.ascontiguousarray(_strip(points, unit.nanometer), dtype=np.float64)
+        if places.ndim != 2 or places.shape[1] != 3:
+            raise ValueError(f"points has shape {list(places.shape)}; [M, 3] is accepted")
+        return _polarmp.get_electrostatic_potential(self._address, int(context.this), places) * KJ_PER_EV
+
+    def getSystemMultipoleMoments(self, context: openmm.Context) -> NDArray[np.float64]:
+        """Charge, dipole and quadrupole of all particles together, permanent and induced.
+
+        Returns
+        -------
+        numpy.ndarray
+            [13]: charge (e), dipole x y z (e nm), quadrupole xx xy xz yx yy yz zx zy zz (e nm^2, traceless), with respect
+            to the center of mass, as AmoebaMultipoleForce has it. In a periodic box only the lowest moment that
+            does not vanish is well defined.
+        """
+        step = self._step(context)
+        system = context.getSystem()
+        particles = self.getParticles() or range(system.getNumParticles())
+        state = context.getState(positions=True)
+        positions = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)[list(particles)]
+        masses = np.array([system.getParticleMass(i).value_in_unit(unit.dalton) for i in particles])
+        if masses.sum() == 0:
+            masses[:] = 1
+        r = positions - masses @ positions / masses.sum()
+        q = step["charges"] + step["induced_charges"]
+        mu = (step["dipoles"] + step["induced_dipoles"]) * NM
+        quadrupole = (
+            np.einsum("i,ia,ib->ab", q, r, r) + np.einsum("ia,ib->ab", r, mu) + np.einsum("ia,ib->ab", mu, r)
+        )
+        # With M[f] = ... + 1/2 Q : grad grad f an atom's Q is the second moment itself, so it simply adds.
+        quadrupole = quadrupole + step["quadrupoles"].sum(0) * NM**2
+        quadrupole -= np.eye(3) * np.trace(quadrupole) / 3
+        return np.concatenate([[q.sum()], q @ r + mu.sum(0), quadrupole.ravel()])
+
+    def getMomentGradients(self, context: openmm.Context) -> dict[str, NDArray[np.float64]]:
+        """Derivatives of the electrostatic energy with respect to every moment (theory section 4).
+
+        Returns
+        -------
+        dict
+            'charges' [N] kJ/mol/e, 'dipoles' [N,3] kJ/mol/(e nm), 'quadrupoles' [N,3,3] kJ/mol/(e nm^2),
+            'softness' [N] (kJ/mol)^2/e^2, 'polarizability' [N,3,3] (kJ/mol)^2/(e^2 nm^2). Zero for softness and
+            polarizability where the model has none.
+        """
+        step = self._step(context)
+        return {
+            "charges": step["charge_gradients"] * KJ_PER_EV,
+            "dipoles": step["dipole_gradients"] * KJ_PER_EV / NM,
+            "quadrupoles": step["quadrupole_gradients"] * KJ_PER_EV / NM**2,
+            "softness": step["softness_gradients"] * KJ_PER_EV**2,
+            "polarizability": step["polarizability_gradients"] * KJ_PER_EV**2 / NM**2,
+        }
+
+    def getBornEffectiveCharges(self, context: openmm.Context, induced_charges: bool = True) -> NDArray[np.float64]:
+        """Born effective charges dP/dr (theory section 6).
+
+        Parameters
+        ----------
+        context : openmm.Context
+        induced_charges : bool
+            In a periodic box: whether the part of the induced charges is added. It is long-ranged, and nearest images
+            make it right to O(1/L) only. In a cluster it is always there.
+
+        Returns
+        -------
+        numpy.ndarray
+            [N,3,3] in e: row = polarization, column = displacement. Scaled by s = sqrt(eps_e) with the force's epsInf.
+        """
+        from ._response import born_effective_charges
+
+        return born_effective_charges(self, context, induced_charges)
+
+
+def _strip(value: Any, to: unit.Unit) -> Any:
+    return value.value_in_unit(to) if unit.is_quantity(value) else value

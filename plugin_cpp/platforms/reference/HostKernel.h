@@ -1,0 +1,56 @@
+#pragma once
+#include "OneShotResponse.h"
+#include "PotentialSolver.h"
+#include "openmm_polarmp/PolarMPKernels.h"
+#include <memory>
+
+namespace PolarMPPlugin {
+
+/**
+ * One step on a platform whose positions and forces are in host memory. Platforms differ in the solver that they
+ * create for the potentials.
+ */
+class HostKernel : public CalcPolarMPForceKernel {
+public:
+    HostKernel(const std::string& name, const OpenMM::Platform& platform) : CalcPolarMPForceKernel(name, platform) {
+    }
+    void initialize(const OpenMM::System& system, const PolarMPForce& force) override;
+    double execute(OpenMM::ContextImpl& context, bool includeForces, bool includeEnergy) override;
+    bool isCurrent(OpenMM::ContextImpl& context) override;
+    void getStepData(OpenMM::ContextImpl& context, StepData& data) override;
+    void getPotential(OpenMM::ContextImpl& context, const std::vector<OpenMM::Vec3>& points, std::vector<double>& potential) override;
+    void getPMEParameters(int& nx, int& ny, int& nz) const override;
+    void copyParametersToContext(OpenMM::ContextImpl& context, const PolarMPForce& force) override;
+
+protected:
+    virtual std::unique_ptr<PotentialSolver> createSolver(const PolarMPForce& force) = 0;
+
+private:
+    /** The buffers that the source sees, as plain arrays. */
+    struct Memory {
+        std::vector<double> positions, charges, dipoles, quadrupoles, softness, polarizability;
+        std::vector<double> chargeGradients, dipoleGradients, quadrupoleGradients, softnessGradients, polarizabilityGradients, forces;
+        double cell[9], energy = 0;
+    };
+    void bindSource(const PolarMPForce& force);
+    void readPositions(OpenMM::ContextImpl& context);
+    void readBox(OpenMM::ContextImpl& context);
+    void readMoments();
+    OpenMM::Vec3 latentField(OpenMM::ContextImpl& context);
+    void writeGradients();
+
+    std::vector<int> particles;
+    bool periodic = false;
+    double epsInf = 1, fieldScale = 1;
+    MomentSet moments;
+    std::shared_ptr<MultipoleSource> source;
+    Memory memory;
+    std::unique_ptr<SourceEvaluation> evaluation;
+    std::unique_ptr<PotentialSolver> solver;
+    std::unique_ptr<OneShotResponse> response;
+    Atoms atoms;
+    OpenMM::Vec3 box[3], externalField;
+    std::vector<Derivatives> phi, phiInduced;
+};
+
+} // namespace PolarMPPlugin

@@ -1,0 +1,71 @@
+#pragma once
+#include "Multipole.h"
+#include <vector>
+
+namespace PolarMPPlugin {
+
+/** A symmetric 3x3 tensor in the order of PAIR. */
+struct SymmetricTensor {
+    double component[6] = {0, 0, 0, 0, 0, 0};
+    OpenMM::Vec3 operator*(const OpenMM::Vec3& v) const {
+        OpenMM::Vec3 result;
+        for (int a = 0; a < 3; a++)
+            for (int b = 0; b < 3; b++)
+                result[a] += component[PAIR[a][b]] * v[b];
+        return result;
+    }
+    double trace() const {
+        return component[0] + component[3] + component[5];
+    }
+};
+
+/** The atoms as a source describes them, after symmetric and traceless parts were taken. */
+struct Atoms {
+    std::vector<OpenMM::Vec3> positions;  // A
+    std::vector<Multipole> permanent;
+    std::vector<double> softness;                 // kappa, empty if nothing induces charges
+    std::vector<SymmetricTensor> polarizability;  // alpha, empty if nothing induces dipoles
+};
+
+/**
+ * Sections 3, 4 and 6 of theory.md: from the potential of the permanent moments to the induced ones, and from both
+ * potentials to the energy, its derivatives with respect to all moments and the forces at fixed moments.
+ */
+class OneShotResponse {
+public:
+    /**
+     * @param sigma           in A
+     * @param ownAtoms        whether the potentials contain each atom's own smeared multipole
+     * @param periodic        whether the field can act through the softness (clusters only)
+     */
+    OneShotResponse(double sigma, bool ownAtoms, bool periodic) : sigma(sigma), ownAtoms(ownAtoms), periodic(periodic) {
+    }
+    /** @param field  the latent external field s E0 in V/A */
+    void induce(const Atoms& atoms, const std::vector<Derivatives>& phi, const OpenMM::Vec3& field);
+    /** @param phiInduced  potential of the induced moments; empty if there are none */
+    void differentiate(const Atoms& atoms, const std::vector<Derivatives>& phi, const std::vector<Derivatives>& phiInduced,
+                       const OpenMM::Vec3& field);
+
+    // after induce()
+    std::vector<double> potential;                    // Phi'
+    std::vector<OpenMM::Vec3> electricField;          // E'
+    std::vector<Multipole> induced;                   // (dq, dmu, 0)
+    // after differentiate()
+    double energy = 0;                                // eV
+    std::vector<OpenMM::Vec3> forces;                 // eV/A, at fixed moments
+    std::vector<double> chargeGradients, softnessGradients;
+    std::vector<OpenMM::Vec3> dipoleGradients;
+    std::vector<SymmetricTensor> quadrupoleGradients, polarizabilityGradients;
+
+private:
+    /** The potential of an atom's own smeared multipole at its own place, as far as Phi', E' and grad grad Phi' need it. */
+    Derivatives ownAtomPart(const Multipole& m) const;
+    /** Phi' plus what a field adds to it, in a cluster. */
+    double potentialInField(const Atoms& atoms, size_t i, const OpenMM::Vec3& field) const;
+    const double sigma;
+    const bool ownAtoms, periodic;
+    double totalSoftness = 0;
+    OpenMM::Vec3 centerOfSoftness;  // r_c
+};
+
+} // namespace PolarMPPlugin

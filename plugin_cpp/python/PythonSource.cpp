@@ -1,0 +1,146 @@
+#include "PythonSource.h"
+#include "PythonError.h"
+#include "openmm_polarmp/FixedMultipoles.h"
+#include "openmm_polarmp/PolarMPForce.h"
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/map.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+namespace nb = nanobind;
+using namespace PolarMPPlugin;
+using namespace std;
+
+namespace {
+
+/** Drop a reference from a thread that may not hold the GIL, perhaps when Python is already gone. */
+void discard(nb::object& object) {
+    if (!Py_IsInitialized()) {
+        object.release();
+        return;
+    }
+    nb::gil_scoped_acquire gil;
+    object.reset();
+}
+
+nb::object tensor(void* data, vector<size_t> shape, bool isDouble, const SourceBuffers& buffers) {
+    bool cuda = buffers.device == SourceBuffers::CUDA;
+    return nb::cast(nb::ndarray<nb::pytorch>(data, shape.size(), shape.data(), nb::handle(), nullptr,
+                                             isDouble ? nb::dtype<double>() : nb::dtype<float>(),
+                                             cuda ? nb::device::cuda::value : nb::device::cpu::value, cuda ? buffers.deviceIndex : 0));
+}
+
+class PythonEvaluation : public SourceEvaluation {
+public:
+    PythonEvaluation(nb::object source, const SourceBuffers& b) {
+        nb::object namespaceType = nb::module_::import_("types").attr("SimpleNamespace");
+        size_t n = b.numParticles;
+        nb::object view = namespaceType();
+        auto moments = [&](const char* name, void* data, vector<size_t> shape) {
+            nb::setattr(view, name, tensor(data, shape, b.doubleMoments, b));
+        };
+        nb::setattr(view, "periodic", nb::cast(b.periodic));
+        nb::setattr(view, "particles", nb::cast(b.particles));
+        nb::setattr(view, "positions", tensor(b.positions, {n, 3}, b.doublePositions, b));
+        SourceBuffers host;
+        nb::setattr(view, "cell", tensor(b.cell, {3, 3}, true, host));
+        nb::setattr(view, "energy", tensor(b.energy, {1}, b.doublePositions, b));
+        moments("charges", b.charges, {n});
+        moments("dipoles", b.dipoles, {n, 3});
+        moments("quadrupoles", b.quadrupoles, {n, 3, 3});
+        moments("softness", b.softness, {n});
+        moments("polarizability", b.polarizability, {n, 3, 3});
+        moments("charge_gradients", b.chargeGradients, {n});
+        moments("dipole_gradients", b.dipoleGradients, {n, 3});
+        moments("quadrupole_gradients", b.quadrupoleGradients, {n, 3, 3});
+        moments("softness_gradients", b.softnessGradients, {n});
+        moments("polarizability_gradients", b.polarizabilityGradients, {n, 3, 3});
+        moments("forces", b.forces, {n, 3});
+        evaluation = source.attr("bind")(view);
+        forwardMethod = evaluation.attr("forward");
+        backwardMethod = evaluation.attr("backward");
+        stream = (void*) nb::cast<uintptr_t>(nb::getattr(evaluation, "stream", nb::int_(0)));
+    }
+    ~PythonEvaluation() override {
+        discard(forwardMethod);
+        discard(backwardMethod);
+        discard(evaluation);
+    }
+    void forward(bool includeGradients) override {
+        nb::gil_scoped_acquire gil;
+        try {
+            forwardMethod(includeGradients);
+        }
+        catch (nb::python_error& error) {
+            throw PythonError(error);
+        }
+    }
+    void backward(const double field[3]) override {
+        nb::gil_scoped_acquire gil;
+        try {
+            backwardMethod(nb::make_tuple(field[0], field[1], field[2]));
+        }
+        catch (nb::python_error& error) {
+            throw PythonError(error);
+        }
+    }
+    void* getStream() const override {
+        return stream;
+    }
+
+private:
+    nb::object evaluation, forwardMethod, backwardMethod;
+    void* stream = nullptr;
+};
+
+class PythonSourceFactory : public SourceFactory {
+public:
+    explicit PythonSourceFactory(nb::object function) : function(function) {
+    }
+    ~PythonSourceFactory() override {
+        discard(function);
+    }
+    shared_ptr<MultipoleSource> create(const SourceDescription& description) override {
+        nb::gil_scoped_acquire gil;
+        try {
+            return make_shared<PythonSource>(function(description.kind, description.properties));
+        }
+        catch (nb::python_error& error) {
+            throw PythonError(error);
+        }
+    }
+
+private:
+    nb::object function;
+};
+
+} // namespace
+
+PythonSource::PythonSource(nb::object source) : source(source) {
+    moments.dipoles = nb::cast<bool>(source.attr("has_dipoles"));
+    moments.quadrupoles = nb::cast<bool>(source.attr("has_quadrupoles"));
+    moments.softness = nb::cast<bool>(source.attr("has_softness"));
+    moments.polarizability = nb::cast<bool>(source.attr("has_polarizability"));
+    numParticles = nb::cast<int>(source.attr("num_particles"));
+    supportsCuda = nb::cast<bool>(nb::getattr(source, "supports_cuda", nb::bool_(false)));
+}
+
+PythonSource::~PythonSource() {
+    discard(source);
+}
+
+unique_ptr<SourceEvaluation> PythonSource::bind(const SourceBuffers& buffers) {
+    nb::gil_scoped_acquire gil;
+    try {
+        return make_unique<PythonEvaluation>(source, buffers);
+    }
+    catch (nb::python_error& error) {
+        throw PythonError(error);
+    }
+}
+
+void PolarMPPlugin::bindSources(nb::module_& m) {
+    m.def("set_source_factory", [](nb::object function) { SourceFactory::setFactory(make_unique<PythonSourceFactory>(function)); });
+    m.def("clear_hooks", []() { SourceFactory::setFactory(nullptr); });
+}

@@ -1,0 +1,38 @@
+#pragma once
+#include "openmm_polarmp/MultipoleSource.h"
+#include <nanobind/nanobind.h>
+
+namespace PolarMPPlugin {
+
+/**
+ * A source of moments that is a Python object (openmm_polarmp/source.py says what it has to provide). Its tensors
+ * are made over the kernel's buffers without a copy.
+ */
+class PythonSource : public MultipoleSource {
+public:
+    explicit PythonSource(nanobind::object source);
+    ~PythonSource() override;
+    MomentSet getMomentSet() const override {
+        return moments;
+    }
+    int getNumParticles() const override {
+        return numParticles;
+    }
+    bool supportsDevice(SourceBuffers::Device device) const override {
+        return device == SourceBuffers::Host || supportsCuda;
+    }
+    std::unique_ptr<SourceEvaluation> bind(const SourceBuffers& buffers) override;
+    nanobind::object getObject() const {
+        return source;
+    }
+
+private:
+    nanobind::object source;
+    MomentSet moments;
+    int numParticles;
+    bool supportsCuda;
+};
+
+void bindSources(nanobind::module_& m);
+
+} // namespace PolarMPPlugin

@@ -1,0 +1,219 @@
+#include "PythonError.h"
+#include "PythonSource.h"
+#include "openmm/OpenMMException.h"
+#include "openmm_polarmp/FixedMultipoles.h"
+#include "openmm_polarmp/PolarMPForce.h"
+#include "openmm_polarmp/internal/MeshChoice.h"
+#include "openmm_polarmp/internal/MeshTransform.h"
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/complex.h>
+#include <nanobind/stl/map.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+namespace nb = nanobind;
+using namespace nb::literals;
+using namespace PolarMPPlugin;
+using namespace OpenMM;
+using namespace std;
+
+// OpenMM's own Python objects are SWIG's: they come as the address of the C++ object (int(object.this)).
+namespace {
+
+PolarMPForce& force(uintptr_t address) {
+    auto* result = dynamic_cast<PolarMPForce*>(reinterpret_cast<Force*>(address));
+    if (result == nullptr)
+        throw nb::type_error("this Force is not a PolarMPForce");
+    return *result;
+}
+
+Context& context(uintptr_t address) {
+    return *reinterpret_cast<Context*>(address);
+}
+
+nb::object numpyArray(vector<double>&& values, vector<size_t> shape) {
+    auto* kept = new vector<double>(move(values));
+    nb::capsule owner(kept, [](void* p) noexcept { delete static_cast<vector<double>*>(p); });
+    return nb::cast(nb::ndarray<nb::numpy, double>(kept->data(), shape.size(), shape.data(), owner));
+}
+
+nb::dict stepData(uintptr_t forceAddress, uintptr_t contextAddress) {
+    StepData data;
+    {
+        nb::gil_scoped_release release;
+        force(forceAddress).getStepData(context(contextAddress), data);
+    }
+    size_t n = data.numParticles;
+    nb::dict result;
+    result["source_energy"] = data.sourceEnergy;
+    result["electrostatic_energy"] = data.electrostaticEnergy;
+    result["field_scale"] = data.fieldScale;
+    auto add = [&](const char* name, vector<double>& values, vector<size_t> shape) { result[name] = numpyArray(move(values), shape); };
+    add("charges", data.charges, {n});
+    add("dipoles", data.dipoles, {n, 3});
+    add("quadrupoles", data.quadrupoles, {n, 3, 3});
+    add("softness", data.softness, {n});
+    add("polarizability", data.polarizability, {n, 3, 3});
+    add("induced_charges", data.inducedCharges, {n});
+    add("induced_dipoles", data.inducedDipoles, {n, 3});
+    add("potential", data.potential, {n});
+    add("field", data.field, {n, 3});
+    add("charge_gradients", data.chargeGradients, {n});
+    add("dipole_gradients", data.dipoleGradients, {n, 3});
+    add("quadrupole_gradients", data.quadrupoleGradients, {n, 3, 3});
+    add("softness_gradients", data.softnessGradients, {n});
+    add("polarizability_gradients", data.polarizabilityGradients, {n, 3, 3});
+    return result;
+}
+
+nb::object potentialAt(uintptr_t forceAddress, uintptr_t contextAddress, nb::ndarray<const double, nb::shape<-1, 3>, nb::c_contig> points) {
+    vector<Vec3> places;
+    for (size_t i = 0; i < points.shape(0); i++)
+        places.push_back(Vec3(points.data()[3 * i], points.data()[3 * i + 1], points.data()[3 * i + 2]));
+    vector<double> potential;
+    {
+        nb::gil_scoped_release release;
+        force(forceAddress).getElectrostaticPotential(context(contextAddress), places, potential);
+    }
+    size_t n = potential.size();
+    return numpyArray(move(potential), {n});
+}
+
+/** torch.fft, or whatever Python function was registered, as the CPU platform's Fourier transform. */
+class PythonTransform : public MeshTransform {
+public:
+    PythonTransform(nb::object transform) : object(transform), forwardMethod(transform.attr("forward")), backwardMethod(transform.attr("backward")) {
+    }
+    ~PythonTransform() override {
+        nb::gil_scoped_acquire gil;
+        object.reset();
+        forwardMethod.reset();
+        backwardMethod.reset();
+    }
+    void forward() override {
+        call(forwardMethod);
+    }
+    void backward() override {
+        call(backwardMethod);
+    }
+
+private:
+    void call(nb::object& method) {
+        nb::gil_scoped_acquire gil;
+        try {
+            method();
+        }
+        catch (nb::python_error& error) {
+            throw PythonError(error);
+        }
+    }
+    nb::object object, forwardMethod, backwardMethod;
+};
+
+class PythonTransformFactory : public MeshTransformFactory {
+public:
+    explicit PythonTransformFactory(nb::object function) : function(function) {
+    }
+    unique_ptr<MeshTransform> create(const int size[3], bool isDouble, void* real, void* spectrum) override {
+        nb::gil_scoped_acquire gil;
+        size_t shape[] = {(size_t) size[0], (size_t) size[1], (size_t) size[2]};
+        size_t half[] = {shape[0], shape[1], shape[2] / 2 + 1};
+        nb::ndarray<nb::pytorch> grid(real, 3, shape, nb::handle(), nullptr, isDouble ? nb::dtype<double>() : nb::dtype<float>());
+        nb::ndarray<nb::pytorch> frequencies(spectrum, 3, half, nb::handle(), nullptr,
+                                             isDouble ? nb::dtype<complex<double>>() : nb::dtype<complex<float>>());
+        try {
+            return make_unique<PythonTransform>(function(grid, frequencies));
+        }
+        catch (nb::python_error& error) {
+            throw PythonError(error);
+        }
+    }
+
+private:
+    nb::object function;
+};
+
+} // namespace
+
+NB_MODULE(_polarmp, m) {
+    m.doc() = "C++ side of openmm_polarmp. Forces and Contexts are given as the addresses of OpenMM's C++ objects.";
+    bindSources(m);
+    m.def("set_mesh_transform_factory",
+          [](nb::object function) { MeshTransformFactory::setFactory(make_unique<PythonTransformFactory>(function)); });
+
+    m.def("is_polarmp_force",
+          [](uintptr_t f) { return dynamic_cast<PolarMPForce*>(reinterpret_cast<Force*>(f)) != nullptr; });
+    m.def("set_fixed_source", [](uintptr_t f, vector<double> charges, vector<double> dipoles, vector<double> quadrupoles,
+                                 vector<double> softness, vector<double> polarizability) {
+        force(f).setSource(make_shared<FixedMultipoles>(charges, dipoles, quadrupoles, softness, polarizability));
+        force(f).setSourceDescription({});
+    });
+    m.def("set_python_source", [](uintptr_t f, nb::object source, const string& kind, const map<string, string>& properties) {
+        force(f).setSource(make_shared<PythonSource>(source));
+        force(f).setSourceDescription({kind, properties});
+    });
+    m.def("get_source_description", [](uintptr_t f) {
+        SourceDescription d = force(f).getSourceDescription();
+        if (dynamic_cast<FixedMultipoles*>(force(f).getSource().get()) != nullptr)
+            d.kind = "fixed";
+        return make_tuple(d.kind, d.properties);
+    });
+    m.def("get_fixed_source", [](uintptr_t f) -> nb::object {
+        auto* fixed = dynamic_cast<FixedMultipoles*>(force(f).getSource().get());
+        if (fixed == nullptr)
+            return nb::none();
+        return nb::cast(make_tuple(fixed->charges, fixed->dipoles, fixed->quadrupoles, fixed->softness, fixed->polarizability));
+    });
+    m.def("get_python_source", [](uintptr_t f) -> nb::object {
+        auto* python = dynamic_cast<PythonSource*>(force(f).requireSource().get());
+        return python == nullptr ? nb::none() : python->getObject();
+    });
+
+    m.def("get_particles", [](uintptr_t f) { return force(f).getParticles(); });
+    m.def("set_particles", [](uintptr_t f, vector<int> particles) { force(f).setParticles(particles); });
+    m.def("get_nonbonded_method", [](uintptr_t f) { return (int) force(f).getNonbondedMethod(); });
+    m.def("set_nonbonded_method", [](uintptr_t f, int method) { force(f).setNonbondedMethod((PolarMPForce::NonbondedMethod) method); });
+    m.def("get_polarization_type", [](uintptr_t f) { return (int) force(f).getPolarizationType(); });
+    m.def("set_polarization_type", [](uintptr_t f, int type) { force(f).setPolarizationType((PolarMPForce::PolarizationType) type); });
+    m.def("get_sigma", [](uintptr_t f) { return force(f).getSigma(); });
+    m.def("set_sigma", [](uintptr_t f, double sigma) { force(f).setSigma(sigma); });
+    m.def("get_ewald_error_tolerance", [](uintptr_t f) { return force(f).getEwaldErrorTolerance(); });
+    m.def("set_ewald_error_tolerance", [](uintptr_t f, double tolerance) { force(f).setEwaldErrorTolerance(tolerance); });
+    m.def("get_k_max", [](uintptr_t f) { return force(f).getKMax(); });
+    m.def("set_k_max", [](uintptr_t f, double kMax) { force(f).setKMax(kMax); });
+    m.def("get_eps_inf", [](uintptr_t f) { return force(f).getEpsInf(); });
+    m.def("set_eps_inf", [](uintptr_t f, double epsInf) { force(f).setEpsInf(epsInf); });
+    m.def("get_pme_parameters", [](uintptr_t f) {
+        int n[3];
+        force(f).getPMEParameters(n[0], n[1], n[2]);
+        return make_tuple(n[0], n[1], n[2]);
+    });
+    m.def("set_pme_parameters", [](uintptr_t f, int nx, int ny, int nz) { force(f).setPMEParameters(nx, ny, nz); });
+
+    m.def("get_pme_parameters_in_context", [](uintptr_t f, uintptr_t c) {
+        int n[3];
+        force(f).getPMEParametersInContext(context(c), n[0], n[1], n[2]);
+        return make_tuple(n[0], n[1], n[2]);
+    });
+    m.def("get_step_data", &stepData);
+    m.def("get_electrostatic_potential", &potentialAt);
+    m.def("update_parameters_in_context", [](uintptr_t f, uintptr_t c) {
+        nb::gil_scoped_release release;
+        force(f).updateParametersInContext(context(c));
+    });
+
+    // For the tests that compare the two implementations of the window and of the choice of the mesh.
+    m.def("window_coefficients", [](int width, int m, double beta, int degree) {
+        vector<double> c = Window(width, m, beta, degree).getCoefficients();
+        return numpyArray(move(c), {(size_t) width, (size_t) degree + 1});
+    });
+    m.def("window_transform", [](int width, int m, double beta, int degree, double k) { return Window(width, m, beta, degree).transform(k); });
+    m.def("mesh_rules", []() {
+        vector<tuple<double, int, int, double, int, double>> rows;
+        for (const MeshRule& r : getMeshRules())
+            rows.emplace_back(r.accuracy, r.width, r.m, r.beta, r.degree, r.spacing);
+        return rows;
+    });
+}

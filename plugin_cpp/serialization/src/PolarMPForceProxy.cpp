@@ -1,0 +1,127 @@
+#include "PolarMPForceProxy.h"
+#include "openmm/OpenMMException.h"
+#include "openmm/serialization/SerializationNode.h"
+#include "openmm_polarmp/FixedMultipoles.h"
+#include "openmm_polarmp/PolarMPForce.h"
+
+using namespace PolarMPPlugin;
+using namespace OpenMM;
+using namespace std;
+
+namespace {
+
+const int VERSION = 1;
+const char* const AXES[] = {"x", "y", "z"};
+
+/** One number, vector or matrix per particle becomes properties name, name_x, name_xy of the particle's node. */
+string componentName(const string& name, int components, int c) {
+    if (components == 1)
+        return name;
+    if (components == 3)
+        return name + "_" + AXES[c];
+    return name + "_" + AXES[c / 3] + AXES[c % 3];
+}
+
+struct FixedField {
+    const char* name;
+    int components;
+};
+const FixedField FIXED_FIELDS[] = {{"q", 1}, {"mu", 3}, {"Q", 9}, {"kappa", 1}, {"alpha", 9}};
+
+void writeFixed(const FixedMultipoles& fixed, SerializationNode& node) {
+    const vector<double>* values[] = {&fixed.charges, &fixed.dipoles, &fixed.quadrupoles, &fixed.softness, &fixed.polarizability};
+    for (int i = 0; i < fixed.getNumParticles(); i++) {
+        SerializationNode& particle = node.createChildNode("Particle");
+        for (int f = 0; f < 5; f++)
+            for (int c = 0; c < FIXED_FIELDS[f].components && !values[f]->empty(); c++)
+                particle.setDoubleProperty(componentName(FIXED_FIELDS[f].name, FIXED_FIELDS[f].components, c),
+                                           (*values[f])[i * FIXED_FIELDS[f].components + c]);
+    }
+}
+
+shared_ptr<MultipoleSource> readFixed(const SerializationNode& node) {
+    vector<double> values[5];
+    for (const SerializationNode& particle : node.getChildren())
+        for (int f = 0; f < 5; f++)
+            for (int c = 0; c < FIXED_FIELDS[f].components; c++) {
+                string name = componentName(FIXED_FIELDS[f].name, FIXED_FIELDS[f].components, c);
+                if (particle.hasProperty(name))
+                    values[f].push_back(particle.getDoubleProperty(name));
+            }
+    return make_shared<FixedMultipoles>(values[0], values[1], values[2], values[3], values[4]);
+}
+
+} // namespace
+
+PolarMPForceProxy::PolarMPForceProxy() : SerializationProxy("PolarMPForce") {
+}
+
+void PolarMPForceProxy::serialize(const void* object, SerializationNode& node) const {
+    const PolarMPForce& force = *reinterpret_cast<const PolarMPForce*>(object);
+    node.setIntProperty("version", VERSION);
+    node.setIntProperty("forceGroup", force.getForceGroup());
+    node.setStringProperty("name", force.getName());
+    node.setIntProperty("method", force.getNonbondedMethod());
+    node.setIntProperty("polarizationType", force.getPolarizationType());
+    node.setDoubleProperty("sigma", force.getSigma());
+    node.setDoubleProperty("ewaldErrorTolerance", force.getEwaldErrorTolerance());
+    node.setDoubleProperty("kMax", force.getKMax());
+    node.setDoubleProperty("epsInf", force.getEpsInf());
+    int nx, ny, nz;
+    force.getPMEParameters(nx, ny, nz);
+    node.setIntProperty("nx", nx).setIntProperty("ny", ny).setIntProperty("nz", nz);
+    SerializationNode& particles = node.createChildNode("Particles");
+    for (int index : force.getParticles())
+        particles.createChildNode("Particle").setIntProperty("index", index);
+    SerializationNode& source = node.createChildNode("Source");
+    const auto* fixed = dynamic_cast<const FixedMultipoles*>(force.getSource().get());
+    if (fixed != nullptr) {
+        source.setStringProperty("kind", "fixed");
+        writeFixed(*fixed, source);
+        return;
+    }
+    const SourceDescription& description = force.getSourceDescription();
+    if (description.kind.empty() && force.getSource() != nullptr)
+        throw OpenMMException("PolarMPForce: this source of moments cannot be serialized");
+    source.setStringProperty("kind", description.kind);
+    SerializationNode& properties = source.createChildNode("Properties");
+    for (const auto& property : description.properties)
+        properties.createChildNode("Property").setStringProperty("name", property.first).setStringProperty("value", property.second);
+}
+
+void* PolarMPForceProxy::deserialize(const SerializationNode& node) const {
+    int version = node.getIntProperty("version");
+    if (version < 1 || version > VERSION)
+        throw OpenMMException("PolarMPForce: the XML has version " + to_string(version) + "; this plugin reads version "
+                              + to_string(VERSION) + ". A newer openmm-polarmp may have written it.");
+    auto force = make_unique<PolarMPForce>();
+    force->setForceGroup(node.getIntProperty("forceGroup", 0));
+    force->setName(node.getStringProperty("name", force->getName()));
+    force->setNonbondedMethod((PolarMPForce::NonbondedMethod) node.getIntProperty("method", PolarMPForce::NoCutoff));
+    force->setPolarizationType((PolarMPForce::PolarizationType) node.getIntProperty("polarizationType", PolarMPForce::Direct));
+    force->setSigma(node.getDoubleProperty("sigma", force->getSigma()));
+    force->setEwaldErrorTolerance(node.getDoubleProperty("ewaldErrorTolerance", force->getEwaldErrorTolerance()));
+    force->setKMax(node.getDoubleProperty("kMax", 0));
+    force->setEpsInf(node.getDoubleProperty("epsInf", 1));
+    force->setPMEParameters(node.getIntProperty("nx", 0), node.getIntProperty("ny", 0), node.getIntProperty("nz", 0));
+    vector<int> particles;
+    SourceDescription description;
+    for (const SerializationNode& child : node.getChildren()) {
+        if (child.getName() == "Particles")
+            for (const SerializationNode& particle : child.getChildren())
+                particles.push_back(particle.getIntProperty("index"));
+        if (child.getName() == "Source") {
+            string kind = child.getStringProperty("kind");
+            if (kind == "fixed")
+                force->setSource(readFixed(child));
+            else {
+                description.kind = kind;
+                for (const SerializationNode& property : child.getChildNode("Properties").getChildren())
+                    description.properties[property.getStringProperty("name")] = property.getStringProperty("value");
+            }
+        }
+    }
+    force->setParticles(particles);
+    force->setSourceDescription(description);
+    return force.release();
+}
