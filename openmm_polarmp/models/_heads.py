@@ -1,0 +1,84 @@
+"""Heads: from the features of an atom to its energy, moments and response coefficients."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from openmm_polarmp.models._angular import slice_of, tensor_to_cartesian
+from openmm_polarmp.models._constants import ExactConstants
+from openmm_polarmp.models._rung import Rung
+
+INITIAL_CHARGE = 0.1  # e, the spread of an untrained network's charges
+INITIAL_MOMENT = 0.05  # e A, e A^2
+INITIAL_SOFTNESS = 0.003  # e^2/eV
+INITIAL_POLARIZABILITY = 0.02  # e^2 A^2/eV; a water molecule has 0.1 in all
+UNIT_SOFTPLUS = math.log(math.e - 1)  # softplus of this is one
+
+
+class Heads(ExactConstants):
+    """Energy and moments of each atom from invariants [N, n] and features [(l + 1)^2, N, channels].
+
+    A vector or tensor is a sum of the channels' vectors or tensors, each weighted by a function of the invariants.
+    """
+
+    def __init__(
+        self, rung: Rung, polarizability: str, n_species: int, n_invariants: int, channels: int, hidden: int
+    ) -> None:
+        super().__init__()
+        self.rung, self.channels = rung, channels
+        self.tensor_polarizability = rung.polarizability and polarizability == "tensor"
+        self.species = torch.nn.Embedding(n_species, hidden)
+        self.trunk = torch.nn.Linear(n_invariants, hidden)
+        scalars = ["energy", "charge"] if rung.charges else ["energy"]
+        scalars += ["softness"] if rung.softness else []
+        scalars += ["polarizability"] if rung.polarizability else []
+        weighted = ["dipole"] if rung.dipoles else []
+        weighted += ["quadrupole"] if rung.quadrupoles else []
+        weighted += ["anisotropy"] if self.tensor_polarizability else []
+        self.scalars, self.weighted = scalars, weighted
+        self.final = torch.nn.Linear(hidden, len(scalars) + len(weighted) * channels)
+        self.constant("to_matrix", tensor_to_cartesian().flatten(1))
+        self.constant("identity", torch.eye(3))
+
+    @property
+    def l_max(self) -> int:
+        """Highest degree of the features that the heads read."""
+        return 2 if {"quadrupole", "anisotropy"} & set(self.weighted) else 1 if self.weighted else 0
+
+    def forward(self, invariants, features, kind) -> dict[str, torch.Tensor]:
+        hidden = torch.nn.functional.silu(self.trunk(invariants) + self.species(kind))
+        out = self.final(hidden)
+        scalar = dict(zip(self.scalars, out[:, : len(self.scalars)].unbind(1), strict=True))
+        weights = out[:, len(self.scalars) :].view(-1, len(self.weighted), self.channels).unbind(1)
+        weight = dict(zip(self.weighted, weights, strict=True))
+        result = {"energy": scalar["energy"]}
+        if "charge" in scalar:
+            result["charges"] = INITIAL_CHARGE * scalar["charge"]
+        if "dipole" in weight:
+            result["dipoles"] = self._combine(features, 1, weight["dipole"])
+        if "quadrupole" in weight:
+            result["quadrupoles"] = self._matrix(self._combine(features, 2, weight["quadrupole"]))
+        if "softness" in scalar:
+            result["softness"] = INITIAL_SOFTNESS * torch.nn.functional.softplus(scalar["softness"] + UNIT_SOFTPLUS)
+        if "polarizability" in scalar:
+            result["polarizability"] = self._polarizability(scalar, weight, features)
+        return result
+
+    def _combine(self, features, l: int, weight) -> torch.Tensor:
+        """Sum of the channels' components, [N, 2 l + 1]."""
+        scale = INITIAL_MOMENT / math.sqrt(self.channels)
+        return scale * (features[slice_of(l)] * weight).sum(2).t()
+
+    def _matrix(self, l2) -> torch.Tensor:
+        return (l2 @ self.to_matrix).view(-1, 3, 3)
+
+    def _polarizability(self, scalar, weight, features) -> torch.Tensor:
+        if not self.tensor_polarizability:
+            shifted = scalar["polarizability"] + UNIT_SOFTPLUS
+            return INITIAL_POLARIZABILITY * torch.nn.functional.softplus(shifted)
+        # alpha = A A with a symmetric A made of 0e and 2e: never a negative eigenvalue.
+        isotropic = (1 + scalar["polarizability"])[:, None, None] * self.identity
+        root = isotropic + self._matrix(self._combine(features, 2, weight["anisotropy"]))
+        return INITIAL_POLARIZABILITY * root @ root.transpose(1, 2)

@@ -1,0 +1,46 @@
+"""The ladder of models (theory.md, section 1): one word says what a network predicts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+RUNGS = ("sr", "q", "qu", "quQ", "qu+k", "qu+a", "qu+ka", "quQ+ka")
+
+
+@dataclass(frozen=True)
+class Rung:
+    """What a model predicts besides the short-range energy.
+
+    Attributes
+    ----------
+    charges, dipoles, quadrupoles : bool
+        Permanent moments.
+    softness, polarizability : bool
+        Response coefficients of the induced charges (k) and induced dipoles (a).
+    """
+
+    word: str
+    charges: bool
+    dipoles: bool
+    quadrupoles: bool
+    softness: bool
+    polarizability: bool
+
+    @classmethod
+    def parse(cls, word: str) -> Rung:
+        """Read a word such as ``"sr"``, ``"qu"`` or ``"quQ+ka"``; other combinations (``"q+a"``) are accepted too."""
+        permanent, plus, induced = str(word).partition("+")
+        valid = permanent in ("q", "qu", "quQ") and induced in ("k", "a", "ka") if plus else permanent in RUNGS
+        if not valid:
+            raise ValueError(
+                f"rung {word!r} is not known: give one of {', '.join(RUNGS)} "
+                "(q charges, u dipoles, Q quadrupoles, k induced charges, a induced dipoles)"
+            )
+        return cls(
+            word=word,
+            charges="q" in permanent,
+            dipoles="u" in permanent,
+            quadrupoles="Q" in permanent,
+            softness="k" in induced,
+            polarizability="a" in induced,
+        )

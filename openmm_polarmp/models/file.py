@@ -1,0 +1,174 @@
+"""The model file: safetensors whose metadata holds the configuration as JSON. Data only, nothing in it is executed.
+
+Layout: the safetensors format (8 bytes with the header's length, a JSON header, the tensors' bytes). The header's
+``__metadata__`` has the entries ``format`` ("polarmp"), ``format_version``, ``configuration`` (JSON) and ``sha256``,
+which covers the configuration, the names, types and shapes of the tensors, and their bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+FORMAT = "polarmp"
+FORMAT_VERSION = 1
+SUFFIX = ".polarmp"
+SHIPPED = Path(__file__).parent / "data"
+LONGEST_HEADER = 100_000_000  # bytes; as the safetensors format has it
+
+
+class ModelFileError(ValueError):
+    """A model file that is damaged, changed, of another kind, or too new."""
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """Contents of a model file: configuration, checksum and the tensors by name (torch, on the CPU)."""
+
+    configuration: dict[str, Any]
+    sha256: str
+    tensors: dict[str, Any]
+
+
+def pack(configuration: dict[str, Any], tensors: dict[str, Any]) -> bytes:
+    """Bytes of a model file."""
+    from safetensors.torch import save
+
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    text = json.dumps(configuration, sort_keys=True, allow_nan=False)
+    entries, body = _split(save(tensors), "new file")
+    metadata = {
+        "format": FORMAT,
+        "format_version": str(FORMAT_VERSION),
+        "configuration": text,
+        "sha256": _checksum(text, entries, body),
+    }
+    return save(tensors, metadata)
+
+
+def unpack(data: bytes, source: str = "model data") -> ModelFile:
+    """Contents of the bytes of a model file; ``source`` names them in errors."""
+    from safetensors.torch import load
+
+    configuration, checksum, _, _ = _verify(data, source)
+    try:
+        tensors = load(data)
+    except Exception as error:
+        raise ModelFileError(f"{source}: the tensors cannot be read ({error}); the file is damaged") from error
+    return ModelFile(configuration, checksum, tensors)
+
+
+def read(path: str | Path) -> ModelFile:
+    """Contents of a model file on disk."""
+    return unpack(read_bytes(path), str(path))
+
+
+def read_configuration(path: str | Path) -> tuple[dict[str, Any], str]:
+    """Configuration and checksum of a model file, verified; needs no torch."""
+    configuration, checksum, _, _ = _verify(read_bytes(path), str(path))
+    return configuration, checksum
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """The file's bytes, or an error that says which file is missing."""
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"model file {str(path)!r} does not exist")
+    return path.read_bytes()
+
+
+def write(path: str | Path, data: bytes) -> None:
+    """Write the bytes so that the file is either the old or the new one, never half of it."""
+    path = Path(path)
+    if path.suffix != SUFFIX:
+        raise ValueError(f"path of a model file must end in {SUFFIX}, got {str(path)!r}")
+    handle, temporary = tempfile.mkstemp(prefix=path.name, suffix=".tmp", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(temporary, 0o666 & ~mask)  # mkstemp's files are private
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def shipped_models() -> dict[str, Path]:
+    """Name and path of each model that comes with the package."""
+    return {path.stem: path for path in sorted(SHIPPED.glob(f"*{SUFFIX}"))}
+
+
+def find(path_or_name: str | Path) -> Path:
+    """Path of a model file, or of the shipped model of that name."""
+    text = str(path_or_name)
+    shipped = shipped_models()
+    if text in shipped:
+        return shipped[text]
+    if Path(text).is_file():
+        return Path(text)
+    if Path(text).suffix == SUFFIX or os.sep in text:
+        raise FileNotFoundError(f"model file {text!r} does not exist")
+    names = ", ".join(shipped) or "none"
+    raise FileNotFoundError(f"{text!r} is neither a model file nor the name of a shipped model (shipped: {names})")
+
+
+def _split(data: bytes, source: str) -> tuple[dict[str, Any], bytes]:
+    """Header (without metadata) and body of safetensors bytes."""
+    header, body = _header(data, source)
+    header.pop("__metadata__", None)
+    return header, body
+
+
+def _header(data: bytes, source: str) -> tuple[dict[str, Any], bytes]:
+    if len(data) < 8:
+        raise ModelFileError(f"{source}: {len(data)} bytes are no model file")
+    (length,) = struct.unpack("<Q", data[:8])
+    if length > min(len(data) - 8, LONGEST_HEADER):
+        raise ModelFileError(f"{source}: not a model file, or cut off (header of {length} bytes, file of {len(data)})")
+    try:
+        header = json.loads(data[8 : 8 + length])
+    except ValueError as error:
+        raise ModelFileError(f"{source}: not a model file (its header is no JSON)") from error
+    if not isinstance(header, dict):
+        raise ModelFileError(f"{source}: not a model file (its header is no JSON object)")
+    return header, data[8 + length :]
+
+
+def _verify(data: bytes, source: str) -> tuple[dict[str, Any], str, dict[str, Any], bytes]:
+    header, body = _header(data, source)
+    metadata = header.pop("__metadata__", None)
+    if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
+        raise ModelFileError(f"{source}: a safetensors file, but not one of openmm-polarmp")
+    version = str(metadata.get("format_version", ""))
+    if not version.isdigit():
+        raise ModelFileError(f"{source}: format version {version!r} is no number; the file is damaged")
+    if int(version) > FORMAT_VERSION:
+        raise ModelFileError(
+            f"{source}: written in format version {version}; this openmm-polarmp reads up to {FORMAT_VERSION}: "
+            "upgrade openmm-polarmp"
+        )
+    text, expected = metadata.get("configuration"), metadata.get("sha256")
+    if not isinstance(text, str) or not isinstance(expected, str):
+        raise ModelFileError(f"{source}: configuration or checksum is missing; the file is damaged")
+    found = _checksum(text, header, body)
+    if found != expected:
+        raise ModelFileError(f"{source}: checksum {found} differs from the recorded {expected}: damaged or changed")
+    return json.loads(text), found, header, body
+
+
+def _checksum(configuration: str, entries: dict[str, Any], body: bytes) -> str:
+    digest = hashlib.sha256()
+    for part in (configuration.encode(), json.dumps(entries, sort_keys=True).encode(), body):
+        digest.update(struct.pack("<Q", len(part)))
+        digest.update(part)
+    return digest.hexdigest()

@@ -1,0 +1,319 @@
+"""PolarMPModel: a network together with its electrostatics and what is known about its training."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from openmm_polarmp.electrostatics.multipoles import Multipoles
+from openmm_polarmp.models import file
+from openmm_polarmp.models._rung import Rung
+from openmm_polarmp.models.network import NetworkConfig, PolarMPNet
+from openmm_polarmp.models.training_range import TrainingRange
+from openmm_polarmp.neighbors import neighbor_pairs
+
+UNITS = {"energy": "eV", "length": "A", "charge": "e"}
+
+
+class PolarMPModel(torch.nn.Module):
+    """A network and the electrostatics it was trained with.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        A `PolarMPNet`, or any module with the same ``forward`` and the attributes ``cutoff`` and ``species``.
+    sigma : float
+        Width of the pair kernel, A.
+    accuracy : float
+        Relative force accuracy of the electrostatics in `energy`.
+    k_max : float, optional
+        A hard limit of the reciprocal sum in 1/A, for a model that was trained with one.
+    charge_projection : bool
+        Shift the charges of each structure to its total charge.
+    training_data, licence : str
+        Origin of the data and licence of the weights.
+    training_range : TrainingRange, optional
+        What the data covered.
+    metadata : dict, optional
+        Anything else for the model card: plain JSON values.
+
+    Attributes
+    ----------
+    sha256 : str or None
+        Checksum of the file that the model was read from.
+    """
+
+    def __init__(
+        self,
+        network: torch.nn.Module,
+        *,
+        sigma: float = 1.0,
+        accuracy: float = 1e-6,
+        k_max: float | None = None,
+        charge_projection: bool = True,
+        training_data: str = "",
+        licence: str = "",
+        training_range: TrainingRange | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        for name in ("cutoff", "species"):
+            if not hasattr(network, name):
+                raise TypeError(f"network must have the attribute {name!r}; {type(network).__name__} has not")
+        if not sigma > 0:
+            raise ValueError(f"sigma must be a positive length in A, got {sigma}")
+        if not 0 < accuracy < 1:
+            raise ValueError(f"accuracy must lie between 0 and 1, got {accuracy}")
+        if k_max is not None and not k_max > 0:
+            raise ValueError(f"k_max must be positive (1/A) or None, got {k_max}")
+        self.network = network
+        self.sigma, self.accuracy, self.k_max = float(sigma), float(accuracy), k_max
+        self.charge_projection = bool(charge_projection)
+        self.training_data, self.licence = training_data, licence
+        self.training_range = training_range or TrainingRange()
+        self.metadata = dict(metadata or {})
+        self.sha256: str | None = None
+
+    @property
+    def cutoff(self) -> float:
+        """Range of one layer of the network, A."""
+        return float(self.network.cutoff)
+
+    @property
+    def species(self) -> tuple[int, ...]:
+        """Atomic numbers that the network knows."""
+        return tuple(int(z) for z in self.network.species)
+
+    @property
+    def receptive_field(self) -> float | None:
+        """How far an atom's outputs depend on others, A; None for a network that does not say."""
+        return getattr(self.network, "receptive_field", None)
+
+    @property
+    def rung(self) -> Rung | None:
+        """What the network predicts; None for a foreign network, whose outputs tell."""
+        return getattr(self.network, "rung", None)
+
+    @property
+    def has_electrostatics(self) -> bool:
+        """False for rung ``sr``: nothing is charged."""
+        return self.rung is None or self.rung.charges
+
+    def multipoles(
+        self,
+        positions: torch.Tensor,
+        species: torch.Tensor,
+        cell: torch.Tensor | None = None,
+        *,
+        pbc: bool | torch.Tensor | None = None,
+        batch: torch.Tensor | None = None,
+        total_charge: torch.Tensor | float | None = None,
+        multiplicity: torch.Tensor | float | None = None,
+        edges: tuple[torch.Tensor, torch.Tensor] | None = None,
+    ) -> tuple[torch.Tensor, Multipoles]:
+        """Energy per atom [N] in eV and the multipoles, their charges summing to ``total_charge`` (default 0).
+
+        Parameters
+        ----------
+        positions, species, cell, batch, total_charge, multiplicity
+            As in `PolarMPNet.forward`.
+        pbc : bool or Tensor [B] of bool, optional
+            Which structures are periodic; by default all if a cell is given, none otherwise.
+        edges : (edge_index, edge_shifts), optional
+            Pairs within the cutoff, if they are known already.
+        """
+        self.check_species(species)
+        if edges is None:
+            edges = batched_pairs(positions, self.cutoff, cell, pbc=pbc, batch=batch)
+        energies, multipoles = self.network(positions, species, *edges, cell, batch, total_charge, multiplicity)
+        if self.charge_projection and self.has_electrostatics:
+            charges = project_total_charge(multipoles.charges, total_charge, batch)
+            multipoles = dataclasses.replace(multipoles, charges=charges)
+        return energies, multipoles
+
+    def energy(
+        self,
+        positions: torch.Tensor,
+        species: torch.Tensor,
+        cell: torch.Tensor | None = None,
+        *,
+        pbc: bool | torch.Tensor | None = None,
+        batch: torch.Tensor | None = None,
+        total_charge: torch.Tensor | float | None = None,
+        multiplicity: torch.Tensor | float | None = None,
+        edges: tuple[torch.Tensor, torch.Tensor] | None = None,
+        method: str = "auto",
+    ) -> torch.Tensor:
+        """Total energy in eV: a scalar, or [B] with ``batch``. Arguments as in `multipoles`."""
+        energies, multipoles = self.multipoles(
+            positions,
+            species,
+            cell,
+            pbc=pbc,
+            batch=batch,
+            total_charge=total_charge,
+            multiplicity=multiplicity,
+            edges=edges,
+        )
+        n_structures = _count(batch, cell, pbc, total_charge)
+        structure = torch.zeros_like(species) if batch is None else batch
+        total = energies.new_zeros(n_structures).index_add(0, structure, energies)
+        if self.has_electrostatics:
+            from openmm_polarmp.electrostatics import electrostatic_energy
+
+            precise = multipoles.charges.dtype if positions.dtype == torch.float32 else positions.dtype
+            result = electrostatic_energy(
+                positions.to(precise),
+                multipoles.to(precise),
+                None if cell is None else cell.to(precise),
+                batch=batch,
+                pbc=pbc,
+                sigma=self.sigma,
+                accuracy=self.accuracy,
+                k_max=self.k_max,
+                method=method,
+            )
+            total = total + result.energy
+        return total if batch is not None else total[0]
+
+    def check_species(self, species: torch.Tensor) -> None:
+        """Raise ValueError if a species is unknown to the network."""
+        unknown = sorted(set(torch.unique(species).tolist()) - set(self.species))
+        if unknown:
+            raise ValueError(
+                f"species has atomic numbers {unknown} that the model does not know; it knows {list(self.species)}"
+            )
+
+    def configuration(self) -> dict[str, Any]:
+        """Everything but the weights, as plain values for JSON."""
+        if not isinstance(self.network, PolarMPNet):
+            raise TypeError(
+                f"only a model with a PolarMPNet can be written to a file, got {type(self.network).__name__}"
+            )
+        return {
+            "architecture": "PolarMPNet",
+            "network": self.network.config.to_dict(),
+            "electrostatics": {
+                "sigma": self.sigma,
+                "accuracy": self.accuracy,
+                "k_max": self.k_max,
+                "charge_projection": self.charge_projection,
+            },
+            "units": UNITS,
+            "training_data": self.training_data,
+            "licence": self.licence,
+            "training_range": self.training_range.to_dict(),
+            "metadata": self.metadata,
+        }
+
+    def to_bytes(self) -> bytes:
+        """The bytes of a model file."""
+        return file.pack(self.configuration(), dict(self.network.state_dict()))
+
+    def save(self, path: str | Path) -> None:
+        """Write a model file (its name ends in ``.polarmp``)."""
+        file.write(path, self.to_bytes())
+
+    @classmethod
+    def from_bytes(cls, data: bytes, source: str = "model data") -> PolarMPModel:
+        """Read the bytes of a model file."""
+        return cls._from_file(file.unpack(data, source), source)
+
+    @classmethod
+    def _from_file(cls, contents: file.ModelFile, source: str) -> PolarMPModel:
+        settings = contents.configuration
+        if settings.get("architecture") != "PolarMPNet":
+            raise file.ModelFileError(f"{source}: architecture {settings.get('architecture')!r} is not known here")
+        if settings.get("units") != UNITS:
+            raise file.ModelFileError(f"{source}: units {settings.get('units')} are not {UNITS}")
+        try:
+            network = PolarMPNet(NetworkConfig.from_dict(settings["network"]))
+            dtypes = {tensor.dtype for tensor in contents.tensors.values()}
+            network = network.to(max(dtypes, key=lambda dtype: dtype.itemsize))
+            network.load_state_dict(contents.tensors)
+            model = cls(
+                network,
+                **settings["electrostatics"],
+                training_data=settings["training_data"],
+                licence=settings["licence"],
+                training_range=TrainingRange.from_dict(settings["training_range"]),
+                metadata=settings["metadata"],
+            )
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise file.ModelFileError(f"{source}: the configuration does not make a model: {error}") from error
+        model.sha256 = contents.sha256
+        return model.eval()
+
+
+def load_model(path_or_name: str | Path) -> PolarMPModel:
+    """Read a model file, or the shipped model of that name (``polarmp-water``)."""
+    path = file.find(path_or_name)
+    return PolarMPModel.from_bytes(file.read_bytes(path), str(path))
+
+
+def project_total_charge(
+    charges: torch.Tensor, total_charge: torch.Tensor | float | None = None, batch: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Shift the charges of each structure by one constant so that they sum to its total charge.
+
+    Parameters
+    ----------
+    charges : Tensor [N]
+        e.
+    total_charge : Tensor [B] or float, optional
+        e; 0 by default.
+    batch : Tensor [N], optional
+        Structure of each atom.
+    """
+    if charges.numel() == 0:
+        return charges
+    target = torch.as_tensor(0.0 if total_charge is None else total_charge, dtype=charges.dtype, device=charges.device)
+    if batch is None:
+        if target.numel() != 1:
+            raise ValueError(f"total_charge has {target.numel()} values for one structure: give batch, or one value")
+        return charges - (charges.sum() - target.reshape(())) / charges.shape[0]
+    n_structures = target.numel() if target.dim() else int(batch.max()) + 1
+    zeros = charges.new_zeros(n_structures)
+    excess = zeros.index_add(0, batch, charges) - target
+    counts = zeros.index_add(0, batch, torch.ones_like(charges))
+    return charges - (excess / counts)[batch]
+
+
+def batched_pairs(
+    positions: torch.Tensor,
+    cutoff: float,
+    cell: torch.Tensor | None = None,
+    *,
+    pbc: bool | torch.Tensor | None = None,
+    batch: torch.Tensor | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pairs within the cutoff of one structure, or of each structure of a batch, as `neighbor_pairs`."""
+    if batch is None:
+        periodic = cell is not None if pbc is None else bool(torch.as_tensor(pbc).all())
+        if periodic and cell is None:
+            raise ValueError("pbc is True but cell is None: give the box vectors")
+        box = None if cell is None or not periodic else cell.reshape(3, 3)
+        return neighbor_pairs(positions, cutoff, box)
+    n_structures = int(batch.max()) + 1 if batch.numel() else 0
+    indices, shifts = [], []
+    for structure in range(n_structures):
+        atoms = (batch == structure).nonzero()[:, 0]
+        box = None if cell is None else cell if cell.dim() == 2 else cell[structure]
+        own = pbc if pbc is None or isinstance(pbc, bool) else torch.as_tensor(pbc).reshape(-1)[structure]
+        index, shift = batched_pairs(positions[atoms], cutoff, box, pbc=own)
+        indices.append(atoms[index])
+        shifts.append(shift)
+    return torch.cat(indices, dim=1), torch.cat(shifts)
+
+
+def _count(batch, cell, pbc, total_charge) -> int:
+    """Number of structures; the last of them may hold no atoms, so the other arguments have a say."""
+    counts = [1 if batch is None or batch.numel() == 0 else int(batch.max()) + 1]
+    counts += [cell.shape[0]] if batch is not None and cell is not None and cell.dim() == 3 else []
+    for value in (pbc, total_charge):
+        if batch is not None and isinstance(value, torch.Tensor) and value.dim() == 1:
+            counts.append(value.shape[0])
+    return max(counts)

@@ -1,0 +1,71 @@
+"""Where a model was trained, and whether a structure lies inside: a learned force fails silently outside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+
+
+@dataclass(frozen=True)
+class TrainingRange:
+    """What the training data covered.
+
+    Attributes
+    ----------
+    smallest_distances : dict
+        A, for each pair of atomic numbers (lower first) the shortest distance in the data.
+    largest_force : float or None
+        eV/A, the largest norm of a force on an atom in the data.
+    """
+
+    smallest_distances: dict[tuple[int, int], float] = field(default_factory=dict)
+    largest_force: float | None = None
+
+    @classmethod
+    def from_dict(cls, values: dict) -> TrainingRange:
+        """Read what `to_dict` wrote."""
+        distances = {tuple(map(int, key.split("-"))): float(d) for key, d in values["smallest_distances"].items()}
+        return cls(distances, values.get("largest_force"))
+
+    def to_dict(self) -> dict:
+        """Plain values for JSON."""
+        distances = {f"{a}-{b}": d for (a, b), d in sorted(self.smallest_distances.items())}
+        return {"smallest_distances": distances, "largest_force": self.largest_force}
+
+    def extended(self, other: TrainingRange) -> TrainingRange:
+        """The range of both data sets together."""
+        distances = dict(self.smallest_distances)
+        for pair, d in other.smallest_distances.items():
+            distances[pair] = min(d, distances.get(pair, d))
+        forces = [f for f in (self.largest_force, other.largest_force) if f is not None]
+        return TrainingRange(distances, max(forces) if forces else None)
+
+    @classmethod
+    def of(
+        cls,
+        species: torch.Tensor,
+        edge_index: torch.Tensor,
+        distances: torch.Tensor,
+        forces: torch.Tensor | None = None,
+    ) -> TrainingRange:
+        """The range that one structure spans: its pairs with their distances in A, its forces in eV/A."""
+        pairs = torch.sort(species[edge_index], dim=0).values
+        code = pairs[0] * 1000 + pairs[1]
+        smallest = {}
+        for value in torch.unique(code).tolist():
+            smallest[divmod(value, 1000)] = float(distances[code == value].min())
+        largest = None if forces is None or forces.numel() == 0 else float(forces.norm(dim=1).max())
+        return cls(smallest, largest)
+
+    def violations(self, observed: TrainingRange, *, tolerance: float = 0.0) -> list[str]:
+        """Sentences for all in which ``observed`` leaves this range; distances may be ``tolerance`` A shorter."""
+        found = []
+        for (a, b), d in sorted(observed.smallest_distances.items()):
+            known = self.smallest_distances.get((a, b))
+            if known is not None and d < known - tolerance:
+                found.append(f"elements {a} and {b} are {d:.3f} A apart; the training data went down to {known:.3f} A")
+        limit, force = self.largest_force, observed.largest_force
+        if limit is not None and force is not None and not force <= limit:
+            found.append(f"a force of {force:.2f} eV/A; the training data went up to {limit:.2f} eV/A")
+        return found
