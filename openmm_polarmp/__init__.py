@@ -7,21 +7,19 @@ torch is imported only when something needs it.
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import version as _version
 from typing import Any
 
 from . import _plugin
+from ._version import __version__
 
 _plugin.load()
 
 from .force import FixedMultipoles, PolarMPForce  # noqa: E402  (needs the plugin)
 
-__version__ = _version("openmm-polarmp")
-
 # Names whose modules import torch.
 _LAZY = {"load_model": ".models", "PolarMPModel": ".models"}
 
-__all__ = ["FixedMultipoles", "PolarMPForce", "PolarMPModel", "load_model"]
+__all__ = ["FixedMultipoles", "PolarMPForce", "PolarMPModel", "__version__", "load_model"]
 
 
 def __getattr__(name: str) -> Any:

@@ -26,9 +26,9 @@ void discard(nb::object& object) {
 
 nb::object tensor(void* data, vector<size_t> shape, bool isDouble, const SourceBuffers& buffers) {
     bool cuda = buffers.device == SourceBuffers::CUDA;
-    return nb::cast(nb::ndarray<nb::pytorch>(data, shape.size(), shape.data(), nb::handle(), nullptr,
-                                             isDouble ? nb::dtype<double>() : nb::dtype<float>(),
-                                             cuda ? nb::device::cuda::value : nb::device::cpu::value, cuda ? buffers.deviceIndex : 0));
+    nb::ndarray<nb::pytorch> view(data, shape.size(), shape.data(), nb::handle(), nullptr, isDouble ? nb::dtype<double>() : nb::dtype<float>(),
+                                  cuda ? nb::device::cuda::value : nb::device::cpu::value, cuda ? buffers.deviceIndex : 0);
+    return nb::cast(view, nb::rv_policy::reference);  // any other policy would copy
 }
 
 class PythonEvaluation : public SourceEvaluation {

@@ -124,7 +124,8 @@ public:
         nb::ndarray<nb::pytorch> frequencies(spectrum, 3, half, nb::handle(), nullptr,
                                              isDouble ? nb::dtype<complex<double>>() : nb::dtype<complex<float>>());
         try {
-            return make_unique<PythonTransform>(function(grid, frequencies));
+            return make_unique<PythonTransform>(
+                function(nb::cast(grid, nb::rv_policy::reference), nb::cast(frequencies, nb::rv_policy::reference)));
         }
         catch (nb::python_error& error) {
             throw PythonError(error);

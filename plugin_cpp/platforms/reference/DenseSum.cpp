@@ -6,20 +6,19 @@ using namespace PolarMPPlugin;
 using namespace OpenMM;
 using namespace std;
 
-void PairSum::potentialAtAtoms(const vector<Vec3>& positions, const vector<Multipole>& sources, vector<Derivatives>& result) {
-    result.assign(positions.size(), Derivatives());
-    for (size_t i = 0; i < positions.size(); i++)
-        for (size_t j = 0; j < positions.size(); j++)
+void PairSum::potentialAtAtoms(const vector<Multipole>& sources, vector<Derivatives>& result) {
+    result.assign(positions->size(), Derivatives());
+    for (size_t i = 0; i < positions->size(); i++)
+        for (size_t j = 0; j < positions->size(); j++)
             if (i != j)
-                pair.addDerivatives(positions[i] - positions[j], sources[j], result[i]);
+                pair.addDerivatives((*positions)[i] - (*positions)[j], sources[j], result[i]);
 }
 
-void PairSum::potentialAtPoints(const vector<Vec3>& points, const vector<Vec3>& positions, const vector<Multipole>& sources,
-                                vector<double>& result) {
+void PairSum::potentialAtPoints(const vector<Vec3>& points, const vector<Multipole>& sources, vector<double>& result) {
     result.assign(points.size(), 0.0);
     for (size_t i = 0; i < points.size(); i++)
-        for (size_t j = 0; j < positions.size(); j++)
-            result[i] += pair.value(points[i] - positions[j], sources[j]);
+        for (size_t j = 0; j < positions->size(); j++)
+            result[i] += pair.value(points[i] - (*positions)[j], sources[j]);
 }
 
 ReciprocalSum::ReciprocalSum(double sigma, double kMax) : sigma(sigma), kMax(kMax > 0 ? kMax : 9 / sigma) {
@@ -47,32 +46,32 @@ void ReciprocalSum::setBox(const Vec3 box[3]) {
             }
 }
 
-void ReciprocalSum::structureFactors(const vector<Vec3>& positions, const vector<Multipole>& sources) {
+void ReciprocalSum::structureFactors(const vector<Multipole>& sources) {
     real.assign(k.size(), 0.0);
     imaginary.assign(k.size(), 0.0);
     for (size_t n = 0; n < k.size(); n++)
-        for (size_t i = 0; i < positions.size(); i++) {
+        for (size_t i = 0; i < positions->size(); i++) {
             const Multipole& m = sources[i];
             double kQk = 0;
             for (int a = 0; a < 3; a++)
                 for (int b = 0; b < 3; b++)
                     kQk += k[n][a] * m.quadrupole[PAIR[a][b]] * k[n][b];
             double even = m.charge - 0.5 * kQk, odd = k[n].dot(m.dipole);
-            double phase = k[n].dot(positions[i]);
+            double phase = k[n].dot((*positions)[i]);
             double c = cos(phase), s = sin(phase);
             real[n] += even * c - odd * s;
             imaginary[n] += even * s + odd * c;
         }
 }
 
-void ReciprocalSum::potentialAtAtoms(const vector<Vec3>& positions, const vector<Multipole>& sources, vector<Derivatives>& result) {
-    structureFactors(positions, sources);
-    result.assign(positions.size(), Derivatives());
-    for (size_t i = 0; i < positions.size(); i++) {
+void ReciprocalSum::potentialAtAtoms(const vector<Multipole>& sources, vector<Derivatives>& result) {
+    structureFactors(sources);
+    result.assign(positions->size(), Derivatives());
+    for (size_t i = 0; i < positions->size(); i++) {
         Derivatives& phi = result[i];
         for (size_t n = 0; n < k.size(); n++) {
             // weight * conj(S) * exp(i k r) = even + i odd; every derivative multiplies by i k.
-            double phase = k[n].dot(positions[i]);
+            double phase = k[n].dot((*positions)[i]);
             double c = cos(phase), s = sin(phase);
             double even = weight[n] * (real[n] * c + imaginary[n] * s);
             double odd = weight[n] * (real[n] * s - imaginary[n] * c);
@@ -89,9 +88,8 @@ void ReciprocalSum::potentialAtAtoms(const vector<Vec3>& positions, const vector
     }
 }
 
-void ReciprocalSum::potentialAtPoints(const vector<Vec3>& points, const vector<Vec3>& positions, const vector<Multipole>& sources,
-                                      vector<double>& result) {
-    structureFactors(positions, sources);
+void ReciprocalSum::potentialAtPoints(const vector<Vec3>& points, const vector<Multipole>& sources, vector<double>& result) {
+    structureFactors(sources);
     result.assign(points.size(), 0.0);
     for (size_t i = 0; i < points.size(); i++)
         for (size_t n = 0; n < k.size(); n++) {

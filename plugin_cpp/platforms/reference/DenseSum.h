@@ -12,10 +12,9 @@ public:
     bool containsOwnAtoms() const override {
         return false;
     }
-    void potentialAtAtoms(const std::vector<OpenMM::Vec3>& positions, const std::vector<Multipole>& sources,
-                          std::vector<Derivatives>& result) override;
-    void potentialAtPoints(const std::vector<OpenMM::Vec3>& points, const std::vector<OpenMM::Vec3>& positions,
-                           const std::vector<Multipole>& sources, std::vector<double>& result) override;
+    void potentialAtAtoms(const std::vector<Multipole>& sources, std::vector<Derivatives>& result) override;
+    void potentialAtPoints(const std::vector<OpenMM::Vec3>& points, const std::vector<Multipole>& sources,
+                           std::vector<double>& result) override;
 
 protected:
     PairPotential pair;
@@ -32,13 +31,12 @@ public:
     bool containsOwnAtoms() const override {
         return true;
     }
-    void potentialAtAtoms(const std::vector<OpenMM::Vec3>& positions, const std::vector<Multipole>& sources,
-                          std::vector<Derivatives>& result) override;
-    void potentialAtPoints(const std::vector<OpenMM::Vec3>& points, const std::vector<OpenMM::Vec3>& positions,
-                           const std::vector<Multipole>& sources, std::vector<double>& result) override;
+    void potentialAtAtoms(const std::vector<Multipole>& sources, std::vector<Derivatives>& result) override;
+    void potentialAtPoints(const std::vector<OpenMM::Vec3>& points, const std::vector<Multipole>& sources,
+                           std::vector<double>& result) override;
 
 private:
-    void structureFactors(const std::vector<OpenMM::Vec3>& positions, const std::vector<Multipole>& sources);
+    void structureFactors(const std::vector<Multipole>& sources);
     const double sigma, kMax;
     /** Half of the reciprocal lattice, without 0: the other half gives the complex conjugate. */
     std::vector<OpenMM::Vec3> k;

@@ -197,10 +197,11 @@ double HostKernel::execute(ContextImpl& context, bool includeForces, bool includ
         throw OpenMMException("PolarMPForce: the energy that the source of moments gave is not a finite number");
     readMoments();
     Vec3 field = latentField(context);
-    solver->potentialAtAtoms(atoms.positions, atoms.permanent, phi);
+    solver->setPositions(atoms.positions);
+    solver->potentialAtAtoms(atoms.permanent, phi);
     response->induce(atoms, phi, field);
     if (moments.induces())
-        solver->potentialAtAtoms(atoms.positions, response->induced, phiInduced);
+        solver->potentialAtAtoms(response->induced, phiInduced);
     else
         phiInduced.clear();
     response->differentiate(atoms, phi, phiInduced, field);
@@ -276,7 +277,7 @@ void HostKernel::getPotential(ContextImpl& context, const vector<Vec3>& points, 
         total[i].charge += response->induced[i].charge;
         total[i].dipole += response->induced[i].dipole;
     }
-    solver->potentialAtPoints(points, atoms.positions, total, potential);
+    solver->potentialAtPoints(points, total, potential);
 }
 
 void HostKernel::getPMEParameters(int& nx, int& ny, int& nz) const {

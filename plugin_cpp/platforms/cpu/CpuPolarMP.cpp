@@ -1,0 +1,79 @@
+#include "../reference/DenseSum.h"
+#include "../reference/HostKernel.h"
+#include "MeshSum.h"
+#include "openmm/KernelFactory.h"
+#include "openmm/OpenMMException.h"
+#include "openmm/cpu/CpuPlatform.h"
+#include "openmm_polarmp/PolarMPUnits.h"
+
+using namespace PolarMPPlugin;
+using namespace OpenMM;
+using namespace std;
+
+namespace {
+
+// A mesh in single precision is as good as one in double down to this accuracy (tests/test_force_accuracy.py).
+const double SINGLE_PRECISION_ACCURACY = 5e-5;
+
+/** All pairs of a cluster, shared among threads. */
+class ThreadedPairSum : public PairSum {
+public:
+    ThreadedPairSum(double sigma, ThreadPool& threads) : PairSum(sigma), threads(threads) {
+    }
+    void potentialAtAtoms(const vector<Multipole>& sources, vector<Derivatives>& result) override {
+        long n = sources.size();
+        result.assign(n, Derivatives());
+        threads.execute([&](ThreadPool& pool, int thread) {
+            for (long i = n * thread / pool.getNumThreads(); i < n * (thread + 1) / pool.getNumThreads(); i++)
+                for (long j = 0; j < n; j++)
+                    if (i != j)
+                        pair.addDerivatives((*positions)[i] - (*positions)[j], sources[j], result[i]);
+        });
+        threads.waitForThreads();
+    }
+
+private:
+    ThreadPool& threads;
+};
+
+class CpuCalcPolarMPForceKernel : public HostKernel {
+public:
+    CpuCalcPolarMPForceKernel(const string& name, const Platform& platform, CpuPlatform::PlatformData& data)
+            : HostKernel(name, platform), data(data) {
+    }
+
+protected:
+    unique_ptr<PotentialSolver> createSolver(const PolarMPForce& force) override {
+        if (!force.usesPeriodicBoundaryConditions())
+            return make_unique<ThreadedPairSum>(force.getSigma() * ANGSTROM_PER_NM, data.threads);
+        const MeshRule& rule = chooseMeshRule(force.getEwaldErrorTolerance());
+        if (rule.accuracy < SINGLE_PRECISION_ACCURACY)
+            return make_unique<MeshSum<double>>(force, rule, data.threads);
+        return make_unique<MeshSum<float>>(force, rule, data.threads);
+    }
+
+private:
+    CpuPlatform::PlatformData& data;
+};
+
+class CpuPolarMPKernelFactory : public KernelFactory {
+public:
+    KernelImpl* createKernelImpl(string name, const Platform& platform, ContextImpl& context) const override {
+        if (name == CalcPolarMPForceKernel::Name())
+            return new CpuCalcPolarMPForceKernel(name, platform, CpuPlatform::getPlatformData(context));
+        throw OpenMMException("Tried to create kernel with illegal kernel name '" + name + "'");
+    }
+};
+
+} // namespace
+
+extern "C" void registerPlatforms() {
+}
+
+extern "C" void registerKernelFactories() {
+    for (int i = 0; i < Platform::getNumPlatforms(); i++) {
+        Platform& platform = Platform::getPlatform(i);
+        if (platform.getName() == "CPU")
+            platform.registerKernelFactory(CalcPolarMPForceKernel::Name(), new CpuPolarMPKernelFactory());
+    }
+}

@@ -1,0 +1,32 @@
+#pragma once
+
+namespace PolarMPPlugin {
+
+/**
+ * The two inner loops of the mesh on the CPU, compiled several times for different instruction sets
+ * (MeshLoops.cpp) and chosen once at run time.
+ *
+ * An atom's window weights are w numbers for each axis and each order of derivative:
+ * weights[((axis*4 + order)*w) + p].
+ */
+template <class Real>
+struct MeshLoops {
+    /**
+     * Add one atom to the planes of the mesh that lie in [firstPlane, lastPlane).
+     *
+     * @param source   q, mu (3), Q (xx xy xz yy yz zz, with the factors of 1/2 Q:grad grad inside) in grid units
+     * @param start    first point of the window along each axis, within the mesh
+     * @param size     points of the mesh
+     */
+    void (*spread)(int width, const Real* source, const Real* weights, const int* start, const int* size, Real* mesh, int firstPlane, int lastPlane);
+    /** The 20 derivatives up to the third in grid units: 1, x y z, then in the order of PAIR and TRIPLE. */
+    void (*gather)(int width, const Real* weights, const int* start, const int* size, const Real* mesh, Real* result);
+    /** mesh *= influence, for complex mesh points */
+    void (*convolve)(Real* spectrum, const Real* influence, long begin, long end);
+};
+
+/** The fastest version that this processor can run. */
+template <class Real>
+const MeshLoops<Real>& meshLoops();
+
+} // namespace PolarMPPlugin

@@ -1,0 +1,48 @@
+#include "MeshLoops.h"
+
+namespace PolarMPPlugin {
+
+#define DECLARE(ARCH) \
+    namespace ARCH { \
+    extern const MeshLoops<float> singleLoops; \
+    extern const MeshLoops<double> doubleLoops; \
+    }
+DECLARE(baseline)
+#ifdef POLARMP_X86
+DECLARE(avx2)
+DECLARE(avx512)
+#endif
+
+namespace {
+enum Level { Baseline, Avx2, Avx512 };
+Level level() {
+#ifdef POLARMP_X86
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
+        return Avx512;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        return Avx2;
+#endif
+    return Baseline;
+}
+} // namespace
+
+#ifdef POLARMP_X86
+#define CHOOSE(LOOPS) (level() == Avx512 ? avx512::LOOPS : level() == Avx2 ? avx2::LOOPS : baseline::LOOPS)
+#else
+#define CHOOSE(LOOPS) baseline::LOOPS
+#endif
+
+template <>
+const MeshLoops<float>& meshLoops<float>() {
+    static const MeshLoops<float>& loops = CHOOSE(singleLoops);
+    return loops;
+}
+
+template <>
+const MeshLoops<double>& meshLoops<double>() {
+    static const MeshLoops<double>& loops = CHOOSE(doubleLoops);
+    return loops;
+}
+
+} // namespace PolarMPPlugin

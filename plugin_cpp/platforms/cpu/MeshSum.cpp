@@ -1,0 +1,260 @@
+#include "MeshSum.h"
+#include "openmm/OpenMMException.h"
+#include "openmm_polarmp/PolarMPUnits.h"
+#include <algorithm>
+#include <cmath>
+
+using namespace PolarMPPlugin;
+using namespace OpenMM;
+using namespace std;
+
+template <class Real>
+MeshSum<Real>::MeshSum(const PolarMPForce& force, const MeshRule& rule, ThreadPool& threads)
+        : sigma(force.getSigma() * ANGSTROM_PER_NM), kMax(force.getKMax() / ANGSTROM_PER_NM), rule(rule),
+          window(rule.width, rule.m, rule.beta, rule.degree), threads(threads), loops(meshLoops<Real>()) {
+    force.getPMEParameters(size[0], size[1], size[2]);
+    sizeIsFixed = (size[0] > 0);
+    for (int i = 0; i < 3 && sizeIsFixed; i++)
+        if (size[i] < rule.width)
+            throw OpenMMException("PolarMPForce: the mesh has " + to_string(size[i]) + " points along vector " + to_string(i)
+                                  + "; the window of this error tolerance needs at least " + to_string(rule.width));
+    if (sizeIsFixed)
+        allocateMesh();
+}
+
+template <class Real>
+void MeshSum<Real>::inParallel(long count, const function<void(long, long)>& work) {
+    int n = threads.getNumThreads();
+    threads.execute([&](ThreadPool& pool, int thread) { work(count * thread / n, count * (thread + 1) / n); });
+    threads.waitForThreads();
+}
+
+template <class Real>
+void MeshSum<Real>::allocateMesh() {
+    transform.reset();  // it refers to the arrays
+    long points = (long) size[0] * size[1] * size[2], half = (long) size[0] * size[1] * (size[2] / 2 + 1);
+    mesh.assign(points, 0);
+    spectrum.assign(half, 0);
+    influence.resize(half);
+    transform = MeshTransformFactory::getFactory().create(size, is_same<Real, double>::value, mesh.data(), spectrum.data());
+}
+
+template <class Real>
+void MeshSum<Real>::setBox(const Vec3 newBox[3]) {
+    copy(newBox, newBox + 3, box);
+    if (!sizeIsFixed && (size[0] == 0 || !meshIsFineEnough(box, sigma, kMax, rule, size))) {
+        chooseMeshSize(box, sigma, kMax, rule, size);
+        allocateMesh();
+    }
+    double volume = box[0].dot(box[1].cross(box[2]));
+    for (int d = 0; d < 3; d++) {
+        Vec3 reciprocal = box[(d + 1) % 3].cross(box[(d + 2) % 3]) / volume;
+        for (int a = 0; a < 3; a++)
+            toGrid[d][a] = size[d] * reciprocal[a];
+    }
+    computeInfluence();
+}
+
+template <class Real>
+void MeshSum<Real>::computeInfluence() {
+    // g(k)/V / |W^(k)|^2. The transforms are not normalised, and need no 1/n: spreading and gathering are sums over
+    // mesh points of a window whose integral is one.
+    double volume = fabs(box[0].dot(box[1].cross(box[2])));
+    vector<double> deconvolution[3];
+    for (int d = 0; d < 3; d++)
+        deconvolution[d] = window.inverseTransform(size[d]);
+    long nz = size[2] / 2 + 1;
+    inParallel(size[0], [&](long begin, long end) {
+        for (long i = begin; i < end; i++)
+            for (long j = 0; j < size[1]; j++)
+                for (long l = 0; l < nz; l++) {
+                    double frequency[3] = {(double) (i <= size[0] / 2 ? i : i - size[0]), (double) (j <= size[1] / 2 ? j : j - size[1]), (double) l};
+                    double k2 = 0;
+                    for (int a = 0; a < 3; a++) {
+                        double k = 0;
+                        for (int d = 0; d < 3; d++)
+                            k += 2 * M_PI * frequency[d] * toGrid[d][a] / size[d];
+                        k2 += k * k;
+                    }
+                    double g = 0;
+                    if (k2 > 0 && (kMax == 0 || k2 <= kMax * kMax)) {
+                        double w = deconvolution[0][i] * deconvolution[1][j] * deconvolution[2][l];
+                        g = 4 * M_PI * COULOMB * exp(-0.5 * sigma * sigma * k2) / (k2 * volume) * w * w;
+                    }
+                    influence[(i * size[1] + j) * nz + l] = (Real) g;
+                }
+    });
+}
+
+template <class Real>
+void MeshSum<Real>::place(const vector<Vec3>& points, Stencils& stencils) {
+    const int w = rule.width, degree = rule.degree;
+    const vector<double>& coefficients = window.getCoefficients();
+    stencils.start.resize(3 * points.size());
+    stencils.weights.resize(12L * w * points.size());
+    inParallel(points.size(), [&](long begin, long end) {
+        for (long i = begin; i < end; i++)
+            for (int d = 0; d < 3; d++) {
+                double u = points[i][0] * toGrid[d][0] + points[i][1] * toGrid[d][1] + points[i][2] * toGrid[d][2];
+                u -= size[d] * floor(u / size[d]);
+                double left = u - 0.5 * w;
+                int start = (int) floor(left) + 1;
+                double t = left - floor(left) - 0.5;
+                stencils.start[3 * i + d] = ((start % size[d]) + size[d]) % size[d];
+                Real* weights = &stencils.weights[12L * w * i + 4 * w * d];
+                for (int p = 0; p < w; p++) {
+                    // Horner's rule for the polynomial and its first three derivatives (over their factorials)
+                    const double* c = &coefficients[(long) p * (degree + 1)];
+                    double v0 = c[degree], v1 = 0, v2 = 0, v3 = 0;
+                    for (int n = degree - 1; n >= 0; n--) {
+                        v3 = v3 * t + v2;
+                        v2 = v2 * t + v1;
+                        v1 = v1 * t + v0;
+                        v0 = v0 * t + c[n];
+                    }
+                    weights[p] = (Real) v0;
+                    weights[w + p] = (Real) v1;
+                    weights[2 * w + p] = (Real) (2 * v2);
+                    weights[3 * w + p] = (Real) (6 * v3);
+                }
+            }
+    });
+}
+
+template <class Real>
+void MeshSum<Real>::setPositions(const vector<Vec3>& newPositions) {
+    PotentialSolver::setPositions(newPositions);
+    place(newPositions, atoms);
+    sortByPlane();
+}
+
+template <class Real>
+void MeshSum<Real>::sortByPlane() {
+    int n = positions->size();
+    planeStart.assign(size[0] + 1, 0);
+    byPlane.resize(n);
+    for (int i = 0; i < n; i++)
+        planeStart[atoms.start[3 * i] + 1]++;
+    for (int plane = 0; plane < size[0]; plane++)
+        planeStart[plane + 1] += planeStart[plane];
+    vector<int> next(planeStart.begin(), planeStart.end() - 1);
+    for (int i = 0; i < n; i++)
+        byPlane[next[atoms.start[3 * i]]++] = i;
+}
+
+template <class Real>
+void MeshSum<Real>::sumPotential(const vector<Multipole>& sources) {
+    const int w = rule.width;
+    const long n = sources.size(), plane = (long) size[1] * size[2];
+    gridSources.resize(10 * n);
+    inParallel(n, [&](long begin, long end) {
+        for (long i = begin; i < end; i++) {
+            const Multipole& m = sources[i];
+            Real* s = &gridSources[10 * i];
+            s[0] = (Real) m.charge;
+            for (int d = 0; d < 3; d++) {
+                s[1 + d] = (Real) (toGrid[d][0] * m.dipole[0] + toGrid[d][1] * m.dipole[1] + toGrid[d][2] * m.dipole[2]);
+                for (int e = d; e < 3; e++) {
+                    double sum = 0;
+                    for (int a = 0; a < 3; a++)
+                        for (int b = 0; b < 3; b++)
+                            sum += toGrid[d][a] * m.quadrupole[PAIR[a][b]] * toGrid[e][b];
+                    s[4 + PAIR[d][e]] = (Real) (d == e ? 0.5 * sum : sum);
+                }
+            }
+        }
+    });
+    inParallel(size[0], [&](long begin, long end) {
+        fill(mesh.begin() + begin * plane, mesh.begin() + end * plane, Real(0));
+        if (begin == end)
+            return;
+        // Windows that begin up to w-1 planes before ours reach into them.
+        int firsts = min<long>(size[0], end - begin + w - 1);
+        for (int f = 0; f < firsts; f++) {
+            int first = (int) ((end - 1 - f + 2L * size[0]) % size[0]);
+            for (int s = planeStart[first]; s < planeStart[first + 1]; s++) {
+                int i = byPlane[s];
+                loops.spread(w, &gridSources[10L * i], &atoms.weights[12L * w * i], &atoms.start[3 * i], size, mesh.data(), begin, end);
+            }
+        }
+    });
+    transform->forward();
+    inParallel(spectrum.size(), [&](long begin, long end) {
+        loops.convolve(reinterpret_cast<Real*>(spectrum.data()), influence.data(), begin, end);
+    });
+    transform->backward();
+}
+
+template <class Real>
+void MeshSum<Real>::transformDerivatives(const Real* grid, Derivatives& result) const {
+    result = Derivatives();
+    result.value = grid[0];
+    double second[3][3], third[3][3][3];  // the first index (or two) already Cartesian
+    for (int a = 0; a < 3; a++) {
+        for (int d = 0; d < 3; d++)
+            result.gradient[a] += toGrid[d][a] * grid[1 + d];
+        for (int e = 0; e < 3; e++) {
+            second[a][e] = 0;
+            for (int d = 0; d < 3; d++)
+                second[a][e] += toGrid[d][a] * grid[4 + PAIR[d][e]];
+            for (int f = e; f < 3; f++) {
+                third[a][e][f] = 0;
+                for (int d = 0; d < 3; d++)
+                    third[a][e][f] += toGrid[d][a] * grid[10 + TRIPLE[d][e][f]];
+                third[a][f][e] = third[a][e][f];
+            }
+        }
+    }
+    for (int a = 0; a < 3; a++)
+        for (int b = a; b < 3; b++) {
+            double partial[3];
+            for (int e = 0; e < 3; e++)
+                result.second[PAIR[a][b]] += second[a][e] * toGrid[e][b];
+            for (int f = 0; f < 3; f++) {
+                partial[f] = 0;
+                for (int e = 0; e < 3; e++)
+                    partial[f] += third[a][e][f] * toGrid[e][b];
+            }
+            for (int c = b; c < 3; c++)
+                for (int f = 0; f < 3; f++)
+                    result.third[TRIPLE[a][b][c]] += partial[f] * toGrid[f][c];
+        }
+}
+
+template <class Real>
+void MeshSum<Real>::potentialAtAtoms(const vector<Multipole>& sources, vector<Derivatives>& result) {
+    sumPotential(sources);
+    const int w = rule.width;
+    result.resize(sources.size());
+    inParallel(sources.size(), [&](long begin, long end) {
+        for (long s = begin; s < end; s++) {
+            int i = byPlane[s];
+            Real grid[20];
+            loops.gather(w, &atoms.weights[12L * w * i], &atoms.start[3 * i], size, mesh.data(), grid);
+            transformDerivatives(grid, result[i]);
+        }
+    });
+}
+
+template <class Real>
+void MeshSum<Real>::potentialAtPoints(const vector<Vec3>& points, const vector<Multipole>& sources, vector<double>& result) {
+    sumPotential(sources);
+    Stencils stencils;
+    place(points, stencils);
+    result.resize(points.size());
+    inParallel(points.size(), [&](long begin, long end) {
+        for (long i = begin; i < end; i++) {
+            Real grid[20];
+            loops.gather(rule.width, &stencils.weights[12L * rule.width * i], &stencils.start[3 * i], size, mesh.data(), grid);
+            result[i] = grid[0];
+        }
+    });
+}
+
+template <class Real>
+void MeshSum<Real>::getMeshSize(int result[3]) const {
+    copy(size, size + 3, result);
+}
+
+template class PolarMPPlugin::MeshSum<float>;
+template class PolarMPPlugin::MeshSum<double>;
