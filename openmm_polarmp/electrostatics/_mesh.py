@@ -1,0 +1,142 @@
+"""The particle mesh: windows as basis functions, the reciprocal sum by FFT (theory.md section 5)."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from ._basis import rows_per_chunk
+from ._lattice import gaussian_coulomb
+from ._multi_index import multi_indices
+from .window import Window
+
+MAX_ORDER = 6
+
+
+class Mesh:
+    """Meshes of one shape, one for each of several structures; u = n s are positions in grid units.
+
+    Amplitudes are the meshes themselves, [B, nx, ny, nz].
+
+    Parameters
+    ----------
+    shape : (nx, ny, nz)
+    structure : [N]
+        Which mesh an atom belongs to, 0..num_structures-1.
+    num_structures : int
+    window : Window
+    sigma : float
+        Width of the kernel in A.
+    k_max : float or None
+        Hard cutoff in 1/A.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        structure: Tensor,
+        num_structures: int,
+        window: Window,
+        sigma: float,
+        k_max: float | None,
+        dtype: torch.dtype,
+    ):
+        self.scale = shape
+        self.num_structures = num_structures
+        self.width, self.sigma, self.k_max = window.width, sigma, k_max
+        device = structure.device
+        self.first_point = structure * (shape[0] * shape[1] * shape[2])
+        polynomials = [torch.from_numpy(window.derivative_coefficients(a)) for a in range(MAX_ORDER + 1)]
+        # [degree + 1, derivative, point]
+        self.polynomials = torch.stack(polynomials).permute(2, 0, 1).to(device, dtype).contiguous()
+        deconvolution = [torch.from_numpy(window.inverse_transform(n) ** 2) for n in shape]
+        frequencies = [torch.fft.fftfreq(n, 1 / n) for n in shape]
+        # a real transform keeps half of the last axis
+        half = shape[2] // 2 + 1
+        deconvolution[2], frequencies[2] = deconvolution[2][:half], frequencies[2][:half].abs()
+        along = ((-1, 1, 1), (1, -1, 1), (1, 1, -1))
+        self.deconvolution = [d.to(device, dtype).reshape(v) for d, v in zip(deconvolution, along, strict=True)]
+        self.frequencies = [f.to(device, dtype).reshape(v) for f, v in zip(frequencies, along, strict=True)]
+
+    def _weights(self, u: Tensor, order: int) -> tuple[Tensor, Tensor]:
+        """First grid point [n, 3] and weights with their derivatives [n, 3, order + 1, width]."""
+        shifted = u - self.width / 2
+        floor = torch.floor(shifted)
+        t = shifted - floor - 0.5
+        powers = [torch.ones_like(t)]
+        for _ in range(1, len(self.polynomials)):
+            powers.append(powers[-1] * t)
+        weights = torch.stack(powers, 2) @ self.polynomials[:, : order + 1].flatten(1)
+        return floor.long() + 1, weights.reshape(len(u), 3, order + 1, self.width)
+
+    def _points(self, first: Tensor, first_point: Tensor) -> Tensor:
+        """Flat indices of the width^3 mesh points of every atom: [n * width^3]."""
+        nx, ny, nz = self.scale
+        offsets = torch.arange(self.width, device=first.device)
+        x, y, z = ((first[:, axis, None] + offsets) % n for axis, n in enumerate(self.scale))
+        lines = (first_point[:, None, None] + x[:, :, None] * (ny * nz)) + y[:, None, :] * nz
+        return (lines[:, :, :, None] + z[:, None, None, :]).reshape(-1)
+
+    def _chunks(self, u: Tensor, order: int):
+        size = rows_per_chunk(u.device, self.width**3)
+        for first in range(0, len(u), size):
+            part = slice(first, first + size)
+            start, weights = self._weights(u[part], order)
+            yield part, self._points(start, self.first_point[part]), weights
+
+    def spread(self, u: Tensor, coefficients: Tensor, order: int) -> Tensor:
+        a, w = order + 1, self.width
+        cube_places = torch.tensor([(i * a + j) * a + k for i, j, k in multi_indices(order)], device=u.device)
+        mesh = u.new_zeros(self.num_structures * math.prod(self.scale))
+        for part, points, weights in self._chunks(u, order):
+            wx, wy, wz = weights.unbind(1)
+            n = len(wx)
+            cube = u.new_zeros(n, a**3).index_copy(1, cube_places, coefficients[part])
+            patch = torch.bmm(cube.view(n, a * a, a), wz)  # [n, xy orders, z]
+            patch = wy.transpose(1, 2)[:, None] @ patch.view(n, a, a, w)  # [n, x order, y, z]
+            patch = torch.bmm(wx.transpose(1, 2), patch.reshape(n, a, w * w))
+            mesh.index_add_(0, points, patch.view(-1))
+        return mesh.view(self.num_structures, *self.scale)
+
+    def gather(self, u: Tensor, amplitudes: Tensor, order: int) -> Tensor:
+        a, w = order + 1, self.width
+        cube_places = torch.tensor([(i * a + j) * a + k for i, j, k in multi_indices(order)], device=u.device)
+        mesh = amplitudes.reshape(-1)
+        derivatives = []
+        for _, points, weights in self._chunks(u, order):
+            wx, wy, wz = weights.unbind(1)
+            n = len(wx)
+            patch = mesh[points].view(n, w, w * w)
+            patch = torch.bmm(wx, patch).view(n, a, w, w)
+            patch = (wy[:, None] @ patch).view(n, a * a, w)
+            derivatives.append(torch.bmm(patch, wz.transpose(1, 2)).view(n, a**3)[:, cube_places])
+        return torch.cat(derivatives) if derivatives else u.new_zeros(0, len(multi_indices(order)))
+
+    def influence(self, inverse_cell: Tensor, volume: Tensor) -> Tensor:
+        """g(k)/V / |W^(k)|^2 on the half mesh, [B, nx, ny, nz//2 + 1]."""
+        metric = (4 * math.pi**2) * inverse_cell.transpose(1, 2) @ inverse_cell  # k^2 = n . metric . n
+        n0, n1, n2 = self.frequencies
+
+        def g(i: int, j: int) -> Tensor:
+            return metric[:, i, j].view(-1, 1, 1, 1)
+
+        plane = g(0, 0) * n0**2 + g(1, 1) * n1**2 + (2 * g(0, 1)) * (n0 * n1)
+        k_squared = plane + n2 * ((2 * g(0, 2)) * n0 + (2 * g(1, 2)) * n1) + g(2, 2) * n2**2
+        # rounding must not turn k = 0, or a k next to it in single precision, into a large number
+        k_squared = k_squared.clamp_min(0)
+        g_k = gaussian_coulomb(k_squared, self.sigma)
+        if self.k_max is not None:
+            g_k = torch.where(k_squared <= self.k_max**2 * (1 + 1e-6), g_k, 0.0)
+        d0, d1, d2 = self.deconvolution
+        return g_k * (d0 * d1) * (d2 / volume.view(-1, 1, 1, 1))
+
+    def potential(self, amplitudes: Tensor, inverse_cell: Tensor, volume: Tensor) -> Tensor:
+        """The potential on the mesh, so that gathering it gives the potential at the atoms."""
+        transformed = torch.fft.rfftn(amplitudes, dim=(1, 2, 3))
+        transformed = transformed * self.influence(inverse_cell, volume)
+        # sum over k without 1/N: V stands in the influence function
+        return torch.fft.irfftn(transformed, s=self.scale, dim=(1, 2, 3), norm="forward")
+
+    def energy(self, amplitudes: Tensor, potential: Tensor) -> Tensor:
+        """1/2 sum of moments times potential, [B]; own-atom part included."""
+        return (amplitudes * potential).sum((1, 2, 3)) / 2

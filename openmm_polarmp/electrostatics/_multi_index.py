@@ -1,0 +1,76 @@
+"""Multi-indices: how moments and derivatives of a potential are stored here.
+
+A derivative d^(a+b+c) / dx^a dy^b dz^c of one function is one component, however often a tensor would repeat it. The
+components are ordered by a+b+c, so that every lower order is a leading block. A multipole operator
+M[f] = q f + mu.grad f + 1/2 Q:grad grad f (theory.md section 2) is then a list of coefficients C with
+M[f] = sum_n C_n (d^n f), and moments and derivatives of the potential meet in a plain dot product.
+"""
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+
+@lru_cache(maxsize=None)
+def multi_indices(order: int) -> tuple[tuple[int, int, int], ...]:
+    """All (a, b, c) with a + b + c <= order, lower orders first."""
+    return tuple(
+        (a, b, total - a - b)
+        for total in range(order + 1)
+        for a in range(total, -1, -1)
+        for b in range(total - a, -1, -1)
+    )
+
+
+def count(order: int) -> int:
+    """Number of components up to and with this order."""
+    return (order + 1) * (order + 2) * (order + 3) // 6
+
+
+@lru_cache(maxsize=None)
+def positions_of(order: int) -> dict[tuple[int, int, int], int]:
+    """Where each multi-index stands in the list."""
+    return {index: place for place, index in enumerate(multi_indices(order))}
+
+
+@lru_cache(maxsize=None)
+def raised(order: int) -> tuple[tuple[int, ...], ...]:
+    """raised(order)[d][n]: the place of component n after one more derivative along axis d."""
+    place = positions_of(order + 1)
+    return tuple(
+        tuple(place[tuple(v + (axis == d) for axis, v in enumerate(index))] for index in multi_indices(order))
+        for d in range(3)
+    )
+
+
+def contract_raised(coefficients: Tensor, derivatives: Tensor, order: int) -> Tensor:
+    """The gradient with respect to the atom's position of sum_n C_n d^n f.
+
+    Parameters
+    ----------
+    coefficients : [N, count(order)]
+    derivatives : [N, count(order + 1)] or more
+        Derivatives of f at the atoms.
+
+    Returns
+    -------
+    [N, 3]
+    """
+    return torch.stack([(coefficients * derivatives[:, list(places)]).sum(1) for places in raised(order)], 1)
+
+
+def coefficients_of(charges: Tensor, dipoles: Tensor | None, quadrupoles: Tensor | None) -> Tensor:
+    """Moments as coefficients of the derivatives that they take: [N, 1], [N, 4] or [N, 10].
+
+    Q_xy and Q_yx fall on the same component, hence 1/2 Q_xx for xx but Q_xy for xy.
+    """
+    columns = [charges[:, None]]
+    if dipoles is not None or quadrupoles is not None:
+        columns.append(dipoles if dipoles is not None else charges.new_zeros(len(charges), 3))
+    if quadrupoles is not None:
+        xx, xy, xz = quadrupoles[:, 0].unbind(1)
+        _, yy, yz = quadrupoles[:, 1].unbind(1)
+        zz = quadrupoles[:, 2, 2]
+        columns.append(torch.stack([xx / 2, xy, xz, yy / 2, yz, zz / 2], 1))
+    return torch.cat(columns, 1)

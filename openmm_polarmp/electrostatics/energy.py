@@ -1,0 +1,252 @@
+"""The electrostatic energy of atomic multipoles with induced charges and dipoles (theory.md sections 2, 3 and 6)."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..units import COULOMB
+from ._basis import gather, spread
+from ._checks import check_atoms, check_field, check_values
+from ._lattice import inverse_and_volume
+from ._multi_index import coefficients_of, count
+from ._pairs import pair_potential
+from .multipoles import Multipoles
+from .plan import ElectrostaticPlan, PeriodicGroup
+
+_SELF = COULOMB * math.sqrt(2 / math.pi)
+"""k_e sqrt(2/pi), the strength of every own-atom term."""
+
+
+@dataclass
+class ElectrostaticResult:
+    """Energies and what the atoms feel; everything latent (theory.md section 6) and differentiable.
+
+    Attributes
+    ----------
+    energy : [B], or a scalar if no batch was given
+        U_perm + U_ind, with the terms of the external field, in eV.
+    potential : [N]
+        Phi' at the atoms in V: of the permanent multipoles, without the atom's own (images of it in a box included), without
+        the external field.
+    field : [N, 3]
+        E' = -grad Phi' in V/A, likewise.
+    induced_charges : [N]
+        dq in e, the external field included; zeros without softness.
+    induced_dipoles : [N, 3]
+        dmu in e A, the external field included; zeros without polarizability.
+    scaling : [B], or a scalar if no batch was given
+        s = sqrt(eps_e): physical moments are s times the latent ones, and a field E0 acts as s E0. A constant: no gradient.
+    """
+
+    energy: Tensor
+    potential: Tensor
+    field: Tensor
+    induced_charges: Tensor
+    induced_dipoles: Tensor
+    scaling: Tensor
+
+
+def electrostatic_energy(
+    positions: Tensor,
+    multipoles: Multipoles,
+    cell: Tensor | None = None,
+    *,
+    batch: Tensor | None = None,
+    pbc: Tensor | None = None,
+    sigma: float = 1.0,
+    accuracy: float = 1e-6,
+    k_max: float | None = None,
+    method: str = "auto",
+    external_field: Tensor | None = None,
+    eps_inf: float | Tensor = 1.0,
+    plan: ElectrostaticPlan | None = None,
+) -> ElectrostaticResult:
+    """Energy of smeared charges, dipoles and quadrupoles and of the charges and dipoles that they induce.
+
+    Forces, moment gradients, stress and their derivatives come from autograd, to any order. The virial is
+    ``positions.T @ dU/dpositions + sum_b cell_b.T @ dU/dcell_b``; over the volume it is the stress.
+
+    Parameters
+    ----------
+    positions : [N, 3]
+        In A; wrapped or not.
+    multipoles : Multipoles
+        In e, e A, e A^2, e^2/eV, e^2 A^2/eV.
+    cell : [3, 3] or [B, 3, 3], optional
+        Rows are the box vectors in A, of any shape and handedness. One cell serves all structures. What stands in the cell of a
+        structure that is not periodic does not matter.
+    batch : [N], optional
+        Structure of each atom, in any order. Structures whose meshes have different shapes, and the dense sums, are evaluated
+        one after the other; all clusters, and all boxes of one mesh shape, together.
+    pbc : [B] of bool, optional
+        Which structures are periodic (in all three directions). Default: all if a cell is given, none otherwise.
+    sigma : float
+        Width of the pair kernel k_e erf(r/(sqrt(2) sigma))/r in A.
+    accuracy : float
+        Force error over the rms force in boxes, 1e-14 to 0.1 for 'ewald', from the strictest row of the mesh table on for 'pme'.
+    k_max : float, optional
+        Hard cutoff of the reciprocal sum in 1/A instead of a converged one, to reproduce a model that was trained with it (boxes
+        only). The energy then jumps when the box changes.
+    method : str
+        'direct': pair sum, for clusters. 'ewald': dense reciprocal sum. 'pme': particle mesh. 'auto': 'direct' for clusters,
+        and for a box the cheaper of the other two. Clusters in a batch with boxes are always summed directly.
+    external_field : [3] or [B, 3], optional
+        Uniform physical field E0 in V/A; it acts as the latent field s E0 (theory.md section 6). Through q.r it acts with the
+        positions as given: in a box they should be unwrapped, and where charges depend on the surroundings the true force is that of
+        `born_effective_charges`. The field acts through the softness in clusters only.
+    eps_inf : float or [B]
+        Optical dielectric constant of the medium whose moments these are, from the user. eps_e = eps_inf for clusters and
+        eps_inf / (1 + chi) for boxes with polarizability.
+    plan : ElectrostaticPlan, optional
+        Prepared sizes for repeated calls; replaces batch, pbc, sigma, accuracy, k_max and method, and no input value is checked.
+    """
+    check_atoms(positions, multipoles)
+    if plan is None:
+        if not torch.compiler.is_compiling():
+            check_values(positions, multipoles)
+        plan = ElectrostaticPlan(
+            positions, cell, batch=batch, pbc=pbc, sigma=sigma, accuracy=accuracy, k_max=k_max, method=method
+        )
+    else:
+        plan.check_sizes(positions, cell)
+    cells = None if cell is None else cell.expand(plan.num_structures, 3, 3)
+
+    moments = _Moments(multipoles)
+    energy, potential, gradient = _permanent(positions, moments, cells, plan)
+    field = -gradient
+
+    scaling = screening(multipoles, cells, plan, eps_inf)
+    felt_potential, felt_field = potential, field
+    if external_field is not None:
+        latent_field = scaling[:, None] * check_field("external_field", external_field, positions, plan.num_structures)
+        at_atoms = latent_field[plan.batch]
+        dipole = moments.charges[:, None] * positions
+        if moments.dipoles is not None:
+            dipole = dipole + moments.dipoles
+        energy = energy - plan.per_structure((at_atoms * dipole).sum(1))
+        felt_field = field + at_atoms
+        if multipoles.softness is not None:
+            felt_potential = potential - _applied_potential(positions, multipoles.softness, at_atoms, plan)
+
+    induced_charges = torch.zeros_like(potential)
+    induced_dipoles = torch.zeros_like(field)
+    if multipoles.softness is not None:
+        induced_charges = -multipoles.softness * felt_potential
+        energy = energy + plan.per_structure(induced_charges * felt_potential) / 2
+    if multipoles.polarizability is not None:
+        induced_dipoles = multipoles.induced_dipoles(felt_field)
+        energy = energy - plan.per_structure((induced_dipoles * felt_field).sum(1)) / 2
+
+    if not plan.batched:
+        energy, scaling = energy[0], scaling[0]
+    return ElectrostaticResult(energy, potential, field, induced_charges, induced_dipoles, scaling)
+
+
+class _Moments:
+    """q, mu and the acting part of Q, and the highest order of derivative that they take."""
+
+    def __init__(self, multipoles: Multipoles):
+        self.charges = multipoles.charges
+        self.dipoles = multipoles.dipoles
+        self.quadrupoles = multipoles.traceless_quadrupoles()
+        self.order = 2 if self.quadrupoles is not None else 1 if self.dipoles is not None else 0
+
+    def coefficients(self, basis: Tensor | None = None, atoms: Tensor | None = None) -> Tensor:
+        """Coefficients of derivatives with respect to r, or to u if basis = du/dr, [n, 3, 3], is given."""
+        q, mu, Q = (
+            value if value is None or atoms is None else value[atoms]
+            for value in (self.charges, self.dipoles, self.quadrupoles)
+        )
+        if basis is not None:
+            mu = None if mu is None else (mu[:, None, :] @ basis)[:, 0]
+            Q = None if Q is None else basis.transpose(1, 2) @ Q @ basis
+        return coefficients_of(q, mu, Q)
+
+    def own_energy(self, sigma: float) -> Tensor:
+        """U_self of every atom, [N]."""
+        own = self.charges**2 / sigma
+        if self.dipoles is not None:
+            own = own + (self.dipoles**2).sum(1) / (3 * sigma**3)
+        if self.quadrupoles is not None:
+            own = own + (self.quadrupoles**2).sum((1, 2)) / (10 * sigma**5)
+        return _SELF / 2 * own
+
+
+def _permanent(
+    positions: Tensor, moments: _Moments, cells: Tensor | None, plan: ElectrostaticPlan
+) -> tuple[Tensor, Tensor, Tensor]:
+    """U_perm [B], Phi' [N] and grad Phi' [N, 3]."""
+    energy = positions.new_zeros(plan.num_structures)
+    potential = positions.new_zeros(plan.num_atoms)
+    gradient = positions.new_zeros(plan.num_atoms, 3)
+    if plan.pairs is not None:
+        coefficients = moments.coefficients()
+        derivatives = pair_potential(positions, coefficients, plan.pairs, max(1, moments.order), moments.order)
+        energy = energy + plan.per_structure((coefficients * derivatives[:, : count(moments.order)]).sum(1)) / 2
+        potential, gradient = derivatives[:, 0], derivatives[:, 1:4]
+    for group in plan.groups:
+        group_energy, derivatives = _reciprocal(positions, moments, cells, group)
+        energy = energy.index_add(0, group.structures, group_energy)
+        atoms = slice(None) if group.atoms is None else group.atoms
+        own = moments.own_energy(plan.sigma)[atoms]
+        energy = energy.index_add(0, plan.batch[atoms], -own)
+        own_potential = _SELF / plan.sigma * moments.charges[atoms]
+        group_gradient = derivatives[:, 1:]
+        if moments.dipoles is not None:
+            group_gradient = group_gradient - _SELF / (3 * plan.sigma**3) * moments.dipoles[atoms]
+        if group.atoms is None:
+            potential, gradient = derivatives[:, 0] - own_potential, group_gradient
+        else:
+            potential = potential.index_add(0, atoms, derivatives[:, 0] - own_potential)
+            gradient = gradient.index_add(0, atoms, group_gradient)
+    return energy, potential, gradient
+
+
+def _reciprocal(positions: Tensor, moments: _Moments, cells: Tensor, group: PeriodicGroup) -> tuple[Tensor, Tensor]:
+    """Reciprocal sum of some boxes: energy [b], and Phi and its gradient [n, 4] at their atoms, own-atom parts included."""
+    inverse, volume = inverse_and_volume(group.reduction @ cells[group.structures])
+    scale = torch.tensor(group.basis.scale, dtype=positions.dtype, device=positions.device)
+    own_inverse = inverse[group.structure]
+    r = positions if group.atoms is None else positions[group.atoms]
+    fractional = (r[:, None, :] @ own_inverse)[:, 0]
+    u = (fractional - torch.floor(fractional)) * scale
+    basis = own_inverse * scale  # du/dr
+    order = moments.order
+    amplitudes = spread(u, moments.coefficients(basis, group.atoms), group.basis, order)
+    potential = group.basis.potential(amplitudes, inverse, volume)
+    energy = group.basis.energy(amplitudes, potential)
+    derivatives = gather(u, potential, group.basis, 1)
+    gradient = (basis @ derivatives[:, 1:, None])[:, :, 0]
+    return energy, torch.cat([derivatives[:, :1], gradient], 1)
+
+
+def screening(multipoles: Multipoles, cells: Tensor | None, plan: ElectrostaticPlan, eps_inf: float | Tensor) -> Tensor:
+    """s = sqrt(eps_e) of every structure, [B]; a constant without gradient (theory.md section 6).
+
+    eps_e = eps_inf / (1 + chi) in boxes, chi = 4 pi k_e sum_i tr(alpha_i)/3 / V; eps_inf for clusters.
+    """
+    like = multipoles.charges.detach()
+    eps = torch.as_tensor(eps_inf, dtype=like.dtype, device=like.device)
+    if eps.dim() > 0 and eps.shape != (plan.num_structures,):
+        raise ValueError(f"eps_inf: expected a number or shape [{plan.num_structures}], got {list(eps.shape)}")
+    if not torch.compiler.is_compiling() and not ((eps > 0) & torch.isfinite(eps)).all():
+        raise ValueError(f"eps_inf: expected positive finite numbers, got {eps_inf}")
+    eps = eps.expand(plan.num_structures)
+    if plan.any_periodic and multipoles.polarizability is not None:
+        alpha = plan.per_structure(multipoles.isotropic_polarizability().detach())
+        # the cells of clusters may be anything
+        identity = torch.eye(3, dtype=like.dtype, device=like.device)
+        safe = torch.where(plan.periodic[:, None, None], cells.detach(), identity)
+        chi = 4 * math.pi * COULOMB * alpha / inverse_and_volume(safe)[1]
+        eps = torch.where(plan.periodic, eps / (1 + chi), eps)
+    return torch.sqrt(eps)
+
+
+def _applied_potential(positions: Tensor, softness: Tensor, field: Tensor, plan: ElectrostaticPlan) -> Tensor:
+    """E0.(r - r_c) at the atoms of clusters, zero in boxes; r_c = sum kappa r / sum kappa makes it origin-free."""
+    total = plan.per_structure(softness).clamp_min(torch.finfo(softness.dtype).tiny)
+    centre = plan.per_structure(softness[:, None] * positions) / total[:, None]
+    applied = (field * (positions - centre[plan.batch])).sum(1)
+    return torch.where(plan.periodic[plan.batch], 0.0, applied)

@@ -1,0 +1,224 @@
+"""What of a calculation depends on sizes only: methods, meshes, wave vectors, pairs.
+
+Everything that has to look at numbers on the host happens here, once; evaluating a plan is pure tensor code, which
+torch.compile traces without a graph break.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ._checks import check_batch, check_cell, check_periodic_cell, positive
+from ._lattice import lattice_reduction, wave_vectors
+from ._mesh import Mesh
+from ._pairs import ClusterPairs
+from ._plane_waves import PlaneWaves
+from .mesh_table import MESH_RULES, choose_mesh_rule, converged_k, mesh_shape
+
+METHODS = ("auto", "direct", "ewald", "pme")
+SMALLEST_ACCURACY, LARGEST_ACCURACY = 1e-14, 0.1
+
+DENSE_SUM_LIMIT = 3.0e5
+"""`auto` takes the mesh where atoms x wave vectors exceed this: there the two cost the same (_benchmark.py)."""
+
+
+@dataclass
+class PeriodicGroup:
+    """Periodic structures that are evaluated together: meshes of one shape, or one dense sum.
+
+    Attributes
+    ----------
+    basis : Mesh or PlaneWaves
+    atoms : [n] or None
+        Which atoms; None: all.
+    structure : [n]
+        Structure of each of these atoms, counted within the group.
+    structures : [b]
+        The group's structures, counted within the batch.
+    reduction : [b, 3, 3]
+        Integers that turn the given box vectors into short ones of the same lattice.
+    """
+
+    basis: Mesh | PlaneWaves
+    atoms: Tensor | None
+    structure: Tensor
+    structures: Tensor
+    reduction: Tensor
+
+
+class ElectrostaticPlan:
+    """Prepared electrostatics of a batch: build it once, evaluate it with `electrostatic_energy(..., plan=plan)`.
+
+    A plan stays right as long as the structures keep their numbers of atoms and their cells change by a few per cent (the
+    sets of wave vectors and the meshes are those of the cells it was made with).
+
+    Parameters
+    ----------
+    positions : [N, 3]
+        Only the number of atoms, the dtype and the device are read.
+    cell, batch, pbc, sigma, accuracy, k_max, method
+        As for `electrostatic_energy`.
+    """
+
+    def __init__(
+        self,
+        positions: Tensor,
+        cell: Tensor | None = None,
+        *,
+        batch: Tensor | None = None,
+        pbc: Tensor | None = None,
+        sigma: float = 1.0,
+        accuracy: float = 1e-6,
+        k_max: float | None = None,
+        method: str = "auto",
+    ):
+        self.sigma = positive("sigma", sigma)
+        self.k_max = None if k_max is None else positive("k_max", k_max)
+        self.accuracy = positive("accuracy", accuracy)
+        if not SMALLEST_ACCURACY <= accuracy <= LARGEST_ACCURACY:
+            raise ValueError(f"accuracy: expected {SMALLEST_ACCURACY:g} to {LARGEST_ACCURACY:g}, got {accuracy:g}")
+        if method not in METHODS:
+            raise ValueError(f"method: expected one of {', '.join(METHODS)}, got {method!r}")
+        check_cell(cell, positions)
+        if batch is not None:
+            check_batch(batch, positions)
+        self.num_atoms, self.device, self.dtype = len(positions), positions.device, positions.dtype
+        self.batched = batch is not None
+        self.num_structures = _count_structures(cell, batch, pbc)
+        periodic = _periodicity(cell, pbc, self.num_structures)
+        _check_method(method, periodic)
+        self.periodic = torch.tensor(periodic, device=self.device)
+        self.any_periodic, self.any_cluster = any(periodic), not all(periodic)
+        if batch is None:
+            batch = torch.zeros(self.num_atoms, dtype=torch.long, device=self.device)
+        self.batch = batch.long()
+        sizes = torch.bincount(self.batch, minlength=self.num_structures).tolist()
+        self.methods = ["direct"] * self.num_structures
+        self.groups: list[PeriodicGroup] = []
+        self.pairs: ClusterPairs | None = None
+        if self.any_cluster:
+            self._prepare_clusters(periodic, sizes)
+        if self.any_periodic:
+            self._prepare_boxes(cell, periodic, sizes, method)
+
+    def _prepare_clusters(self, periodic: list[bool], sizes: list[int]) -> None:
+        order = torch.argsort(self.batch, stable=True)
+        atoms = order[~self.periodic[self.batch[order]]]
+        clusters = [size for size, box in zip(sizes, periodic, strict=True) if not box]
+        self.pairs = ClusterPairs(atoms, clusters, self.sigma)
+
+    def _prepare_boxes(self, cell: Tensor, periodic: list[bool], sizes: list[int], method: str) -> None:
+        cells = cell.detach().to("cpu", torch.float64).expand(self.num_structures, 3, 3).numpy()
+        meshes: dict[tuple[int, int, int], list[tuple[int, np.ndarray]]] = {}
+        for structure in (b for b, box in enumerate(periodic) if box):
+            check_periodic_cell(cells[structure], structure)
+            reduction = lattice_reduction(cells[structure])
+            reduced = reduction @ cells[structure]
+            k_max = self.k_max or converged_k(self.accuracy, self.sigma)
+            chosen = method if method != "auto" else self._cheaper(sizes[structure], reduced, k_max)
+            self.methods[structure] = chosen
+            if chosen == "pme":
+                rule = choose_mesh_rule(self.accuracy)
+                shape = mesh_shape(np.linalg.norm(reduced, axis=1), rule, self.sigma, self.k_max)
+                meshes.setdefault(shape, []).append((structure, reduction))
+            else:
+                n = torch.from_numpy(wave_vectors(reduced, k_max)).to(self.device, self.dtype)
+                self._add_group([(structure, reduction)], lambda _, n=n: PlaneWaves(n, self.sigma))
+        for shape, members in meshes.items():
+            window = choose_mesh_rule(self.accuracy).window()
+            count = len(members)
+            self._add_group(
+                members,
+                lambda s, shape=shape, count=count: Mesh(shape, s, count, window, self.sigma, self.k_max, self.dtype),
+            )
+
+    def _cheaper(self, atoms: int, cell: np.ndarray, k_max: float) -> str:
+        if self.accuracy < MESH_RULES[-1].accuracy:
+            return "ewald"
+        wave_vectors_in_sphere = abs(np.linalg.det(cell)) * k_max**3 / (12 * np.pi**2)
+        return "pme" if atoms * wave_vectors_in_sphere > DENSE_SUM_LIMIT else "ewald"
+
+    def _add_group(self, members: list[tuple[int, np.ndarray]], make_basis) -> None:
+        structures = torch.tensor([structure for structure, _ in members], device=self.device)
+        reduction = torch.from_numpy(np.stack([r for _, r in members])).to(self.device, self.dtype)
+        if len(members) == self.num_structures:
+            atoms, structure = None, self.batch
+        else:
+            local = torch.full((self.num_structures,), -1, device=self.device)
+            local[structures] = torch.arange(len(members), device=self.device)
+            atoms = (local[self.batch] >= 0).nonzero()[:, 0]
+            structure = local[self.batch[atoms]]
+        self.groups.append(PeriodicGroup(make_basis(structure), atoms, structure, structures, reduction))
+
+    def check_sizes(self, positions: Tensor, cell: Tensor | None) -> None:
+        """Whether these atoms fit the plan; looks at no number."""
+        if len(positions) != self.num_atoms or positions.dtype != self.dtype or positions.device != self.device:
+            raise ValueError(
+                f"plan: made for {self.num_atoms} atoms, {self.dtype} on {self.device}; positions has {len(positions)} atoms, "
+                f"{positions.dtype} on {positions.device}"
+            )
+        check_cell(cell, positions)
+        if self.any_periodic and cell is None:
+            raise ValueError("cell: None, but the plan has periodic structures")
+        if cell is not None and cell.dim() == 3 and len(cell) != self.num_structures:
+            raise ValueError(f"cell: {len(cell)} cells, but the plan has {self.num_structures} structures")
+
+    def per_structure(self, values: Tensor) -> Tensor:
+        """Sums of a quantity of the atoms over each structure: [N, ...] -> [B, ...]."""
+        total = values.new_zeros(self.num_structures, *values.shape[1:])
+        return total.index_add(0, self.batch, values)
+
+
+def _count_structures(cell: Tensor | None, batch: Tensor | None, pbc) -> int:
+    """The number of structures, which batch, cell and pbc must agree on."""
+    counts = {}
+    if cell is not None and cell.dim() == 3:
+        counts["cell"] = len(cell)
+    if pbc is not None:
+        pbc = torch.as_tensor(pbc)
+        if pbc.dtype != torch.bool or pbc.dim() > 1:
+            raise ValueError(
+                f"pbc: expected bools of shape [B], one for each structure, got {pbc.dtype} of shape {list(pbc.shape)}"
+            )
+        if pbc.dim() == 1:
+            counts["pbc"] = len(pbc)
+    if batch is None:
+        counts["batch"] = 1
+    elif len(batch):
+        if int(batch.min()) < 0:
+            raise ValueError(f"batch: expected structures 0, 1, ..., got {int(batch.min())}")
+        needed = int(batch.max()) + 1
+        if not counts:
+            return needed
+        if needed > max(counts.values()):
+            raise ValueError(f"batch: names structure {needed - 1}, but {_listed(counts)}")
+    if not counts:
+        return 0
+    if len(set(counts.values())) > 1:
+        hint = " (pbc has one bool for each structure, not for each axis)" if counts.get("pbc") == 3 else ""
+        raise ValueError(f"cell, pbc and batch disagree on the number of structures: {_listed(counts)}{hint}")
+    return next(iter(counts.values()))
+
+
+def _listed(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} has {count}" for name, count in counts.items())
+
+
+def _periodicity(cell: Tensor | None, pbc, num_structures: int) -> list[bool]:
+    if pbc is None:
+        return [cell is not None] * num_structures
+    periodic = torch.as_tensor(pbc).cpu().expand(num_structures).tolist()
+    if any(periodic) and cell is None:
+        raise ValueError("cell: None, but pbc has periodic structures; expected [3, 3] or [B, 3, 3]")
+    return periodic
+
+
+def _check_method(method: str, periodic: list[bool]) -> None:
+    if method == "direct" and any(periodic):
+        raise ValueError(
+            "method: 'direct' sums the pairs of clusters, but pbc has periodic structures; use 'ewald' or 'pme'"
+        )
+    if method in ("ewald", "pme") and periodic and not any(periodic):
+        raise ValueError(f"method: {method!r} needs a periodic structure; give cell, or use 'direct'")
