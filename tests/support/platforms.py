@@ -1,0 +1,53 @@
+"""OpenMM's platforms as the tests use them."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import openmm
+
+
+@dataclass(frozen=True)
+class PlatformChoice:
+    name: str
+    precision: str | None = None
+
+    def __str__(self) -> str:
+        return self.name if self.precision is None else f"{self.name}-{self.precision}"
+
+    def context(self, system: openmm.System, integrator: openmm.Integrator | None = None) -> openmm.Context:
+        properties = {} if self.precision is None else {"Precision": self.precision}
+        platform = openmm.Platform.getPlatformByName(self.name)
+        return openmm.Context(system, integrator or openmm.VerletIntegrator(0.001), platform, properties)
+
+    @property
+    def rounding(self) -> float:
+        """Size of the rounding errors to expect in forces, relative to the largest."""
+        if self.name == "Reference" or self.precision == "double":
+            return 1e-8
+        return 2e-5
+
+
+PLATFORMS = [
+    PlatformChoice("Reference"),
+    PlatformChoice("CPU"),
+    *(PlatformChoice(name, p) for name in ("OpenCL", "CUDA") for p in ("single", "mixed", "double")),
+]
+
+
+@functools.cache
+def why_unusable(choice: PlatformChoice) -> str | None:
+    """A registered platform need not be usable: decide by creating a Context with our force's plugin loaded."""
+    from openmm_polarmp._plugin import platform_status
+
+    status = {s.name: s for s in platform_status()}[choice.name]
+    if not status.loaded:
+        return status.reason
+    system = openmm.System()
+    system.addParticle(1.0)
+    try:
+        choice.context(system)
+    except openmm.OpenMMException as error:
+        return str(error)
+    return None
