@@ -1,0 +1,27 @@
+# `make demo` runs water MD with the shipped model, `make test` runs all tests; each in an environment of its own.
+PYTHON ?= python3
+PIP_INSTALL = -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: demo test clean
+
+demo: .venv-demo
+	.venv-demo/bin/polarmp demo --output demo-output
+
+test: .venv-test
+	.venv-test/bin/ruff check .
+	.venv-test/bin/ruff format --check .
+	POCL_CACHE_DIR=$(CURDIR)/build/pocl-cache OMP_NUM_THREADS=1 .venv-test/bin/pytest -n 2 --dist loadfile
+
+# Always install again: the compiled part may have changed. pip keeps what is there already.
+.venv-demo: FORCE
+	test -x $@/bin/python || $(PYTHON) -m venv $@
+	$@/bin/python $(PIP_INSTALL) '.[ml,plot]'
+
+.venv-test: FORCE
+	test -x $@/bin/python || $(PYTHON) -m venv $@
+	$@/bin/python $(PIP_INSTALL) '.[test]'
+
+clean:
+	rm -rf .venv-demo .venv-test build demo-output
+
+FORCE:
