@@ -10,12 +10,8 @@ import openmm
 from numpy.typing import ArrayLike, NDArray
 from openmm import unit
 
-from . import _polarmp
+from . import _polarmp, units
 from .fixed import FixedMultipoles
-
-# OpenMM's units of the model's: e A -> e nm, e A^2 -> e nm^2, V -> kJ/mol/e, V/A -> kJ/mol/nm/e
-NM = 0.1
-KJ_PER_EV = 96.48533212331
 
 _EMPTY = (
     '<Force type="PolarMPForce" version="1" forceGroup="0" name="PolarMPForce"><Particles/><Source kind=""><Properties/></Source></Force>'
@@ -193,28 +189,28 @@ class PolarMPForce(openmm.Force):
 
     def getLabFramePermanentDipoles(self, context: openmm.Context) -> NDArray[np.float64]:
         """Permanent dipoles [N,3] in e nm."""
-        return self._step(context)["dipoles"] * NM
+        return self._step(context)["dipoles"] * units.DIPOLE_TO_OPENMM
 
     def getInducedDipoles(self, context: openmm.Context) -> NDArray[np.float64]:
         """Induced dipoles [N,3] in e nm."""
-        return self._step(context)["induced_dipoles"] * NM
+        return self._step(context)["induced_dipoles"] * units.DIPOLE_TO_OPENMM
 
     def getTotalDipoles(self, context: openmm.Context) -> NDArray[np.float64]:
         """Permanent plus induced dipoles [N,3] in e nm."""
         step = self._step(context)
-        return (step["dipoles"] + step["induced_dipoles"]) * NM
+        return (step["dipoles"] + step["induced_dipoles"]) * units.DIPOLE_TO_OPENMM
 
     def getQuadrupoles(self, context: openmm.Context) -> NDArray[np.float64]:
         """Quadrupoles [N,3,3] in e nm^2, symmetric and traceless."""
-        return self._step(context)["quadrupoles"] * NM**2
+        return self._step(context)["quadrupoles"] * units.QUADRUPOLE_TO_OPENMM
 
     def getSoftness(self, context: openmm.Context) -> NDArray[np.float64]:
         """Softness kappa [N] in e^2/(kJ/mol)."""
-        return self._step(context)["softness"] / KJ_PER_EV
+        return self._step(context)["softness"] * units.SOFTNESS_TO_OPENMM
 
     def getPolarizabilities(self, context: openmm.Context) -> NDArray[np.float64]:
         """Polarizabilities alpha [N,3,3] in e^2 nm^2/(kJ/mol)."""
-        return self._step(context)["polarizability"] * NM**2 / KJ_PER_EV
+        return self._step(context)["polarizability"] * units.POLARIZABILITY_TO_OPENMM
 
     def getElectrostaticPotential(self, points: ArrayLike, context: openmm.Context) -> NDArray[np.float64]:
         """Potential of the permanent and induced moments at any points.
@@ -234,7 +230,7 @@ class PolarMPForce(openmm.Force):
         places = np.ascontiguousarray(_strip(points, unit.nanometer), dtype=np.float64)
         if places.ndim != 2 or places.shape[1] != 3:
             raise ValueError(f"points has shape {list(places.shape)}; [M, 3] is accepted")
-        return _polarmp.get_electrostatic_potential(self._address, int(context.this), places) * KJ_PER_EV
+        return _polarmp.get_electrostatic_potential(self._address, int(context.this), places) * units.POTENTIAL_TO_OPENMM
 
     def getSystemMultipoleMoments(self, context: openmm.Context) -> NDArray[np.float64]:
         """Charge, dipole and quadrupole of all particles together, permanent and induced.
@@ -256,12 +252,12 @@ class PolarMPForce(openmm.Force):
             masses[:] = 1
         r = positions - masses @ positions / masses.sum()
         q = step["charges"] + step["induced_charges"]
-        mu = (step["dipoles"] + step["induced_dipoles"]) * NM
+        mu = (step["dipoles"] + step["induced_dipoles"]) * units.DIPOLE_TO_OPENMM
         quadrupole = (
             np.einsum("i,ia,ib->ab", q, r, r) + np.einsum("ia,ib->ab", r, mu) + np.einsum("ia,ib->ab", mu, r)
         )
         # With M[f] = ... + 1/2 Q : grad grad f an atom's Q is the second moment itself, so it simply adds.
-        quadrupole = quadrupole + step["quadrupoles"].sum(0) * NM**2
+        quadrupole = quadrupole + step["quadrupoles"].sum(0) * units.QUADRUPOLE_TO_OPENMM
         quadrupole -= np.eye(3) * np.trace(quadrupole) / 3
         return np.concatenate([[q.sum()], q @ r + mu.sum(0), quadrupole.ravel()])
 
@@ -277,11 +273,11 @@ class PolarMPForce(openmm.Force):
         """
         step = self._step(context)
         return {
-            "charges": step["charge_gradients"] * KJ_PER_EV,
-            "dipoles": step["dipole_gradients"] * KJ_PER_EV / NM,
-            "quadrupoles": step["quadrupole_gradients"] * KJ_PER_EV / NM**2,
-            "softness": step["softness_gradients"] * KJ_PER_EV**2,
-            "polarizability": step["polarizability_gradients"] * KJ_PER_EV**2 / NM**2,
+            "charges": step["charge_gradients"] * units.POTENTIAL_TO_OPENMM,
+            "dipoles": step["dipole_gradients"] * units.ENERGY_TO_OPENMM / units.DIPOLE_TO_OPENMM,
+            "quadrupoles": step["quadrupole_gradients"] * units.ENERGY_TO_OPENMM / units.QUADRUPOLE_TO_OPENMM,
+            "softness": step["softness_gradients"] * units.ENERGY_TO_OPENMM / units.SOFTNESS_TO_OPENMM,
+            "polarizability": step["polarizability_gradients"] * units.ENERGY_TO_OPENMM / units.POLARIZABILITY_TO_OPENMM,
         }
 
     def getBornEffectiveCharges(self, context: openmm.Context, induced_charges: bool = True) -> NDArray[np.float64]:

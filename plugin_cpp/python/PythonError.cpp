@@ -1,4 +1,5 @@
 #include "PythonError.h"
+#include <nanobind/stl/string.h>
 
 namespace nb = nanobind;
 using namespace PolarMPPlugin;
@@ -6,6 +7,9 @@ using namespace PolarMPPlugin;
 struct PythonError::Original {
     PyObject* exception;
     std::string message;
+    Original(PyObject* exception, const std::string& message) : exception(exception), message(message) {
+    }
+    Original(const Original&) = delete;
     ~Original();
 };
 
@@ -48,7 +52,7 @@ PythonError::PythonError(nb::python_error& error) {
     std::string name = nb::cast<std::string>(error.type().attr("__name__"));
     if (PyException_GetTraceback(value.ptr()) == nullptr && error.traceback().is_valid())
         PyException_SetTraceback(value.ptr(), error.traceback().ptr());
-    original = std::make_shared<Original>(Original{value.release().ptr(), name + ": " + text});
+    original = std::make_shared<Original>(value.release().ptr(), name + ": " + text);
 }
 
 const char* PythonError::what() const noexcept {

@@ -1,0 +1,136 @@
+"""Bad input: every error names the argument, what came and what is accepted."""
+
+import numpy as np
+import openmm
+import pytest
+from openmm import unit
+from support.systems import CUBIC, TRICLINIC, energy_and_forces, evaluate, make_force, make_system, random_atoms
+
+import openmm_polarmp._plugin as plugin
+from openmm_polarmp import FixedMultipoles, PolarMPForce
+
+ONE = np.ones(2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([],), r"charges has shape \(0,\)"),
+        (([[1.0, 2.0]],), r"charges has shape \(1, 2\)"),
+        ((["a"],), "charges cannot be read"),
+        (([1.0, np.nan],), r"charges\[1\] is nan"),
+        ((ONE, np.ones(3)), r"dipoles has shape \[3\]; \[2, 3\] is accepted"),
+        ((ONE, None, np.ones((2, 9))), r"quadrupoles has shape \[2, 9\]; \[2, 3, 3\]"),
+        ((ONE, None, None, [0.1, -0.1]), "softness of particle 1 is -0.1"),
+        ((ONE, None, None, np.ones(3)), "softness has shape"),
+        ((ONE, None, None, None, [0.1, -0.1]), "polarizability of particle 1 has the eigenvalue -0.1"),
+        ((ONE, None, None, None, np.ones((2, 3))), "polarizability has shape"),
+    ],
+)
+def test_fixed_multipoles(arguments, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        FixedMultipoles(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "message"),
+    [
+        ("setSigma", (0.0,), "sigma is 0.*must be positive"),
+        ("setSigma", (-1 * unit.angstrom,), "sigma is -0.1.* nm"),
+        ("setSigma", (float("nan"),), "sigma is nan"),
+        ("setEwaldErrorTolerance", (0.0,), "between 0 and 1"),
+        ("setEwaldErrorTolerance", (1.5,), "between 0 and 1"),
+        ("setKMax", (-1,), "kMax is -1"),
+        ("setEpsInf", (0.5,), "epsInf is 0.5"),
+        ("setPMEParameters", (10, 0, 10), "mesh is 10 x 0 x 10"),
+        ("setNonbondedMethod", (7,), "nonbonded method is 7"),
+        ("setPolarizationType", (9,), "polarization type is 9"),
+        ("setParticles", ([0, -1],), "particles contains -1"),
+        ("setParticles", ([1, 1],), "particles contains 1 twice"),
+    ],
+)
+def test_settings(method, arguments, message):
+    force = PolarMPForce(FixedMultipoles([1.0]))
+    with pytest.raises((RuntimeError, openmm.OpenMMException), match=message):
+        getattr(force, method)(*arguments)
+
+
+def test_wrong_number_of_particles(platform_once):
+    force = PolarMPForce(FixedMultipoles([1.0, -1.0]))
+    with pytest.raises(openmm.OpenMMException, match="describes 2 particles, but the force acts on 3"):
+        platform_once.context(make_system(3, None, force))
+    force = PolarMPForce(FixedMultipoles([1.0, -1.0]))
+    force.setParticles([1, 5])
+    with pytest.raises(openmm.OpenMMException, match="particles contains 5, but the System has 3"):
+        platform_once.context(make_system(3, None, force))
+
+
+def test_not_a_number_in_positions(platform_once):
+    atoms = random_atoms(10, TRICLINIC)
+    *_, context = evaluate(atoms, platform_once)
+    positions = 0.1 * atoms.positions
+    positions[7, 1] = np.nan
+    context.setPositions(positions)
+    # The CPU platform checks before any force is asked, and does not say which particle it is.
+    message = "Particle coordinate is NaN" if platform_once.name == "CPU" else r"position of particle 7 is -?nan"
+    with pytest.raises(openmm.OpenMMException, match=message):
+        energy_and_forces(context)
+    context.setPositions(0.1 * atoms.positions)  # the Context stays usable
+    energy_and_forces(context)
+
+
+def test_mesh_too_small_for_the_window(fast_platform):
+    atoms = random_atoms(10, CUBIC)
+    force = make_force(atoms)
+    force.setPMEParameters(3, 30, 30)
+    with pytest.raises(openmm.OpenMMException, match="mesh has 3 points"):
+        evaluate(atoms, fast_platform, force=force)
+
+
+def test_tolerance_that_no_mesh_reaches(fast_platform):
+    atoms = random_atoms(10, CUBIC)
+    with pytest.raises(openmm.OpenMMException, match="error tolerance is .*the mesh reaches"):
+        evaluate(atoms, fast_platform, tolerance=1e-13)
+
+
+def test_points_of_a_wrong_shape(platform_once):
+    atoms = random_atoms(5, CUBIC)
+    *_, force, context = evaluate(atoms, platform_once)
+    with pytest.raises(ValueError, match=r"points has shape \[3\]; \[M, 3\]"):
+        force.getElectrostaticPotential([0.0, 0.0, 0.0], context)
+    with pytest.raises((RuntimeError, openmm.OpenMMException), match=r"points\[1\] is not finite"):
+        force.getElectrostaticPotential([[0.0, 0.0, 0.0], [np.inf, 0, 0]], context)
+
+
+def test_changed_source_of_another_size(platform_once):
+    atoms = random_atoms(5, CUBIC)
+    *_, force, context = evaluate(atoms, platform_once)
+    force.setModel(FixedMultipoles([1.0]))
+    with pytest.raises((RuntimeError, openmm.OpenMMException), match="describes 1 particles"):
+        force.updateParametersInContext(context)
+
+
+def test_changed_source_is_used(platform_once):
+    atoms = random_atoms(20, CUBIC)
+    other = random_atoms(20, CUBIC, seed=1)
+    *_, force, context = evaluate(atoms, platform_once)
+    force.setModel(other.moments())
+    force.setSigma(0.13)
+    force.updateParametersInContext(context)
+    energy, _ = energy_and_forces(context)
+    from dataclasses import replace
+
+    expected, *_ = evaluate(replace(other, positions=atoms.positions, cell=atoms.cell, sigma=1.3), platform_once)
+    assert energy == pytest.approx(expected, rel=1e-5)
+
+
+def test_other_versions_of_openmm_are_refused():
+    plugin.check_openmm_version("8.6.1")
+    for version in ("8.5.2", "8.7.0", "8.60.0"):
+        with pytest.raises(ImportError, match=rf"built for OpenMM 8\.6.*OpenMM {version} is installed"):
+            plugin.check_openmm_version(version)
+
+
+def test_unknown_model_type():
+    with pytest.raises(TypeError, match="model"):
+        PolarMPForce(3.14)
