@@ -295,9 +295,12 @@ class PolarMPForce(openmm.Force):
         numpy.ndarray
             [N,3,3] in e: row = polarization, column = displacement. Scaled by s = sqrt(eps_e) with the force's epsInf.
         """
-        from ._response import born_effective_charges
+        from . import _response
 
-        return born_effective_charges(self, context, induced_charges)
+        result = _response.forces_per_field(self, context)
+        if induced_charges and self.usesPeriodicBoundaryConditions():
+            result = result + _response.induced_charge_part(self, context)
+        return result
 
 
 def _strip(value: Any, to: unit.Unit) -> Any:

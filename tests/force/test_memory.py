@@ -1,0 +1,30 @@
+"""Contexts that come and go leave nothing behind."""
+
+import gc
+import resource
+
+import numpy as np
+from support.sources import DensitySource
+from support.systems import TRICLINIC, make_system, random_atoms
+
+from .test_source import force_with
+
+
+def test_contexts_created_and_destroyed(platform_once):
+    atoms = random_atoms(300, TRICLINIC)
+    system = make_system(300, atoms.cell, force_with(DensitySource(atoms.charges), True))
+
+    def peak_after(count: int) -> float:
+        """MB"""
+        for _ in range(count):
+            context = platform_once.context(system)
+            context.setPositions(0.1 * atoms.positions)
+            if platform_once.name != "Reference":
+                context.getState(forces=True)
+            del context
+        gc.collect()
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+    peaks = [peak_after(10) for _ in range(5)]
+    # The first rounds fill caches. A mesh of this box alone takes 0.2 MB, so that a leak of it would show.
+    assert np.diff(peaks[2:]).max() < 1.0, peaks
