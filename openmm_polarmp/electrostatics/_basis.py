@@ -7,8 +7,8 @@ and the position u of an atom in the basis' own units,
     gather:  D_i,n  = sum_x X_x d^n b_x(u_i)
 
 The two are adjoint to each other, and their derivative with respect to u is the same operation with one more order. So
-each one's backward pass is made of the two themselves: derivatives of any order exist, and nothing of size atoms x basis
-functions is ever stored.
+each one's backward pass is made of the two themselves: derivatives of any order exist, and nothing of size atoms x
+basis functions is ever stored.
 """
 
 from typing import Protocol

@@ -31,8 +31,8 @@ def inverse_and_volume(cell: Tensor) -> tuple[Tensor, Tensor]:
 def lattice_reduction(cell: np.ndarray) -> np.ndarray:
     """Integers R with determinant +-1 so that R @ cell are short box vectors of the same lattice.
 
-    The sums do not depend on which vectors span the lattice, their cost does: a strongly tilted cell would need a needlessly
-    fine mesh and a long search for wave vectors.
+    The sums do not depend on which vectors span the lattice, their cost does: a strongly tilted cell would need a
+    needlessly fine mesh and a long search for wave vectors.
     """
     reduction = np.eye(3, dtype=int)
     reduced = np.array(cell, dtype=float)
@@ -41,7 +41,7 @@ def lattice_reduction(cell: np.ndarray) -> np.ndarray:
         longest_first = np.argsort(-lengths, kind="stable")
         for i in longest_first:
             others = [j for j in range(3) if j != i]
-            # The best of the 24 neighbours, not only of the two axes: pairwise steps can stop early in three dimensions.
+            # Steps along both other vectors at once: one after the other they can stop too early in three dimensions.
             steps = [(p, q) for p, q in itertools.product(_steps(reduced, i, others[0]), _steps(reduced, i, others[1]))]
             candidates = [reduced[i] - p * reduced[others[0]] - q * reduced[others[1]] for p, q in steps]
             best = min(range(len(steps)), key=lambda s: (candidates[s] ** 2).sum())

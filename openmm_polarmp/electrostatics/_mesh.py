@@ -71,7 +71,7 @@ class Mesh:
 
     def _points(self, first: Tensor, first_point: Tensor) -> Tensor:
         """Flat indices of the width^3 mesh points of every atom: [n * width^3]."""
-        nx, ny, nz = self.scale
+        _, ny, nz = self.scale
         offsets = torch.arange(self.width, device=first.device)
         x, y, z = ((first[:, axis, None] + offsets) % n for axis, n in enumerate(self.scale))
         lines = (first_point[:, None, None] + x[:, :, None] * (ny * nz)) + y[:, None, :] * nz

@@ -6,13 +6,13 @@ M[f] = q f + mu.grad f + 1/2 Q:grad grad f (theory.md section 2) is then a list 
 M[f] = sum_n C_n (d^n f), and moments and derivatives of the potential meet in a plain dot product.
 """
 
-from functools import lru_cache
+from functools import cache
 
 import torch
 from torch import Tensor
 
 
-@lru_cache(maxsize=None)
+@cache
 def multi_indices(order: int) -> tuple[tuple[int, int, int], ...]:
     """All (a, b, c) with a + b + c <= order, lower orders first."""
     return tuple(
@@ -28,13 +28,13 @@ def count(order: int) -> int:
     return (order + 1) * (order + 2) * (order + 3) // 6
 
 
-@lru_cache(maxsize=None)
+@cache
 def positions_of(order: int) -> dict[tuple[int, int, int], int]:
     """Where each multi-index stands in the list."""
     return {index: place for place, index in enumerate(multi_indices(order))}
 
 
-@lru_cache(maxsize=None)
+@cache
 def raised(order: int) -> tuple[tuple[int, ...], ...]:
     """raised(order)[d][n]: the place of component n after one more derivative along axis d."""
     place = positions_of(order + 1)

@@ -16,9 +16,9 @@ _SERIES_TERMS = 36
 def boys(x: Tensor, order: int) -> list[Tensor]:
     """F_n(x) = int_0^1 t^2n exp(-x t^2) dt for n = 0..order, x >= 0.
 
-    The radial functions of theory.md section 2 are B_n = 2a/sqrt(pi) (2a^2)^n F_n(a^2 r^2): no division by r is left. Small
-    x: the series of the highest order, all terms positive, then downward; large x: upward from erf. Upward loses a digit only
-    where x is small against n, downward none.
+    The radial functions of theory.md section 2 are B_n = 2a/sqrt(pi) (2a^2)^n F_n(a^2 r^2): no division by r is left.
+    Small x: the series of the highest order, all terms positive, then downward; large x: upward from erf. Upward
+    loses a digit only where x is small against n, downward none.
     """
     exponential = torch.exp(-x)
     small = x < _SERIES_LIMIT

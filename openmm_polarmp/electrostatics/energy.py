@@ -28,8 +28,8 @@ class ElectrostaticResult:
     energy : [B], or a scalar if no batch was given
         U_perm + U_ind, with the terms of the external field, in eV.
     potential : [N]
-        Phi' at the atoms in V: of the permanent multipoles, without the atom's own (images of it in a box included), without
-        the external field.
+        Phi' at the atoms in V: of the permanent multipoles, without the atom's own (images of it in a box included),
+        without the external field.
     field : [N, 3]
         E' = -grad Phi' in V/A, likewise.
     induced_charges : [N]
@@ -37,7 +37,8 @@ class ElectrostaticResult:
     induced_dipoles : [N, 3]
         dmu in e A, the external field included; zeros without polarizability.
     scaling : [B], or a scalar if no batch was given
-        s = sqrt(eps_e): physical moments are s times the latent ones, and a field E0 acts as s E0. A constant: no gradient.
+        s = sqrt(eps_e): physical moments are s times the latent ones, and a field E0 acts as s E0. A constant: no
+        gradient.
     """
 
     energy: Tensor
@@ -75,32 +76,34 @@ def electrostatic_energy(
     multipoles : Multipoles
         In e, e A, e A^2, e^2/eV, e^2 A^2/eV.
     cell : [3, 3] or [B, 3, 3], optional
-        Rows are the box vectors in A, of any shape and handedness. One cell serves all structures. What stands in the cell of a
-        structure that is not periodic does not matter.
+        Rows are the box vectors in A, of any shape and handedness. One cell serves all structures. What stands in the
+        cell of a structure that is not periodic does not matter.
     batch : [N], optional
-        Structure of each atom, in any order. Structures whose meshes have different shapes, and the dense sums, are evaluated
-        one after the other; all clusters, and all boxes of one mesh shape, together.
+        Structure of each atom, in any order. Structures whose meshes have different shapes, and the dense sums, are
+        evaluated one after the other; all clusters, and all boxes of one mesh shape, together.
     pbc : [B] of bool, optional
         Which structures are periodic (in all three directions). Default: all if a cell is given, none otherwise.
     sigma : float
         Width of the pair kernel k_e erf(r/(sqrt(2) sigma))/r in A.
     accuracy : float
-        Force error over the rms force in boxes, 1e-14 to 0.1 for 'ewald', from the strictest row of the mesh table on for 'pme'.
+        Force error over the rms force in boxes, 1e-14 to 0.1 for 'ewald', from the strictest row of the mesh table on
+        for 'pme'.
     k_max : float, optional
-        Hard cutoff of the reciprocal sum in 1/A instead of a converged one, to reproduce a model that was trained with it (boxes
-        only). The energy then jumps when the box changes.
+        Hard cutoff of the reciprocal sum in 1/A instead of a converged one, to reproduce a model that was trained
+        with it (boxes only). The energy then jumps when the box changes.
     method : str
-        'direct': pair sum, for clusters. 'ewald': dense reciprocal sum. 'pme': particle mesh. 'auto': 'direct' for clusters,
-        and for a box the cheaper of the other two. Clusters in a batch with boxes are always summed directly.
+        'direct': pair sum, for clusters. 'ewald': dense reciprocal sum. 'pme': particle mesh. 'auto': 'direct' for
+        clusters, and for a box the cheaper of the other two. Clusters in a batch with boxes are always summed directly.
     external_field : [3] or [B, 3], optional
-        Uniform physical field E0 in V/A; it acts as the latent field s E0 (theory.md section 6). Through q.r it acts with the
-        positions as given: in a box they should be unwrapped, and where charges depend on the surroundings the true force is that of
-        `born_effective_charges`. The field acts through the softness in clusters only.
+        Uniform physical field E0 in V/A; it acts as the latent field s E0 (theory.md section 6). Through q.r it acts
+        with the positions as given: in a box they should be unwrapped, and where charges depend on the surroundings
+        the true force is that of `born_effective_charges`. The field acts through the softness in clusters only.
     eps_inf : float or [B]
-        Optical dielectric constant of the medium whose moments these are, from the user. eps_e = eps_inf for clusters and
-        eps_inf / (1 + chi) for boxes with polarizability.
+        Optical dielectric constant of the medium whose moments these are, from the user. eps_e = eps_inf for clusters
+        and eps_inf / (1 + chi) for boxes with polarizability.
     plan : ElectrostaticPlan, optional
-        Prepared sizes for repeated calls; replaces batch, pbc, sigma, accuracy, k_max and method, and no input value is checked.
+        Prepared sizes for repeated calls; replaces batch, pbc, sigma, accuracy, k_max and method, and no input value
+        is checked.
     """
     check_atoms(positions, multipoles)
     if plan is None:
@@ -205,7 +208,8 @@ def _permanent(
 
 
 def _reciprocal(positions: Tensor, moments: _Moments, cells: Tensor, group: PeriodicGroup) -> tuple[Tensor, Tensor]:
-    """Reciprocal sum of some boxes: energy [b], and Phi and its gradient [n, 4] at their atoms, own-atom parts included."""
+    """Reciprocal sum of some boxes: energy [b], and Phi and its gradient [n, 4] at their atoms, own-atom parts
+    included."""
     inverse, volume = inverse_and_volume(group.reduction @ cells[group.structures])
     scale = torch.tensor(group.basis.scale, dtype=positions.dtype, device=positions.device)
     own_inverse = inverse[group.structure]

@@ -21,8 +21,8 @@ class Multipoles:
     softness : [N] or [N, 1], optional
         kappa >= 0 in e^2/eV, the charge that an atom takes up per unit of potential.
     polarizability : [N], [N, 1] or [N, 3, 3], optional
-        alpha in e^2 A^2/eV; [N] and [N, 1] mean the same scalars; tensors are symmetric and positive semi-definite (only
-        the symmetric part acts).
+        alpha in e^2 A^2/eV; [N] and [N, 1] mean the same scalars; tensors are symmetric and positive semi-definite
+        (only the symmetric part acts).
     """
 
     charges: Tensor
@@ -50,9 +50,8 @@ class Multipoles:
             if name in shapes and value.shape != shapes[name]:
                 raise ValueError(f"{name}: expected shape {list(shapes[name])}, got {list(value.shape)}")
             if value.dtype != self.charges.dtype or value.device != self.charges.device:
-                raise ValueError(
-                    f"{name}: {value.dtype} on {value.device}, but charges is {self.charges.dtype} on {self.charges.device}"
-                )
+                q = self.charges
+                raise ValueError(f"{name}: {value.dtype} on {value.device}, but charges is {q.dtype} on {q.device}")
 
     def members(self) -> list[tuple[str, Tensor]]:
         """(name, tensor) of everything that is present."""

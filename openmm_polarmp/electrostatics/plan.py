@@ -5,6 +5,7 @@ torch.compile traces without a graph break.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -51,8 +52,8 @@ class PeriodicGroup:
 class ElectrostaticPlan:
     """Prepared electrostatics of a batch: build it once, evaluate it with `electrostatic_energy(..., plan=plan)`.
 
-    A plan stays right as long as the structures keep their numbers of atoms and their cells change by a few per cent (the
-    sets of wave vectors and the meshes are those of the cells it was made with).
+    A plan stays right as long as the structures keep their numbers of atoms and their cells change by a few per cent
+    (the sets of wave vectors and the meshes are those of the cells it was made with).
 
     Parameters
     ----------
@@ -127,12 +128,11 @@ class ElectrostaticPlan:
                 n = torch.from_numpy(wave_vectors(reduced, k_max)).to(self.device, self.dtype)
                 self._add_group([(structure, reduction)], lambda _, n=n: PlaneWaves(n, self.sigma))
         for shape, members in meshes.items():
-            window = choose_mesh_rule(self.accuracy).window()
-            count = len(members)
-            self._add_group(
-                members,
-                lambda s, shape=shape, count=count: Mesh(shape, s, count, window, self.sigma, self.k_max, self.dtype),
-            )
+            self._add_group(members, partial(self._mesh, shape, len(members)))
+
+    def _mesh(self, shape: tuple[int, int, int], num_structures: int, structure: Tensor) -> Mesh:
+        window = choose_mesh_rule(self.accuracy).window()
+        return Mesh(shape, structure, num_structures, window, self.sigma, self.k_max, self.dtype)
 
     def _cheaper(self, atoms: int, cell: np.ndarray, k_max: float) -> str:
         if self.accuracy < MESH_RULES[-1].accuracy:
@@ -156,8 +156,8 @@ class ElectrostaticPlan:
         """Whether these atoms fit the plan; looks at no number."""
         if len(positions) != self.num_atoms or positions.dtype != self.dtype or positions.device != self.device:
             raise ValueError(
-                f"plan: made for {self.num_atoms} atoms, {self.dtype} on {self.device}; positions has {len(positions)} atoms, "
-                f"{positions.dtype} on {positions.device}"
+                f"plan: made for {self.num_atoms} atoms, {self.dtype} on {self.device}; "
+                f"positions has {len(positions)} atoms, {positions.dtype} on {positions.device}"
             )
         check_cell(cell, positions)
         if self.any_periodic and cell is None:

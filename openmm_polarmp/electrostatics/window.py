@@ -1,6 +1,7 @@
 """The mesh window: smooth Kaiser-Bessel, one short polynomial per grid point (theory.md section 5).
 
-The kernels use the same window in the same convention, see plugin_cpp/openmmapi/include/openmm_polarmp/internal/Window.h.
+The kernels use the same window in the same convention, see
+plugin_cpp/openmmapi/include/openmm_polarmp/internal/Window.h.
 """
 
 import math
@@ -14,8 +15,8 @@ class Window:
 
     An atom at u (in grid units) touches the points g = j0 + p, p = 0..width-1, with j0 = floor(u - width/2) + 1. With
     f = u - width/2 - floor(u - width/2) in [0, 1) point p lies at x_p = 1 + 2 (f - 1 - p)/width, and its weight is the
-    polynomial theta_p(f) = sum_n coefficients[p, n] (f - 1/2)^n. Derivatives of the weight with respect to u are derivatives of
-    that polynomial.
+    polynomial theta_p(f) = sum_n coefficients[p, n] (f - 1/2)^n. Derivatives of the weight with respect to u are
+    derivatives of that polynomial.
 
     Parameters
     ----------
