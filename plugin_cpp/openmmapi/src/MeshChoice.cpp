@@ -11,7 +11,18 @@ using namespace std;
 const vector<MeshRule>& PolarMPPlugin::getMeshRules() {
     // Equal to openmm_polarmp/electrostatics/mesh_table.py (a test compares them), where it is said how it was measured.
     static const vector<MeshRule> rules = {
-        {5e-4, 8, 3, 17.0, 11, 0.66},
+        {0.01, 7, 3, 11.9, 6, 0.697},
+        {0.003, 8, 2, 16.0, 7, 0.648},
+        {0.001, 8, 3, 15.2, 7, 0.621},
+        {0.0005, 8, 3, 16.8, 8, 0.556},
+        {0.0002, 9, 2, 18.0, 7, 0.574},
+        {0.0001, 9, 3, 18.0, 8, 0.55},
+        {3e-05, 9, 3, 20.7, 8, 0.455},
+        {1e-05, 10, 3, 21.0, 8, 0.499},
+        {3e-06, 10, 3, 23.0, 8, 0.423},
+        {1e-06, 11, 3, 23.1, 9, 0.464},
+        {3e-07, 11, 3, 26.4, 9, 0.385},
+        {1e-07, 12, 3, 26.4, 10, 0.427},
     };
     return rules;
 }

@@ -52,6 +52,12 @@ protected:
         return make_unique<MeshSum<float>>(force, rule, data.threads);
     }
 
+    void forAtoms(size_t n, const function<void(size_t, size_t)>& work) override {
+        size_t parts = data.threads.getNumThreads();
+        data.threads.execute([&](ThreadPool& pool, int part) { work(n * part / parts, n * (part + 1) / parts); });
+        data.threads.waitForThreads();
+    }
+
 private:
     CpuPlatform::PlatformData& data;
 };

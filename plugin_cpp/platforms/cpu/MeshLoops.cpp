@@ -9,7 +9,12 @@ namespace {
 
 template <class Real, int W>
 void spreadAtom(const Real* source, const Real* weights, const int* start, const int* size, Real* mesh, int firstPlane, int lastPlane) {
-    const Real *x = weights, *y = weights + 4 * W, *z = weights + 8 * W;
+    const Real *x = weights, *y = weights + 4 * W;
+    // A copy that cannot overlap with the mesh, so that it stays in registers.
+    Real z[3][W];
+    for (int n = 0; n < 3; n++)
+        for (int k = 0; k < W; k++)
+            z[n][k] = weights[(8 + n) * W + k];
     const Real q = source[0], mx = source[1], my = source[2], mz = source[3];
     const Real xx = source[4], xy = source[5], xz = source[6], yy = source[7], yz = source[8], zz = source[9];
     const bool wraps = start[2] + W > size[2];
@@ -31,11 +36,11 @@ void spreadAtom(const Real* source, const Real* weights, const int* start, const
             if (!wraps) {
                 Real* target = line + start[2];
                 for (int k = 0; k < W; k++)
-                    target[k] += z0 * z[k] + z1 * z[W + k] + z2 * z[2 * W + k];
+                    target[k] += z0 * z[0][k] + z1 * z[1][k] + z2 * z[2][k];
             }
             else
                 for (int k = 0; k < W; k++)
-                    line[(start[2] + k) % size[2]] += z0 * z[k] + z1 * z[W + k] + z2 * z[2 * W + k];
+                    line[(start[2] + k) % size[2]] += z0 * z[0][k] + z1 * z[1][k] + z2 * z[2][k];
         }
     }
 }
@@ -85,6 +90,36 @@ void gatherAtom(const Real* weights, const int* start, const int* size, const Re
         result[d] = along(entryOf[d], orderOf[d]);
 }
 
+/** Every point's polynomial and its derivatives at once: coefficients[power][point]. */
+template <class Real, int W>
+void evaluateWindow(int degree, const Real* coefficients, Real t, Real* weights) {
+    Real v0[W], v1[W] = {}, v2[W] = {}, v3[W] = {};
+    for (int p = 0; p < W; p++)
+        v0[p] = coefficients[degree * W + p];
+    for (int n = degree - 1; n >= 0; n--)
+        for (int p = 0; p < W; p++) {
+            v3[p] = v3[p] * t + v2[p];  // Horner's rule; the derivatives over their factorials
+            v2[p] = v2[p] * t + v1[p];
+            v1[p] = v1[p] * t + v0[p];
+            v0[p] = v0[p] * t + coefficients[n * W + p];
+        }
+    for (int p = 0; p < W; p++) {
+        weights[p] = v0[p];
+        weights[W + p] = v1[p];
+        weights[2 * W + p] = 2 * v2[p];
+        weights[3 * W + p] = 6 * v3[p];
+    }
+}
+
+template <class Real>
+void window(int width, int degree, const Real* coefficients, Real t, Real* weights) {
+    switch (width) {
+#define CASE(W) case W: return evaluateWindow<Real, W>(degree, coefficients, t, weights);
+        CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12) CASE(13) CASE(14) CASE(15) CASE(16)
+#undef CASE
+    }
+}
+
 template <class Real>
 void spread(int width, const Real* source, const Real* weights, const int* start, const int* size, Real* mesh, int firstPlane, int lastPlane) {
     switch (width) {
@@ -113,8 +148,8 @@ void convolve(Real* spectrum, const Real* influence, long begin, long end) {
 
 } // namespace
 
-extern const MeshLoops<float> singleLoops = {spread<float>, gather<float>, convolve<float>};
-extern const MeshLoops<double> doubleLoops = {spread<double>, gather<double>, convolve<double>};
+extern const MeshLoops<float> singleLoops = {window<float>, spread<float>, gather<float>, convolve<float>};
+extern const MeshLoops<double> doubleLoops = {window<double>, spread<double>, gather<double>, convolve<double>};
 
 } // namespace POLARMP_ARCH
 } // namespace PolarMPPlugin

@@ -12,6 +12,13 @@ namespace PolarMPPlugin {
 template <class Real>
 struct MeshLoops {
     /**
+     * The window's weights along one axis, of all four orders.
+     *
+     * @param coefficients  [degree+1][width]
+     * @param t             f - 1/2 (see Window)
+     */
+    void (*window)(int width, int degree, const Real* coefficients, Real t, Real* weights);
+    /**
      * Add one atom to the planes of the mesh that lie in [firstPlane, lastPlane).
      *
      * @param source   q, mu (3), Q (xx xy xz yy yz zz, with the factors of 1/2 Q:grad grad inside) in grid units

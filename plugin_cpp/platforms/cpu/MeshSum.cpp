@@ -14,6 +14,9 @@ MeshSum<Real>::MeshSum(const PolarMPForce& force, const MeshRule& rule, ThreadPo
           window(rule.width, rule.m, rule.beta, rule.degree), threads(threads), loops(meshLoops<Real>()) {
     force.getPMEParameters(size[0], size[1], size[2]);
     sizeIsFixed = (size[0] > 0);
+    for (int n = 0; n <= rule.degree; n++)
+        for (int p = 0; p < rule.width; p++)
+            coefficients.push_back((Real) window.getCoefficients()[p * (rule.degree + 1) + n]);
     for (int i = 0; i < 3 && sizeIsFixed; i++)
         if (size[i] < rule.width)
             throw OpenMMException("PolarMPForce: the mesh has " + to_string(size[i]) + " points along vector " + to_string(i)
@@ -88,8 +91,7 @@ void MeshSum<Real>::computeInfluence() {
 
 template <class Real>
 void MeshSum<Real>::place(const vector<Vec3>& points, Stencils& stencils) {
-    const int w = rule.width, degree = rule.degree;
-    const vector<double>& coefficients = window.getCoefficients();
+    const int w = rule.width;
     stencils.start.resize(3 * points.size());
     stencils.weights.resize(12L * w * points.size());
     inParallel(points.size(), [&](long begin, long end) {
@@ -101,22 +103,7 @@ void MeshSum<Real>::place(const vector<Vec3>& points, Stencils& stencils) {
                 int start = (int) floor(left) + 1;
                 double t = left - floor(left) - 0.5;
                 stencils.start[3 * i + d] = ((start % size[d]) + size[d]) % size[d];
-                Real* weights = &stencils.weights[12L * w * i + 4 * w * d];
-                for (int p = 0; p < w; p++) {
-                    // Horner's rule for the polynomial and its first three derivatives (over their factorials)
-                    const double* c = &coefficients[(long) p * (degree + 1)];
-                    double v0 = c[degree], v1 = 0, v2 = 0, v3 = 0;
-                    for (int n = degree - 1; n >= 0; n--) {
-                        v3 = v3 * t + v2;
-                        v2 = v2 * t + v1;
-                        v1 = v1 * t + v0;
-                        v0 = v0 * t + c[n];
-                    }
-                    weights[p] = (Real) v0;
-                    weights[w + p] = (Real) v1;
-                    weights[2 * w + p] = (Real) (2 * v2);
-                    weights[3 * w + p] = (Real) (6 * v3);
-                }
+                loops.window(w, rule.degree, coefficients.data(), (Real) t, &stencils.weights[12L * w * i + 4 * w * d]);
             }
     });
 }

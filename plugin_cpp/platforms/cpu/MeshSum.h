@@ -52,6 +52,7 @@ private:
     OpenMM::Vec3 box[3];
     /** toGrid[d][a] = d(grid coordinate d)/d(Cartesian a) */
     double toGrid[3][3];
+    std::vector<Real> coefficients;  // of the window, [degree+1][width]
     std::vector<Real> mesh, influence;
     std::vector<std::complex<Real>> spectrum;
     std::unique_ptr<MeshTransform> transform;

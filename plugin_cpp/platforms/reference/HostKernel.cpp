@@ -103,7 +103,8 @@ void HostKernel::bindSource(const PolarMPForce& force) {
     buffers.forces = allocate(memory.forces, 3);
     evaluation = source->bind(buffers);
     solver = createSolver(force);
-    response = make_unique<OneShotResponse>(force.getSigma() * ANGSTROM_PER_NM, solver->containsOwnAtoms(), periodic);
+    response = make_unique<OneShotResponse>(force.getSigma() * ANGSTROM_PER_NM, solver->containsOwnAtoms(), periodic,
+                                            [this](size_t n, const function<void(size_t, size_t)>& work) { forAtoms(n, work); });
 }
 
 void HostKernel::readPositions(ContextImpl& context) {
@@ -149,30 +150,31 @@ void HostKernel::readMoments() {
         checkFinite("softness", memory.softness, particles);
     if (moments.polarizability)
         checkFinite("polarizability", memory.polarizability, particles);
-    atoms.permanent.assign(n, Multipole());
-    atoms.softness.assign(moments.softness ? n : 0, 0.0);
-    atoms.polarizability.assign(moments.polarizability ? n : 0, SymmetricTensor());
-    for (size_t i = 0; i < n; i++) {
-        Multipole& m = atoms.permanent[i];
-        m.charge = memory.charges[i];
-        if (moments.dipoles)
-            m.dipole = Vec3(memory.dipoles[3 * i], memory.dipoles[3 * i + 1], memory.dipoles[3 * i + 2]);
-        if (moments.quadrupoles) {
-            SymmetricTensor Q = symmetricPart(&memory.quadrupoles[9 * i]);
-            double third = Q.trace() / 3;
-            for (int c : {0, 3, 5})
-                Q.component[c] -= third;
-            copy(Q.component, Q.component + 6, m.quadrupole);
+    atoms.permanent.resize(n);
+    atoms.softness = vector<double>(memory.softness.begin(), moments.softness ? memory.softness.end() : memory.softness.begin());
+    atoms.polarizability.resize(moments.polarizability ? n : 0);
+    for (size_t i = 0; i < atoms.softness.size(); i++)
+        if (atoms.softness[i] < 0)
+            throw OpenMMException("PolarMPForce: the softness of particle " + to_string(particles[i]) + " is "
+                                  + to_string(atoms.softness[i]) + "; it must not be negative");
+    forAtoms(n, [&](size_t begin, size_t end) {
+        for (size_t i = begin; i < end; i++) {
+            Multipole& m = atoms.permanent[i];
+            m = Multipole();
+            m.charge = memory.charges[i];
+            if (moments.dipoles)
+                m.dipole = Vec3(memory.dipoles[3 * i], memory.dipoles[3 * i + 1], memory.dipoles[3 * i + 2]);
+            if (moments.quadrupoles) {
+                SymmetricTensor Q = symmetricPart(&memory.quadrupoles[9 * i]);
+                double third = Q.trace() / 3;
+                for (int c : {0, 3, 5})
+                    Q.component[c] -= third;
+                copy(Q.component, Q.component + 6, m.quadrupole);
+            }
+            if (moments.polarizability)
+                atoms.polarizability[i] = symmetricPart(&memory.polarizability[9 * i]);
         }
-        if (moments.softness) {
-            atoms.softness[i] = memory.softness[i];
-            if (atoms.softness[i] < 0)
-                throw OpenMMException("PolarMPForce: the softness of particle " + to_string(particles[i]) + " is "
-                                      + to_string(atoms.softness[i]) + "; it must not be negative");
-        }
-        if (moments.polarizability)
-            atoms.polarizability[i] = symmetricPart(&memory.polarizability[9 * i]);
-    }
+    });
 }
 
 Vec3 HostKernel::latentField(ContextImpl& context) {
@@ -219,13 +221,19 @@ double HostKernel::execute(ContextImpl& context, bool includeForces, bool includ
 }
 
 void HostKernel::writeGradients() {
-    copy(response->chargeGradients.begin(), response->chargeGradients.end(), memory.chargeGradients.begin());
-    copy(response->softnessGradients.begin(), response->softnessGradients.end(), memory.softnessGradients.begin());
-    for (size_t i = 0; i < particles.size(); i++)
-        for (int a = 0; a < 3; a++)
-            memory.dipoleGradients[3 * i + a] = response->dipoleGradients[i][a];
-    expand(response->quadrupoleGradients, memory.quadrupoleGradients);
-    expand(response->polarizabilityGradients, memory.polarizabilityGradients);
+    forAtoms(particles.size(), [&](size_t begin, size_t end) {
+        for (size_t i = begin; i < end; i++) {
+            memory.chargeGradients[i] = response->chargeGradients[i];
+            memory.softnessGradients[i] = response->softnessGradients[i];
+            for (int a = 0; a < 3; a++) {
+                memory.dipoleGradients[3 * i + a] = response->dipoleGradients[i][a];
+                for (int b = 0; b < 3; b++) {
+                    memory.quadrupoleGradients[9 * i + 3 * a + b] = response->quadrupoleGradients[i].component[PAIR[a][b]];
+                    memory.polarizabilityGradients[9 * i + 3 * a + b] = response->polarizabilityGradients[i].component[PAIR[a][b]];
+                }
+            }
+        }
+    });
 }
 
 bool HostKernel::isCurrent(ContextImpl& context) {

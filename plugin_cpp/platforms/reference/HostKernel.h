@@ -2,6 +2,7 @@
 #include "OneShotResponse.h"
 #include "PotentialSolver.h"
 #include "openmm_polarmp/PolarMPKernels.h"
+#include <functional>
 #include <memory>
 
 namespace PolarMPPlugin {
@@ -24,6 +25,10 @@ public:
 
 protected:
     virtual std::unique_ptr<PotentialSolver> createSolver(const PolarMPForce& force) = 0;
+    /** Loops over atoms; a platform with threads shares them. */
+    virtual void forAtoms(size_t n, const std::function<void(size_t begin, size_t end)>& work) {
+        work(0, n);
+    }
 
 private:
     /** The buffers that the source sees, as plain arrays. */

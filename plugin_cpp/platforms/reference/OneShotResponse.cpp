@@ -6,15 +6,17 @@ using namespace PolarMPPlugin;
 using namespace OpenMM;
 using namespace std;
 
+OneShotResponse::OneShotResponse(double sigma, bool ownAtoms, bool periodic, ForAtoms forAtoms)
+        : ownCharge(ownAtoms ? COULOMB * sqrt(2 / M_PI) / sigma : 0), ownDipole(ownCharge / (3 * pow(sigma, 2))),
+          ownQuadrupole(ownCharge / (5 * pow(sigma, 4))), periodic(periodic), forAtoms(forAtoms) {
+}
+
 Derivatives OneShotResponse::ownAtomPart(const Multipole& m) const {
     Derivatives own;
-    if (!ownAtoms)
-        return own;
-    double scale = COULOMB * sqrt(2 / M_PI) / sigma;
-    own.value = scale * m.charge;
-    own.gradient = m.dipole * (scale / (3 * sigma * sigma));
+    own.value = ownCharge * m.charge;
+    own.gradient = m.dipole * ownDipole;
     for (int c = 0; c < 6; c++)
-        own.second[c] = m.quadrupole[c] * (scale / (5 * pow(sigma, 4)));
+        own.second[c] = m.quadrupole[c] * ownQuadrupole;
     return own;
 }
 
@@ -26,11 +28,7 @@ void OneShotResponse::induce(const Atoms& atoms, const vector<Derivatives>& phi,
     size_t n = atoms.positions.size();
     potential.resize(n);
     electricField.resize(n);
-    for (size_t i = 0; i < n; i++) {
-        Derivatives own = ownAtomPart(atoms.permanent[i]);
-        potential[i] = phi[i].value - own.value;
-        electricField[i] = own.gradient - phi[i].gradient;
-    }
+    induced.assign(n, Multipole());
     totalSoftness = 0;
     centerOfSoftness = Vec3();
     for (size_t i = 0; i < atoms.softness.size(); i++) {
@@ -39,75 +37,87 @@ void OneShotResponse::induce(const Atoms& atoms, const vector<Derivatives>& phi,
     }
     if (totalSoftness > 0)
         centerOfSoftness /= totalSoftness;
-    induced.assign(n, Multipole());
-    for (size_t i = 0; i < n; i++) {
-        if (!atoms.softness.empty())
-            induced[i].charge = -atoms.softness[i] * potentialInField(atoms, i, field);
-        if (!atoms.polarizability.empty())
-            induced[i].dipole = atoms.polarizability[i] * (electricField[i] + field);
-    }
+    forAtoms(n, [&](size_t begin, size_t end) {
+        for (size_t i = begin; i < end; i++) {
+            Derivatives own = ownAtomPart(atoms.permanent[i]);
+            potential[i] = phi[i].value - own.value;
+            electricField[i] = own.gradient - phi[i].gradient;
+            if (!atoms.softness.empty())
+                induced[i].charge = -atoms.softness[i] * potentialInField(atoms, i, field);
+            if (!atoms.polarizability.empty())
+                induced[i].dipole = atoms.polarizability[i] * (electricField[i] + field);
+        }
+    });
+    totalInducedCharge = 0;
+    for (const Multipole& m : induced)
+        totalInducedCharge += m.charge;
 }
 
 void OneShotResponse::differentiate(const Atoms& atoms, const vector<Derivatives>& phi, const vector<Derivatives>& phiInduced,
                                     const Vec3& field) {
     size_t n = atoms.positions.size();
-    bool cluster = !periodic, inField = (field != Vec3());
-    energy = 0;
-    forces.assign(n, Vec3());
-    chargeGradients.assign(n, 0.0);
-    dipoleGradients.assign(n, Vec3());
-    quadrupoleGradients.assign(n, SymmetricTensor());
+    forces.resize(n);
+    energies.resize(n);
+    chargeGradients.resize(n);
+    dipoleGradients.resize(n);
+    quadrupoleGradients.resize(n);
     softnessGradients.assign(n, 0.0);
     polarizabilityGradients.assign(n, SymmetricTensor());
-    double totalInducedCharge = 0;
-    for (const Multipole& m : induced)
-        totalInducedCharge += m.charge;
-    for (size_t i = 0; i < n; i++) {
-        const Multipole& m = atoms.permanent[i];
-        const Derivatives own = ownAtomPart(m), ownInduced = ownAtomPart(induced[i]);
-        const Derivatives none, &raw = phi[i], &rawInduced = phiInduced.empty() ? none : phiInduced[i];
+    forAtoms(n, [&](size_t begin, size_t end) {
+        const Derivatives none;
+        for (size_t i = begin; i < end; i++)
+            differentiateAtom(atoms, i, phi[i], phiInduced.empty() ? none : phiInduced[i], field);
+    });
+    energy = 0;
+    for (double part : energies)
+        energy += part;
+}
 
-        energy += 0.5 * (energyOf(m, raw) - energyOf(m, own));
-        Multipole total = m;
-        total.charge += induced[i].charge;
-        total.dipole += induced[i].dipole;
-        // Raw potentials: the own-atom parts cancel between the two terms (theory.md section 4).
-        forces[i] = -(gradientOf(total, raw) + gradientOf(m, rawInduced));
+void OneShotResponse::differentiateAtom(const Atoms& atoms, size_t i, const Derivatives& phi, const Derivatives& phiInduced,
+                                        const Vec3& field) {
+    const Multipole& m = atoms.permanent[i];
+    const Derivatives own = ownAtomPart(m), ownInduced = ownAtomPart(induced[i]);
+    double& energy = energies[i];
+    energy = 0.5 * (energyOf(m, phi) - energyOf(m, own));
+    Multipole total = m;
+    total.charge += induced[i].charge;
+    total.dipole += induced[i].dipole;
+    // Raw potentials: the own-atom parts cancel between the two terms (theory.md section 4).
+    forces[i] = -(gradientOf(total, phi) + gradientOf(m, phiInduced));
 
-        chargeGradients[i] = raw.value - own.value + rawInduced.value - ownInduced.value;
-        dipoleGradients[i] = raw.gradient - own.gradient + rawInduced.gradient - ownInduced.gradient;
-        for (int c = 0; c < 6; c++)
-            quadrupoleGradients[i].component[c] = 0.5 * (raw.second[c] - own.second[c] + rawInduced.second[c]);
-        double trace = quadrupoleGradients[i].trace() / 3;
-        for (int c : {0, 3, 5})
-            quadrupoleGradients[i].component[c] -= trace;
+    chargeGradients[i] = phi.value - own.value + phiInduced.value - ownInduced.value;
+    dipoleGradients[i] = phi.gradient - own.gradient + phiInduced.gradient - ownInduced.gradient;
+    SymmetricTensor& quadrupoleGradient = quadrupoleGradients[i];
+    for (int c = 0; c < 6; c++)
+        quadrupoleGradient.component[c] = 0.5 * (phi.second[c] - own.second[c] + phiInduced.second[c]);
+    double third = quadrupoleGradient.trace() / 3;
+    for (int c : {0, 3, 5})
+        quadrupoleGradient.component[c] -= third;
 
-        if (!atoms.softness.empty()) {
-            double phiInField = potentialInField(atoms, i, field);
-            softnessGradients[i] = -0.5 * phiInField * phiInField;
-            energy += atoms.softness[i] * softnessGradients[i];
-        }
-        if (!atoms.polarizability.empty()) {
-            Vec3 E = electricField[i] + field;
-            for (int a = 0; a < 3; a++)
-                for (int b = a; b < 3; b++)
-                    polarizabilityGradients[i].component[PAIR[a][b]] = -0.5 * E[a] * E[b];
-            energy -= 0.5 * E.dot(atoms.polarizability[i] * E);
-        }
-
-        if (inField) {
-            energy -= field.dot(atoms.positions[i] * m.charge + m.dipole);
-            dipoleGradients[i] -= field;
-            forces[i] += field * m.charge;
-            if (cluster) {
-                chargeGradients[i] -= field.dot(atoms.positions[i]);
-                if (totalSoftness > 0) {
-                    // r_c moves with the atoms and with their softness.
-                    double share = atoms.softness[i] / totalSoftness;
-                    forces[i] += field * (induced[i].charge - share * totalInducedCharge);
-                    softnessGradients[i] += totalInducedCharge / totalSoftness * field.dot(atoms.positions[i] - centerOfSoftness);
-                }
-            }
-        }
+    if (!atoms.softness.empty()) {
+        double phiInField = potentialInField(atoms, i, field);
+        softnessGradients[i] = -0.5 * phiInField * phiInField;
+        energy += atoms.softness[i] * softnessGradients[i];
+    }
+    if (!atoms.polarizability.empty()) {
+        Vec3 E = electricField[i] + field;
+        for (int a = 0; a < 3; a++)
+            for (int b = a; b < 3; b++)
+                polarizabilityGradients[i].component[PAIR[a][b]] = -0.5 * E[a] * E[b];
+        energy -= 0.5 * E.dot(atoms.polarizability[i] * E);
+    }
+    if (field == Vec3())
+        return;
+    energy -= field.dot(atoms.positions[i] * m.charge + m.dipole);
+    dipoleGradients[i] -= field;
+    forces[i] += field * m.charge;
+    if (periodic)
+        return;
+    chargeGradients[i] -= field.dot(atoms.positions[i]);
+    if (totalSoftness > 0) {
+        // r_c moves with the atoms and with their softness.
+        double share = atoms.softness[i] / totalSoftness;
+        forces[i] += field * (induced[i].charge - share * totalInducedCharge);
+        softnessGradients[i] += totalInducedCharge / totalSoftness * field.dot(atoms.positions[i] - centerOfSoftness);
     }
 }

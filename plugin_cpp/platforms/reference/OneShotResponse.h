@@ -1,5 +1,6 @@
 #pragma once
 #include "Multipole.h"
+#include <functional>
 #include <vector>
 
 namespace PolarMPPlugin {
@@ -18,6 +19,9 @@ struct SymmetricTensor {
         return component[0] + component[3] + component[5];
     }
 };
+
+/** Calls work(begin, end) for parts of 0..n-1 that together are the whole; a platform with threads does so in parallel. */
+using ForAtoms = std::function<void(size_t n, const std::function<void(size_t begin, size_t end)>& work)>;
 
 /** The atoms as a source describes them, after symmetric and traceless parts were taken. */
 struct Atoms {
@@ -38,8 +42,7 @@ public:
      * @param ownAtoms        whether the potentials contain each atom's own smeared multipole
      * @param periodic        whether the field can act through the softness (clusters only)
      */
-    OneShotResponse(double sigma, bool ownAtoms, bool periodic) : sigma(sigma), ownAtoms(ownAtoms), periodic(periodic) {
-    }
+    OneShotResponse(double sigma, bool ownAtoms, bool periodic, ForAtoms forAtoms);
     /** @param field  the latent external field s E0 in V/A */
     void induce(const Atoms& atoms, const std::vector<Derivatives>& phi, const OpenMM::Vec3& field);
     /** @param phiInduced  potential of the induced moments; empty if there are none */
@@ -62,9 +65,12 @@ private:
     Derivatives ownAtomPart(const Multipole& m) const;
     /** Phi' plus what a field adds to it, in a cluster. */
     double potentialInField(const Atoms& atoms, size_t i, const OpenMM::Vec3& field) const;
-    const double sigma;
-    const bool ownAtoms, periodic;
-    double totalSoftness = 0;
+    void differentiateAtom(const Atoms& atoms, size_t i, const Derivatives& phi, const Derivatives& phiInduced, const OpenMM::Vec3& field);
+    const double ownCharge, ownDipole, ownQuadrupole;  // strengths of the own-atom part; 0 if the potentials have none
+    const bool periodic;
+    const ForAtoms forAtoms;
+    std::vector<double> energies;  // per atom: their sum must not depend on the number of threads
+    double totalSoftness = 0, totalInducedCharge = 0;
     OpenMM::Vec3 centerOfSoftness;  // r_c
 };
 
