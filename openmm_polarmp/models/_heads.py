@@ -10,10 +10,11 @@ from openmm_polarmp.models._angular import slice_of, tensor_to_cartesian
 from openmm_polarmp.models._constants import ExactConstants
 from openmm_polarmp.models._rung import Rung
 
-INITIAL_CHARGE = 0.1  # e, the spread of an untrained network's charges
-INITIAL_MOMENT = 0.05  # e A, e A^2
-INITIAL_SOFTNESS = 0.003  # e^2/eV
-INITIAL_POLARIZABILITY = 0.02  # e^2 A^2/eV; a water molecule has 0.1 in all
+# Units of the heads: an untrained network's last layer gives about 0.2 of them, the responses about 1.
+CHARGE = 0.5  # e
+MOMENT = 0.5  # e A, e A^2
+SOFTNESS = 0.003  # e^2/eV
+POLARIZABILITY = 0.02  # e^2 A^2/eV; a water molecule has 0.1 in all
 UNIT_SOFTPLUS = math.log(math.e - 1)  # softplus of this is one
 
 
@@ -51,34 +52,33 @@ class Heads(ExactConstants):
         hidden = torch.nn.functional.silu(self.trunk(invariants) + self.species(kind))
         out = self.final(hidden)
         scalar = dict(zip(self.scalars, out[:, : len(self.scalars)].unbind(1), strict=True))
-        weights = out[:, len(self.scalars) :].view(-1, len(self.weighted), self.channels).unbind(1)
+        weights = out[:, len(self.scalars) :].view(out.shape[0], len(self.weighted), self.channels).unbind(1)
         weight = dict(zip(self.weighted, weights, strict=True))
         result = {"energy": scalar["energy"]}
         if "charge" in scalar:
-            result["charges"] = INITIAL_CHARGE * scalar["charge"]
+            result["charges"] = CHARGE * scalar["charge"]
         if "dipole" in weight:
-            result["dipoles"] = self._combine(features, 1, weight["dipole"])
+            result["dipoles"] = MOMENT * self._combine(features, 1, weight["dipole"])
         if "quadrupole" in weight:
-            result["quadrupoles"] = self._matrix(self._combine(features, 2, weight["quadrupole"]))
+            result["quadrupoles"] = MOMENT * self._matrix(self._combine(features, 2, weight["quadrupole"]))
         if "softness" in scalar:
-            result["softness"] = INITIAL_SOFTNESS * torch.nn.functional.softplus(scalar["softness"] + UNIT_SOFTPLUS)
+            result["softness"] = SOFTNESS * torch.nn.functional.softplus(scalar["softness"] + UNIT_SOFTPLUS)
         if "polarizability" in scalar:
             result["polarizability"] = self._polarizability(scalar, weight, features)
         return result
 
     def _combine(self, features, l: int, weight) -> torch.Tensor:
         """Sum of the channels' components, [N, 2 l + 1]."""
-        scale = INITIAL_MOMENT / math.sqrt(self.channels)
-        return scale * (features[slice_of(l)] * weight).sum(2).t()
+        return (features[slice_of(l)] * weight).sum(2).t() / math.sqrt(self.channels)
 
     def _matrix(self, l2) -> torch.Tensor:
-        return (l2 @ self.to_matrix).view(-1, 3, 3)
+        return (l2 @ self.to_matrix).unflatten(1, (3, 3))
 
     def _polarizability(self, scalar, weight, features) -> torch.Tensor:
         if not self.tensor_polarizability:
             shifted = scalar["polarizability"] + UNIT_SOFTPLUS
-            return INITIAL_POLARIZABILITY * torch.nn.functional.softplus(shifted)
+            return POLARIZABILITY * torch.nn.functional.softplus(shifted)
         # alpha = A A with a symmetric A made of 0e and 2e: never a negative eigenvalue.
         isotropic = (1 + scalar["polarizability"])[:, None, None] * self.identity
         root = isotropic + self._matrix(self._combine(features, 2, weight["anisotropy"]))
-        return INITIAL_POLARIZABILITY * root @ root.transpose(1, 2)
+        return POLARIZABILITY * root @ root.transpose(1, 2)

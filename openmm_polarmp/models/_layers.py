@@ -79,7 +79,7 @@ class Message(torch.nn.Module):
         weights = self.radial_out(torch.nn.functional.silu(self.radial_in(radial)))
         weights = weights.view(n_pairs, self.n_functions, self.channels)
         by_atom = features.permute(1, 0, 2).reshape(n_atoms, -1)
-        sent = by_atom.index_select(0, sender).view(n_pairs, -1, self.channels)
+        sent = by_atom.index_select(0, sender).view(n_pairs, components(self.l_in), self.channels)
         if self.l_in == 0:
             amplitude = sent * weights
         else:
@@ -89,14 +89,13 @@ class Message(torch.nn.Module):
             amplitude = scalars * for_scalars + along * for_vectors
         sums = self._sum(harmonics[:, :, None] * amplitude.index_select(1, self.degree), n_atoms, receiver)
         if self.l_in > 0:
-            sums = sums + torch.nn.functional.pad(
-                self._sum(vectors * carried, n_atoms, receiver), (0, 0, 1, components(self.l_max) - 4)
-            )
+            vectors = self._sum(vectors * carried, n_atoms, receiver)
+            sums = sums + torch.nn.functional.pad(vectors, (0, 0, 1, components(self.l_max) - 4))
         return self.scale * sums.permute(1, 0, 2)
 
     def _sum(self, pairs, n_atoms: int, receiver) -> torch.Tensor:
         sums = pairs.new_zeros(n_atoms, pairs.shape[1] * self.channels).index_add(0, receiver, pairs.flatten(1))
-        return sums.view(n_atoms, -1, self.channels)
+        return sums.unflatten(1, (pairs.shape[1], self.channels))
 
 
 class Products(ExactConstants):
@@ -106,6 +105,7 @@ class Products(ExactConstants):
         super().__init__()
         self.l_max, self.l_out, self.correlation = l_max, l_out, correlation
         self.counts: list[list[int]] = []
+        self.between = torch.nn.ModuleList()
         inputs = [channels] * (l_out + 1)
         for factors in range(2, correlation + 1):
             last = factors == correlation
@@ -123,7 +123,7 @@ class Products(ExactConstants):
             self.counts.append(count)
             self.constant(f"couplings{factors}", torch.cat(blocks, dim=2).flatten(0, 1).t().contiguous())
             if not last:
-                self.between = ChannelMixing(l_max, [n * channels for n in count], channels)
+                self.between.append(ChannelMixing(l_max, [n * channels for n in count], channels))
             inputs = [n + channels * m for n, m in zip(inputs, count, strict=False)]
         self.mixing = ChannelMixing(l_out, inputs, channels)
 
@@ -134,7 +134,7 @@ class Products(ExactConstants):
         power = density
         for factors in range(2, self.correlation + 1):
             pairs = power[:, None] * density[None, :]
-            coupled = getattr(self, f"couplings{factors}") @ pairs.view(n_components * n_components, -1)
+            coupled = getattr(self, f"couplings{factors}") @ pairs.view(n_components * n_components, n_atoms * channels)
             row, degrees = 0, []
             for l, count in enumerate(self.counts[factors - 2]):
                 block = coupled[row : row + count * (2 * l + 1)].view(count, 2 * l + 1, n_atoms, channels)
@@ -143,7 +143,7 @@ class Products(ExactConstants):
             for l in range(self.l_out + 1):
                 gathered[l].append(degrees[l])
             if factors < self.correlation:
-                power = self.between(degrees)
+                power = self.between[factors - 2](degrees)
         return self.mixing([torch.cat(parts, dim=2) for parts in gathered])
 
 

@@ -49,7 +49,10 @@ def pack(configuration: dict[str, Any], tensors: dict[str, Any]) -> bytes:
         "configuration": text,
         "sha256": _checksum(text, entries, body),
     }
-    return save(tensors, metadata)
+    # Put together here: safetensors orders metadata at random, and equal models shall give equal files.
+    header = json.dumps({"__metadata__": metadata, **entries}).encode()
+    header += b" " * (-len(header) % 8)  # the tensors begin aligned
+    return struct.pack("<Q", len(header)) + header + body
 
 
 def unpack(data: bytes, source: str = "model data") -> ModelFile:

@@ -190,9 +190,7 @@ class PolarMPModel(torch.nn.Module):
     def configuration(self) -> dict[str, Any]:
         """Everything but the weights, as plain values for JSON."""
         if not isinstance(self.network, PolarMPNet):
-            raise TypeError(
-                f"only a model with a PolarMPNet can be written to a file, got {type(self.network).__name__}"
-            )
+            raise TypeError(f"only a PolarMPNet can be written to a model file, got {type(self.network).__name__}")
         return {
             "architecture": "PolarMPNet",
             "network": self.network.config.to_dict(),

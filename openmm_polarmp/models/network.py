@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 
 from openmm_polarmp.electrostatics.multipoles import Multipoles
-from openmm_polarmp.models._angular import SphericalHarmonics
+from openmm_polarmp.models._angular import SphericalHarmonics, slice_of
 from openmm_polarmp.models._constants import ExactConstants
 from openmm_polarmp.models._heads import Heads
 from openmm_polarmp.models._layers import ChannelMixing, Density, Gate, Message, Products
@@ -238,8 +238,11 @@ class PolarMPNet(ExactConstants):
         for layer in range(1, self.config.layers):
             sent = self.senders[layer - 1](_degrees(features, self.config.l_message))
             message = self.messages[layer - 1](sent, radial, harmonics, sender, receiver)
-            parts = [_degrees(x, self.config.l_max) for x in (message, density, features)]
-            joined = [torch.cat([p[l] for p in parts if l < len(p)], dim=2) for l in range(self.config.l_max + 1)]
+            own_top = self.gates[layer - 1].l_max
+            joined = [
+                torch.cat([x[slice_of(l)] for x in (message, density, features)[: 3 if l <= own_top else 2]], dim=2)
+                for l in range(self.config.l_max + 1)
+            ]
             features = self.gates[layer](self.products[layer](self.skips[layer - 1](joined)))
             invariants.append(features[0])
 
@@ -249,7 +252,7 @@ class PolarMPNet(ExactConstants):
             energy = energy + self.zbl(distances, sender, receiver, kind).double()
         charges = out.pop("charges", None)
         if charges is None:
-            charges = torch.zeros_like(distances[:0].new_zeros(kind.shape[0]))
+            charges = distances.new_zeros(kind.shape[0])
         return energy, Multipoles(charges, **out)
 
     def _state(self, total_charge, multiplicity, batch, n_atoms: int) -> torch.Tensor:
@@ -279,9 +282,8 @@ def _modules() -> torch.nn.ModuleList:
 
 
 def _degrees(features: torch.Tensor, l_max: int) -> list[torch.Tensor]:
-    """Features of degree 0 ... l_max (or as far as they go), one tensor each."""
-    top = min(l_max, round(features.shape[0] ** 0.5) - 1)
-    return [features[l * l : (l + 1) ** 2] for l in range(top + 1)]
+    """Features of degree 0 ... l_max, one tensor each."""
+    return [features[slice_of(l)] for l in range(l_max + 1)]
 
 
 def _scalars_only(values: torch.Tensor, l_max: int) -> torch.Tensor:

@@ -6,8 +6,8 @@ import torch
 
 from openmm_polarmp.models._constants import ExactConstants
 from openmm_polarmp.models._radial import smooth_cutoff
+from openmm_polarmp.units import COULOMB
 
-COULOMB = 14.3996454784255  # eV A / e^2
 BOHR = 0.529177210903  # A
 
 # Covalent radii in A of Z = 1 ... 96 (Cordero et al., Dalton Trans. 2008, 2832).

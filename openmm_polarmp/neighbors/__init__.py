@@ -1,5 +1,6 @@
 """Neighbour lists on the device of the positions."""
 
 from openmm_polarmp.neighbors._pairs import neighbor_pairs
+from openmm_polarmp.neighbors._verlet import NeighborList, Neighbors
 
-__all__ = ["neighbor_pairs"]
+__all__ = ["NeighborList", "Neighbors", "neighbor_pairs"]

@@ -1,0 +1,163 @@
+"""A neighbour list that is kept while atoms move less than half of its skin."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+
+from openmm_polarmp.neighbors._pairs import neighbor_pairs
+
+
+class Neighbors(NamedTuple):
+    """Pairs for a set of positions.
+
+    Attributes
+    ----------
+    positions : Tensor [N, 3]
+        The positions, each moved by whole cells to where it continues the path since the list was built: an atom that
+        an integrator wraps into the box keeps its pairs. The shifts belong to these positions.
+    edge_index : Tensor [2, E]
+        Sender j and receiver i.
+    edge_shifts : Tensor [E, 3]
+        Whole cells, in the positions' precision; r_j + shift @ cell - r_i is the displacement.
+    """
+
+    positions: torch.Tensor
+    edge_index: torch.Tensor
+    edge_shifts: torch.Tensor
+
+
+class NeighborList:
+    """Pairs within a cutoff along a trajectory.
+
+    Pairs are searched within ``cutoff + skin`` and kept until an atom has moved by more than ``skin / 2`` or the box
+    has changed. On the CPU each step's pairs are cut at ``cutoff``. On a GPU that would make the host wait for their
+    number, so there the pairs of the skin stay (a network's smooth cutoff gives them no weight).
+
+    Parameters
+    ----------
+    cutoff : float
+        A.
+    skin : float
+        A. A thicker skin is searched less often and holds more pairs.
+
+    Attributes
+    ----------
+    builds : int
+        How often pairs were searched.
+    """
+
+    def __init__(self, cutoff: float, skin: float = 0.5) -> None:
+        if not cutoff > 0:
+            raise ValueError(f"cutoff must be a positive length in A, got {cutoff}")
+        if not skin >= 0:
+            raise ValueError(f"skin must be a length in A, not negative, got {skin}")
+        self.cutoff, self.skin = float(cutoff), float(skin)
+        self.builds = 0
+        self._reference: torch.Tensor | None = None
+        self._cell: torch.Tensor | None = None
+        self._box: torch.Tensor | None = None
+        self._known: float | None = 0.0
+        self._nearly = False
+
+    def update(self, positions: torch.Tensor, cell: torch.Tensor | None = None) -> Neighbors:
+        """Pairs for these positions; waits for the device to learn whether the list still holds.
+
+        Parameters
+        ----------
+        positions : Tensor [N, 3]
+            A.
+        cell : Tensor [3, 3], optional
+            Box vectors in A, best on the CPU (where comparing it costs nothing). Without it a cluster.
+        """
+        neighbors = self.guess(positions, cell)
+        return neighbors if self.guess_holds() else self.rebuild(positions, cell)
+
+    def guess(self, positions: torch.Tensor, cell: torch.Tensor | None = None) -> Neighbors:
+        """Pairs from the list as it is, before it is known whether it still holds: ask `guess_holds` afterwards.
+
+        The host queues work on the guess while the device still measures how far the atoms moved. The guess is wrong as
+        seldom as the list is searched anew, and less: a list that is nearly used up is searched at once.
+        """
+        positions = positions.detach()
+        if self._must_rebuild(positions, cell):
+            return self.rebuild(positions, cell)
+        moved = positions - self._reference
+        continued = positions
+        if self._box is not None:
+            wraps = torch.round(moved @ self._inverse) @ self._box
+            moved, continued = moved - wraps, positions - wraps
+        # amax hands a NaN on.
+        squared = moved.square().sum(1).amax() if len(moved) else moved.new_zeros(())
+        self._measure(squared)
+        return self._cut(continued)
+
+    def guess_holds(self) -> bool:
+        """Whether the last `guess` was right. Waits for that one number only, not for the work queued after it.
+
+        Raises
+        ------
+        FloatingPointError
+            If a position is not a finite number.
+        """
+        if self._known is None:
+            if self._event is not None:
+                self._event.synchronize()
+            self._known = float(self._host)
+        if not self._known < float("inf"):
+            raise FloatingPointError("a position is not a finite number")
+        limit = (self.skin / 2) ** 2
+        self._nearly = self._known > 0.8 * limit
+        return self._known <= limit
+
+    def rebuild(self, positions: torch.Tensor, cell: torch.Tensor | None = None) -> Neighbors:
+        """Search the pairs anew."""
+        positions = positions.detach()
+        if not bool(torch.isfinite(positions).all()):
+            raise FloatingPointError("a position is not a finite number")
+        self._cell = None if cell is None else cell.detach().clone()
+        self._box = self._inverse = None
+        if cell is not None:
+            volume = float(torch.linalg.det(cell.detach().double()))
+            if not 0 < abs(volume) < float("inf"):
+                raise ValueError(f"cell must span a volume, got {cell.tolist()}")
+            self._box = cell.detach().to(positions)
+            self._inverse = torch.linalg.inv(cell.detach().double()).to(positions)
+        self._edge_index, shifts = neighbor_pairs(positions, self.cutoff + self.skin, self._box)
+        self._edge_shifts = shifts.to(positions.dtype)
+        self._reference = positions.clone()
+        self.builds += 1
+        self._known, self._event, self._nearly = 0.0, None, False
+        return self._cut(self._reference)
+
+    def _must_rebuild(self, positions, cell) -> bool:
+        if self._reference is None or self._nearly:
+            return True
+        reference = self._reference
+        if (positions.shape, positions.dtype, positions.device) != (reference.shape, reference.dtype, reference.device):
+            return True
+        if cell is None or self._cell is None:
+            return cell is not self._cell
+        return not torch.equal(cell, self._cell)
+
+    def _measure(self, squared: torch.Tensor) -> None:
+        """Send the square of the largest displacement to the host without waiting for it."""
+        self._known = None
+        if squared.is_cuda:
+            self._host = torch.empty((), dtype=squared.dtype, pin_memory=True)
+            self._host.copy_(squared, non_blocking=True)
+            self._event = torch.cuda.Event()
+            self._event.record()
+        else:
+            self._host, self._event = squared, None
+
+    def _cut(self, positions: torch.Tensor) -> Neighbors:
+        index, shifts = self._edge_index, self._edge_shifts
+        if positions.is_cuda or self.skin == 0:
+            return Neighbors(positions, index, shifts)
+        vectors = positions.index_select(0, index[0]) - positions.index_select(0, index[1])
+        if self._box is not None:
+            vectors += shifts @ self._box
+        near = (vectors.square_().sum(1) < self.cutoff**2).nonzero()[:, 0]
+        return Neighbors(positions, index.index_select(1, near), shifts.index_select(0, near))

@@ -1,0 +1,304 @@
+"""`TorchSource`: the moments of `PolarMPForce` from a network in torch.
+
+The plugin calls ``forward`` and ``backward`` of an `Evaluation` at each step. Both work on tensors that lie over the
+platform's own memory (attributes of ``buffers``), in the model's units (A, e, eV) and in the order of the force's
+particles.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from openmm_polarmp.electrostatics.multipoles import Multipoles
+from openmm_polarmp.models import PolarMPModel, project_total_charge
+from openmm_polarmp.models._charge_response import field_force
+from openmm_polarmp.neighbors import NeighborList, Neighbors, neighbor_pairs
+
+PRECISIONS = {"single": torch.float32, "double": torch.float64}
+
+
+class TorchSource:
+    """A network, and the atoms that it describes.
+
+    Parameters
+    ----------
+    model : PolarMPModel or torch.nn.Module
+        A model, or a bare network with the protocol of `PolarMPNet`. It is copied: a later change does not act.
+    atomic_numbers : sequence of int
+        Of the force's particles, in their order.
+    total_charge : float
+        e. The charges are shifted to this sum if the model asks for it.
+    multiplicity : int
+        Spin multiplicity, for a network that sees it.
+    precision : str
+        ``"single"`` (default) or ``"double"``: of the network. Positions are subtracted in the buffers' precision.
+    device : str or torch.device, optional
+        Where the network runs; by default where the platform's buffers are.
+    skin : float
+        Of the neighbour list, A.
+    """
+
+    def __init__(
+        self,
+        model: PolarMPModel | torch.nn.Module,
+        atomic_numbers: Sequence[int],
+        *,
+        total_charge: float = 0.0,
+        multiplicity: int = 1,
+        precision: str = "single",
+        device: str | torch.device | None = None,
+        skin: float = 0.5,
+    ) -> None:
+        if not isinstance(model, torch.nn.Module):
+            raise TypeError(f"model must be a PolarMPModel or a torch.nn.Module, got {type(model).__name__}")
+        if precision not in PRECISIONS:
+            raise ValueError(f"precision must be 'single' or 'double', got {precision!r}")
+        if int(multiplicity) != multiplicity or multiplicity < 1:
+            raise ValueError(f"multiplicity must be a positive whole number, got {multiplicity!r}")
+        self.model = model if isinstance(model, PolarMPModel) else PolarMPModel(model)
+        self.atomic_numbers = [int(z) for z in atomic_numbers]
+        self.model.check_species(torch.tensor(self.atomic_numbers, dtype=torch.long))
+        self.total_charge, self.multiplicity = float(total_charge), int(multiplicity)
+        self.precision, self.skin = precision, float(skin)
+        self.device = None if device is None else torch.device(device)
+        self._networks: dict[torch.device, torch.nn.Module] = {}
+        self._lock = threading.Lock()
+        self._has = self._find_moments()
+
+    @property
+    def num_particles(self) -> int:
+        """Number of atoms."""
+        return len(self.atomic_numbers)
+
+    @property
+    def supports_cuda(self) -> bool:
+        """Whether buffers may lie on a GPU."""
+        return torch.cuda.is_available() and (self.device is None or self.device.type == "cuda")
+
+    @property
+    def has_dipoles(self) -> bool:
+        """Whether the model predicts dipoles."""
+        return "dipoles" in self._has
+
+    @property
+    def has_quadrupoles(self) -> bool:
+        """Whether the model predicts quadrupoles."""
+        return "quadrupoles" in self._has
+
+    @property
+    def has_softness(self) -> bool:
+        """Whether the model predicts softness (induced charges)."""
+        return "softness" in self._has
+
+    @property
+    def has_polarizability(self) -> bool:
+        """Whether the model predicts polarizabilities (induced dipoles)."""
+        return "polarizability" in self._has
+
+    def bind(self, buffers: Any) -> Evaluation:
+        """Attach the memory of one Context; may be called for several Contexts, which may run in different threads.
+
+        Parameters
+        ----------
+        buffers : object
+            With tensors ``positions`` [N, 3], ``cell`` [3, 3] (on the CPU), ``energy`` [1], ``charges`` [N],
+            ``dipoles`` [N, 3], ``quadrupoles`` [N, 3, 3], ``softness`` [N], ``polarizability`` [N, 3, 3], the
+            derivatives ``charge_gradients``, ``dipole_gradients``, ``quadrupole_gradients``, ``softness_gradients``,
+            ``polarizability_gradients`` in the same shapes, ``forces`` [N, 3]; ``periodic`` (bool) and ``particles``
+            (the System's index of each atom).
+        """
+        n_atoms = buffers.positions.shape[0]
+        if n_atoms != self.num_particles:
+            raise ValueError(f"buffers hold {n_atoms} particles, but the source was made for {self.num_particles}")
+        return Evaluation(self, buffers)
+
+    def network_on(self, device: torch.device) -> torch.nn.Module:
+        """The network in this source's precision on a device, made once."""
+        with self._lock:
+            if device not in self._networks:
+                network = copy.deepcopy(self.model.network).to(device, PRECISIONS[self.precision])
+                self._networks[device] = network.eval().requires_grad_(False)
+            return self._networks[device]
+
+    def _find_moments(self) -> set[str]:
+        """Names of the moments that the model has; a foreign network is asked by evaluating a pair of atoms."""
+        rung = self.model.rung
+        if rung is not None:
+            return {name for name in ("dipoles", "quadrupoles", "softness", "polarizability") if getattr(rung, name)}
+        kinds = (self.atomic_numbers or [self.model.species[0]])[:1] * 2
+        positions = torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.0, 0.5 * self.model.cutoff]], dtype=torch.float64)
+        index, shifts = neighbor_pairs(positions, self.model.cutoff)
+        network = self.network_on(torch.device("cpu"))
+        with torch.no_grad():
+            species = torch.tensor(kinds)
+            _, multipoles = network(
+                positions, species, index, shifts.double(), None, None, self.total_charge, self.multiplicity
+            )
+        if not isinstance(multipoles, Multipoles):
+            raise TypeError(f"the network must return (energies, Multipoles), got {type(multipoles).__name__}")
+        return {name for name, _ in multipoles.members()}
+
+
+class Evaluation:
+    """One Context's use of a source: what lives between ``forward`` and ``backward`` is kept here.
+
+    Attributes
+    ----------
+    stream : int
+        Handle of the CUDA stream in which work is queued; 0 on the CPU.
+    """
+
+    def __init__(self, source: TorchSource, buffers: Any) -> None:
+        self._source, self._buffers = source, buffers
+        self._device = buffers.positions.device if source.device is None else source.device
+        if self._device.type == "cuda" and self._device.index is None:
+            self._device = torch.device("cuda", torch.cuda.current_device())
+        self._network = source.network_on(self._device)
+        self._species = torch.tensor(source.atomic_numbers, dtype=torch.long, device=self._device)
+        self._list = NeighborList(source.model.cutoff, source.skin)
+        self._queue = None
+        if self._device.type == "cuda":
+            with self._context():
+                self._queue = torch.cuda.Stream(self._device)
+        self._state: tuple[Neighbors, torch.Tensor, torch.Tensor, Multipoles] | None = None
+
+    @property
+    def stream(self) -> int:
+        """Handle of the CUDA stream in which work on the buffers is queued; 0 where they are in host memory."""
+        return self._queue.cuda_stream if self._queue is not None and self._buffers.positions.is_cuda else 0
+
+    def forward(self, include_gradients: bool) -> None:
+        """Positions and box in ``buffers`` -> energy and moments there."""
+        with self._context():
+            self._forward(include_gradients)
+
+    def backward(self, field: Sequence[float]) -> None:
+        """Derivatives by the moments in ``buffers`` -> forces there.
+
+        Parameters
+        ----------
+        field : three floats
+            Latent external field in V/A. In a periodic box the force of the moving charges in it is added.
+        """
+        if self._state is None:
+            raise RuntimeError("backward() needs a forward(True) before it, once each")
+        state, self._state = self._state, None
+        with self._context():
+            self._backward(state, torch.tensor([float(x) for x in field], dtype=torch.float64))
+
+    @contextlib.contextmanager
+    def _context(self):
+        if self._device.type != "cuda":
+            yield
+            return
+        from openmm_polarmp.models._cuda import primary_context
+
+        with primary_context(self._device), torch.cuda.device(self._device):
+            # Buffers in host memory are copied by calls that wait; an own queue is for those on the device.
+            with torch.cuda.stream(self._queue) if self._queue is not None else contextlib.nullcontext():
+                yield
+
+    def _forward(self, include_gradients: bool) -> None:
+        buffers = self._buffers
+        self._state = None
+        positions = buffers.positions.detach().to(self._device)
+        cell = buffers.cell if buffers.periodic else None
+        try:
+            if positions.is_cuda:
+                # Queue the network before it is known whether the list still holds: the device never runs empty.
+                neighbors = self._list.guess(positions, cell)
+                state = self._evaluate(neighbors, cell, include_gradients)
+                if not self._list.guess_holds():
+                    state = self._evaluate(self._list.rebuild(positions, cell), cell, include_gradients)
+            else:
+                state = self._evaluate(self._list.update(positions, cell), cell, include_gradients)
+        except FloatingPointError:
+            raise self._not_finite(positions) from None
+        _, energies, _, multipoles = state
+        with torch.no_grad():
+            buffers.energy[0] = energies.sum()
+            for name, value in multipoles.members():
+                if name == "polarizability":
+                    value = multipoles.polarizability_tensor()
+                getattr(buffers, name).copy_(value)
+        if include_gradients:
+            self._state = state
+
+    def _evaluate(
+        self, neighbors: Neighbors, cell: torch.Tensor | None, include_gradients: bool
+    ) -> tuple[Neighbors, torch.Tensor, torch.Tensor, Multipoles]:
+        """Neighbours (their positions the leaf of the graph), energies, raw charges and multipoles."""
+        source = self._source
+        leaf = neighbors.positions.detach().requires_grad_(include_gradients)
+        neighbors = neighbors._replace(positions=leaf)
+        box = None if cell is None else cell.to(leaf)
+        with torch.set_grad_enabled(include_gradients):
+            energies, multipoles = self._network(
+                leaf,
+                self._species,
+                neighbors.edge_index,
+                neighbors.edge_shifts,
+                box,
+                None,
+                source.total_charge,
+                source.multiplicity,
+            )
+            raw_charges = multipoles.charges
+            if source.model.charge_projection and source.model.has_electrostatics:
+                charges = project_total_charge(raw_charges, source.total_charge)
+                multipoles = Multipoles(**{**dict(multipoles.members()), "charges": charges})
+        return neighbors, energies, raw_charges, multipoles
+
+    def _backward(self, state, field: torch.Tensor) -> None:
+        neighbors, energies, raw_charges, multipoles = state
+        positions, buffers = neighbors.positions, self._buffers
+        outputs, cotangents = [energies], [torch.ones_like(energies)]
+        for name, value in multipoles.members():
+            gradient = getattr(buffers, GRADIENTS[name]).to(value)
+            if name == "polarizability" and value.dim() == 1:
+                gradient = gradient.diagonal(dim1=1, dim2=2).sum(1)
+            outputs.append(value)
+            cotangents.append(gradient)
+        differentiable = [k for k, value in enumerate(outputs) if value.requires_grad]
+        in_field = buffers.periodic and bool(field.any()) and raw_charges.requires_grad
+        forces = torch.zeros_like(positions)
+        if differentiable:
+            (gradient,) = torch.autograd.grad(
+                [outputs[k] for k in differentiable],
+                positions,
+                [cotangents[k] for k in differentiable],
+                retain_graph=in_field,
+            )
+            forces = -gradient
+        if in_field:
+            model = self._source.model
+            forces = forces + field_force(
+                positions,
+                raw_charges,
+                buffers.cell.double(),
+                field,
+                reach=model.receptive_field,
+                projected=model.charge_projection,
+            ).to(forces)
+        buffers.forces.copy_(forces)
+
+    def _not_finite(self, positions: torch.Tensor) -> ValueError:
+        atom = int((~torch.isfinite(positions).all(1)).nonzero()[0, 0])
+        return ValueError(
+            f"position of particle {self._buffers.particles[atom]} is not finite: {positions[atom].tolist()} A"
+        )
+
+
+GRADIENTS = {
+    "charges": "charge_gradients",
+    "dipoles": "dipole_gradients",
+    "quadrupoles": "quadrupole_gradients",
+    "softness": "softness_gradients",
+    "polarizability": "polarizability_gradients",
+}
