@@ -162,6 +162,7 @@ class Evaluation:
         self._network = source.network_on(self._device)
         self._species = torch.tensor(source.atomic_numbers, dtype=torch.long, device=self._device)
         self._list = NeighborList(source.model.cutoff, source.skin)
+        self._guesses = self._device.type == "cuda"
         self._queue = None
         if self._device.type == "cuda":
             with self._context():
@@ -210,14 +211,13 @@ class Evaluation:
         positions = buffers.positions.detach().to(self._device)
         cell = buffers.cell if buffers.periodic else None
         try:
-            if positions.is_cuda:
+            if self._guesses:
                 # Queue the network before it is known whether the list still holds: the device never runs empty.
-                neighbors = self._list.guess(positions, cell)
-                state = self._evaluate(neighbors, cell, include_gradients)
+                state = self._evaluate(self._list.guess(positions, cell), include_gradients)
                 if not self._list.guess_holds():
-                    state = self._evaluate(self._list.rebuild(positions, cell), cell, include_gradients)
+                    state = self._evaluate(self._list.rebuild(positions, cell), include_gradients)
             else:
-                state = self._evaluate(self._list.update(positions, cell), cell, include_gradients)
+                state = self._evaluate(self._list.update(positions, cell), include_gradients)
         except FloatingPointError:
             raise self._not_finite(positions) from None
         _, energies, _, multipoles = state
@@ -231,20 +231,19 @@ class Evaluation:
             self._state = state
 
     def _evaluate(
-        self, neighbors: Neighbors, cell: torch.Tensor | None, include_gradients: bool
+        self, neighbors: Neighbors, include_gradients: bool
     ) -> tuple[Neighbors, torch.Tensor, torch.Tensor, Multipoles]:
         """Neighbours (their positions the leaf of the graph), energies, raw charges and multipoles."""
         source = self._source
         leaf = neighbors.positions.detach().requires_grad_(include_gradients)
         neighbors = neighbors._replace(positions=leaf)
-        box = None if cell is None else cell.to(leaf)
         with torch.set_grad_enabled(include_gradients):
             energies, multipoles = self._network(
                 leaf,
                 self._species,
                 neighbors.edge_index,
                 neighbors.edge_shifts,
-                box,
+                neighbors.cell,
                 None,
                 source.total_charge,
                 source.multiplicity,

@@ -268,7 +268,11 @@ def project_total_charge(
     """
     if charges.numel() == 0:
         return charges
-    target = torch.as_tensor(0.0 if total_charge is None else total_charge, dtype=charges.dtype, device=charges.device)
+    total_charge = 0.0 if total_charge is None else total_charge
+    if batch is None and not isinstance(total_charge, torch.Tensor):
+        # No tensor is made of the number: sending it to a GPU would wait.
+        return charges - (charges.sum() - float(total_charge)) / charges.shape[0]
+    target = torch.as_tensor(total_charge, dtype=charges.dtype, device=charges.device)
     if batch is None:
         if target.numel() != 1:
             raise ValueError(f"total_charge has {target.numel()} values for one structure: give batch, or one value")

@@ -294,7 +294,9 @@ def _scalars_only(values: torch.Tensor, l_max: int) -> torch.Tensor:
 def _per_atom(name: str, value, batch, n_atoms: int, like: torch.Tensor) -> torch.Tensor:
     if value is None:
         raise ValueError(f"this network was trained with {name} as an input: give {name} (a number per structure)")
-    value = torch.as_tensor(value, dtype=like.dtype, device=like.device).reshape(-1)
+    if not isinstance(value, torch.Tensor):
+        return like.new_full((n_atoms,), float(value))  # no tensor to send to a GPU, which would wait
+    value = value.to(like).reshape(-1)
     if batch is None:
         if value.numel() != 1:
             raise ValueError(f"{name} has {value.numel()} values for one structure: give batch, or one value")

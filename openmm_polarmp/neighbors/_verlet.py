@@ -21,11 +21,14 @@ class Neighbors(NamedTuple):
         Sender j and receiver i.
     edge_shifts : Tensor [E, 3]
         Whole cells, in the positions' precision; r_j + shift @ cell - r_i is the displacement.
+    cell : Tensor [3, 3] or None
+        The box vectors in the positions' precision and on their device: sent there once for each box.
     """
 
     positions: torch.Tensor
     edge_index: torch.Tensor
     edge_shifts: torch.Tensor
+    cell: torch.Tensor | None
 
 
 class NeighborList:
@@ -155,9 +158,9 @@ class NeighborList:
     def _cut(self, positions: torch.Tensor) -> Neighbors:
         index, shifts = self._edge_index, self._edge_shifts
         if positions.is_cuda or self.skin == 0:
-            return Neighbors(positions, index, shifts)
+            return Neighbors(positions, index, shifts, self._box)
         vectors = positions.index_select(0, index[0]) - positions.index_select(0, index[1])
         if self._box is not None:
             vectors += shifts @ self._box
         near = (vectors.square_().sum(1) < self.cutoff**2).nonzero()[:, 0]
-        return Neighbors(positions, index.index_select(1, near), shifts.index_select(0, near))
+        return Neighbors(positions, index.index_select(1, near), shifts.index_select(0, near), self._box)

@@ -205,12 +205,12 @@ def test_guess_tells_when_it_was_wrong():
     pairs.guess(positions)
     assert pairs.guess_holds()
     small = positions + 0.1
-    assert as_set(*pairs.guess(small)[1:]) == brute_force(small, 3.0)
+    assert as_set(*pairs.guess(small)[1:3]) == brute_force(small, 3.0)
     assert pairs.guess_holds()
     large = positions * 0.8
-    assert as_set(*pairs.guess(large)[1:]) != brute_force(large, 3.0)
+    assert as_set(*pairs.guess(large)[1:3]) != brute_force(large, 3.0)
     assert not pairs.guess_holds()
-    assert as_set(*pairs.rebuild(large)[1:]) == brute_force(large, 3.0)
+    assert as_set(*pairs.rebuild(large)[1:3]) == brute_force(large, 3.0)
     # A list that is nearly used up is searched at once: no work is done in vain.
     nearly = large.clone()
     nearly[0, 0] += 0.29

@@ -1,0 +1,147 @@
+"""Milliseconds of each part of a network's step on a box of water: ``python -m openmm_polarmp.models._benchmark``."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import statistics
+import time
+from types import SimpleNamespace
+
+import torch
+
+from openmm_polarmp.models import NetworkConfig, PolarMPModel, PolarMPNet, load_model
+from openmm_polarmp.neighbors import NeighborList
+from openmm_polarmp.source import PRECISIONS, TorchSource
+
+MOLECULES_PER_VOLUME = 0.0334  # 1/A^3, water at 25 C
+
+
+def water_box(n_atoms: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Positions [N, 3] in A, atomic numbers [N] and box [3, 3] of turned molecules on a jittered lattice."""
+    n_molecules = max(1, round(n_atoms / 3))
+    generator = torch.Generator().manual_seed(seed)
+    side = (n_molecules / MOLECULES_PER_VOLUME) ** (1 / 3)
+    per_side = 1
+    while per_side**3 < n_molecules:
+        per_side += 1
+    grid = torch.cartesian_prod(*(torch.arange(per_side, dtype=torch.float64),) * 3)
+    # The places that stay empty are spread, not all on one side.
+    grid = grid[torch.randperm(len(grid), generator=generator)[:n_molecules].sort().values]
+    oxygens = (grid + 0.1 * torch.rand(grid.shape, generator=generator, dtype=torch.float64)) * side / per_side
+    first, second = torch.linalg.qr(torch.randn(n_molecules, 3, 2, generator=generator, dtype=torch.float64))[0].unbind(
+        2
+    )
+    half = torch.deg2rad(torch.tensor(104.5 / 2, dtype=torch.float64))
+    along, across = 0.9572 * torch.cos(half) * first, 0.9572 * torch.sin(half) * second
+    positions = torch.stack([oxygens, oxygens + along + across, oxygens + along - across], dim=1).flatten(0, 1)
+    return positions, torch.tensor([8, 1, 1] * n_molecules), side * torch.eye(3, dtype=torch.float64)
+
+
+def buffers_for(positions: torch.Tensor, cell: torch.Tensor, dtype: torch.dtype) -> SimpleNamespace:
+    """What a platform gives to `TorchSource.bind`, with random derivatives."""
+    n, device = len(positions), positions.device
+    shapes = {"charge": (n,), "dipole": (n, 3), "quadrupole": (n, 3, 3), "softness": (n,), "polarizability": (n, 3, 3)}
+    buffers = SimpleNamespace(periodic=True, particles=range(n), positions=positions.to(dtype).clone(), cell=cell)
+    buffers.energy = torch.zeros(1, dtype=dtype, device=device)
+    buffers.forces = torch.zeros(n, 3, dtype=dtype, device=device)
+    for name, shape in shapes.items():
+        plural = name if name in ("softness", "polarizability") else f"{name}s"
+        setattr(buffers, plural, torch.zeros(shape, dtype=dtype, device=device))
+        setattr(buffers, f"{name}_gradients", torch.randn(shape, dtype=dtype, device=device))
+    return buffers
+
+
+def measure(function, device: torch.device, seconds: float) -> float:
+    """Median in ms, after a first call that does not count."""
+    times: list[float] = []
+    end = None
+    while end is None or time.perf_counter() < end or len(times) < 5:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        start = time.perf_counter()
+        function()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        if end is None:
+            end = time.perf_counter() + seconds
+        else:
+            times.append(1e3 * (time.perf_counter() - start))
+    return statistics.median(times)
+
+
+def benchmark(
+    model: PolarMPModel, n_atoms: int, precision: str, device: torch.device, seconds: float
+) -> dict[str, float]:
+    """ms of each phase for a box of about ``n_atoms`` atoms, and the number of pairs."""
+    positions, species, cell = water_box(n_atoms)
+    positions = positions.to(device)
+    source = TorchSource(model, species.tolist(), precision=precision)
+    buffers = buffers_for(positions, cell, PRECISIONS[precision])
+    evaluation = source.bind(buffers)
+    pairs = NeighborList(model.cutoff, source.skin)
+    moved = 0.01 * torch.randn_like(buffers.positions)
+
+    def update() -> None:
+        pairs.update(buffers.positions.add_(moved), cell)
+        moved.neg_()
+
+    def step() -> None:
+        evaluation.forward(True)
+        evaluation.backward((0.0, 0.0, 0.0))
+
+    result = {"search": measure(lambda: pairs.rebuild(buffers.positions, cell), device, seconds)}
+    result["pairs"] = pairs.update(buffers.positions, cell).edge_index.shape[1]
+    result["update"] = measure(update, device, seconds)
+    result["forward"] = measure(lambda: evaluation.forward(True), device, seconds) - result["update"]
+    result["step"] = measure(step, device, seconds)
+    result["backward"] = result["step"] - result["forward"] - result["update"]
+    return result
+
+
+def main() -> None:
+    """Print a table for some sizes."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--atoms", type=int, nargs="+", default=[192, 3000], help="numbers of atoms (default 192 3000)")
+    parser.add_argument("--model", help="a model file or the name of a shipped model (default: an untrained network)")
+    parser.add_argument("--rung", default="qu+ka", help="rung of the untrained network (default qu+ka)")
+    parser.add_argument("--cutoff", type=float, default=4.5, help="its cutoff, A (default 4.5)")
+    parser.add_argument("--layers", type=int, default=2, help="its layers (default 2)")
+    parser.add_argument("--channels", type=int, default=32, help="its channels (default 32)")
+    parser.add_argument("--message-channels", type=int, default=16, help="its channels of messages (default 16)")
+    parser.add_argument("--precision", choices=list(PRECISIONS), default="single")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, help="threads of torch (default: torch's own choice)")
+    parser.add_argument("--seconds", type=float, default=2.0, help="time for each number (default 2)")
+    arguments = parser.parse_args()
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    device = torch.device(arguments.device)
+    if arguments.model:
+        model = load_model(arguments.model)
+    else:
+        torch.manual_seed(0)
+        config = NetworkConfig(
+            species=(1, 8),
+            rung=arguments.rung,
+            cutoff=arguments.cutoff,
+            layers=arguments.layers,
+            channels=arguments.channels,
+            message_channels=arguments.message_channels,
+        )
+        model = PolarMPModel(PolarMPNet(config))
+    machine = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
+    print(f"torch {torch.__version__}, {platform.machine()}, {machine}, {arguments.precision} precision, ms")
+    columns = ("search", "update", "forward", "backward", "step")
+    print(f"{'atoms':>8} {'pairs':>9} " + " ".join(f"{c:>9}" for c in columns) + f" {'us/atom':>9}")
+    for n_atoms in arguments.atoms:
+        result = benchmark(model, n_atoms, arguments.precision, device, arguments.seconds)
+        numbers = " ".join(f"{result[c]:9.2f}" for c in columns)
+        print(f"{n_atoms:8d} {result['pairs']:9.0f} {numbers} {1e3 * result['step'] / n_atoms:9.1f}")
+    print(
+        "search: all pairs anew (a few times in a hundred steps); step: update, forward and backward as the plugin calls"
+    )
+
+
+if __name__ == "__main__":
+    main()
