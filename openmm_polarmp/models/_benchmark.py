@@ -138,9 +138,7 @@ def main() -> None:
         result = benchmark(model, n_atoms, arguments.precision, device, arguments.seconds)
         numbers = " ".join(f"{result[c]:9.2f}" for c in columns)
         print(f"{n_atoms:8d} {result['pairs']:9.0f} {numbers} {1e3 * result['step'] / n_atoms:9.1f}")
-    print(
-        "search: all pairs anew (a few times in a hundred steps); step: update, forward and backward as the plugin calls"
-    )
+    print("search: all pairs anew (a few times in a hundred steps); step: update, forward and backward")
 
 
 if __name__ == "__main__":
