@@ -7,7 +7,13 @@ torch is imported only when something needs it.
 from __future__ import annotations
 
 import importlib
+import os
 from typing import Any
+
+# OpenMM's threads and torch's take turns at each step. By default torch's idle threads spin for milliseconds on the
+# cores that OpenMM's threads need: on 2 cores a step took 1.5 times as long, on a busy machine many times. This is
+# read when torch is first imported; whoever sets the variable decides.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from . import _plugin
 from ._version import __version__
