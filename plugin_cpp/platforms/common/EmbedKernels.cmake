@@ -1,0 +1,12 @@
+# cmake -DFILES="a.cc;b.cc" -DTARGET=folder -P EmbedKernels.cmake
+set(header "#pragma once\n#include <string>\n\nnamespace PolarMPPlugin {\n\n/** The text of the kernels. */\nstruct KernelSources {\n")
+set(source "#include \"KernelSources.h\"\n\nusing namespace PolarMPPlugin;\n\n")
+foreach(file ${FILES})
+    get_filename_component(name ${file} NAME_WE)
+    file(READ ${file} text)
+    string(APPEND header "    static const std::string ${name};\n")
+    string(APPEND source "const std::string KernelSources::${name} = R\"kernel(${text})kernel\";\n\n")
+endforeach()
+string(APPEND header "};\n\n} // namespace PolarMPPlugin\n")
+file(WRITE ${TARGET}/KernelSources.h "${header}")
+file(WRITE ${TARGET}/KernelSources.cpp "${source}")

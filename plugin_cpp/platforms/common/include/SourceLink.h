@@ -1,0 +1,56 @@
+#pragma once
+#include "openmm/common/ComputeArray.h"
+#include "openmm/common/ComputeContext.h"
+#include "openmm_polarmp/MultipoleSource.h"
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace PolarMPPlugin {
+
+/** The arrays of SourceBuffers on the device, in the order of the force's particles. */
+struct SourceArrays {
+    OpenMM::ComputeArray positions, energy, charges, dipoles, quadrupoles, softness, polarizability;
+    OpenMM::ComputeArray chargeGradients, dipoleGradients, quadrupoleGradients, softnessGradients, polarizabilityGradients, forces;
+    double cell[9];
+    void initialize(OpenMM::ComputeContext& cc, int numParticles);
+};
+
+/** How a source of moments reaches the arrays of a device. */
+class SourceLink {
+public:
+    virtual ~SourceLink() = default;
+    /** Positions are in place; afterwards energy and moments are. */
+    virtual void forward(bool includeGradients) = 0;
+    /** Gradients are in place; afterwards forces are. */
+    virtual void backward(const double field[3]) = 0;
+};
+
+/** A source that works in host memory: arrays are copied. */
+class HostLink : public SourceLink {
+public:
+    HostLink(MultipoleSource& source, const SourceBuffers& description, SourceArrays& arrays);
+    void forward(bool includeGradients) override;
+    void backward(const double field[3]) override;
+
+private:
+    /** One array's copy in host memory. */
+    struct Copy {
+        OpenMM::ComputeArray* array;
+        std::vector<char> memory;
+        bool isDouble;
+        void download();
+        void upload();
+        double operator[](int i) const;
+    };
+    Copy makeCopy(OpenMM::ComputeArray& array, bool isDouble);
+    void check(const char* name, const Copy& copy, bool negativeAllowed = true) const;
+    const std::vector<int> particles;
+    const MomentSet moments;
+    Copy positions, energy, charges, dipoles, quadrupoles, softness, polarizability;
+    Copy chargeGradients, dipoleGradients, quadrupoleGradients, softnessGradients, polarizabilityGradients, forces;
+    std::unique_ptr<SourceEvaluation> evaluation;
+    bool uploaded = false;
+};
+
+} // namespace PolarMPPlugin

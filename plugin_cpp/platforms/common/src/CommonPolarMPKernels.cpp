@@ -1,0 +1,356 @@
+#include "CommonPolarMPKernels.h"
+#include "KernelSources.h"
+#include "openmm/common/ContextSelector.h"
+#include "openmm/internal/ContextImpl.h"
+#include "openmm_polarmp/PolarMPUnits.h"
+#include <algorithm>
+#include <cmath>
+
+using namespace PolarMPPlugin;
+using namespace OpenMM;
+using namespace std;
+
+namespace {
+
+const int REDUCTION_SIZE = 64;
+
+/** In a box any two particles may change places. A cluster must not be torn apart when OpenMM wraps molecules. */
+class ForceInfo : public ComputeForceInfo {
+public:
+    ForceInfo(const vector<int>& particles, bool periodic) : particles(particles), periodic(periodic) {
+    }
+    int getNumParticleGroups() override {
+        return periodic ? 0 : 1;
+    }
+    void getParticlesInGroup(int index, vector<int>& group) override {
+        group = particles;
+    }
+    bool areGroupsIdentical(int group1, int group2) override {
+        return false;
+    }
+
+private:
+    const vector<int> particles;
+    const bool periodic;
+};
+
+Vec3 externalFieldOf(ContextImpl& context) {
+    return Vec3(context.getParameter(PolarMPForce::FieldX()), context.getParameter(PolarMPForce::FieldY()),
+                context.getParameter(PolarMPForce::FieldZ()))
+           * VOLT_PER_ANGSTROM_PER_VOLT_PER_NM;
+}
+
+vector<double> downloaded(const ComputeArray& array) {
+    vector<double> values;
+    array.download(values, true);
+    return values;
+}
+
+} // namespace
+
+CommonCalcPolarMPForceKernel::~CommonCalcPolarMPForceKernel() {
+    ContextSelector selector(cc);
+    step.reset();
+}
+
+void CommonCalcPolarMPForceKernel::initialize(const System& system, const PolarMPForce& force) {
+    ContextSelector selector(cc);
+    particles = force.getParticles();
+    if (particles.empty())
+        for (int i = 0; i < system.getNumParticles(); i++)
+            particles.push_back(i);
+    periodic = force.usesPeriodicBoundaryConditions();
+    cc.addForce(new ForceInfo(particles, periodic));
+
+    vector<int> inverse(cc.getNumAtoms(), -1);
+    for (size_t i = 0; i < particles.size(); i++)
+        inverse[particles[i]] = i;
+    particleOf.initialize<int>(cc, inverse.size(), "polarmpParticleOf");
+    particleOf.upload(inverse);
+    atomOf.initialize<int>(cc, particles.size(), "polarmpAtomOf");
+    differ.initialize<int>(cc, 1, "polarmpDiffer");
+    build(force);
+    presentPositions.initialize(cc, step->arrays.positions.getSize(), step->arrays.positions.getElementSize(), "polarmpPresentPositions");
+
+    map<string, string> defines = commonDefines(cc, particles.size());
+    ComputeProgram program = cc.compileProgram(KernelSources::positions, defines);
+    positionsKernel = program->createKernel("readPositions");
+    compareKernel = program->createKernel("comparePositions");
+    resultsKernel = program->createKernel("addResults");
+    positionsKernel->addArg(cc.getPosq());
+    if (cc.getUseMixedPrecision())
+        positionsKernel->addArg(cc.getPosqCorrection());
+    positionsKernel->addArg(cc.getAtomIndexArray());
+    positionsKernel->addArg(particleOf);
+    positionsKernel->addArg();
+    positionsKernel->addArg(atomOf);
+    for (int i = 0; i < 3; i++)
+        compareKernel->addArg();
+    for (int i = 0; i < 8; i++)
+        resultsKernel->addArg();
+}
+
+unique_ptr<SourceLink> CommonCalcPolarMPForceKernel::createLink(MultipoleSource& source, const SourceBuffers& description, SourceArrays& arrays) {
+    return make_unique<HostLink>(source, description, arrays);
+}
+
+void CommonCalcPolarMPForceKernel::build(const PolarMPForce& force) {
+    auto made = make_unique<Step>();
+    int n = particles.size(), real = cc.getUseDoublePrecision() ? sizeof(double) : sizeof(float);
+    int mixed = (cc.getUseDoublePrecision() || cc.getUseMixedPrecision()) ? sizeof(double) : sizeof(float);
+    made->source = force.requireSource();
+    made->moments = made->source->getMomentSet();
+    if (force.getPolarizationType() == PolarMPForce::NoPolarization)
+        made->moments.softness = made->moments.polarizability = false;
+    made->arrays.initialize(cc, n);
+    made->permanent.initialize(cc, 10 * n, real, "polarmpPermanent");
+    made->induced.initialize(cc, 10 * n, real, "polarmpInduced");
+    made->phi.initialize(cc, 20 * n, real, "polarmpPhi");
+    made->phiInduced.initialize(cc, 20 * n, real, "polarmpPhiInduced");
+    made->potential.initialize(cc, n, real, "polarmpPotential");
+    made->electricField.initialize(cc, 3 * n, real, "polarmpField");
+    made->forces.initialize(cc, 3 * n, real, "polarmpForces");
+    made->energies.initialize(cc, n, mixed, "polarmpEnergies");
+    made->sums.initialize(cc, 6, mixed, "polarmpSums");
+    cc.clearBuffer(made->sums);
+    double sigma = force.getSigma() * ANGSTROM_PER_NM;
+    if (periodic)
+        made->solver = make_unique<DeviceMesh>(cc, force, made->arrays.positions);
+    else
+        made->solver = make_unique<DevicePairSum>(cc, sigma, made->arrays.positions);
+    SourceBuffers description;
+    description.numParticles = n;
+    description.periodic = periodic;
+    description.doublePositions = (mixed == sizeof(double));
+    description.doubleMoments = (real == sizeof(double));
+    description.particles = particles;
+    made->link = createLink(*made->source, description, made->arrays);
+    // Nothing has failed: from here on the new one is used.
+    swap(step, made);
+    epsInf = force.getEpsInf();
+    for (Vec3& vector : box)
+        vector = Vec3();
+    createKernels(force);
+}
+
+void CommonCalcPolarMPForceKernel::createKernels(const PolarMPForce& force) {
+    double sigma = force.getSigma() * ANGSTROM_PER_NM;
+    double own = periodic ? COULOMB * sqrt(2 / M_PI) / sigma : 0;  // sums over pairs leave the own atom out
+    map<string, string> defines = commonDefines(cc, particles.size());
+    defines["REDUCTION_SIZE"] = cc.intToString(REDUCTION_SIZE);
+    defines["EPS_INF"] = cc.doubleToString(epsInf);
+    defines["OWN_CHARGE"] = cc.doubleToString(own);
+    defines["OWN_DIPOLE"] = cc.doubleToString(own / (3 * pow(sigma, 2)));
+    defines["OWN_QUADRUPOLE"] = cc.doubleToString(own / (5 * pow(sigma, 4)));
+    if (periodic)
+        defines["PERIODIC"] = "1";
+    if (step->moments.softness)
+        defines["HAS_SOFTNESS"] = "1";
+    if (step->moments.polarizability)
+        defines["HAS_POLARIZABILITY"] = "1";
+    if (step->moments.induces())
+        defines["INDUCES"] = "1";
+    ComputeProgram program = cc.compileProgram(KernelSources::tensors + KernelSources::response, defines);
+    Step& s = *step;
+    SourceArrays& a = s.arrays;
+    auto create = [&](const char* name, vector<ArrayInterface*> arguments) {
+        ComputeKernel kernel = program->createKernel(name);
+        for (ArrayInterface* argument : arguments)
+            if (argument == nullptr)
+                kernel->addArg();
+            else
+                kernel->addArg(*argument);
+        return kernel;
+    };
+    ArrayInterface* later = nullptr;
+    s.readMoments = create("readMoments", {&a.charges, &a.dipoles, &a.quadrupoles, &s.permanent});
+    s.sumForField = create("sumForField", {&a.positions, &a.softness, &a.polarizability, &s.sums});
+    s.sumInducedCharges = create("sumInducedCharges", {&s.induced, &s.sums});
+    s.induce = create("induce", {&a.positions, &s.permanent, &a.softness, &a.polarizability, &s.phi, &s.sums, later, later, later, later, later,
+                                 &s.potential, &s.electricField, &s.induced});
+    s.differentiate = create("differentiate", {&a.positions, &s.permanent, &a.softness, &a.polarizability, &s.phi, &s.phiInduced, &s.potential,
+                                               &s.electricField, &s.induced, &s.sums, later, later, later, later, later, &s.energies, &s.forces,
+                                               &a.chargeGradients, &a.dipoleGradients, &a.quadrupoleGradients, &a.softnessGradients,
+                                               &a.polarizabilityGradients});
+}
+
+void CommonCalcPolarMPForceKernel::readPositions(ComputeArray& target) {
+    positionsKernel->setArg(cc.getUseMixedPrecision() ? 4 : 3, target);
+    positionsKernel->execute(cc.getNumAtoms());
+}
+
+void CommonCalcPolarMPForceKernel::readBox() {
+    if (!periodic)
+        return;
+    Vec3 present[3];
+    cc.getPeriodicBoxVectors(present[0], present[1], present[2]);
+    bool changed = false;
+    for (int i = 0; i < 3; i++) {
+        present[i] *= ANGSTROM_PER_NM;
+        changed |= (present[i] != box[i]);
+        for (int a = 0; a < 3; a++)
+            step->arrays.cell[3 * i + a] = present[i][a];
+    }
+    if (!changed)
+        return;
+    step->solver->setBox(present);
+    copy(present, present + 3, box);
+}
+
+double CommonCalcPolarMPForceKernel::inverseVolume() const {
+    return periodic ? 1 / fabs(box[0].dot(box[1].cross(box[2]))) : 0;
+}
+
+double CommonCalcPolarMPForceKernel::fieldScaleOf(double traceSum) const {
+    return sqrt(epsInf / (1 + 4 * M_PI * COULOMB * traceSum * inverseVolume()));
+}
+
+void CommonCalcPolarMPForceKernel::setFieldArgs(ComputeKernel& kernel, int first) {
+    double values[4] = {externalField[0], externalField[1], externalField[2], inverseVolume()};
+    for (int i = 0; i < 4; i++)
+        if (cc.getUseDoublePrecision() || cc.getUseMixedPrecision())
+            kernel->setArg(first + i, values[i]);
+        else
+            kernel->setArg(first + i, (float) values[i]);
+    kernel->setArg(first + 4, (int) inField());
+}
+
+double CommonCalcPolarMPForceKernel::execute(ContextImpl& context, bool includeForces, bool includeEnergy) {
+    ContextSelector selector(cc);
+    Step& s = *step;
+    int n = particles.size();
+    externalField = externalFieldOf(context);
+    readBox();
+    readPositions(s.arrays.positions);
+    s.link->forward(includeForces);
+    s.readMoments->execute(n);
+    if (inField())
+        s.sumForField->execute(REDUCTION_SIZE, REDUCTION_SIZE);
+
+    s.solver->setPositions();
+    s.solver->potentialAtAtoms(s.permanent, s.phi);
+    setFieldArgs(s.induce, 6);
+    s.induce->execute(n);
+    if (s.moments.induces())
+        s.solver->potentialAtAtoms(s.induced, s.phiInduced);
+    if (inField())
+        s.sumInducedCharges->execute(REDUCTION_SIZE, REDUCTION_SIZE);
+    setFieldArgs(s.differentiate, 10);
+    s.differentiate->execute(n);
+
+    if (includeForces) {
+        Vec3 movingCharges;
+        if (periodic && inField())
+            movingCharges = externalField * fieldScaleOf(downloaded(s.sums)[0]);
+        s.link->backward(&movingCharges[0]);
+    }
+    resultsKernel->setArg(0, s.energies);
+    resultsKernel->setArg(1, s.arrays.energy);
+    resultsKernel->setArg(2, s.forces);
+    resultsKernel->setArg(3, s.arrays.forces);
+    resultsKernel->setArg(4, atomOf);
+    resultsKernel->setArg(5, cc.getLongForceBuffer());
+    resultsKernel->setArg(6, cc.getEnergyBuffer());
+    resultsKernel->setArg(7, (int) includeForces);
+    resultsKernel->execute(n);
+    return 0.0;  // it is in the energy buffer
+}
+
+bool CommonCalcPolarMPForceKernel::isCurrent(ContextImpl& context) {
+    ContextSelector selector(cc);
+    if (externalFieldOf(context) != externalField)
+        return false;
+    Vec3 present[3];
+    cc.getPeriodicBoxVectors(present[0], present[1], present[2]);
+    for (int i = 0; i < 3 && periodic; i++)
+        if (present[i] * ANGSTROM_PER_NM != box[i])
+            return false;
+    readPositions(presentPositions);
+    cc.clearBuffer(differ);
+    compareKernel->setArg(0, presentPositions);
+    compareKernel->setArg(1, step->arrays.positions);
+    compareKernel->setArg(2, differ);
+    compareKernel->execute(3 * particles.size());
+    vector<int> result;
+    differ.download(result);
+    return result[0] == 0;
+}
+
+void CommonCalcPolarMPForceKernel::getStepData(ContextImpl& context, StepData& data) {
+    ContextSelector selector(cc);
+    Step& s = *step;
+    int n = particles.size();
+    data.numParticles = n;
+    data.sourceEnergy = downloaded(s.arrays.energy)[0];
+    data.electrostaticEnergy = 0;
+    for (double energy : downloaded(s.energies))
+        data.electrostaticEnergy += energy;
+    data.charges = downloaded(s.arrays.charges);
+    data.dipoles = downloaded(s.arrays.dipoles);
+    data.softness = downloaded(s.arrays.softness);
+    vector<double> permanent = downloaded(s.permanent), induced = downloaded(s.induced), alpha = downloaded(s.arrays.polarizability);
+    data.quadrupoles.resize(9 * n);
+    data.polarizability.assign(9 * n, 0.0);
+    data.inducedCharges.resize(n);
+    data.inducedDipoles.resize(3 * n);
+    double trace = 0;
+    for (int i = 0; i < n; i++) {
+        data.inducedCharges[i] = induced[10 * i];
+        for (int a = 0; a < 3; a++) {
+            data.inducedDipoles[3 * i + a] = induced[10 * i + 1 + a];
+            for (int b = 0; b < 3; b++) {
+                int low = min(a, b), high = max(a, b);
+                data.quadrupoles[9 * i + 3 * a + b] = permanent[10 * i + 4 + low * (5 - low) / 2 + high];
+                if (s.moments.polarizability)
+                    data.polarizability[9 * i + 3 * a + b] = 0.5 * (alpha[9 * i + 3 * a + b] + alpha[9 * i + 3 * b + a]);
+            }
+            trace += data.polarizability[9 * i + 4 * a] / 3;
+        }
+    }
+    data.fieldScale = fieldScaleOf(trace);
+    data.potential = downloaded(s.potential);
+    data.field = downloaded(s.electricField);
+    data.chargeGradients = downloaded(s.arrays.chargeGradients);
+    data.dipoleGradients = downloaded(s.arrays.dipoleGradients);
+    data.quadrupoleGradients = downloaded(s.arrays.quadrupoleGradients);
+    data.softnessGradients = downloaded(s.arrays.softnessGradients);
+    data.polarizabilityGradients = downloaded(s.arrays.polarizabilityGradients);
+}
+
+void CommonCalcPolarMPForceKernel::getPotential(ContextImpl& context, const vector<Vec3>& points, vector<double>& potential) {
+    potential.clear();
+    if (points.empty())
+        return;
+    ContextSelector selector(cc);
+    Step& s = *step;
+    ComputeArray places, values, total;
+    places.initialize(cc, 3 * points.size(), s.arrays.positions.getElementSize(), "polarmpPoints");
+    values.initialize(cc, points.size(), s.permanent.getElementSize(), "polarmpPointPotential");
+    total.initialize(cc, s.permanent.getSize(), s.permanent.getElementSize(), "polarmpTotal");
+    vector<double> coordinates, sources = downloaded(s.permanent), induced = downloaded(s.induced);
+    for (const Vec3& point : points)
+        for (int a = 0; a < 3; a++)
+            coordinates.push_back(point[a]);
+    for (size_t i = 0; i < sources.size(); i++)
+        sources[i] += induced[i];
+    places.upload(coordinates, true);
+    total.upload(sources, true);
+    s.solver->potentialAtPoints(places, total, values);
+    potential = downloaded(values);
+}
+
+void CommonCalcPolarMPForceKernel::getPMEParameters(int& nx, int& ny, int& nz) const {
+    int size[3];
+    step->solver->getMeshSize(size);
+    nx = size[0];
+    ny = size[1];
+    nz = size[2];
+}
+
+void CommonCalcPolarMPForceKernel::copyParametersToContext(ContextImpl& context, const PolarMPForce& force) {
+    ContextSelector selector(cc);
+    if (force.requireSource()->getNumParticles() != (int) particles.size())
+        throw OpenMMException("PolarMPForce: the new source describes " + to_string(force.requireSource()->getNumParticles())
+                              + " particles; the Context was made for " + to_string(particles.size()));
+    build(force);
+}

@@ -1,0 +1,216 @@
+// Sections 3, 4 and 6 of theory.md: induced moments, energy, derivatives. One thread per atom.
+
+/** The symmetric traceless part of what the source gave. */
+KERNEL void readMoments(GLOBAL const real* RESTRICT charges, GLOBAL const real* RESTRICT dipoles, GLOBAL const real* RESTRICT quadrupoles,
+        GLOBAL real* RESTRICT permanent) {
+    for (int i = GLOBAL_ID; i < NUM_PARTICLES; i += GLOBAL_SIZE) {
+        GLOBAL real* m = &permanent[10*i];
+        GLOBAL const real* Q = &quadrupoles[9*i];
+        real average = (Q[0]+Q[4]+Q[8])/3;
+        m[0] = charges[i];
+        for (int a = 0; a < 3; a++) {
+            m[1+a] = dipoles[3*i+a];
+            for (int b = a; b < 3; b++)
+                m[4+second(a, b)] = 0.5f*(Q[3*a+b]+Q[3*b+a])-(a == b ? average : 0);
+        }
+    }
+}
+
+// What an external field needs to know of all atoms: 0: sum tr(alpha)/3, 1: sum kappa, 2-4: sum kappa r, 5: sum dq.
+#define SUMS 6
+
+/** One work group sums up; with a field only. */
+DEVICE void reduceSum(mixed value, LOCAL_ARG mixed* buffer, GLOBAL mixed* RESTRICT result) {
+    buffer[LOCAL_ID] = value;
+    SYNC_THREADS;
+    for (int offset = REDUCTION_SIZE/2; offset > 0; offset /= 2) {
+        if (LOCAL_ID < offset)
+            buffer[LOCAL_ID] += buffer[LOCAL_ID+offset];
+        SYNC_THREADS;
+    }
+    if (LOCAL_ID == 0)
+        result[0] = buffer[0];
+    SYNC_THREADS;
+}
+
+KERNEL void sumForField(GLOBAL const mixed* RESTRICT positions, GLOBAL const real* RESTRICT softness,
+        GLOBAL const real* RESTRICT polarizability, GLOBAL mixed* RESTRICT sums) {
+    LOCAL mixed buffer[REDUCTION_SIZE];
+    mixed alpha = 0, kappa = 0, x = 0, y = 0, z = 0;
+    for (int i = LOCAL_ID; i < NUM_PARTICLES; i += LOCAL_SIZE) {
+#ifdef HAS_POLARIZABILITY
+        alpha += (polarizability[9*i]+polarizability[9*i+4]+polarizability[9*i+8])/3;
+#endif
+#ifdef HAS_SOFTNESS
+        kappa += softness[i];
+        x += softness[i]*positions[3*i];
+        y += softness[i]*positions[3*i+1];
+        z += softness[i]*positions[3*i+2];
+#endif
+    }
+    reduceSum(alpha, buffer, &sums[0]);
+    reduceSum(kappa, buffer, &sums[1]);
+    reduceSum(x, buffer, &sums[2]);
+    reduceSum(y, buffer, &sums[3]);
+    reduceSum(z, buffer, &sums[4]);
+}
+
+KERNEL void sumInducedCharges(GLOBAL const real* RESTRICT induced, GLOBAL mixed* RESTRICT sums) {
+    LOCAL mixed buffer[REDUCTION_SIZE];
+    mixed sum = 0;
+    for (int i = LOCAL_ID; i < NUM_PARTICLES; i += LOCAL_SIZE)
+        sum += induced[10*i];
+    reduceSum(sum, buffer, &sums[5]);
+}
+
+/** s E0 */
+DEVICE mixed latentScale(GLOBAL const mixed* RESTRICT sums, mixed inverseVolume) {
+    mixed screening = EPS_INF;
+#ifdef PERIODIC
+    screening /= 1+FOUR_PI*COULOMB*sums[0]*inverseVolume;
+#endif
+    return sqrt(screening);
+}
+
+/** Phi' and what the field adds to it in a cluster: -E.(r - r_c), r_c = sum kappa r / sum kappa. */
+DEVICE mixed potentialInField(mixed potential, GLOBAL const mixed* RESTRICT r, GLOBAL const mixed* RESTRICT sums, const mixed* field) {
+#ifndef PERIODIC
+    if (sums[1] > 0)
+        for (int a = 0; a < 3; a++)
+            potential -= field[a]*(r[a]-sums[2+a]/sums[1]);
+#endif
+    return potential;
+}
+
+KERNEL void induce(GLOBAL const mixed* RESTRICT positions, GLOBAL const real* RESTRICT permanent, GLOBAL const real* RESTRICT softness,
+        GLOBAL const real* RESTRICT polarizability, GLOBAL const real* RESTRICT phi, GLOBAL const mixed* RESTRICT sums,
+        mixed fieldX, mixed fieldY, mixed fieldZ, mixed inverseVolume, int inField,
+        GLOBAL real* RESTRICT potential, GLOBAL real* RESTRICT electricField, GLOBAL real* RESTRICT induced) {
+    mixed scale = (inField ? latentScale(sums, inverseVolume) : 0);
+    mixed field[3] = {scale*fieldX, scale*fieldY, scale*fieldZ};
+    for (int i = GLOBAL_ID; i < NUM_PARTICLES; i += GLOBAL_SIZE) {
+        GLOBAL const real* m = &permanent[10*i];
+        GLOBAL const real* p = &phi[20*i];
+        potential[i] = p[0]-OWN_CHARGE*m[0];
+        for (int a = 0; a < 3; a++)
+            electricField[3*i+a] = OWN_DIPOLE*m[1+a]-p[1+a];
+        for (int n = 0; n < 10; n++)
+            induced[10*i+n] = 0;
+#ifdef HAS_SOFTNESS
+        mixed total = potential[i];
+        if (inField)
+            total = potentialInField(total, &positions[3*i], sums, field);
+        induced[10*i] = -softness[i]*(real) total;
+#endif
+#ifdef HAS_POLARIZABILITY
+        GLOBAL const real* alpha = &polarizability[9*i];
+        for (int a = 0; a < 3; a++)
+            for (int b = 0; b < 3; b++)
+                induced[10*i+1+a] += 0.5f*(alpha[3*a+b]+alpha[3*b+a])*(electricField[3*i+b]+(real) field[b]);
+#endif
+    }
+}
+
+/** M[grad Phi] */
+DEVICE void addGradientOf(const real* m, GLOBAL const real* RESTRICT p, real* force) {
+    for (int a = 0; a < 3; a++) {
+        force[a] -= m[0]*p[1+a];
+        for (int b = 0; b < 3; b++) {
+            force[a] -= m[1+b]*p[4+second(a, b)];
+            for (int c = 0; c < 3; c++)
+                force[a] -= 0.5f*m[4+second(b, c)]*p[10+third(a, b, c)];
+        }
+    }
+}
+
+KERNEL void differentiate(GLOBAL const mixed* RESTRICT positions, GLOBAL const real* RESTRICT permanent, GLOBAL const real* RESTRICT softness,
+        GLOBAL const real* RESTRICT polarizability, GLOBAL const real* RESTRICT phi, GLOBAL const real* RESTRICT phiInduced,
+        GLOBAL const real* RESTRICT potential, GLOBAL const real* RESTRICT electricField, GLOBAL const real* RESTRICT induced,
+        GLOBAL const mixed* RESTRICT sums, mixed fieldX, mixed fieldY, mixed fieldZ, mixed inverseVolume, int inField,
+        GLOBAL mixed* RESTRICT energies, GLOBAL real* RESTRICT forces, GLOBAL real* RESTRICT chargeGradients,
+        GLOBAL real* RESTRICT dipoleGradients, GLOBAL real* RESTRICT quadrupoleGradients, GLOBAL real* RESTRICT softnessGradients,
+        GLOBAL real* RESTRICT polarizabilityGradients) {
+    mixed scale = (inField ? latentScale(sums, inverseVolume) : 0);
+    mixed field[3] = {scale*fieldX, scale*fieldY, scale*fieldZ};
+    for (int i = GLOBAL_ID; i < NUM_PARTICLES; i += GLOBAL_SIZE) {
+        GLOBAL const real* p = &phi[20*i];
+        real m[10], total[10], own[10];
+        for (int n = 0; n < 10; n++) {
+            m[n] = permanent[10*i+n];
+            total[n] = m[n]+induced[10*i+n];
+            // The potential of the atom's own smeared multipole, permanent and induced
+            own[n] = (n == 0 ? OWN_CHARGE : n < 4 ? OWN_DIPOLE : OWN_QUADRUPOLE)*total[n];
+        }
+        // U_perm = 1/2 M[Phi'], own-atom part of the permanent moments only
+        mixed energy = 0.5f*m[0]*(p[0]-OWN_CHARGE*m[0]);
+        for (int a = 0; a < 3; a++) {
+            energy += 0.5f*m[1+a]*(p[1+a]-OWN_DIPOLE*m[1+a]);
+            for (int b = 0; b < 3; b++)
+                energy += 0.25f*m[4+second(a, b)]*(p[4+second(a, b)]-OWN_QUADRUPOLE*m[4+second(a, b)]);
+        }
+        // Forces from raw potentials: the own-atom parts cancel between the two terms (theory.md section 4).
+        real force[3] = {0, 0, 0};
+        addGradientOf(total, p, force);
+        real lambda[10];
+        for (int n = 0; n < 10; n++)
+            lambda[n] = p[n]-own[n];
+#ifdef INDUCES
+        GLOBAL const real* pInduced = &phiInduced[20*i];
+        addGradientOf(m, pInduced, force);
+        for (int n = 0; n < 10; n++)
+            lambda[n] += pInduced[n];
+#endif
+        real average = (lambda[4]+lambda[7]+lambda[9])/3;
+        for (int a = 0; a < 3; a++)
+            for (int b = 0; b < 3; b++)
+                quadrupoleGradients[9*i+3*a+b] = 0.5f*(lambda[4+second(a, b)]-(a == b ? average : 0));
+        mixed kappaGradient = 0;
+#ifdef HAS_SOFTNESS
+        mixed phiTotal = potential[i];
+        if (inField)
+            phiTotal = potentialInField(phiTotal, &positions[3*i], sums, field);
+        kappaGradient = -0.5f*phiTotal*phiTotal;
+        energy += softness[i]*kappaGradient;
+#endif
+#ifdef HAS_POLARIZABILITY
+        real E[3];
+        for (int a = 0; a < 3; a++)
+            E[a] = electricField[3*i+a]+(real) field[a];
+        for (int a = 0; a < 3; a++)
+            for (int b = 0; b < 3; b++) {
+                polarizabilityGradients[9*i+3*a+b] = -0.5f*E[a]*E[b];
+                energy -= 0.5f*E[a]*polarizability[9*i+3*a+b]*E[b];
+            }
+#endif
+        if (inField) {
+            for (int a = 0; a < 3; a++) {
+                energy -= field[a]*(m[0]*positions[3*i+a]+m[1+a]);
+                lambda[1+a] -= (real) field[a];
+                force[a] += m[0]*(real) field[a];
+            }
+#ifndef PERIODIC
+            mixed work = 0, workFromCenter = 0;
+            for (int a = 0; a < 3; a++)
+                work += field[a]*positions[3*i+a];
+            lambda[0] -= (real) work;
+#ifdef HAS_SOFTNESS
+            // r_c moves with the atoms and with their softness.
+            if (sums[1] > 0) {
+                for (int a = 0; a < 3; a++) {
+                    workFromCenter += field[a]*(positions[3*i+a]-sums[2+a]/sums[1]);
+                    force[a] += (real) (field[a]*(induced[10*i]-softness[i]*sums[5]/sums[1]));
+                }
+                kappaGradient += sums[5]/sums[1]*workFromCenter;
+            }
+#endif
+#endif
+        }
+        energies[i] = energy;
+        chargeGradients[i] = lambda[0];
+        softnessGradients[i] = (real) kappaGradient;
+        for (int a = 0; a < 3; a++) {
+            dipoleGradients[3*i+a] = lambda[1+a];
+            forces[3*i+a] = force[a];
+        }
+    }
+}

@@ -1,0 +1,14 @@
+// Symmetric tensors are stored as xx xy xz yy yz zz, and xxx xxy xxz xyy xyz xzz yyy yyz yzz zzz. A potential with its
+// derivatives is 20 numbers: value, 3 first, 6 second, 10 third. A multipole is 10: charge, 3 dipole, 6 quadrupole.
+
+DEVICE int second(int a, int b) {
+    int low = min(a, b), high = max(a, b);
+    return low*(5-low)/2+high;
+}
+
+DEVICE int third(int a, int b, int c) {
+    // Counting: tensors that begin with x are the six of second(), those with yy.. follow.
+    int y = (a == 1)+(b == 1)+(c == 1), z = (a == 2)+(b == 2)+(c == 2);
+    int notX = y+z;
+    return notX*(notX+1)/2+z;
+}
