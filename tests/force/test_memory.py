@@ -26,5 +26,7 @@ def test_contexts_created_and_destroyed(platform_once):
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
     peaks = [peak_after(10) for _ in range(5)]
-    # The first rounds fill caches. A mesh of this box alone takes 0.2 MB, so that a leak of it would show.
-    assert np.diff(peaks[2:]).max() < 1.0, peaks
+    # The first rounds fill caches. The arrays of one Context take 1 MB and more, ten of them that leaked would show;
+    # PoCL itself keeps some of what it compiles.
+    allowed = 3.0 if platform_once.name == "OpenCL" else 1.0
+    assert np.diff(peaks[2:]).max() < allowed, peaks

@@ -98,9 +98,16 @@ def energy_and_forces(context: openmm.Context) -> tuple[float, NDArray]:
 def evaluate(atoms: Atoms, platform, tolerance: float = 5e-4, force: PolarMPForce | None = None):
     """Energy, forces, the force object and the Context."""
     force = force or make_force(atoms, tolerance)
-    context = platform.context(make_system(len(atoms), atoms.cell, force))
-    context.setPositions(0.1 * atoms.positions)
-    return *energy_and_forces(context), force, context
+    n = len(atoms)
+    positions = 0.1 * atoms.positions
+    if n == 1 and platform.name == "OpenCL":
+        # OpenMM itself crashes on PoCL with an empty System of one particle: add a bystander.
+        force.setParticles([0])
+        positions = np.vstack([positions, np.zeros(3)])
+    context = platform.context(make_system(len(positions), atoms.cell, force))
+    context.setPositions(positions)
+    energy, forces = energy_and_forces(context)
+    return energy, forces[:n], force, context
 
 
 def rms(x: NDArray) -> float:
