@@ -31,7 +31,6 @@ def make_model(seed=0, **options):
         "message_channels": 4,
         "n_radial": 4,
         "hidden": 8,
-        "radial_hidden": 5,
         "average_neighbors": 10.0,
     }
     settings = {"charge_projection": options.pop("charge_projection", True)}

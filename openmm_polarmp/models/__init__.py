@@ -1,10 +1,12 @@
 """Networks that give every atom its short-range energy, multipoles and response coefficients, and their files."""
 
+from openmm_polarmp.models._config import NetworkConfig
+from openmm_polarmp.models._geometry import displacements
 from openmm_polarmp.models._rung import RUNGS, Rung
 from openmm_polarmp.models.file import ModelFileError, shipped_models
 from openmm_polarmp.models.info import model_info
 from openmm_polarmp.models.model import PolarMPModel, batched_pairs, load_model, project_total_charge
-from openmm_polarmp.models.network import NetworkConfig, PolarMPNet, displacements
+from openmm_polarmp.models.network import PolarMPNet
 from openmm_polarmp.models.training_range import TrainingRange
 
 __all__ = [

@@ -60,10 +60,10 @@ class SphericalHarmonics(ExactConstants):
             lower = (math.sqrt(3.0) * direction[:, :, None] * lower[:, None, :]).flatten(1) @ matrix
 
     def forward(self, directions: torch.Tensor) -> torch.Tensor:
-        """Harmonics [E, (l_max + 1)^2] of unit vectors [E, 3]."""
+        """Harmonics [..., (l_max + 1)^2] of unit vectors [..., 3]."""
         first = math.sqrt(3.0) * directions
-        degrees = [torch.ones_like(directions[:, :1]), first]
+        degrees = [torch.ones_like(directions[..., :1]), first]
         for l in range(2, self.l_max + 1):
-            pairs = (first[:, :, None] * degrees[-1][:, None, :]).flatten(1)
+            pairs = (first[..., :, None] * degrees[-1][..., None, :]).flatten(-2)
             degrees.append(pairs @ getattr(self, f"couple{l}"))
-        return torch.cat(degrees[: self.l_max + 1], dim=1)
+        return torch.cat(degrees[: self.l_max + 1], dim=-1)

@@ -1,7 +1,15 @@
 """The layers of the network: density of the neighbours, messages between atoms, products on each atom.
 
 Features of atoms are arrays [(l_max + 1)^2, N, channels]: components first, so that every operation on atoms is one
-matrix product over all of them. Only two operations run over pairs: the density and the message.
+matrix product over all of them. Pairs are arrays [N, K, ...]: the K neighbours of each atom, filled up with empty
+places.
+
+The radial functions are combinations of a common basis B_n, so the sum over pairs is taken once, in the basis,
+
+    X_i[lm, n, f] = sum_j Y_lm(r_ij) B_n(r_ij) f_j
+
+as one small matrix product for each atom; weights, couplings and channels come afterwards, on atoms. What runs over
+pairs (40 times as many) is no more than Y B itself and the senders' features f.
 """
 
 from __future__ import annotations
@@ -12,6 +20,11 @@ import torch
 
 from openmm_polarmp.models._angular import components, coupling, natural_paths, slice_of
 from openmm_polarmp.models._constants import ExactConstants
+
+
+def split_degrees(features: torch.Tensor, l_max: int) -> list[torch.Tensor]:
+    """Features [(l_max + 1)^2, ...] cut into one tensor for each degree."""
+    return list(features.split([2 * l + 1 for l in range(l_max + 1)]))
 
 
 class ChannelMixing(torch.nn.Module):
@@ -29,73 +42,70 @@ class ChannelMixing(torch.nn.Module):
         return torch.cat([x @ weight for x, weight in zip(degrees, self.weights, strict=True)])
 
 
-class Density(torch.nn.Module):
-    """Neighbours' density around each atom, resolved by element: sum_j R_(z_j, c, l)(r_ij) Y_lm(r_ij).
+class PairSums(torch.nn.Module):
+    """X_i[lm, n, f] = sum_j Y_lm(r_ij) B_n(r_ij) f_j as one matrix product for each atom."""
 
-    The radial functions are combinations of a common basis, so the sum over pairs is done once, in the basis, and the
-    channels are made from it on the atoms: the cost over pairs does not depend on the number of channels.
-    """
-
-    def __init__(self, n_species: int, n_radial: int, l_max: int, channels: int, average_neighbors: float) -> None:
+    def __init__(self, l_max: int, n_radial: int) -> None:
         super().__init__()
-        self.n_species, self.l_max = n_species, l_max
-        self.scale = 1.0 / math.sqrt(average_neighbors)
+        self.l_max, self.n_radial = l_max, n_radial
+
+    def forward(self, pair_functions: torch.Tensor, sent: torch.Tensor, parts: int) -> torch.Tensor:
+        """X [parts, (l_max + 1)^2, N, n_radial F] from Y B [N, K, (l_max + 1)^2 n_radial] and f [N, K, parts F]."""
+        sums = pair_functions.transpose(1, 2) @ sent
+        sums = sums.unflatten(2, (parts, sent.shape[2] // parts)).unflatten(1, (components(self.l_max), self.n_radial))
+        return sums.permute(3, 1, 0, 2, 4).flatten(3)
+
+
+class Density(ExactConstants):
+    """Neighbours' density around each atom, resolved by element: sum_j R_(z_j, c, l)(r_ij) Y_lm(r_ij)."""
+
+    def __init__(self, n_species: int, n_radial: int, l_max: int, channels: int) -> None:
+        super().__init__()
+        self.l_max = l_max
+        self.constant("one_hot", torch.eye(n_species, dtype=torch.float64))
+        self.pair_sums = PairSums(l_max, n_radial)
         self.mixing = ChannelMixing(l_max, [n_species * n_radial] * (l_max + 1), channels)
 
-    def forward(self, radial, harmonics, sender, receiver, kind):
-        n_atoms, n_radial = kind.shape[0], radial.shape[1]
-        n_components = harmonics.shape[1]
-        pairs = (harmonics[:, :, None] * radial[:, None, :]).flatten(1)
-        slot = receiver * self.n_species + kind.index_select(0, sender)
-        sums = pairs.new_zeros(n_atoms * self.n_species, pairs.shape[1]).index_add(0, slot, pairs)
-        sums = sums.view(n_atoms, self.n_species, n_components, n_radial).permute(2, 0, 1, 3)
-        sums = self.scale * sums.reshape(n_components, n_atoms, self.n_species * n_radial)
-        return self.mixing([sums[slice_of(l)] for l in range(self.l_max + 1)])
+    def forward(self, pair_functions: torch.Tensor, kinds: torch.Tensor) -> torch.Tensor:
+        """Density [(l_max + 1)^2, N, channels] from pair functions [N, K, ...] and the senders' kinds [N, K]."""
+        sums = self.pair_sums(pair_functions, self.one_hot[kinds], 1)
+        return self.mixing(split_degrees(sums[0], self.l_max))
 
 
-class Message(torch.nn.Module):
-    """Channel-wise tensor product of the senders' scalars and vectors with Y, weighted by learned radial functions.
+class Message(ExactConstants):
+    """Tensor product of the senders' scalars and vectors with Y, weighted by learned radial functions."""
 
-    With s = n . v (n the direction to the sender, v its vectors) and h its scalars, the message of degree l is
-    Y_l (h R_l + s R'_l), and that of degree 1 also has v R''. These span the couplings of scalars and vectors with Y
-    into Y_l and v, and no matrix per pair is formed.
-    """
-
-    def __init__(
-        self, n_radial: int, hidden: int, l_in: int, l_max: int, channels: int, average_neighbors: float
-    ) -> None:
+    def __init__(self, n_radial: int, l_in: int, l_max: int, in_channels: int, channels: int) -> None:
         super().__init__()
-        self.l_in, self.l_max, self.channels = l_in, l_max, channels
-        self.scale = 1.0 / math.sqrt(average_neighbors)
-        self.n_functions = (l_max + 1) * (1 + l_in) + l_in
-        degree = [l for l in range(l_max + 1) for _ in range(2 * l + 1)]
-        self.register_buffer("degree", torch.tensor(degree), persistent=False)
-        self.radial_in = torch.nn.Linear(n_radial, hidden, bias=False)
-        self.radial_out = torch.nn.Linear(hidden, self.n_functions * channels, bias=False)
+        self.l_in, self.l_max = l_in, l_max
+        self.pair_sums = PairSums(l_max, n_radial)
+        self.paths: list[int] = []  # of vectors with Y, to each degree
+        blocks = []
+        for l3 in range(l_max + 1):
+            lower = [l2 for _, l2 in natural_paths(range(1, l_in + 1), range(l_max + 1), l3)]
+            self.paths.append(len(lower))
+            for l2 in lower:
+                block = torch.zeros(3, components(l_max), 2 * l3 + 1, dtype=torch.float64)
+                block[:, slice_of(l2)] = coupling(1, l2, l3)
+                blocks.append(block.flatten(0, 1).t())
+        if blocks:
+            self.constant("couplings", torch.cat(blocks))
+        width = n_radial * in_channels
+        self.mixing = ChannelMixing(l_max, [width * (1 + n) for n in self.paths], channels)
 
-    def forward(self, features, radial, harmonics, sender, receiver):
-        n_atoms, n_pairs, n_degrees = features.shape[1], sender.shape[0], self.l_max + 1
-        # No bias: silu(0) = 0 keeps the weights at zero, and smooth, where the radial functions end.
-        weights = self.radial_out(torch.nn.functional.silu(self.radial_in(radial)))
-        weights = weights.view(n_pairs, self.n_functions, self.channels)
-        by_atom = features.permute(1, 0, 2).reshape(n_atoms, -1)
-        sent = by_atom.index_select(0, sender).view(n_pairs, components(self.l_in), self.channels)
-        if self.l_in == 0:
-            amplitude = sent * weights
-        else:
-            scalars, vectors = sent.split((1, 3), dim=1)
-            for_scalars, for_vectors, carried = weights.split((n_degrees, n_degrees, 1), dim=1)
-            along = (harmonics[:, 1:4, None] * vectors).sum(1, keepdim=True) / math.sqrt(3.0)
-            amplitude = scalars * for_scalars + along * for_vectors
-        sums = self._sum(harmonics[:, :, None] * amplitude.index_select(1, self.degree), n_atoms, receiver)
+    def forward(self, pair_functions: torch.Tensor, sent: torch.Tensor) -> torch.Tensor:
+        """Messages [(l_max + 1)^2, N, channels] from the senders' features [N, K, (l_in + 1)^2 in_channels]."""
+        sums = self.pair_sums(pair_functions, sent, components(self.l_in))
+        scalars, vectors = sums.split((1, components(self.l_in) - 1))
+        degrees = [[x] for x in split_degrees(scalars[0], self.l_max)]
         if self.l_in > 0:
-            vectors = self._sum(vectors * carried, n_atoms, receiver)
-            sums = sums + torch.nn.functional.pad(vectors, (0, 0, 1, components(self.l_max) - 4))
-        return self.scale * sums.permute(1, 0, 2)
-
-    def _sum(self, pairs, n_atoms: int, receiver) -> torch.Tensor:
-        sums = pairs.new_zeros(n_atoms, pairs.shape[1] * self.channels).index_add(0, receiver, pairs.flatten(1))
-        return sums.unflatten(1, (pairs.shape[1], self.channels))
+            _, _, n_atoms, width = vectors.shape
+            coupled = self.couplings @ vectors.flatten(0, 1).flatten(1)
+            sizes = [2 * l + 1 for l, count in enumerate(self.paths) for _ in range(count)]
+            rows = iter(coupled.view(-1, n_atoms, width).split(sizes))
+            for l, count in enumerate(self.paths):
+                degrees[l] += [next(rows) for _ in range(count)]
+        return self.mixing([torch.cat(parts, dim=2) for parts in degrees])
 
 
 class Products(ExactConstants):
@@ -103,7 +113,7 @@ class Products(ExactConstants):
 
     def __init__(self, l_max: int, l_out: int, channels: int, correlation: int) -> None:
         super().__init__()
-        self.l_max, self.l_out, self.correlation = l_max, l_out, correlation
+        self.l_max, self.l_out, self.channels, self.correlation = l_max, l_out, channels, correlation
         self.counts: list[list[int]] = []
         self.between = torch.nn.ModuleList()
         inputs = [channels] * (l_out + 1)
@@ -130,16 +140,17 @@ class Products(ExactConstants):
     def forward(self, density: torch.Tensor) -> torch.Tensor:
         """Functions [(l_out + 1)^2, N, channels] of the density [(l_max + 1)^2, N, channels]."""
         n_components, n_atoms, channels = density.shape
-        gathered = [[density[slice_of(l)]] for l in range(self.l_out + 1)]
+        gathered = [[x] for x in split_degrees(density, self.l_max)[: self.l_out + 1]]
         power = density
         for factors in range(2, self.correlation + 1):
             pairs = power[:, None] * density[None, :]
             coupled = getattr(self, f"couplings{factors}") @ pairs.view(n_components * n_components, n_atoms * channels)
-            row, degrees = 0, []
-            for l, count in enumerate(self.counts[factors - 2]):
-                block = coupled[row : row + count * (2 * l + 1)].view(count, 2 * l + 1, n_atoms, channels)
-                degrees.append(block.permute(1, 2, 0, 3).reshape(2 * l + 1, n_atoms, count * channels))
-                row += count * (2 * l + 1)
+            sizes = [count * (2 * l + 1) for l, count in enumerate(self.counts[factors - 2])]
+            degrees = []
+            for l, block in enumerate(coupled.split(sizes)):
+                count = self.counts[factors - 2][l]
+                block = block.view(count, 2 * l + 1, n_atoms, channels).permute(1, 2, 0, 3)
+                degrees.append(block.reshape(2 * l + 1, n_atoms, count * channels))
             for l in range(self.l_out + 1):
                 gathered[l].append(degrees[l])
             if factors < self.correlation:
@@ -157,6 +168,49 @@ class Gate(torch.nn.Module):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         gates = self.linear(features[0]).view(-1, self.l_max + 1, self.channels)
+        degrees = split_degrees(features, self.l_max)
         scalars = torch.nn.functional.silu(gates[:, 0])[None]
-        higher = [features[slice_of(l)] * torch.sigmoid(gates[:, l])[None] for l in range(1, self.l_max + 1)]
+        higher = [degrees[l] * torch.sigmoid(gates[:, l])[None] for l in range(1, self.l_max + 1)]
         return torch.cat([scalars, *higher])
+
+
+class FirstLayer(torch.nn.Module):
+    """Density of the neighbours and its products."""
+
+    def __init__(self, density: Density, products: Products) -> None:
+        super().__init__()
+        self.density, self.products = density, products
+        self.gate = Gate(products.l_out, products.channels)
+        self.l_out = products.l_out
+
+    def forward(
+        self, pair_functions: torch.Tensor, kinds: torch.Tensor, own: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Density [(l_max + 1)^2, N, C] and features [(l_out + 1)^2, N, C]; ``own`` [1, N, C] embeds the atom."""
+        density = self.density(pair_functions, kinds) * (1 + 0.5 * own)
+        scalars = torch.nn.functional.pad(own, (0, 0, 0, 0, 0, components(self.l_out) - 1))
+        return density, self.gate(self.products(density) + scalars)
+
+
+class MessageLayer(torch.nn.Module):
+    """Messages, joined with what the atom has (the first layer's density, its features), and their products."""
+
+    def __init__(self, message: Message, products: Products, l_features: int) -> None:
+        super().__init__()
+        self.message, self.products, self.l_features = message, products, l_features
+        self.gate = Gate(products.l_out, products.channels)
+        self.l_out = products.l_out
+        c = products.channels
+        self.join = ChannelMixing(
+            products.l_max, [c * (3 if l <= l_features else 2) for l in range(products.l_max + 1)], c
+        )
+
+    def forward(
+        self, pair_functions: torch.Tensor, sent: torch.Tensor, density: torch.Tensor, features: torch.Tensor
+    ) -> tuple[torch.Tensor]:
+        """New features [(l_out + 1)^2, N, C], alone in a tuple."""
+        message = self.message(pair_functions, sent)
+        parts = [split_degrees(x, self.products.l_max) for x in (message, density)]
+        parts.append(split_degrees(features, self.l_features))
+        joined = [torch.cat([p[l] for p in parts if l < len(p)], dim=2) for l in range(self.products.l_max + 1)]
+        return (self.gate(self.products(self.join(joined))),)

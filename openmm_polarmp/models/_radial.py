@@ -25,7 +25,7 @@ class RadialBasis(ExactConstants):
         self.constant("frequencies", math.pi / cutoff * torch.arange(1, n_radial + 1, dtype=torch.float64))
 
     def forward(self, distances: torch.Tensor) -> torch.Tensor:
-        """Functions [E, n_radial] of distances [E] in A."""
+        """Functions [..., n_radial] of distances [...] in A."""
         # The average of (sin / d)^2 over the sphere of the cutoff is 3 / (2 cutoff^2).
         envelope = smooth_cutoff(distances / self.cutoff) * (self.cutoff * math.sqrt(2.0 / 3.0)) / distances
-        return torch.sin(distances[:, None] * self.frequencies) * envelope[:, None]
+        return torch.sin(distances[..., None] * self.frequencies) * envelope[..., None]

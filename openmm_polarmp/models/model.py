@@ -10,8 +10,9 @@ import torch
 
 from openmm_polarmp.electrostatics.multipoles import Multipoles
 from openmm_polarmp.models import file
+from openmm_polarmp.models._config import NetworkConfig
 from openmm_polarmp.models._rung import Rung
-from openmm_polarmp.models.network import NetworkConfig, PolarMPNet
+from openmm_polarmp.models.network import PolarMPNet
 from openmm_polarmp.models.training_range import TrainingRange
 from openmm_polarmp.neighbors import neighbor_pairs
 

@@ -34,13 +34,11 @@ class ZBLRepulsion(ExactConstants):
         self.constant("exponents", torch.tensor([3.1998, 0.94229, 0.4029, 0.20162], dtype=torch.float64))
         self.constant("coefficients", torch.tensor([0.18175, 0.50986, 0.28022, 0.02817], dtype=torch.float64))
 
-    def forward(self, distances, sender, receiver, kind) -> torch.Tensor:
-        """Energy [N] in eV."""
-        number, radius = self.number[kind], self.radius[kind]
-        z1, z2 = number.index_select(0, sender), number.index_select(0, receiver)
+    def forward(self, distances: torch.Tensor, senders: torch.Tensor, kind: torch.Tensor) -> torch.Tensor:
+        """Energy [N] in eV from the distances [N, K], the senders' kinds [N, K] and the atoms' own [N]."""
+        z1, z2 = self.number[senders], self.number[kind][:, None]
         screening = 0.88534 * BOHR / (z1**0.23 + z2**0.23)
-        reduced = (distances / screening)[:, None]
-        phi = (self.coefficients * torch.exp(-reduced * self.exponents)).sum(1)
-        reach = radius.index_select(0, sender) + radius.index_select(0, receiver)
-        pair = 0.5 * COULOMB * z1 * z2 / distances * phi * smooth_cutoff(distances / reach)
-        return pair.new_zeros(kind.shape[0]).index_add(0, receiver, pair)
+        reduced = (distances / screening)[:, :, None]
+        phi = (self.coefficients * torch.exp(-reduced * self.exponents)).sum(2)
+        reach = self.radius[senders] + self.radius[kind][:, None]
+        return (0.5 * COULOMB * z1 * z2 / distances * phi * smooth_cutoff(distances / reach)).sum(1)

@@ -26,7 +26,6 @@ def make_network(seed: int = 0, **options) -> PolarMPNet:
         "message_channels": 4,
         "n_radial": 4,
         "hidden": 8,
-        "radial_hidden": 5,
         "average_neighbors": 10.0,
     }
     with torch.random.fork_rng():

@@ -119,11 +119,11 @@ def test_first_and_second_derivatives(models, options):
     network = models.make_network(channels=3, message_channels=2, hidden=4, n_radial=3, **options)
     atoms = models.structure(n_atoms=4)
     index, shifts = neighbor_pairs(atoms.positions, network.cutoff, atoms.cell)
-    weight = network.density.mixing.weights[1].detach().clone().requires_grad_()
+    weight = network.first.density.mixing.weights[1].detach().clone().requires_grad_()
 
     def run(positions, cell, w):
         arguments = (positions, atoms.species, index, shifts, cell)
-        with torch.nn.utils.stateless._reparametrize_module(network, {"density.mixing.weights.1": w}):
+        with torch.nn.utils.stateless._reparametrize_module(network, {"first.density.mixing.weights.1": w}):
             energies, multipoles = network(*arguments)
         return functional({"energy": energies, **dict(multipoles.members())})
 
@@ -178,7 +178,7 @@ def test_constants_stay_exact_through_single_precision(models):
     assert any("couplings" in name for name in names)
     before = {name: buffer.clone() for name, buffer in network.named_buffers()}
     network.float()
-    assert network.products[0].couplings2.dtype == torch.float32
+    assert network.first.products.couplings2.dtype == torch.float32
     assert network.energy_shift.dtype == torch.float64
     network.double()
     for name, buffer in network.named_buffers():
@@ -307,6 +307,26 @@ def test_every_parameter_matters(models):
         functional(out).backward()
         for name, parameter in network.named_parameters():
             assert parameter.grad is not None and parameter.grad.abs().max() > 0, (layers, l_message, name)
+
+
+def test_chunks_change_nothing(models):
+    """Values, forces and second derivatives of a network that runs in chunks of atoms."""
+    atoms = models.structure(n_atoms=14)
+    results = []
+    for chunks_from in (1, 1000):
+        network = models.make_network(polarizability="tensor", layers=3).eval()
+        network.chunks_from, network.atoms_per_chunk = chunks_from, 4
+        positions = atoms.positions.clone().requires_grad_()
+        out = models.evaluate(network, positions, atoms.species, atoms.cell)
+        (gradient,) = torch.autograd.grad(functional(out), positions, create_graph=True)
+        (second,) = torch.autograd.grad(gradient.square().sum(), positions, retain_graph=True)
+        gradient.square().sum().backward()
+        weights = torch.cat([p.grad.flatten() for p in network.parameters() if p.grad is not None])
+        with torch.no_grad():
+            silent = models.evaluate(network, positions, atoms.species, atoms.cell)
+        results.append([*out.values(), *silent.values(), gradient, second, weights])
+    for chunked, whole in zip(*results, strict=True):
+        torch.testing.assert_close(chunked, whole, rtol=1e-10, atol=1e-12)
 
 
 def test_traced_network_serves_other_sizes(models):
