@@ -16,8 +16,9 @@ from typing import Any
 import torch
 
 from openmm_polarmp.electrostatics.multipoles import Multipoles
-from openmm_polarmp.models import PolarMPModel, project_total_charge
+from openmm_polarmp.models import PolarMPModel, PolarMPNet, project_total_charge
 from openmm_polarmp.models._charge_response import field_force
+from openmm_polarmp.models._geometry import NeighborTable, neighbor_table
 from openmm_polarmp.neighbors import NeighborList, Neighbors, neighbor_pairs
 
 PRECISIONS = {"single": torch.float32, "double": torch.float64}
@@ -161,8 +162,9 @@ class Evaluation:
             self._device = torch.device("cuda", torch.cuda.current_device())
         self._network = source.network_on(self._device)
         self._species = torch.tensor(source.atomic_numbers, dtype=torch.long, device=self._device)
-        self._list = NeighborList(source.model.cutoff, source.skin)
+        self._table: tuple[int, NeighborTable] | None = None
         self._guesses = self._device.type == "cuda"
+        self._list = NeighborList(source.model.cutoff, source.skin, cut=not self._guesses)
         self._queue = None
         if self._device.type == "cuda":
             with self._context():
@@ -238,21 +240,24 @@ class Evaluation:
         leaf = neighbors.positions.detach().requires_grad_(include_gradients)
         neighbors = neighbors._replace(positions=leaf)
         with torch.set_grad_enabled(include_gradients):
-            energies, multipoles = self._network(
-                leaf,
-                self._species,
-                neighbors.edge_index,
-                neighbors.edge_shifts,
-                neighbors.cell,
-                None,
-                source.total_charge,
-                source.multiplicity,
+            evaluate, pairs = self._network, neighbors[1:3]
+            if self._guesses and isinstance(self._network, PolarMPNet):
+                evaluate, pairs = self._network.forward_table, (self._kept_table(neighbors),)
+            energies, multipoles = evaluate(
+                leaf, self._species, *pairs, neighbors.cell, None, source.total_charge, source.multiplicity
             )
             raw_charges = multipoles.charges
             if source.model.charge_projection and source.model.has_electrostatics:
                 charges = project_total_charge(raw_charges, source.total_charge)
                 multipoles = Multipoles(**{**dict(multipoles.members()), "charges": charges})
         return neighbors, energies, raw_charges, multipoles
+
+    def _kept_table(self, neighbors: Neighbors) -> NeighborTable:
+        """The pairs as a table, sorted once for each search: its size is a number that the host has to wait for."""
+        if self._table is None or self._table[0] != self._list.builds:
+            table = neighbor_table(neighbors.edge_index, neighbors.edge_shifts, len(neighbors.positions))
+            self._table = (self._list.builds, table)
+        return self._table[1]
 
     def _backward(self, state, field: torch.Tensor) -> None:
         neighbors, energies, raw_charges, multipoles = state

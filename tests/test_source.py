@@ -9,7 +9,7 @@ import torch
 from openmm_polarmp.electrostatics import Multipoles, electrostatic_energy
 from openmm_polarmp.models import NetworkConfig, PolarMPModel, PolarMPNet
 from openmm_polarmp.models._charge_response import _mean_wrapped, _slabs, field_force
-from openmm_polarmp.neighbors import neighbor_pairs
+from openmm_polarmp.neighbors import NeighborList, neighbor_pairs
 from openmm_polarmp.source import TorchSource
 
 MOMENTS = ("charges", "dipoles", "quadrupoles", "softness", "polarizability")
@@ -217,7 +217,8 @@ def test_along_a_trajectory_with_wrapped_atoms(guesses):
     buffers = make_buffers(positions, cell)
     fill_gradients(buffers)
     kept = source.bind(buffers)
-    kept._guesses = guesses
+    if guesses:
+        kept._guesses, kept._list = True, NeighborList(model.cutoff, source.skin, cut=False)
     generator = torch.Generator().manual_seed(1)
     for step in range(15):
         # Now and then a long step, which no list survives and no guess foresees.

@@ -11,7 +11,7 @@ from openmm_polarmp.models._angular import SphericalHarmonics
 from openmm_polarmp.models._chunks import in_chunks, pair_functions
 from openmm_polarmp.models._config import NetworkConfig
 from openmm_polarmp.models._constants import ExactConstants
-from openmm_polarmp.models._geometry import displacements, pad_pairs
+from openmm_polarmp.models._geometry import NeighborTable, neighbor_table, table_vectors
 from openmm_polarmp.models._heads import Heads
 from openmm_polarmp.models._layers import (
     ChannelMixing,
@@ -121,11 +121,22 @@ class PolarMPNet(ExactConstants):
         total_charge, multiplicity : Tensor [B] or float, optional
             Of each structure; needed only by a network that was configured to see them.
         """
-        vectors = displacements(positions, edge_index, edge_shifts, cell, batch).to(self.embedding.weight.dtype)
-        vectors, senders = pad_pairs(vectors, edge_index, positions.shape[0], 2 * self.cutoff)
-        return self._predict(vectors, senders, species, batch, total_charge, multiplicity)
+        table = neighbor_table(edge_index, edge_shifts, positions.shape[0])
+        return self.forward_table(positions, species, table, cell, batch, total_charge, multiplicity)
 
-    def _predict(self, vectors, senders, species, batch, total_charge, multiplicity):
+    def forward_table(
+        self,
+        positions: torch.Tensor,
+        species: torch.Tensor,
+        table: NeighborTable,
+        cell: torch.Tensor | None,
+        batch: torch.Tensor | None = None,
+        total_charge: torch.Tensor | float | None = None,
+        multiplicity: torch.Tensor | float | None = None,
+    ) -> tuple[torch.Tensor, Multipoles]:
+        """`forward` for pairs that are in a table already: on a GPU nothing then waits for the device."""
+        vectors = table_vectors(positions, table, cell, batch, 2 * self.cutoff).to(self.embedding.weight.dtype)
+        senders = table.senders
         kind = self._lookup.index_select(0, species)
         kinds = kind[senders]
         distances = vectors.square().sum(2).sqrt()

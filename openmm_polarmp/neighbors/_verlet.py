@@ -35,8 +35,7 @@ class NeighborList:
     """Pairs within a cutoff along a trajectory.
 
     Pairs are searched within ``cutoff + skin`` and kept until an atom has moved by more than ``skin / 2`` or the box
-    has changed. On the CPU each step's pairs are cut at ``cutoff``. On a GPU that would make the host wait for their
-    number, so there the pairs of the skin stay (a network's smooth cutoff gives them no weight).
+    has changed.
 
     Parameters
     ----------
@@ -44,6 +43,10 @@ class NeighborList:
         A.
     skin : float
         A. A thicker skin is searched less often and holds more pairs.
+    cut : bool
+        Cut each step's pairs at ``cutoff``. On a GPU the host would wait for their number: without it, the pairs stay
+        the same from one search to the next, those of the skin included (a network's smooth cutoff gives them no
+        weight).
 
     Attributes
     ----------
@@ -51,12 +54,12 @@ class NeighborList:
         How often pairs were searched.
     """
 
-    def __init__(self, cutoff: float, skin: float = 0.5) -> None:
+    def __init__(self, cutoff: float, skin: float = 0.5, *, cut: bool = True) -> None:
         if not cutoff > 0:
             raise ValueError(f"cutoff must be a positive length in A, got {cutoff}")
         if not skin >= 0:
             raise ValueError(f"skin must be a length in A, not negative, got {skin}")
-        self.cutoff, self.skin = float(cutoff), float(skin)
+        self.cutoff, self.skin, self.cut = float(cutoff), float(skin), bool(cut)
         self.builds = 0
         self._reference: torch.Tensor | None = None
         self._cell: torch.Tensor | None = None
@@ -157,7 +160,7 @@ class NeighborList:
 
     def _cut(self, positions: torch.Tensor) -> Neighbors:
         index, shifts = self._edge_index, self._edge_shifts
-        if positions.is_cuda or self.skin == 0:
+        if not self.cut or self.skin == 0:
             return Neighbors(positions, index, shifts, self._box)
         vectors = positions.index_select(0, index[0]) - positions.index_select(0, index[1])
         if self._box is not None:

@@ -173,6 +173,19 @@ def test_list_along_a_trajectory(name, skin):
         assert pairs.builds < 20
 
 
+def test_uncut_pairs_stay_the_same():
+    """Without the cut, the pairs between two searches are one object, and hold all that are near."""
+    cell = 10.0 * torch.eye(3, dtype=torch.float64)
+    positions = 10 * torch.rand(30, 3, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    pairs = NeighborList(3.0, 1.0, cut=False)
+    first = pairs.update(positions, cell)
+    moved = positions + 0.1
+    second = pairs.update(moved, cell)
+    assert second.edge_index is first.edge_index
+    assert as_set(*first[1:3]) == brute_force(positions, 4.0, cell)
+    assert as_set(*second[1:3]) >= brute_force(moved, 3.0, cell)
+
+
 def test_rebuilds_only_when_needed():
     cell = 10.0 * torch.eye(3, dtype=torch.float64)
     positions = 10 * torch.rand(30, 3, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
