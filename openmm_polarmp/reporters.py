@@ -1,0 +1,86 @@
+"""Reporters for OpenMM's Simulation."""
+
+from __future__ import annotations
+
+from typing import Any, TextIO
+
+import numpy as np
+import openmm
+from openmm import unit
+
+from .force import PolarMPForce
+
+DEBYE_PER_E_NM = 48.03204544
+
+
+class DipoleReporter:
+    """Writes the dipole of the system, its parts, and the mean dipole of the molecules, as comma-separated values.
+
+    The numbers come from the evaluation that the step's report makes anyway; the network does not run again.
+
+    Parameters
+    ----------
+    file : str or file object
+        Where to write.
+    reportInterval : int
+        In steps.
+    append : bool
+        Continue an existing file.
+
+    Notes
+    -----
+    Columns: step, time (ps), the charges' part sum (q + dq) r x y z (e nm), the permanent dipoles' part, the induced
+    dipoles' part, and the mean dipole of a molecule (D). In a periodic box the charges' part is well defined only for
+    molecules that are whole and neutral: every molecule is taken together, with the molecules that the System's topology
+    knows. All are latent quantities, not yet multiplied by sqrt(eps_e).
+    """
+
+    def __init__(self, file: str | TextIO, reportInterval: int, append: bool = False) -> None:
+        self._interval = reportInterval
+        self._own = isinstance(file, str)
+        self._file = open(file, "a" if append else "w", encoding="utf-8") if isinstance(file, str) else file
+        self._header = append
+        self._force: PolarMPForce | None = None
+        self._molecules: list[np.ndarray] = []
+
+    def describeNextReport(self, simulation: Any) -> dict[str, Any]:
+        """What the next report needs (called by Simulation)."""
+        steps = self._interval - simulation.currentStep % self._interval
+        return {"steps": steps, "periodic": False, "include": ["positions", "energy"]}
+
+    def report(self, simulation: Any, state: openmm.State) -> None:
+        """Write one line (called by Simulation)."""
+        if self._force is None:
+            self._prepare(simulation)
+        force = self._force
+        step = force._step(simulation.context)
+        positions = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)[self._particles]
+        charges = step["charges"] + step["induced_charges"]
+        permanent, induced = 0.1 * step["dipoles"], 0.1 * step["induced_dipoles"]
+        of_charges, molecular = np.zeros(3), []
+        for atoms in self._molecules:
+            q, r = charges[atoms], positions[atoms]
+            dipole = q @ (r - r.mean(0))  # a neutral molecule's does not depend on the origin
+            of_charges += dipole
+            molecular.append(np.linalg.norm(dipole + (permanent + induced)[atoms].sum(0)))
+        if not self._header:
+            parts = [f"{name} {axis} (e nm)" for name in ("charges", "permanent dipoles", "induced dipoles") for axis in "xyz"]
+            print(",".join(["step", "time (ps)", *parts, "mean molecular dipole (D)"]), file=self._file)
+            self._header = True
+        numbers = [*of_charges, *permanent.sum(0), *induced.sum(0), np.mean(molecular) * DEBYE_PER_E_NM]
+        time = state.getTime().value_in_unit(unit.picosecond)
+        print(simulation.currentStep, f"{time:.6g}", *(f"{x:.8g}" for x in numbers), sep=",", file=self._file, flush=True)
+
+    def _prepare(self, simulation: Any) -> None:
+        found = [f for f in simulation.system.getForces() if PolarMPForce.isinstance(f)]
+        if len(found) != 1:
+            raise ValueError(f"DipoleReporter needs a System with one PolarMPForce; this one has {len(found)}")
+        self._force = PolarMPForce.cast(found[0])
+        self._particles = self._force.getParticles() or list(range(simulation.system.getNumParticles()))
+        place = {atom: i for i, atom in enumerate(self._particles)}
+        residues = [[place[a.index] for a in r.atoms() if a.index in place] for r in simulation.topology.residues()]
+        self._molecules = [np.array(atoms) for atoms in residues if atoms]
+
+    def __del__(self) -> None:
+        if getattr(self, "_own", False) and hasattr(self, "_file"):
+            self._file.close()
