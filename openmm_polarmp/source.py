@@ -160,15 +160,16 @@ class Evaluation:
         self._device = buffers.positions.device if source.device is None else source.device
         if self._device.type == "cuda" and self._device.index is None:
             self._device = torch.device("cuda", torch.cuda.current_device())
-        self._network = source.network_on(self._device)
-        self._species = torch.tensor(source.atomic_numbers, dtype=torch.long, device=self._device)
+        self._queue = None
+        with self._context():
+            self._network = source.network_on(self._device)
+            self._species = torch.tensor(source.atomic_numbers, dtype=torch.long, device=self._device)
+            if self._device.type == "cuda":
+                torch.cuda.synchronize(self._device)  # what follows runs in a stream that does not wait for this one
+                self._queue = torch.cuda.Stream(self._device)
         self._table: tuple[int, NeighborTable] | None = None
         self._guesses = self._device.type == "cuda"
         self._list = NeighborList(source.model.cutoff, source.skin, cut=not self._guesses)
-        self._queue = None
-        if self._device.type == "cuda":
-            with self._context():
-                self._queue = torch.cuda.Stream(self._device)
         self._state: tuple[Neighbors, torch.Tensor, torch.Tensor, Multipoles] | None = None
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import torch
 
@@ -41,12 +42,12 @@ class PolarMPNet(ExactConstants):
         How far an atom's outputs depend on other atoms, A.
     species : tuple of int
         Atomic numbers the network knows.
-    atoms_per_chunk, chunks_from : int
-        Out of training, ``chunks_from`` atoms and more run in chunks, which are computed again in the backward pass.
+    chunks : dict
+        For each type of device: from how many atoms on the network runs in chunks (not in training), and of how many.
+        On the CPU chunks save time; on a GPU they only save memory, and are larger.
     """
 
-    atoms_per_chunk = 384
-    chunks_from = 2500
+    chunks: ClassVar[dict[str, tuple[int, int]]] = {"cpu": (2500, 384), "cuda": (20_000, 10_000)}
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -146,7 +147,8 @@ class PolarMPNet(ExactConstants):
         if self.state_embedding is not None:
             own = own + self._state(total_charge, multiplicity, batch, kind.shape[0])
 
-        if self.training or torch.jit.is_tracing() or len(kind) < self.chunks_from:
+        chunks_from, atoms_per_chunk = self.chunks.get(kind.device.type, (len(kind) + 1, 1))
+        if self.training or torch.jit.is_tracing() or len(kind) < chunks_from:
             functions = pair_functions(radial, harmonics)
 
             def run(layer, *arguments):
@@ -154,7 +156,7 @@ class PolarMPNet(ExactConstants):
         else:
 
             def run(layer, *arguments):
-                return in_chunks(layer, self.atoms_per_chunk, radial, harmonics, *arguments)
+                return in_chunks(layer, atoms_per_chunk, radial, harmonics, *arguments)
 
         density, features = run(self.first, kinds, own[None])
         invariants = [features[0]]
