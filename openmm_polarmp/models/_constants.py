@@ -26,9 +26,12 @@ class ExactConstants(torch.nn.Module):
         self.register_buffer(name, self._exact[name].to(dtype), persistent=False)
 
     def _apply(self, fn, recurse=True):
+        before = dict(self._buffers)
         super()._apply(fn, recurse)
         for name, exact in self._exact.items():
             moved = self._buffers[name]
-            dtype = torch.float64 if name in self._always_float64 else moved.dtype
-            self._buffers[name] = exact.to(moved.device, dtype)
+            if name in self._always_float64:
+                self._buffers[name] = before[name].to(moved.device)
+            else:
+                self._buffers[name] = exact.to(moved.device, moved.dtype)
         return self

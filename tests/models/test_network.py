@@ -171,6 +171,18 @@ def test_large_shifts_do_not_cost_digits_in_single_precision(models):
     torch.testing.assert_close(energy, exact["energy"], rtol=0, atol=1e-5)  # float32 alone: 0.06 at 1e6
 
 
+def test_a_changed_shift_survives_a_change_of_precision(models):
+    """Taking the energies of single atoms out of a network, as for interaction energies."""
+    atoms = models.structure()
+    network = models.make_network(energy_shift={8: -432.1})
+    expected = models.evaluate(models.make_network(), atoms.positions, atoms.species, atoms.cell)["energy"]
+    network.energy_shift.zero_()
+    again = network.float().double()
+    assert (again.energy_shift == 0).all()
+    energy = models.evaluate(again, atoms.positions, atoms.species, atoms.cell)["energy"]
+    torch.testing.assert_close(energy, expected, rtol=1e-5, atol=1e-5)  # the weights went through float32
+
+
 def test_constants_stay_exact_through_single_precision(models):
     """float() and back to double() rounds the weights, but not couplings and harmonics: equivariance stays exact."""
     network = models.make_network()
