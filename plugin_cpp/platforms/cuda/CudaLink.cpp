@@ -1,0 +1,39 @@
+#include "CudaLink.h"
+
+using namespace PolarMPPlugin;
+using namespace OpenMM;
+using namespace std;
+
+CudaLink::CudaLink(CudaContext& cu, MultipoleSource& source, SourceBuffers buffers, SourceArrays& arrays) {
+    auto pointer = [&](ComputeArray& array) { return reinterpret_cast<void*>(cu.unwrap(array).getDevicePointer()); };
+    buffers.device = SourceBuffers::CUDA;
+    buffers.deviceIndex = cu.getDeviceIndex();
+    buffers.positions = pointer(arrays.positions);
+    buffers.cell = arrays.cell;
+    buffers.energy = pointer(arrays.energy);
+    buffers.charges = pointer(arrays.charges);
+    buffers.dipoles = pointer(arrays.dipoles);
+    buffers.quadrupoles = pointer(arrays.quadrupoles);
+    buffers.softness = pointer(arrays.softness);
+    buffers.polarizability = pointer(arrays.polarizability);
+    buffers.chargeGradients = pointer(arrays.chargeGradients);
+    buffers.dipoleGradients = pointer(arrays.dipoleGradients);
+    buffers.quadrupoleGradients = pointer(arrays.quadrupoleGradients);
+    buffers.softnessGradients = pointer(arrays.softnessGradients);
+    buffers.polarizabilityGradients = pointer(arrays.polarizabilityGradients);
+    buffers.forces = pointer(arrays.forces);
+    evaluation = source.bind(buffers);
+    handover = make_unique<StreamHandover>(cu, static_cast<CUstream>(evaluation->getStream()));
+}
+
+void CudaLink::forward(bool includeGradients) {
+    handover->toSource();
+    evaluation->forward(includeGradients);
+    handover->toOpenMM();
+}
+
+void CudaLink::backward(const double field[3]) {
+    handover->toSource();
+    evaluation->backward(field);
+    handover->toOpenMM();
+}

@@ -1,0 +1,19 @@
+#pragma once
+#include "SourceLink.h"
+#include "StreamHandover.h"
+
+namespace PolarMPPlugin {
+
+/** A source that reads and writes OpenMM's arrays on the GPU itself: nothing is copied. */
+class CudaLink : public SourceLink {
+public:
+    CudaLink(OpenMM::CudaContext& cu, MultipoleSource& source, SourceBuffers description, SourceArrays& arrays);
+    void forward(bool includeGradients) override;
+    void backward(const double field[3]) override;
+
+private:
+    std::unique_ptr<SourceEvaluation> evaluation;
+    std::unique_ptr<StreamHandover> handover;
+};
+
+} // namespace PolarMPPlugin
