@@ -15,7 +15,23 @@ CHARGE = 0.5  # e
 MOMENT = 0.5  # e A, e A^2
 SOFTNESS = 0.003  # e^2/eV
 POLARIZABILITY = 0.02  # e^2 A^2/eV; a water molecule has 0.1 in all
+# What no atom exceeds. Where atoms come far closer than in any training data the features grow without bound, and the
+# electrostatic energy with their square: without limits a minimizer's first long step would fall into such a hole.
+LARGEST_CHARGE = 3.0  # e
+LARGEST_DIPOLE = 1.0  # e A
+LARGEST_QUADRUPOLE = 1.5  # e A^2
+LARGEST_SOFTNESS = 0.1  # e^2/eV
+LARGEST_POLARIZABILITY = 0.5  # e^2 A^2/eV, 7 A^3
+LOWEST_ENERGY = 30.0  # eV below the energy of the single atom; upwards there is no limit
 UNIT_SOFTPLUS = math.log(math.e - 1)  # softplus of this is one
+
+
+def bounded(value: torch.Tensor, limit: float) -> torch.Tensor:
+    """Scalars [N], vectors [N, 3] or tensors [N, 3, 3], shortened smoothly so that none is longer than the limit."""
+    squares = (value / limit) ** 2
+    if value.dim() > 1:
+        squares = squares.flatten(1).sum(1).view(-1, *[1] * (value.dim() - 1))
+    return value * torch.rsqrt(1 + squares)
 
 
 class Heads(ExactConstants):
@@ -54,17 +70,21 @@ class Heads(ExactConstants):
         scalar = dict(zip(self.scalars, out[:, : len(self.scalars)].unbind(1), strict=True))
         weights = out[:, len(self.scalars) :].view(out.shape[0], len(self.weighted), self.channels).unbind(1)
         weight = dict(zip(self.weighted, weights, strict=True))
-        result = {"energy": scalar["energy"]}
+        energy = scalar["energy"]
+        result = {"energy": torch.where(energy < 0, bounded(energy, LOWEST_ENERGY), energy)}
         if "charge" in scalar:
-            result["charges"] = CHARGE * scalar["charge"]
+            result["charges"] = bounded(CHARGE * scalar["charge"], LARGEST_CHARGE)
         if "dipole" in weight:
-            result["dipoles"] = MOMENT * self._combine(features, 1, weight["dipole"])
+            dipoles = MOMENT * self._combine(features, 1, weight["dipole"])
+            result["dipoles"] = bounded(dipoles, LARGEST_DIPOLE)
         if "quadrupole" in weight:
-            result["quadrupoles"] = MOMENT * self._matrix(self._combine(features, 2, weight["quadrupole"]))
+            quadrupoles = MOMENT * self._matrix(self._combine(features, 2, weight["quadrupole"]))
+            result["quadrupoles"] = bounded(quadrupoles, LARGEST_QUADRUPOLE)
         if "softness" in scalar:
-            result["softness"] = SOFTNESS * torch.nn.functional.softplus(scalar["softness"] + UNIT_SOFTPLUS)
+            softness = SOFTNESS * torch.nn.functional.softplus(scalar["softness"] + UNIT_SOFTPLUS)
+            result["softness"] = bounded(softness, LARGEST_SOFTNESS)
         if "polarizability" in scalar:
-            result["polarizability"] = self._polarizability(scalar, weight, features)
+            result["polarizability"] = bounded(self._polarizability(scalar, weight, features), LARGEST_POLARIZABILITY)
         return result
 
     def _combine(self, features, l: int, weight) -> torch.Tensor:

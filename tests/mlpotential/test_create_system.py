@@ -1,0 +1,219 @@
+"""MLPotential('polarmp'): the force that it makes, and the same energy from torch alone."""
+
+import copy
+import importlib.metadata
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import openmm
+import pytest
+import torch
+from openmm import app, unit
+from openmmml import MLPotential
+from support.models import tiny_model, water
+from support.platforms import PlatformChoice
+from support.systems import energy_and_forces, relative_error, rms
+
+from openmm_polarmp import PolarMPForce, units
+from openmm_polarmp_entry import PolarMPFactory
+
+REFERENCE = PlatformChoice("Reference")
+
+try:
+    importlib.metadata.version("openmm-polarmp")
+    INSTALLED = True
+except importlib.metadata.PackageNotFoundError:  # tests run in the source tree: no entry points
+    INSTALLED = False
+    MLPotential.registerImplFactory("polarmp", PolarMPFactory())
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny_model()
+
+
+@pytest.fixture
+def path(model, tmp_path):
+    model.save(tmp_path / "tiny.polarmp")
+    return tmp_path / "tiny.polarmp"
+
+
+def context_of(system, positions, platform=REFERENCE):
+    context = platform.context(system)
+    context.setPositions(positions)
+    return context
+
+
+def torch_energy_and_forces(model, topology, positions):
+    """kJ/mol and kJ/mol/nm from the network and the torch electrostatics, in double precision."""
+    double = copy.deepcopy(model).double()
+    box = topology.getPeriodicBoxVectors()
+    cell = None if box is None else torch.tensor(10 * np.array(box.value_in_unit(unit.nanometer)))
+    r = torch.tensor(10 * positions, requires_grad=True)
+    species = torch.tensor([a.element.atomic_number for a in topology.atoms()])
+    double.accuracy = 1e-13
+    energy = double.energy(r, species, cell, method="direct" if cell is None else "ewald")
+    (gradient,) = torch.autograd.grad(energy, r)
+    return energy.item() * units.ENERGY_TO_OPENMM, -gradient.numpy() * units.FORCE_TO_OPENMM
+
+
+@pytest.mark.parametrize("periodic", [True, False], ids=["box", "cluster"])
+@pytest.mark.parametrize("rung", ["quQ+ka", "q", "sr"])
+def test_same_as_torch(platform, periodic, rung):
+    model = tiny_model(rung=rung)
+    topology, positions = water(8, periodic)
+    potential = MLPotential("polarmp", modelPath=model)
+    system = potential.createSystem(
+        topology, precision="double", ewaldErrorTolerance=1e-4, returnEnergyType="energy", removeCMMotion=False
+    )
+    energy, forces = energy_and_forces(context_of(system, positions, platform))
+    expected_energy, expected_forces = torch_energy_and_forces(model, topology, positions)
+    exact = platform.name == "Reference"
+    assert energy == pytest.approx(expected_energy, rel=1e-8 if exact else 1e-5)
+    assert relative_error(forces, expected_forces) < (1e-8 if exact else 2e-4)
+
+
+def test_forces_are_derivatives(platform_once):
+    """Through network and electrostatics, in a box."""
+    topology, positions = water(8)
+    system = MLPotential("polarmp", modelPath=tiny_model()).createSystem(topology, precision="double", ewaldErrorTolerance=1e-5)
+    context = context_of(system, positions, platform_once)
+    _, forces = energy_and_forces(context)
+    step = 1e-5 if platform_once.name == "Reference" else 1e-3
+    for seed in range(2):
+        direction = np.random.default_rng(seed).normal(size=forces.shape)
+
+        def energy(h, direction=direction):
+            context.setPositions(positions + h * direction)
+            return context.getState(energy=True).getPotentialEnergy()._value
+
+        slope = (8 * (energy(step) - energy(-step)) - (energy(2 * step) - energy(-2 * step))) / (12 * step)
+        allowed = (1e-6 if platform_once.name == "Reference" else 2e-4) * rms(forces) * np.sqrt(forces.size)
+        assert slope == pytest.approx(-np.sum(forces * direction), abs=allowed)
+
+
+def test_interaction_energy(path):
+    """The default leaves the energies of the single atoms out."""
+    topology, positions = water(4)
+    potential = MLPotential("polarmp", modelPath=str(path))
+    energies = [
+        energy_and_forces(context_of(potential.createSystem(topology, returnEnergyType=t, precision="double"), positions))[0]
+        for t in ("energy", "interaction_energy")
+    ]
+    assert energies[0] - energies[1] == pytest.approx(12 * -3.0 * units.ENERGY_TO_OPENMM, rel=1e-9)
+
+
+def test_polarization_none(path):
+    topology, positions = water(4)
+    potential = MLPotential("polarmp", modelPath=str(path), polarization="none")
+    context = context_of(potential.createSystem(topology), positions)
+    force = PolarMPForce.cast(context.getSystem().getForce(0))
+    assert force.getPolarizationType() == PolarMPForce.NoPolarization
+    assert np.all(force.getInducedDipoles(context) == 0)
+    assert np.all(force.getMomentGradients(context)["softness"] == 0)
+
+
+@pytest.mark.parametrize("how", ["file", "embed", "object in memory", "own network"])
+def test_round_trips(path, model, how, tmp_path):
+    class Own(torch.nn.Module):
+        """Somebody's own network, with the protocol and nothing else."""
+
+        def __init__(self, network):
+            super().__init__()
+            self.network, self.cutoff, self.species = network, network.cutoff, network.species
+
+        def forward(self, *arguments):
+            return self.network(*arguments)
+
+    model_path = {"file": str(path), "embed": str(path), "object in memory": model, "own network": Own(model.network)}[how]
+    topology, positions = water(4)
+    energy_type = {"returnEnergyType": "energy"} if how == "own network" else {}
+    system = MLPotential("polarmp", modelPath=model_path).createSystem(topology, embed=how == "embed", **energy_type)
+    expected, _ = energy_and_forces(context_of(system, positions))
+    text = openmm.XmlSerializer.serialize(system)
+    for other in (openmm.XmlSerializer.deserialize(text), copy.deepcopy(system), pickle.loads(pickle.dumps(system))):
+        assert energy_and_forces(context_of(other, positions))[0] == pytest.approx(expected, rel=1e-12)
+    if how in ("file", "own network"):
+        # Elsewhere the file is missing, or the network was never there.
+        moved = text.replace(str(path), str(tmp_path / "gone.polarmp")).replace("-0&quot;", "-999&quot;")
+        code = (
+            "import sys, openmm, openmm_polarmp\n"
+            "system = openmm.XmlSerializer.deserialize(sys.stdin.read())\n"
+            "try:\n    openmm.Context(system, openmm.VerletIntegrator(1), openmm.Platform.getPlatformByName('Reference'))\n"
+            "except (FileNotFoundError, ValueError) as error:\n    print(type(error).__name__, error)\n"
+        )
+        path_variable = ":".join(p for p in sys.path if p)
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            input=moved,
+            capture_output=True,
+            text=True,
+            env={"PYTHONPATH": path_variable, "PATH": "/usr/bin:/bin"},
+        )
+        message = "gone.polarmp" if how == "file" else "save"
+        assert message in done.stdout, done.stdout + done.stderr
+
+
+def test_changed_file(path):
+    topology, positions = water(4)
+    text = openmm.XmlSerializer.serialize(MLPotential("polarmp", modelPath=str(path)).createSystem(topology))
+    tiny_model(seed=1).save(path)
+    with pytest.raises(ValueError, match=r"tiny\.polarmp has changed .*checksum"):
+        context_of(openmm.XmlSerializer.deserialize(text), positions)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ValueError, match=r"tiny\.polarmp"):
+        context_of(openmm.XmlSerializer.deserialize(text), positions)
+
+
+def test_bad_input(path):
+    topology, positions = water(4)
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        MLPotential("polarmp", modelPath="nowhere.polarmp").createSystem(topology)
+    with pytest.raises(ValueError, match="polarization is 'mutual'"):
+        MLPotential("polarmp", modelPath=str(path)).createSystem(topology, polarization="mutual")
+    with pytest.raises(ValueError, match="returnEnergyType is 'all'"):
+        MLPotential("polarmp", modelPath=str(path)).createSystem(topology, returnEnergyType="all")
+    with pytest.raises(ValueError, match="precision"):
+        MLPotential("polarmp", modelPath=str(path)).createSystem(topology, precision="half")
+    salt = app.Topology()
+    residue = salt.addResidue("NA", salt.addChain())
+    salt.addAtom("Na", app.Element.getBySymbol("Na"), residue)
+    with pytest.raises(ValueError, match="11|Na"):
+        MLPotential("polarmp", modelPath=str(path)).createSystem(salt)
+    with pytest.raises(ValueError, match="no shipped model covers the elements Na"):
+        MLPotential("polarmp").createSystem(salt)
+    salt.addAtom("X", None, residue)
+    with pytest.raises(ValueError, match=r"atom 1 \(X\) has no element"):
+        MLPotential("polarmp", modelPath=str(path)).createSystem(salt)
+    positions[5, 0] = np.nan
+    context = context_of(MLPotential("polarmp", modelPath=str(path)).createSystem(topology), positions)
+    with pytest.raises(openmm.OpenMMException, match="position of particle 5 is nan"):
+        context.getIntegrator().step(1)
+
+
+def test_single_molecule(platform_once, path):
+    topology, positions = water(1, periodic=False)
+    system = MLPotential("polarmp", modelPath=str(path)).createSystem(topology)
+    context = context_of(system, positions, platform_once)
+    _, forces = energy_and_forces(context)
+    assert np.abs(forces.sum(0)).max() < 1e-3 * rms(forces)
+    assert not PolarMPForce.cast(system.getForce(0)).usesPeriodicBoundaryConditions()
+
+
+def test_importing_openmmml_stays_light():
+    """No torch because of us, and no failure when OpenMM has another version."""
+    code = "import sys, openmmml; print('torch' in sys.modules, 'openmm_polarmp' in sys.modules)"
+    path_variable = ":".join(p for p in sys.path if p)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env={"PYTHONPATH": path_variable, "PATH": "/usr/bin:/bin"}
+    )
+    assert done.stdout.split() == ["False", "False"], done.stderr
+
+
+@pytest.mark.skipif(not INSTALLED, reason="entry points exist only where the package is installed")
+def test_entry_points():
+    names = {e.name for e in importlib.metadata.entry_points(group="openmmml.potentials")}
+    assert {"polarmp", "polarmp-water"} <= names
+    assert "polarmp" in MLPotential._implFactories

@@ -1,0 +1,128 @@
+"""Part of a System with the model, the rest with a force field, as OpenMM-ML makes it."""
+
+import copy
+
+import numpy as np
+import openmm
+import pytest
+from openmm import app, unit
+from openmmml import MLPotential
+from support.models import tiny_model, water
+from support.platforms import PlatformChoice
+from support.systems import energy_and_forces, relative_error
+
+from openmm_polarmp import PolarMPForce
+from openmm_polarmp_entry import PolarMPFactory
+
+CPU = PlatformChoice("CPU")
+if "polarmp" not in MLPotential._implFactories:
+    MLPotential.registerImplFactory("polarmp", PolarMPFactory())
+
+
+def mm_system(topology, positions, files, **options):
+    forcefield = app.ForceField(*files)
+    modeller = app.Modeller(topology, positions * unit.nanometer)
+    modeller.addExtraParticles(forcefield)
+    system = forcefield.createSystem(
+        modeller.topology, nonbondedMethod=app.PME, nonbondedCutoff=0.4 * unit.nanometer, constraints=None, rigidWater=True, **options
+    )
+    return modeller.topology, np.array(modeller.positions.value_in_unit(unit.nanometer)), system
+
+
+def state(system, positions, **parameters):
+    context = CPU.context(system)
+    context.setPositions(positions)
+    context.computeVirtualSites()
+    for name, value in parameters.items():
+        context.setParameter(name, value)
+    return energy_and_forces(context)
+
+
+@pytest.mark.parametrize("water_model", ["amber14/tip3p.xml", "amber14/tip4pew.xml"])
+def test_one_molecule_of_water(water_model):
+    """The model's part of the forces is that of the model alone; only its atoms are the force's particles."""
+    topology, positions, mm = mm_system(*water(27), [water_model])
+    residue = next(topology.residues())
+    atoms = [a.index for a in residue.atoms() if a.element is not None]
+    model = tiny_model()
+    mixed = MLPotential("polarmp", modelPath=model).createMixedSystem(topology, mm, atoms)
+    force = next(PolarMPForce.cast(f) for f in mixed.getForces() if PolarMPForce.isinstance(f))
+    assert force.getParticles() == atoms
+    assert force.usesPeriodicBoundaryConditions()
+    energy, _ = state(mixed, positions)
+    assert np.isfinite(energy)
+
+    alone = app.Topology()
+    part = alone.addResidue("HOH", alone.addChain())
+    for symbol in "OHH":
+        alone.addAtom(symbol, app.Element.getBySymbol(symbol), part)
+    alone.setPeriodicBoxVectors(topology.getPeriodicBoxVectors())
+    pure = MLPotential("polarmp", modelPath=model).createSystem(alone)
+    expected, expected_forces = state(pure, positions[atoms])
+    force_group = 31
+    force.setForceGroup(force_group)
+    context = CPU.context(mixed)
+    context.setPositions(positions)
+    context.computeVirtualSites()
+    ours = context.getState(energy=True, forces=True, groups={force_group})
+    assert ours.getPotentialEnergy()._value == pytest.approx(expected, rel=1e-5)
+    assert relative_error(ours.getForces(asNumpy=True)._value[atoms], expected_forces) < 1e-4
+
+
+def test_interpolation():
+    """lambda 0 is the force field, 1 the mixed system, between them a straight line."""
+    topology, positions, mm = mm_system(*water(27), ["amber14/tip3p.xml"])
+    atoms = [0, 1, 2, 3, 4, 5]
+    potential = MLPotential("polarmp", modelPath=tiny_model())
+    plain = potential.createMixedSystem(topology, mm, atoms)
+    interpolated = potential.createMixedSystem(topology, mm, atoms, interpolate=True)
+    mm_unconstrained = copy.deepcopy(mm)
+    (e0, f0), (e1, f1) = state(mm_unconstrained, positions), state(plain, positions)
+    for value in (0.0, 0.5, 1.0):
+        energy, forces = state(interpolated, positions, lambda_interpolate=value)
+        assert energy == pytest.approx((1 - value) * e0 + value * e1, rel=1e-4, abs=0.5)
+        expected = (1 - value) * f0 + value * f1
+        assert relative_error(forces, expected) < 2e-3
+
+
+def test_link_atoms_and_info():
+    """A bond cut between the model and the force field is capped by a virtual site that the model sees as hydrogen."""
+    from openmm.app import element
+
+    topology = app.Topology()
+    residue = topology.addResidue("ETH", topology.addChain())
+    carbons = [topology.addAtom(f"C{i}", element.carbon, residue) for i in (1, 2)]
+    hydrogens = [topology.addAtom(f"H{i}", element.hydrogen, residue) for i in range(6)]
+    topology.addBond(*carbons)
+    for i, h in enumerate(hydrogens):
+        topology.addBond(carbons[i // 3], h)
+    positions = np.array([[0, 0, 0], [0.153, 0, 0]] + [[0] * 3] * 6)
+    for i in range(6):
+        angle = 2 * np.pi * (i % 3) / 3
+        positions[2 + i] = [-0.036 if i < 3 else 0.189, 0.103 * np.cos(angle), 0.103 * np.sin(angle)]
+    system = openmm.System()
+    bonds = openmm.HarmonicBondForce()
+    nonbonded = openmm.NonbondedForce()
+    for atom in topology.atoms():
+        system.addParticle(atom.element.mass)
+        nonbonded.addParticle(0.0, 0.3, 0.1)
+    for bond in topology.bonds():
+        bonds.addBond(bond[0].index, bond[1].index, 0.11, 1e5)
+    nonbonded.createExceptionsFromBonds([(b[0].index, b[1].index) for b in topology.bonds()], 0, 0)
+    system.addForce(bonds)
+    system.addForce(nonbonded)
+    potential = MLPotential("polarmp", modelPath=tiny_model((1, 6)))
+    atoms = [0, 2, 3, 4]
+    info = potential.createMixedSystem(topology, system, atoms, returnInfo=True)
+    mixed = info["system"]
+    force = next(PolarMPForce.cast(f) for f in mixed.getForces() if PolarMPForce.isinstance(f))
+    model_atoms = force.getParticles()
+    virtual = [i for i in range(mixed.getNumParticles()) if mixed.isVirtualSite(i)]
+    if virtual:  # OpenMM-ML caps the cut bond
+        assert set(virtual) <= set(model_atoms)
+    extended = np.zeros((mixed.getNumParticles(), 3))
+    extended[info["oldToNew"]] = positions
+    energy, forces = state(mixed, extended)
+    assert np.isfinite(energy) and np.isfinite(forces).all()
+    again = openmm.XmlSerializer.deserialize(openmm.XmlSerializer.serialize(mixed))
+    assert state(again, extended)[0] == pytest.approx(energy, rel=1e-10)
