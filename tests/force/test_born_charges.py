@@ -65,3 +65,24 @@ def test_platforms_agree(fast_platform, box):
     expected = expected_force.getBornEffectiveCharges(expected_context, induced_charges=False)
     allowed = 5e-4 if box is not None else fast_platform.rounding
     assert np.abs(born - expected).max() < 4 * allowed * np.abs(expected).max()
+
+
+def test_induced_charges_in_a_box():
+    """Their part by finite differences of nearest-image displacements: s sum_j (r_j - r_i) d(dq_j)/dr_i."""
+    atoms = random_atoms(8, TRICLINIC)
+    *_, force, context = evaluate(atoms, REFERENCE)
+    part = force.getBornEffectiveCharges(context) - force.getBornEffectiveCharges(context, induced_charges=False)
+    scale = force._step(context)["field_scale"]
+    h = 1e-4
+    for i, b in [(0, 0), (3, 1), (7, 2)]:
+        charges = []
+        for sign in (1, -1):
+            positions = atoms.positions.copy()
+            positions[i, b] += sign * h
+            context.setPositions(0.1 * positions)
+            charges.append(force.getInducedCharges(context))
+        slope = (charges[0] - charges[1]) / (2 * h)
+        s = (atoms.positions - atoms.positions[i]) @ np.linalg.inv(atoms.cell)
+        expected = scale * slope @ ((s - np.round(s)) @ atoms.cell)
+        np.testing.assert_allclose(part[i, :, b], expected, rtol=1e-5, atol=1e-6 * np.abs(part).max())
+    context.setPositions(0.1 * atoms.positions)
