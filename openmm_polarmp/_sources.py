@@ -41,7 +41,9 @@ class MadeSource:
     k_max: float | None
 
 
-def make_source(model: Any, *, atomic_numbers: Sequence[int] | None = None, embed: bool = False, **options: Any) -> MadeSource:
+def make_source(
+    model: Any, *, atomic_numbers: Sequence[int] | None = None, embed: bool = False, **options: Any
+) -> MadeSource:
     """The source for a model.
 
     Parameters
@@ -115,7 +117,9 @@ def create_source(kind: str, properties: dict[str, str]) -> TorchSource:
                 "PolarMPModel to a file (model.save) and give its path to be able to read the force elsewhere"
             )
         return _source(model, kept)
-    raise ValueError(f"source of kind {kind!r} is unknown; 'fixed', 'file', 'bytes' and 'object' are. Is the XML newer?")
+    raise ValueError(
+        f"source of kind {kind!r} is unknown; 'fixed', 'file', 'bytes' and 'object' are. Is the XML newer?"
+    )
 
 
 def _reload(path: str, sha256: str) -> PolarMPModel:

@@ -64,7 +64,9 @@ def water_box(molecules: int) -> tuple[app.Topology, unit.Quantity]:
     return modeller.topology, context.getState(positions=True).getPositions(asNumpy=True)
 
 
-def run_demo(output: str, molecules: int = 64, steps: int = 1500, model: str = "polarmp-water", platform: str | None = None) -> None:
+def run_demo(
+    output: str, molecules: int = 64, steps: int = 1500, model: str = "polarmp-water", platform: str | None = None
+) -> None:
     """Build, minimise, run at 300 K, write and plot.
 
     Parameters
@@ -108,13 +110,22 @@ def run_demo(output: str, molecules: int = 64, steps: int = 1500, model: str = "
     simulation.context.setVelocitiesToTemperature(TEMPERATURE, 1)
 
     interval = max(1, steps // 150)
-    files = {k: folder / v for k, v in dict(dcd="water.dcd", energies="energies.csv", dipoles="dipoles.csv", pdb="water.pdb").items()}
+    files = {
+        k: folder / v
+        for k, v in dict(dcd="water.dcd", energies="energies.csv", dipoles="dipoles.csv", pdb="water.pdb").items()
+    }
     with open(files["pdb"], "w", encoding="utf-8") as pdb:
         app.PDBFile.writeFile(topology, positions, pdb)
     simulation.reporters += [
         app.DCDReporter(str(files["dcd"]), interval),
         app.StateDataReporter(
-            str(files["energies"]), interval, step=True, time=True, potentialEnergy=True, kineticEnergy=True, temperature=True
+            str(files["energies"]),
+            interval,
+            step=True,
+            time=True,
+            potentialEnergy=True,
+            kineticEnergy=True,
+            temperature=True,
         ),
         DipoleReporter(str(files["dipoles"]), interval),
         _Progress(steps),
@@ -137,7 +148,11 @@ class _Progress:
         self._interval = max(1, steps // (50 if sys.stdout.isatty() else 5))
 
     def describeNextReport(self, simulation: app.Simulation) -> dict:
-        return {"steps": self._interval - simulation.currentStep % self._interval, "periodic": None, "include": ["energy"]}
+        return {
+            "steps": self._interval - simulation.currentStep % self._interval,
+            "periodic": None,
+            "include": ["energy"],
+        }
 
     def report(self, simulation: app.Simulation, state: openmm.State) -> None:
         done = simulation.currentStep

@@ -13,9 +13,7 @@ from openmm import unit
 from . import _polarmp, units
 from .fixed import FixedMultipoles
 
-_EMPTY = (
-    '<Force type="PolarMPForce" version="1" forceGroup="0" name="PolarMPForce"><Particles/><Source kind=""><Properties/></Source></Force>'
-)
+_EMPTY = '<Force type="PolarMPForce" version="1" forceGroup="0" name="PolarMPForce"><Particles/><Source kind=""><Properties/></Source></Force>'
 
 
 class PolarMPForce(openmm.Force):
@@ -230,7 +228,9 @@ class PolarMPForce(openmm.Force):
         places = np.ascontiguousarray(_strip(points, unit.nanometer), dtype=np.float64)
         if places.ndim != 2 or places.shape[1] != 3:
             raise ValueError(f"points has shape {list(places.shape)}; [M, 3] is accepted")
-        return _polarmp.get_electrostatic_potential(self._address, int(context.this), places) * units.POTENTIAL_TO_OPENMM
+        return (
+            _polarmp.get_electrostatic_potential(self._address, int(context.this), places) * units.POTENTIAL_TO_OPENMM
+        )
 
     def getSystemMultipoleMoments(self, context: openmm.Context) -> NDArray[np.float64]:
         """Charge, dipole and quadrupole of all particles together, permanent and induced.
@@ -253,9 +253,7 @@ class PolarMPForce(openmm.Force):
         r = positions - masses @ positions / masses.sum()
         q = step["charges"] + step["induced_charges"]
         mu = (step["dipoles"] + step["induced_dipoles"]) * units.DIPOLE_TO_OPENMM
-        quadrupole = (
-            np.einsum("i,ia,ib->ab", q, r, r) + np.einsum("ia,ib->ab", r, mu) + np.einsum("ia,ib->ab", mu, r)
-        )
+        quadrupole = np.einsum("i,ia,ib->ab", q, r, r) + np.einsum("ia,ib->ab", r, mu) + np.einsum("ia,ib->ab", mu, r)
         # With M[f] = ... + 1/2 Q : grad grad f an atom's Q is the second moment itself, so it simply adds.
         quadrupole = quadrupole + step["quadrupoles"].sum(0) * units.QUADRUPOLE_TO_OPENMM
         quadrupole -= np.eye(3) * np.trace(quadrupole) / 3
@@ -277,7 +275,9 @@ class PolarMPForce(openmm.Force):
             "dipoles": step["dipole_gradients"] * units.ENERGY_TO_OPENMM / units.DIPOLE_TO_OPENMM,
             "quadrupoles": step["quadrupole_gradients"] * units.ENERGY_TO_OPENMM / units.QUADRUPOLE_TO_OPENMM,
             "softness": step["softness_gradients"] * units.ENERGY_TO_OPENMM / units.SOFTNESS_TO_OPENMM,
-            "polarizability": step["polarizability_gradients"] * units.ENERGY_TO_OPENMM / units.POLARIZABILITY_TO_OPENMM,
+            "polarizability": step["polarizability_gradients"]
+            * units.ENERGY_TO_OPENMM
+            / units.POLARIZABILITY_TO_OPENMM,
         }
 
     def getBornEffectiveCharges(self, context: openmm.Context, induced_charges: bool = True) -> NDArray[np.float64]:

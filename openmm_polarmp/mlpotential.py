@@ -44,7 +44,9 @@ class PolarMPPotentialImpl(MLPotentialImpl):
 
     def __init__(self, name: str, modelPath: Any = None, **args: Any) -> None:
         if name != "polarmp" and modelPath is not None:
-            raise ValueError(f"modelPath is given together with the shipped model {name!r}; use MLPotential('polarmp', modelPath=...)")
+            raise ValueError(
+                f"modelPath is given together with the shipped model {name!r}; use MLPotential('polarmp', modelPath=...)"
+            )
         self.name = name
         self.modelPath = name if name != "polarmp" else modelPath
         self.defaults = args
@@ -123,7 +125,9 @@ def _atomic_numbers(topology: openmm.app.Topology, atoms: Iterable[int] | None) 
     numbers = []
     for atom in every if atoms is None else [every[i] for i in atoms]:
         if atom.element is None:
-            raise ValueError(f"atom {atom.index} ({atom.name}) has no element: a network needs one for each of its atoms")
+            raise ValueError(
+                f"atom {atom.index} ({atom.name}) has no element: a network needs one for each of its atoms"
+            )
         numbers.append(atom.element.atomic_number)
     return numbers
 

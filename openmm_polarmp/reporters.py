@@ -64,12 +64,18 @@ class DipoleReporter:
             of_charges += dipole
             molecular.append(np.linalg.norm(dipole + (permanent + induced)[atoms].sum(0)))
         if not self._header:
-            parts = [f"{name} {axis} (e nm)" for name in ("charges", "permanent dipoles", "induced dipoles") for axis in "xyz"]
+            parts = [
+                f"{name} {axis} (e nm)"
+                for name in ("charges", "permanent dipoles", "induced dipoles")
+                for axis in "xyz"
+            ]
             print(",".join(["step", "time (ps)", *parts, "mean molecular dipole (D)"]), file=self._file)
             self._header = True
         numbers = [*of_charges, *permanent.sum(0), *induced.sum(0), np.mean(molecular) * DEBYE_PER_E_NM]
         time = state.getTime().value_in_unit(unit.picosecond)
-        print(simulation.currentStep, f"{time:.6g}", *(f"{x:.8g}" for x in numbers), sep=",", file=self._file, flush=True)
+        print(
+            simulation.currentStep, f"{time:.6g}", *(f"{x:.8g}" for x in numbers), sep=",", file=self._file, flush=True
+        )
 
     def _prepare(self, simulation: Any) -> None:
         found = [f for f in simulation.system.getForces() if PolarMPForce.isinstance(f)]

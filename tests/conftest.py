@@ -3,7 +3,6 @@
 import os
 
 import pytest
-
 from support.platforms import PLATFORMS, PlatformChoice, why_unusable
 
 REQUIRE_OPENCL = os.environ.get("POLARMP_REQUIRE_OPENCL") == "1"

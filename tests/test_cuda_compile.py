@@ -52,7 +52,11 @@ def environment(tmp_path_factory):
         command = ["cc", "-shared", "-fPIC", "-w", f"-Wl,-soname,{name}", "-o", str(folder / name), str(STUB)]
         subprocess.run(command, check=True)
     paths = [str(folder), *(str(p) for p in PLUGINS.parents[2].glob("nvidia/*/lib"))]
-    return {**os.environ, "LD_LIBRARY_PATH": os.pathsep.join(paths), "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    return {
+        **os.environ,
+        "LD_LIBRARY_PATH": os.pathsep.join(paths),
+        "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
+    }
 
 
 @pytest.mark.parametrize("precision", ["single", "mixed", "double"])

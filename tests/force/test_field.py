@@ -33,7 +33,10 @@ def test_platforms_agree(fast_platform, box):
     assert energy == pytest.approx(expected_energy, rel=max(allowed, 1e-5))
     # What the field alone does, not hidden behind the forces without it.
     assert rms((forces - without) - (expected - expected_without)) < allowed * rms(expected)
-    gradients, expected_gradients = force.getMomentGradients(context), expected_force.getMomentGradients(expected_context)
+    gradients, expected_gradients = (
+        force.getMomentGradients(context),
+        expected_force.getMomentGradients(expected_context),
+    )
     for name in gradients:
         scale = np.abs(expected_gradients[name]).max()
         assert np.abs(gradients[name] - expected_gradients[name]).max() < 4 * allowed * scale, name
@@ -66,9 +69,7 @@ def test_polarization_is_the_derivative_of_the_energy(box):
     force.updateParametersInContext(context)
     set_field(context, FIELD)
     step = force._step(context)
-    polarization = (
-        step["charges"] @ atoms.positions + step["dipoles"].sum(0) + step["induced_dipoles"].sum(0)
-    )
+    polarization = step["charges"] @ atoms.positions + step["dipoles"].sum(0) + step["induced_dipoles"].sum(0)
     if box is None:
         center = atoms.softness @ atoms.positions / atoms.softness.sum()
         polarization += step["induced_charges"] @ (atoms.positions - center)

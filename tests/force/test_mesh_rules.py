@@ -24,4 +24,6 @@ def test_same_window(rule):
     values = powers @ _polarmp.window_coefficients(*parameters).T
     np.testing.assert_allclose(values, powers @ expected.coefficients.T, rtol=0, atol=1e-12 * values.max())
     for k in np.linspace(0, np.pi, 7):
-        assert _polarmp.window_transform(*parameters, k) == pytest.approx(float(expected.transform(k)), rel=1e-12, abs=1e-15)
+        assert _polarmp.window_transform(*parameters, k) == pytest.approx(
+            float(expected.transform(k)), rel=1e-12, abs=1e-15
+        )

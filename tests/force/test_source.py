@@ -6,13 +6,13 @@ import weakref
 
 import numpy as np
 import openmm
+import openmm_polarmp._polarmp as extension
 import pytest
 import torch
 from support.platforms import PlatformChoice
 from support.sources import DensitySource
 from support.systems import TRICLINIC, energy_and_forces, make_system, random_atoms, relative_error, rms
 
-import openmm_polarmp._polarmp as extension
 from openmm_polarmp import PolarMPForce, units
 from openmm_polarmp.electrostatics import Multipoles, electrostatic_energy
 

@@ -78,7 +78,9 @@ def test_same_as_torch(platform, periodic, rung):
 def test_forces_are_derivatives(platform_once):
     """Through network and electrostatics, in a box."""
     topology, positions = water(8)
-    system = MLPotential("polarmp", modelPath=tiny_model()).createSystem(topology, precision="double", ewaldErrorTolerance=1e-5)
+    system = MLPotential("polarmp", modelPath=tiny_model()).createSystem(
+        topology, precision="double", ewaldErrorTolerance=1e-5
+    )
     context = context_of(system, positions, platform_once)
     _, forces = energy_and_forces(context)
     step = 1e-5 if platform_once.name == "Reference" else 1e-3
@@ -99,7 +101,9 @@ def test_interaction_energy(path):
     topology, positions = water(4)
     potential = MLPotential("polarmp", modelPath=str(path))
     energies = [
-        energy_and_forces(context_of(potential.createSystem(topology, returnEnergyType=t, precision="double"), positions))[0]
+        energy_and_forces(
+            context_of(potential.createSystem(topology, returnEnergyType=t, precision="double"), positions)
+        )[0]
         for t in ("energy", "interaction_energy")
     ]
     assert energies[0] - energies[1] == pytest.approx(12 * -3.0 * units.ENERGY_TO_OPENMM, rel=1e-9)
@@ -127,7 +131,9 @@ def test_round_trips(path, model, how, tmp_path):
         def forward(self, *arguments):
             return self.network(*arguments)
 
-    model_path = {"file": str(path), "embed": str(path), "object in memory": model, "own network": Own(model.network)}[how]
+    model_path = {"file": str(path), "embed": str(path), "object in memory": model, "own network": Own(model.network)}[
+        how
+    ]
     topology, positions = water(4)
     energy_type = {"returnEnergyType": "energy"} if how == "own network" else {}
     system = MLPotential("polarmp", modelPath=model_path).createSystem(topology, embed=how == "embed", **energy_type)
@@ -180,7 +186,7 @@ def test_bad_input(path):
     salt = app.Topology()
     residue = salt.addResidue("NA", salt.addChain())
     salt.addAtom("Na", app.Element.getBySymbol("Na"), residue)
-    with pytest.raises(ValueError, match="11|Na"):
+    with pytest.raises(ValueError, match=r"11|Na"):
         MLPotential("polarmp", modelPath=str(path)).createSystem(salt)
     with pytest.raises(ValueError, match="no shipped model covers the elements Na"):
         MLPotential("polarmp").createSystem(salt)
@@ -207,7 +213,10 @@ def test_importing_openmmml_stays_light():
     code = "import sys, openmmml; print('torch' in sys.modules, 'openmm_polarmp' in sys.modules)"
     path_variable = ":".join(p for p in sys.path if p)
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env={"PYTHONPATH": path_variable, "PATH": "/usr/bin:/bin"}
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": path_variable, "PATH": "/usr/bin:/bin"},
     )
     assert done.stdout.split() == ["False", "False"], done.stderr
 

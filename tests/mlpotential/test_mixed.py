@@ -24,7 +24,12 @@ def mm_system(topology, positions, files, **options):
     modeller = app.Modeller(topology, positions * unit.nanometer)
     modeller.addExtraParticles(forcefield)
     system = forcefield.createSystem(
-        modeller.topology, nonbondedMethod=app.PME, nonbondedCutoff=0.4 * unit.nanometer, constraints=None, rigidWater=True, **options
+        modeller.topology,
+        nonbondedMethod=app.PME,
+        nonbondedCutoff=0.4 * unit.nanometer,
+        constraints=None,
+        rigidWater=True,
+        **options,
     )
     return modeller.topology, np.array(modeller.positions.value_in_unit(unit.nanometer)), system
 

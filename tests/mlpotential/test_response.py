@@ -18,7 +18,9 @@ if "polarmp" not in MLPotential._implFactories:
 def test_born_charges(periodic):
     """Charges that move with the atoms, their imposed sum, dipoles and induced moments, all at once."""
     topology, positions = water(8, periodic)
-    positions = positions + 0.01 * np.random.default_rng(0).normal(size=positions.shape)  # no distance is exactly half the box
+    positions = positions + 0.01 * np.random.default_rng(0).normal(
+        size=positions.shape
+    )  # no distance is exactly half the box
     # A range of one layer's cutoff, 2.5 A, below half of the box: what a charge depends on has one nearest image.
     model = tiny_model(layers=1, cutoff=2.5)
     system = MLPotential("polarmp", modelPath=model).createSystem(topology, precision="double", removeCMMotion=False)
@@ -30,7 +32,7 @@ def test_born_charges(periodic):
     step = force._step(context)
     r = 10 * positions
     box = 10 * topology.getPeriodicBoxVectors()._value[0][0] if periodic else None
-    h = 1e-3
+    h = 1e-4
     for i, b in [(0, 0), (4, 1), (11, 2), (23, 0)]:
         values = []
         for sign in (1, -1):
@@ -38,7 +40,10 @@ def test_born_charges(periodic):
             moved[i, b] += sign * h
             context.setPositions(0.1 * moved)
             values.append(force._step(context))
-        change = {k: (values[0][k] - values[1][k]) / (2 * h) for k in ("charges", "dipoles", "induced_charges", "induced_dipoles")}
+        change = {
+            k: (values[0][k] - values[1][k]) / (2 * h)
+            for k in ("charges", "dipoles", "induced_charges", "induced_dipoles")
+        }
         displacement = r - r[i]
         if periodic:
             displacement -= box * np.round(displacement / box)
@@ -47,7 +52,9 @@ def test_born_charges(periodic):
         expected[b] += step["charges"][i] + (0 if periodic else step["induced_charges"][i])
         if not periodic:  # the induced charges' dipole is taken from the centre of softness, which moves too
             kappa = [v["softness"] for v in values]
-            centres = [k @ m / k.sum() for k, m in zip(kappa, (r + h * _unit(r, i, b), r - h * _unit(r, i, b)), strict=True)]
+            centres = [
+                k @ m / k.sum() for k, m in zip(kappa, (r + h * _unit(r, i, b), r - h * _unit(r, i, b)), strict=True)
+            ]
             middle = step["softness"] @ r / step["softness"].sum()
             total = step["induced_charges"].sum()
             expected -= change["induced_charges"].sum() * (middle - r[i]) + total * (centres[0] - centres[1]) / (2 * h)

@@ -14,7 +14,9 @@ def tiny_model(species: tuple[int, ...] = (1, 8), rung: str = "quQ+ka", seed: in
     """A network that is small, smooth and the same each time."""
     torch.manual_seed(seed)
     settings = {"channels": 8, "message_channels": 4, "cutoff": 3.5, "hidden": 8, **config}
-    network = PolarMPNet(NetworkConfig(species=species, rung=rung, energy_shift=dict.fromkeys(species, -3.0), **settings))
+    network = PolarMPNet(
+        NetworkConfig(species=species, rung=rung, energy_shift=dict.fromkeys(species, -3.0), **settings)
+    )
     return PolarMPModel(network, accuracy=1e-6)
 
 

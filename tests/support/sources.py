@@ -11,7 +11,7 @@ def neighbour_density(positions: torch.Tensor, cell: torch.Tensor | None) -> tup
     if cell is not None:
         s = r @ torch.linalg.inv(cell)
         r = r - s.round().detach() @ cell
-    r2 = (r**2).sum(-1) + torch.eye(len(r), dtype=r.dtype) * 100
+    r2 = (r**2).sum(-1) + torch.eye(len(r), dtype=r.dtype, device=r.device) * 100
     w = torch.clamp(1 - r2 / 9, min=0) ** 4
     return w.sum(1), (w[..., None] * r).sum(1)
 
@@ -30,7 +30,7 @@ class DensitySource:
     def moments(self, positions: torch.Tensor, cell: torch.Tensor | None):
         """Short-range energy and the five moments."""
         density, direction = neighbour_density(positions, cell)
-        eye = torch.eye(3, dtype=positions.dtype)
+        eye = torch.eye(3, dtype=positions.dtype, device=positions.device)
         return (
             (0.3 * density**2).sum(),
             self.charges * (1 + 0.2 * density),

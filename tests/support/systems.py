@@ -46,7 +46,13 @@ class Atoms:
 
 
 def random_atoms(
-    n: int, shape: NDArray | None = CUBIC, *, charged: bool = False, scalar_alpha: bool = False, sigma: float = 1.0, seed: int = 0
+    n: int,
+    shape: NDArray | None = CUBIC,
+    *,
+    charged: bool = False,
+    scalar_alpha: bool = False,
+    sigma: float = 1.0,
+    seed: int = 0,
 ) -> Atoms:
     """Overlapping atoms at 0.1 per A^3 (times 1/sigma^3) with all moments; `shape` is a box up to its size, None: a cluster."""
     rng = np.random.default_rng(seed + n)

@@ -27,7 +27,7 @@ private:
     CUdevice device;
     CUcontext primary;
     CUevent openmmIsReady, sourceIsDone;
-    // With POLARMP_TEST_WITHOUT_WAIT set nothing waits: tests/force/test_cuda_order.py shows that results are wrong then.
+    // With POLARMP_TEST_WITHOUT_WAIT set nothing waits: tests/test_cuda_order.py shows that results are wrong then.
     bool waits;
 };
 
