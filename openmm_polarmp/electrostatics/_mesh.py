@@ -45,7 +45,9 @@ class Mesh:
         self.num_structures = num_structures
         self.width, self.sigma, self.k_max = window.width, sigma, k_max
         device = structure.device
-        self.first_point = structure * (shape[0] * shape[1] * shape[2])
+        points = math.prod(shape)
+        index_type = torch.int32 if num_structures * points < 2**31 else torch.int64
+        self.first_point = (structure * points).to(index_type)
         polynomials = [torch.from_numpy(window.derivative_coefficients(a)) for a in range(MAX_ORDER + 1)]
         # [degree + 1, derivative, point]
         self.polynomials = torch.stack(polynomials).permute(2, 0, 1).to(device, dtype).contiguous()
@@ -67,15 +69,16 @@ class Mesh:
         for _ in range(1, len(self.polynomials)):
             powers.append(powers[-1] * t)
         weights = torch.stack(powers, 2) @ self.polynomials[:, : order + 1].flatten(1)
-        return floor.long() + 1, weights.reshape(len(u), 3, order + 1, self.width)
+        return floor.to(self.first_point.dtype) + 1, weights.reshape(len(u), 3, order + 1, self.width)
 
     def _points(self, first: Tensor, first_point: Tensor) -> Tensor:
         """Flat indices of the width^3 mesh points of every atom: [n * width^3]."""
         _, ny, nz = self.scale
-        offsets = torch.arange(self.width, device=first.device)
+        offsets = torch.arange(self.width, device=first.device, dtype=first.dtype)
         x, y, z = ((first[:, axis, None] + offsets) % n for axis, n in enumerate(self.scale))
-        lines = (first_point[:, None, None] + x[:, :, None] * (ny * nz)) + y[:, None, :] * nz
-        return (lines[:, :, :, None] + z[:, None, None, :]).reshape(-1)
+        # planes first: the last sum is the long one, and its rows should be long too
+        plane = ((y * nz)[:, :, None] + z[:, None, :]).view(len(first), 1, -1)
+        return ((first_point[:, None] + x * (ny * nz))[:, :, None] + plane).view(-1)
 
     def _chunks(self, u: Tensor, order: int):
         size = rows_per_chunk(u.device, self.width**3)
@@ -106,7 +109,7 @@ class Mesh:
         for _, points, weights in self._chunks(u, order):
             wx, wy, wz = weights.unbind(1)
             n = len(wx)
-            patch = mesh[points].view(n, w, w * w)
+            patch = mesh.index_select(0, points).view(n, w, w * w)
             patch = torch.bmm(wx, patch).view(n, a, w, w)
             patch = (wy[:, None] @ patch).view(n, a * a, w)
             derivatives.append(torch.bmm(patch, wz.transpose(1, 2)).view(n, a**3)[:, cube_places])

@@ -89,7 +89,7 @@ def test_mesh_too_small_for_the_window(fast_platform):
 
 def test_tolerance_that_no_mesh_reaches(fast_platform):
     atoms = random_atoms(10, CUBIC)
-    with pytest.raises(openmm.OpenMMException, match="error tolerance is .*the mesh reaches"):
+    with pytest.raises(openmm.OpenMMException, match=r"error tolerance is .*the mesh reaches"):
         evaluate(atoms, fast_platform, tolerance=1e-13)
 
 

@@ -91,7 +91,7 @@ def test_cluster_response_does_not_depend_on_the_origin():
     from dataclasses import replace
 
     atoms = random_atoms(15, None, charged=False)
-    moved = replace(atoms, positions=atoms.positions + [30.0, -20.0, 10.0])
+    moved = replace(atoms, positions=atoms.positions + np.array([30.0, -20.0, 10.0]))
     *_, context = evaluate(atoms, REFERENCE)
     *_, moved_context = evaluate(moved, REFERENCE)
     energy, forces = state_in_field(context, FIELD)
