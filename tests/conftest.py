@@ -3,9 +3,16 @@
 import os
 
 import pytest
+from openmmml import MLPotential
 from support.platforms import PLATFORMS, PlatformChoice, why_unusable
 
 REQUIRE_OPENCL = os.environ.get("POLARMP_REQUIRE_OPENCL") == "1"
+
+# In the source tree there are no entry points; where the package is installed tests/mlpotential looks at them.
+if "polarmp" not in MLPotential._implFactories:
+    from openmm_polarmp_entry import PolarMPFactory
+
+    MLPotential.registerImplFactory("polarmp", PolarMPFactory())
 
 
 def _use(choice: PlatformChoice) -> PlatformChoice:

@@ -17,7 +17,6 @@ from support.platforms import PlatformChoice
 from support.systems import energy_and_forces, relative_error, rms
 
 from openmm_polarmp import PolarMPForce, units
-from openmm_polarmp_entry import PolarMPFactory
 
 REFERENCE = PlatformChoice("Reference")
 
@@ -26,7 +25,6 @@ try:
     INSTALLED = True
 except importlib.metadata.PackageNotFoundError:  # tests run in the source tree: no entry points
     INSTALLED = False
-    MLPotential.registerImplFactory("polarmp", PolarMPFactory())
 
 
 @pytest.fixture(scope="module")

@@ -12,11 +12,8 @@ from support.platforms import PlatformChoice
 from support.systems import energy_and_forces, relative_error
 
 from openmm_polarmp import PolarMPForce
-from openmm_polarmp_entry import PolarMPFactory
 
 CPU = PlatformChoice("CPU")
-if "polarmp" not in MLPotential._implFactories:
-    MLPotential.registerImplFactory("polarmp", PolarMPFactory())
 
 
 def mm_system(topology, positions, files, **options):

@@ -7,11 +7,8 @@ from support.models import tiny_model, water
 from support.platforms import PlatformChoice
 
 from openmm_polarmp import PolarMPForce
-from openmm_polarmp_entry import PolarMPFactory
 
 REFERENCE = PlatformChoice("Reference")
-if "polarmp" not in MLPotential._implFactories:
-    MLPotential.registerImplFactory("polarmp", PolarMPFactory())
 
 
 @pytest.mark.parametrize("periodic", [True, False], ids=["box", "cluster"])

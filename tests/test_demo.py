@@ -1,0 +1,88 @@
+"""The shipped water model, the demo and the README."""
+
+import re
+from pathlib import Path
+
+import mdtraj
+import numpy as np
+import openmm
+import pytest
+from openmm import app, unit
+
+from openmm_polarmp import PolarMPForce, load_model
+from openmm_polarmp.demo import run_demo, water_box
+from openmm_polarmp.mlpotential import PolarMPPotentialImpl
+from openmm_polarmp.reporters import DipoleReporter
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+@pytest.mark.parametrize("model", ["polarmp-water"])
+def test_demo(tmp_path, model, capfd):
+    run_demo(str(tmp_path / "out"), molecules=32, steps=60, model=model, platform="CPU")
+    out = capfd.readouterr().out
+    assert "ns/day" in out and "Made in" in out
+    made = {p.name for p in (tmp_path / "out").iterdir()}
+    assert {"water.dcd", "energies.csv", "dipoles.csv", "water.chk", "water.png", "water.pdb"} <= made
+    energies = np.loadtxt(tmp_path / "out" / "energies.csv", delimiter=",", skiprows=1)
+    assert energies.shape == (60, 5)
+    assert np.isfinite(energies).all()
+    assert 100 < energies[-20:, 4].mean() < 600
+    dipoles = np.loadtxt(tmp_path / "out" / "dipoles.csv", delimiter=",", skiprows=1)
+    assert dipoles.shape == (60, 12)
+    trajectory = mdtraj.load(str(tmp_path / "out" / "water.dcd"), top=str(tmp_path / "out" / "water.pdb"))
+    assert trajectory.n_frames == 60
+
+
+def test_shipped_model_says_what_it_is():
+    model = load_model("polarmp-water")
+    assert set(model.species) == {1, 8}
+    assert "water" in model.training_data
+    assert "LGPL" in model.licence
+    assert model.training_range.smallest_distances[(1, 8)] < 1.0
+
+
+def test_dipole_reporter_adds_no_evaluation(tmp_path):
+    """And the parts that it writes are those of the getters."""
+    topology, positions = water_box(8)
+    system = openmm.System()
+    system.setDefaultPeriodicBoxVectors(*topology.getPeriodicBoxVectors())
+    for atom in topology.atoms():
+        system.addParticle(atom.element.mass)
+    PolarMPPotentialImpl("polarmp", "polarmp-water").addForces(topology, system, None, 0)
+    calls = []
+    from openmm_polarmp import source
+
+    original = source.Evaluation.forward
+
+    def counted(self, include_gradients):
+        calls.append(include_gradients)
+        return original(self, include_gradients)
+
+    source.Evaluation.forward = counted
+    try:
+        force = PolarMPForce.cast(system.getForce(0))
+        integrator = openmm.VerletIntegrator(0.25 * unit.femtosecond)
+        simulation = app.Simulation(topology, system, integrator, openmm.Platform.getPlatformByName("CPU"))
+        simulation.context.setPositions(positions)
+        simulation.reporters.append(DipoleReporter(str(tmp_path / "dipoles.csv"), 2))
+        simulation.step(4)
+    finally:
+        source.Evaluation.forward = original
+    assert len(calls) == 4 + 2  # four steps, two reports whose state is needed anyway
+    simulation.reporters.clear()
+    rows = np.loadtxt(tmp_path / "dipoles.csv", delimiter=",", skiprows=1)
+    np.testing.assert_allclose(rows[-1, 8:11], force.getInducedDipoles(simulation.context).sum(0), rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose(
+        rows[-1, 5:8], force.getLabFramePermanentDipoles(simulation.context).sum(0), rtol=1e-4, atol=1e-7
+    )
+
+
+def test_readme_code_runs(tmp_path, monkeypatch):
+    """Every Python block of the README, one after the other."""
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert blocks
+    names: dict = {}
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), names)
