@@ -10,7 +10,8 @@ demo: .venv-demo
 test: .venv-test
 	.venv-test/bin/ruff check .
 	.venv-test/bin/ruff format --check .
-	POCL_CACHE_DIR=$(CURDIR)/build/pocl-cache OMP_NUM_THREADS=1 .venv-test/bin/pytest -n 2 --dist loadfile
+	# From the tests' folder, so that the installed package is tested and not the source tree.
+	cd tests && POCL_CACHE_DIR=$(CURDIR)/build/pocl-cache OMP_NUM_THREADS=1 ../.venv-test/bin/pytest -n 2 --dist worksteal .
 
 # Always install again: the compiled part may have changed. pip keeps what is there already.
 .venv-demo: FORCE

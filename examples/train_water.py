@@ -93,6 +93,11 @@ def errors(model: PolarMPModel, frames: list[Frame]) -> tuple[float, float]:
     return 1000 * math.sqrt(np.mean(np.square(per_atom))), 1000 * math.sqrt(np.mean(squares))
 
 
+def print_errors(model: PolarMPModel, held_out: list[Frame]) -> None:
+    energy, force = errors(model, held_out)
+    print(f"held out: {energy:.2f} meV/atom, {force:.1f} meV/A")
+
+
 def range_of(frames: list[Frame]) -> TrainingRange:
     """Shortest distances and largest force of the data."""
     shortest: dict[tuple[int, int], float] = {}
@@ -136,13 +141,11 @@ def train(
                 averaged.lerp_(present, 1 - keep)
         if spent > report:
             report = spent + 3
-            print(
-                f"{spent:5.1f} min, step {step}: held out %.2f meV/atom, %.1f meV/A" % errors(mean, held_out[:10]),
-                flush=True,
-            )
+            now = errors(mean, held_out[:10])
+            print(f"{spent:5.1f} min, step {step}: held out {now[0]:.2f} meV/atom, {now[1]:.1f} meV/A", flush=True)
             mean.save(out)
     mean.save(out)
-    print("held out: {:.2f} meV/atom, {:.1f} meV/A".format(*errors(mean, held_out)))
+    print_errors(mean, held_out)
 
 
 def main() -> None:
@@ -159,7 +162,7 @@ def main() -> None:
     frames = [everything[i] for i in np.random.default_rng(1).permutation(len(everything))]
     frames, held_out = [Frame(f) for f in frames[:-HELD_OUT]], [Frame(f) for f in frames[-HELD_OUT:]]
     if options.evaluate:
-        print("held out: {:.2f} meV/atom, {:.1f} meV/A".format(*errors(load_model(options.evaluate), held_out)))
+        print_errors(load_model(options.evaluate), held_out)
         return
     if options.out is None or options.out in shipped_models():
         parser.error("OUT: the path of the file to write is missing")

@@ -56,11 +56,9 @@ def test_born_charges(periodic):
             total = step["induced_charges"].sum()
             expected -= change["induced_charges"].sum() * (middle - r[i]) + total * (centres[0] - centres[1]) / (2 * h)
         np.testing.assert_allclose(born[i, :, b], step["field_scale"] * expected, atol=2e-6 * np.abs(born).max())
-    # Moving everything moves a neutral system's polarization not at all (a box: without the induced charges' part, whose
-    # sum is not zero).
-    context.setPositions(positions)
-    total = force.getBornEffectiveCharges(context, induced_charges=False).sum(0)
-    assert np.abs(total).max() < 1e-6
+    if not periodic:  # moving everything moves a neutral cluster's polarization not at all
+        context.setPositions(positions)
+        assert np.abs(force.getBornEffectiveCharges(context).sum(0)).max() < 1e-6
 
 
 def _unit(r, i, b):
