@@ -6,6 +6,7 @@ The hooks import torch only when they are called.
 from __future__ import annotations
 
 import atexit
+import warnings
 from types import ModuleType
 from typing import Any
 
@@ -45,8 +46,13 @@ def _create_source(kind: str, properties: dict[str, str]) -> Any:
     return create_source(kind, properties)
 
 
+def _warn(message: str) -> None:
+    warnings.warn(message, stacklevel=3)
+
+
 def register_hooks(extension: ModuleType) -> None:
     """Tell the C++ side about the hooks, and take them back before the interpreter ends."""
     extension.set_mesh_transform_factory(TorchTransform)
     extension.set_source_factory(_create_source)
+    extension.set_warning_handler(_warn)
     atexit.register(extension.clear_hooks)

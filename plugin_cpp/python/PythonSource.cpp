@@ -2,6 +2,8 @@
 #include "PythonError.h"
 #include "openmm_polarmp/FixedMultipoles.h"
 #include "openmm_polarmp/PolarMPForce.h"
+#include "openmm_polarmp/internal/MeshTransform.h"
+#include "openmm_polarmp/internal/Warning.h"
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/map.h>
 #include <nanobind/stl/string.h>
@@ -13,16 +15,6 @@ using namespace PolarMPPlugin;
 using namespace std;
 
 namespace {
-
-/** Drop a reference from a thread that may not hold the GIL, perhaps when Python is already gone. */
-void discard(nb::object& object) {
-    if (!Py_IsInitialized()) {
-        object.release();
-        return;
-    }
-    nb::gil_scoped_acquire gil;
-    object.reset();
-}
 
 nb::object tensor(void* data, vector<size_t> shape, bool isDouble, const SourceBuffers& buffers) {
     bool cuda = buffers.device == SourceBuffers::CUDA;
@@ -117,6 +109,15 @@ private:
 
 } // namespace
 
+void PolarMPPlugin::discard(nb::object& object) {
+    if (!Py_IsInitialized()) {
+        object.release();
+        return;
+    }
+    nb::gil_scoped_acquire gil;
+    object.reset();
+}
+
 PythonSource::PythonSource(nb::object source) : source(source) {
     moments.dipoles = nb::cast<bool>(source.attr("has_dipoles"));
     moments.quadrupoles = nb::cast<bool>(source.attr("has_quadrupoles"));
@@ -142,5 +143,24 @@ unique_ptr<SourceEvaluation> PythonSource::bind(const SourceBuffers& buffers) {
 
 void PolarMPPlugin::bindSources(nb::module_& m) {
     m.def("set_source_factory", [](nb::object function) { SourceFactory::setFactory(make_unique<PythonSourceFactory>(function)); });
-    m.def("clear_hooks", []() { SourceFactory::setFactory(nullptr); });
+    m.def("set_warning_handler", [](nb::object function) {
+        auto shared = shared_ptr<nb::object>(new nb::object(function), [](nb::object* object) {
+            discard(*object);
+            delete object;
+        });
+        setWarningHandler([shared](const string& message) {
+            nb::gil_scoped_acquire gil;
+            try {
+                (*shared)(message);
+            }
+            catch (nb::python_error& error) {
+                throw PythonError(error);
+            }
+        });
+    });
+    m.def("clear_hooks", []() {
+        SourceFactory::setFactory(nullptr);
+        MeshTransformFactory::setFactory(nullptr);
+        setWarningHandler(nullptr);
+    });
 }

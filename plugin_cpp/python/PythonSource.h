@@ -33,6 +33,9 @@ private:
     bool supportsCuda;
 };
 
+/** Drop a reference from a thread that may not hold the GIL, perhaps when Python is already gone. */
+void discard(nanobind::object& object);
+
 void bindSources(nanobind::module_& m);
 
 } // namespace PolarMPPlugin

@@ -87,10 +87,9 @@ public:
     PythonTransform(nb::object transform) : object(transform), forwardMethod(transform.attr("forward")), backwardMethod(transform.attr("backward")) {
     }
     ~PythonTransform() override {
-        nb::gil_scoped_acquire gil;
-        object.reset();
-        forwardMethod.reset();
-        backwardMethod.reset();
+        discard(forwardMethod);
+        discard(backwardMethod);
+        discard(object);
     }
     void forward() override {
         call(forwardMethod);
@@ -115,6 +114,9 @@ private:
 class PythonTransformFactory : public MeshTransformFactory {
 public:
     explicit PythonTransformFactory(nb::object function) : function(function) {
+    }
+    ~PythonTransformFactory() override {
+        discard(function);
     }
     unique_ptr<MeshTransform> create(const int size[3], bool isDouble, void* real, void* spectrum) override {
         nb::gil_scoped_acquire gil;

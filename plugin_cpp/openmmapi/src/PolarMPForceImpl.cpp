@@ -3,6 +3,7 @@
 #include "openmm/internal/ContextImpl.h"
 #include "openmm_polarmp/PolarMPKernels.h"
 #include "openmm_polarmp/PolarMPUnits.h"
+#include "openmm_polarmp/internal/Warning.h"
 #include <cmath>
 
 using namespace PolarMPPlugin;
@@ -26,6 +27,10 @@ void PolarMPForceImpl::initialize(ContextImpl& context) {
     if (described != numParticles)
         throw OpenMMException("PolarMPForce: the source describes " + to_string(described) + " particles, but the force acts on "
                               + to_string(numParticles));
+    for (int i = 0; i < system.getNumForces() && owner.getKMax() > 0 && owner.usesPeriodicBoundaryConditions(); i++)
+        if (system.getForce(i).getName().find("Barostat") != string::npos)
+            warn("PolarMPForce has a hard cutoff of the reciprocal sum (kMax): the energy jumps when " + system.getForce(i).getName()
+                 + " changes the box");
     kernel = context.getPlatform().createKernel(CalcPolarMPForceKernel::Name(), context);
     implementation(kernel).initialize(system, owner);
 }
