@@ -126,8 +126,7 @@ def train(
             group["lr"] = rate * min(1, (step + 1) / 50) * (0.005 + 0.995 * 0.5 * (1 + math.cos(math.pi * part)))
         optimizer.zero_grad()
         energy, forces = frame.predict(model, True)
-        weight = 1.0 if part < 0.6 else 20.0  # energies count more at the end
-        loss = ((forces - frame.forces) ** 2).mean() + weight * n * (((energy - frame.energy) / n) ** 2).float()
+        loss = ((forces - frame.forces) ** 2).mean() + n * (((energy - frame.energy) / n) ** 2).float()
         loss.backward()
         hole = frame.hole(model, frame.disturbed(rng))
         if hole.item() > 0:
