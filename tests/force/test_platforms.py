@@ -5,7 +5,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from support.platforms import PlatformChoice
-from support.systems import CUBIC, MOMENTS, ORTHORHOMBIC, TRICLINIC, evaluate, random_atoms, relative_error, rms
+from support.systems import (
+    CUBIC,
+    MOMENTS,
+    ORTHORHOMBIC,
+    TRICLINIC,
+    evaluate,
+    random_atoms,
+    relative_error,
+    rms,
+    water_like_atoms,
+)
 
 REFERENCE = PlatformChoice("Reference")
 BOXES = {"cubic": CUBIC, "orthorhombic": ORTHORHOMBIC, "triclinic": TRICLINIC, "cluster": None}
@@ -44,6 +54,11 @@ def test_tolerance_is_met(fast_platform, box, tolerance):
     if box == "cluster" and tolerance != 5e-4:
         pytest.skip("a cluster has no mesh")
     check_against_reference(random_atoms(60, BOXES[box]), fast_platform, tolerance)
+
+
+@pytest.mark.parametrize("tolerance", [1e-3, 5e-4, 1e-4])
+def test_tolerance_is_met_for_water(fast_platform, tolerance):
+    check_against_reference(water_like_atoms(), fast_platform, tolerance)
 
 
 @pytest.mark.parametrize("box", ["triclinic", "cluster"])

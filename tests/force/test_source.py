@@ -169,6 +169,38 @@ def test_two_contexts_and_two_threads(platform_once):
             assert rms(forces - expected[i]) < 1e-5 * rms(expected[i])
 
 
+@pytest.mark.parametrize("box", [TRICLINIC, None], ids=["triclinic", "cluster"])
+def test_atom_order(platform_once, box):
+    """OpenMM sorts atoms and wraps molecules as it likes when other forces let it; we answer in the user's order."""
+    atoms = random_atoms(150, TRICLINIC if box is None else box, seed=3)
+    chosen = list(range(100, 20, -1))  # a subset, backwards
+    source = DensitySource(atoms.charges[chosen])
+    force = force_with(source, box is not None)
+    force.setParticles(chosen)
+    force.setForceGroup(5)
+    others = openmm.NonbondedForce()
+    others.setNonbondedMethod(openmm.NonbondedForce.CutoffPeriodic)
+    others.setCutoffDistance(0.4)
+    for _ in range(150):
+        others.addParticle(0.0, 0.1, 0.01)
+    system = make_system(150, atoms.cell, force, others)
+    integrator = openmm.LangevinMiddleIntegrator(300, 50, 0.0002)
+    integrator.setRandomNumberSeed(7)
+    context = platform_once.context(system, integrator)
+    context.setPositions(0.1 * atoms.positions)
+    integrator.setIntegrationForceGroups({0})  # diffusion only: our force is looked at, not followed
+    integrator.step(5 if platform_once.name == "Reference" else 600)
+    state = context.getState(positions=True, forces=True, groups={5})
+    positions = state.getPositions(asNumpy=True)._value
+    assert rms(positions - 0.1 * atoms.positions) > (0 if platform_once.name == "Reference" else 0.01)
+    expected = REFERENCE.context(system)
+    expected.setPositions(positions)
+    wanted = expected.getState(forces=True, groups={5}).getForces(asNumpy=True)._value
+    assert relative_error(state.getForces(asNumpy=True)._value, wanted) < 2e-4
+    charges = force.getCharges(context)
+    np.testing.assert_allclose(charges, force.getCharges(expected), rtol=1e-4, atol=1e-5)
+
+
 def test_source_is_released(platform_once):
     atoms = random_atoms(10, TRICLINIC)
     source = DensitySource(atoms.charges)

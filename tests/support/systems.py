@@ -123,3 +123,26 @@ def rms(x: NDArray) -> float:
 def relative_error(value: NDArray, reference: NDArray) -> float:
     """rms of the difference over the rms: what the error tolerance of the force means."""
     return rms(value - reference) / rms(reference)
+
+
+def water_like_atoms(per_edge: int = 3, seed: int = 0) -> Atoms:
+    """Molecules near a lattice, turned at random, at the density of water, with moments that follow the molecule."""
+    rng = np.random.default_rng(seed)
+    length = 3.1 * per_edge
+    places = np.stack(np.meshgrid(*[np.arange(per_edge)] * 3), -1).reshape(-1, 3) * 3.1
+    oxygens = places + 0.2 * rng.normal(size=places.shape)
+    axes = np.linalg.qr(rng.normal(size=(len(oxygens), 3, 3)))[0]
+    bonds = np.stack([0.586 * axes[:, 0] + 0.757 * axes[:, 1], 0.586 * axes[:, 0] - 0.757 * axes[:, 1]], axis=1)
+    positions = np.concatenate([oxygens[:, None], oxygens[:, None] + bonds], axis=1).reshape(-1, 3)
+    is_oxygen = np.arange(len(positions)) % 3 == 0
+    unit_bonds = bonds / np.linalg.norm(bonds, axis=2, keepdims=True)
+    axial = unit_bonds[..., :, None] * unit_bonds[..., None, :] - np.eye(3) / 3
+    return Atoms(
+        positions=positions,
+        charges=np.where(is_oxygen, -0.8, 0.4),
+        dipoles=np.concatenate([0.1 * bonds.sum(1, keepdims=True), -0.1 * bonds], axis=1).reshape(-1, 3),
+        quadrupoles=np.concatenate([0.3 * axial.sum(1, keepdims=True), 0.1 * axial], axis=1).reshape(-1, 3, 3),
+        softness=np.where(is_oxygen, 0.02, 0.01),
+        polarizability=np.where(is_oxygen, 0.05, 0.01),
+        cell=length * np.eye(3),
+    )
