@@ -1,0 +1,274 @@
+"""Known constants, limits, symmetries and derivatives of the torch electrostatics."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from openmm_polarmp.electrostatics import Multipoles, electrostatic_energy
+from openmm_polarmp.units import COULOMB
+
+F64 = torch.float64
+TRICLINIC = torch.tensor([[9.0, 0.0, 0.0], [4.0, 8.5, 0.0], [-4.3, 3.9, 9.5]], dtype=F64)
+
+
+def random_atoms(n: int, cell: torch.Tensor | None, seed: int = 0, charged: bool = False):
+    g = torch.Generator().manual_seed(seed)
+
+    def normal(*shape):
+        return torch.randn(*shape, generator=g, dtype=F64)
+
+    box = 6.0 * torch.eye(3, dtype=F64) if cell is None else cell
+    positions = torch.rand(n, 3, generator=g, dtype=F64) @ box
+    charges = 0.5 * normal(n)
+    A = 0.2 * normal(n, 3, 3)
+    moments = Multipoles(
+        charges=charges if charged else charges - charges.mean(),
+        dipoles=0.3 * normal(n, 3),
+        quadrupoles=0.3 * normal(n, 3, 3),
+        softness=0.01 * torch.rand(n, generator=g, dtype=F64),
+        polarizability=A @ A.mT,
+    )
+    return positions, moments
+
+
+LATTICES = {  # fractional positions, charges, nearest distance in units of the cubic edge, Madelung constant
+    "NaCl": (
+        [[i / 2, j / 2, k / 2] for i in (0, 1) for j in (0, 1) for k in (0, 1)],
+        [(-1) ** (i + j + k) for i in (0, 1) for j in (0, 1) for k in (0, 1)],
+        0.5,
+        1.7475645946331822,
+    ),
+    "CsCl": ([[0, 0, 0], [0.5, 0.5, 0.5]], [1, -1], math.sqrt(3) / 2, 1.7626747730709883),
+    "zincblende": (
+        [
+            [0, 0, 0],
+            [0, 0.5, 0.5],
+            [0.5, 0, 0.5],
+            [0.5, 0.5, 0],
+            [0.25, 0.25, 0.25],
+            [0.25, 0.75, 0.75],
+            [0.75, 0.25, 0.75],
+            [0.75, 0.75, 0.25],
+        ],
+        [1] * 4 + [-1] * 4,
+        math.sqrt(3) / 4,
+        1.6380550533887898,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LATTICES)
+def test_madelung_constants(name):
+    """Smearing changes the energy of a pair at distance d by erfc(d / (sqrt(2) sigma)): 1e-12 here."""
+    places, charges, nearest, madelung = LATTICES[name]
+    edge, sigma = 4.0, 4.0 * nearest / 7.2
+    cell = edge * torch.eye(3, dtype=F64)
+    q = torch.tensor(charges, dtype=F64)
+    energy = electrostatic_energy(
+        torch.tensor(places, dtype=F64) * edge, Multipoles(q), cell, sigma=sigma, method="ewald", accuracy=1e-13
+    ).energy
+    pairs = len(charges) / 2
+    assert -energy.item() / pairs * edge * nearest / COULOMB == pytest.approx(madelung, rel=1e-10)
+
+
+def test_dipole_lattice():
+    """Point dipoles on a simple cubic lattice, conducting surroundings: the field at each is Lorentz's, 4 pi/3 mu/a^3."""
+    a, sigma = 5.0, 0.6
+    mu = torch.tensor([[0.3, -0.1, 0.2]], dtype=F64)
+    result = electrostatic_energy(
+        torch.zeros(1, 3, dtype=F64),
+        Multipoles(torch.zeros(1, dtype=F64), mu),
+        a * torch.eye(3, dtype=F64),
+        sigma=sigma,
+        method="ewald",
+        accuracy=1e-13,
+    )
+    torch.testing.assert_close(result.field, 4 * math.pi / 3 * COULOMB * mu / a**3, rtol=1e-9, atol=0)
+
+
+def test_quadrupole_lattice():
+    """Against the direct sum over images, which converges as 1/r^2 for a quadrupole with zero mean over the shells."""
+    a, Q = 5.0, torch.diag(torch.tensor([0.4, 0.1, -0.5], dtype=F64))[None]
+    zero = torch.zeros(1, dtype=F64)
+    cell = a * torch.eye(3, dtype=F64)
+    lattice = electrostatic_energy(
+        torch.zeros(1, 3, dtype=F64), Multipoles(zero, None, Q), cell, method="ewald", accuracy=1e-13
+    ).energy
+    steps = torch.arange(-6, 7, dtype=F64) * a
+    images = torch.cartesian_prod(steps, steps, steps)
+    centre = int((images.norm(dim=1) == 0).nonzero())
+    inside = images.norm(dim=1) < 6.1 * a
+    images, centre = images[inside], int(inside[:centre].sum())
+    quadrupoles = Q.repeat(len(images), 1, 1).requires_grad_(True)
+    cluster = electrostatic_energy(
+        images, Multipoles(torch.zeros(len(images), dtype=F64), None, quadrupoles), method="direct"
+    ).energy
+    (gradient,) = torch.autograd.grad(cluster, quadrupoles)
+    direct = 0.5 * (gradient[centre] * Q[0]).sum()
+    assert lattice.item() == pytest.approx(direct.item(), rel=2e-3)
+
+
+def test_cluster_in_growing_boxes():
+    """The images' influence falls with the third power of the box: L^3 times the difference tends to a constant."""
+    positions, moments = random_atoms(8, None)
+    alone = electrostatic_energy(positions, moments, method="direct").energy
+    differences = []
+    for edge in (30.0, 60.0):
+        cell = edge * torch.eye(3, dtype=F64)
+        differences.append(
+            (electrostatic_energy(positions, moments, cell, method="pme", accuracy=1e-7).energy - alone).item()
+        )
+    assert abs(differences[0]) < 0.02
+    assert differences[0] / differences[1] == pytest.approx(8.0, rel=0.1)
+
+
+@pytest.mark.parametrize("accuracy", [1e-3, 1e-4, 1e-5, 1e-6])
+@pytest.mark.parametrize("cell", [9.3 * torch.eye(3, dtype=F64), TRICLINIC], ids=["cubic", "triclinic"])
+def test_mesh_meets_its_accuracy(cell, accuracy):
+    positions, moments = random_atoms(60, cell, seed=7)
+    forces = []
+    for method, asked in (("pme", accuracy), ("ewald", 1e-12)):
+        r = positions.clone().requires_grad_(True)
+        energy = electrostatic_energy(r, moments, cell, method=method, accuracy=asked).energy
+        forces.append(torch.autograd.grad(energy, r)[0])
+    assert ((forces[0] - forces[1]).norm() / forces[1].norm()).item() < accuracy
+
+
+@pytest.mark.parametrize("method", ["direct", "ewald", "pme"])
+def test_first_and_second_derivatives(method):
+    cell = None if method == "direct" else 7.0 * torch.eye(3, dtype=F64)
+    positions, moments = random_atoms(3, cell, seed=3)
+    inputs = [positions, *(m for _, m in moments.members())]
+    names = [n for n, _ in moments.members()]
+    inputs = [x.clone().requires_grad_(True) for x in inputs]
+
+    def energy(r, *values):
+        return electrostatic_energy(
+            r, Multipoles(**dict(zip(names, values, strict=True))), cell, method=method, accuracy=1e-4
+        ).energy
+
+    assert torch.autograd.gradcheck(energy, inputs, eps=1e-5, atol=1e-6)
+    assert torch.autograd.gradgradcheck(energy, inputs, eps=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["ewald", "pme"])
+def test_stress(method):
+    """dU/d(strain) from the gradients by positions and cell equals finite strain differences."""
+    positions, moments = random_atoms(10, TRICLINIC, seed=2)
+    r, cell = positions.clone().requires_grad_(True), TRICLINIC.clone().requires_grad_(True)
+    options = {"method": method, "accuracy": 1e-6}
+    energy = electrostatic_energy(r, moments, cell, **options).energy
+    by_r, by_cell = torch.autograd.grad(energy, (r, cell))
+    virial = positions.T @ by_r + TRICLINIC.T @ by_cell
+    h = 1e-4
+    for a, b in [(0, 0), (0, 1), (2, 1), (2, 2)]:
+        strain = torch.zeros(3, 3, dtype=F64)
+        strain[a, b] = h
+        up, down = torch.eye(3, dtype=F64) + strain, torch.eye(3, dtype=F64) - strain
+        change = [electrostatic_energy(positions @ s, moments, TRICLINIC @ s, **options).energy for s in (up, down)]
+        assert ((change[0] - change[1]) / (2 * h)).item() == pytest.approx(
+            virial[a, b].item(), rel=2e-4, abs=2e-4 * virial.abs().max().item()
+        )
+
+
+def test_batch_of_clusters_and_boxes():
+    """One call for structures of different kind, size and cell gives what single calls give."""
+    cells = [TRICLINIC, 8.0 * torch.eye(3, dtype=F64), torch.zeros(3, 3, dtype=F64)]
+    single = [random_atoms(n, c if c.abs().sum() else None, seed=n) for n, c in zip((7, 4, 9), cells, strict=True)]
+    expected = [
+        electrostatic_energy(r, m, c if c.abs().sum() else None, method="auto", accuracy=1e-8).energy
+        for (r, m), c in zip(single, cells, strict=True)
+    ]
+    order = torch.randperm(20, generator=torch.Generator().manual_seed(1))
+    positions = torch.cat([r for r, _ in single])[order]
+    moments = Multipoles(
+        **{n: torch.cat([dict(m.members())[n] for _, m in single])[order] for n, _ in single[0][1].members()}
+    )
+    batch = torch.repeat_interleave(torch.arange(3), torch.tensor([7, 4, 9]))[order]
+    pbc = torch.tensor([True, True, False])
+    result = electrostatic_energy(positions, moments, torch.stack(cells), batch=batch, pbc=pbc, accuracy=1e-8)
+    torch.testing.assert_close(result.energy, torch.stack(expected), rtol=1e-8, atol=1e-9)
+
+
+def test_symmetries():
+    positions, moments = random_atoms(12, TRICLINIC, seed=5)
+    energy = electrostatic_energy(positions, moments, TRICLINIC, method="ewald", accuracy=1e-12).energy
+    g = torch.Generator().manual_seed(0)
+    wrapped = positions + torch.randint(-2, 3, (12, 3), generator=g).double() @ TRICLINIC
+    shifted = positions + torch.randn(3, generator=g, dtype=F64)
+    for changed in (wrapped, shifted):
+        torch.testing.assert_close(
+            electrostatic_energy(changed, moments, TRICLINIC, method="ewald", accuracy=1e-12).energy,
+            energy,
+            rtol=1e-10,
+            atol=0,
+        )
+    R = torch.linalg.qr(torch.randn(3, 3, generator=g, dtype=F64))[0]
+    rotated = Multipoles(
+        moments.charges,
+        moments.dipoles @ R.T,
+        R @ moments.quadrupoles @ R.T,
+        moments.softness,
+        R @ moments.polarizability @ R.T,
+    )
+    for cell in (TRICLINIC, None):
+        before = electrostatic_energy(positions, moments, cell, accuracy=1e-10).energy
+        after = electrostatic_energy(
+            positions @ R.T, rotated, None if cell is None else cell @ R.T, accuracy=1e-10
+        ).energy
+        torch.testing.assert_close(after, before, rtol=1e-8, atol=0)
+
+
+def test_coinciding_atoms_are_smooth():
+    positions, moments = random_atoms(3, None, seed=9)
+    positions[1] = positions[0]
+    r = positions.clone().requires_grad_(True)
+    assert torch.autograd.gradcheck(
+        lambda x: electrostatic_energy(x, moments, method="direct").energy, r, eps=1e-4, atol=1e-6
+    )
+
+
+def test_single_precision():
+    positions, moments = random_atoms(30, TRICLINIC, seed=4)
+    exact = electrostatic_energy(positions, moments, TRICLINIC, method="ewald", accuracy=1e-10).energy.item()
+    for method in ("ewald", "pme"):
+        single = electrostatic_energy(
+            positions.float(), moments.to(torch.float32), TRICLINIC.float(), method=method, accuracy=1e-4
+        ).energy
+        assert single.dtype == torch.float32
+        assert single.item() == pytest.approx(exact, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"positions": torch.zeros(4, 2)}, "positions"),
+        ({"positions": torch.full((5, 3), math.nan, dtype=F64)}, "positions"),
+        ({"cell": torch.zeros(3, 3, dtype=F64)}, "cell"),
+        ({"cell": torch.eye(2, dtype=F64)}, "cell"),
+        ({"sigma": 0.0}, "sigma"),
+        ({"accuracy": 2.0}, "accuracy"),
+        ({"method": "magic"}, "method"),
+        ({"method": "direct"}, "direct"),
+    ],
+)
+def test_bad_input(change, message):
+    positions, moments = random_atoms(5, TRICLINIC)
+    arguments = {"positions": positions, "multipoles": moments, "cell": TRICLINIC, **change}
+    with pytest.raises((ValueError, TypeError), match=message):
+        electrostatic_energy(**arguments)
+
+
+def test_memory_of_the_dense_sum_is_bounded():
+    """No array of atoms times reciprocal vectors: 600 atoms x 30,000 vectors would take 0.3 GB for each complex number."""
+    import resource
+
+    cell = 18.0 * torch.eye(3, dtype=F64)
+    positions, moments = random_atoms(600, cell)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with torch.no_grad():
+        electrostatic_energy(positions, moments, cell, method="ewald", accuracy=1e-8)
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024 < 600
+    assert np.isfinite(positions.sum().item())
