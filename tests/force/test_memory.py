@@ -26,7 +26,6 @@ def test_contexts_created_and_destroyed(platform_once):
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
     peaks = [peak_after(10) for _ in range(5)]
-    # The first rounds fill caches. The arrays of one Context take 1 MB and more, ten of them that leaked would show;
-    # PoCL itself keeps some of what it compiles.
-    allowed = 3.0 if platform_once.name == "OpenCL" else 1.0
-    assert np.diff(peaks[2:]).max() < allowed, peaks
+    # The first rounds fill caches, and single rounds may. The arrays of one Context take 1 MB and more: ten of them that
+    # leaked would show in every round.
+    assert np.diff(peaks[1:]).min() < 2.0, peaks
