@@ -1,5 +1,6 @@
 #include "openmm_polarmp/internal/MeshChoice.h"
 #include "openmm/OpenMMException.h"
+#include "openmm_polarmp/PolarMPUnits.h"
 #include <algorithm>
 #include <cmath>
 #include <string>
@@ -66,4 +67,46 @@ bool PolarMPPlugin::meshIsFineEnough(const Vec3 box[3], double sigma, double kMa
         if (sqrt(box[i].dot(box[i])) / size[i] > 1.02 * largestSpacing(sigma, kMax, rule))
             return false;
     return true;
+}
+
+void PolarMPPlugin::checkMeshSize(const int size[3], const MeshRule& rule) {
+    for (int i = 0; i < 3; i++)
+        if (size[i] < rule.width)
+            throw OpenMMException("PolarMPForce: the mesh has " + to_string(size[i]) + " points along vector " + to_string(i)
+                                  + "; the window of this error tolerance needs at least " + to_string(rule.width));
+}
+
+vector<double> PolarMPPlugin::gridTransform(const Vec3 box[3], const int size[3]) {
+    double volume = box[0].dot(box[1].cross(box[2]));
+    vector<double> toGrid(9);
+    for (int d = 0; d < 3; d++) {
+        Vec3 reciprocal = box[(d + 1) % 3].cross(box[(d + 2) % 3]) / volume;
+        for (int a = 0; a < 3; a++)
+            toGrid[3 * d + a] = size[d] * reciprocal[a];
+    }
+    return toGrid;
+}
+
+vector<double> PolarMPPlugin::influenceFunction(const Vec3 box[3], const int size[3], double sigma, double kMax, const Window& window) {
+    double volume = fabs(box[0].dot(box[1].cross(box[2])));
+    vector<double> toGrid = gridTransform(box, size), deconvolution[3];
+    for (int d = 0; d < 3; d++)
+        deconvolution[d] = window.inverseTransform(size[d]);
+    auto frequency = [&](int d, int index) { return index <= size[d] / 2 ? index : index - size[d]; };
+    vector<double> influence;
+    influence.reserve((size_t) size[0] * size[1] * (size[2] / 2 + 1));
+    for (int i = 0; i < size[0]; i++)
+        for (int j = 0; j < size[1]; j++)
+            for (int l = 0; l <= size[2] / 2; l++) {
+                Vec3 k;
+                for (int a = 0; a < 3; a++)
+                    k[a] = 2 * M_PI * (frequency(0, i) * toGrid[a] / size[0] + frequency(1, j) * toGrid[3 + a] / size[1] + l * toGrid[6 + a] / size[2]);
+                double k2 = k.dot(k), g = 0;
+                if (k2 > 0 && (kMax == 0 || k2 <= kMax * kMax)) {
+                    double w = deconvolution[0][i] * deconvolution[1][j] * deconvolution[2][l];
+                    g = 4 * M_PI * COULOMB * exp(-0.5 * sigma * sigma * k2) / (k2 * volume) * w * w;
+                }
+                influence.push_back(g);
+            }
+    return influence;
 }

@@ -83,3 +83,9 @@ void PolarMPForceImpl::updateParametersInContext(ContextImpl& context) {
     evaluated = false;
     context.systemChanged();
 }
+
+Vec3 PolarMPForceImpl::externalField(ContextImpl& context) {
+    return Vec3(context.getParameter(PolarMPForce::FieldX()), context.getParameter(PolarMPForce::FieldY()),
+                context.getParameter(PolarMPForce::FieldZ()))
+           * VOLT_PER_ANGSTROM_PER_VOLT_PER_NM;
+}

@@ -1,10 +1,9 @@
 #include "../reference/DenseSum.h"
 #include "../reference/HostKernel.h"
 #include "MeshSum.h"
-#include "openmm/KernelFactory.h"
-#include "openmm/OpenMMException.h"
 #include "openmm/cpu/CpuPlatform.h"
 #include "openmm_polarmp/PolarMPUnits.h"
+#include "openmm_polarmp/internal/KernelFactoryFor.h"
 
 using namespace PolarMPPlugin;
 using namespace OpenMM;
@@ -62,24 +61,13 @@ private:
     CpuPlatform::PlatformData& data;
 };
 
-class CpuPolarMPKernelFactory : public KernelFactory {
-public:
-    KernelImpl* createKernelImpl(string name, const Platform& platform, ContextImpl& context) const override {
-        if (name == CalcPolarMPForceKernel::Name())
-            return new CpuCalcPolarMPForceKernel(name, platform, CpuPlatform::getPlatformData(context));
-        throw OpenMMException("Tried to create kernel with illegal kernel name '" + name + "'");
-    }
-};
-
 } // namespace
 
 extern "C" void registerPlatforms() {
 }
 
 extern "C" void registerKernelFactories() {
-    for (int i = 0; i < Platform::getNumPlatforms(); i++) {
-        Platform& platform = Platform::getPlatform(i);
-        if (platform.getName() == "CPU")
-            platform.registerKernelFactory(CalcPolarMPForceKernel::Name(), new CpuPolarMPKernelFactory());
-    }
+    KernelFactoryFor::registerWith("CPU", [](const string& name, const Platform& platform, ContextImpl& context) -> KernelImpl* {
+        return new CpuCalcPolarMPForceKernel(name, platform, CpuPlatform::getPlatformData(context));
+    });
 }

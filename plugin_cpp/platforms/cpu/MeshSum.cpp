@@ -17,12 +17,10 @@ MeshSum<Real>::MeshSum(const PolarMPForce& force, const MeshRule& rule, ThreadPo
     for (int n = 0; n <= rule.degree; n++)
         for (int p = 0; p < rule.width; p++)
             coefficients.push_back((Real) window.getCoefficients()[p * (rule.degree + 1) + n]);
-    for (int i = 0; i < 3 && sizeIsFixed; i++)
-        if (size[i] < rule.width)
-            throw OpenMMException("PolarMPForce: the mesh has " + to_string(size[i]) + " points along vector " + to_string(i)
-                                  + "; the window of this error tolerance needs at least " + to_string(rule.width));
-    if (sizeIsFixed)
+    if (sizeIsFixed) {
+        checkMeshSize(size, rule);
         allocateMesh();
+    }
 }
 
 template <class Real>
@@ -49,44 +47,9 @@ void MeshSum<Real>::setBox(const Vec3 newBox[3]) {
         chooseMeshSize(box, sigma, kMax, rule, size);
         allocateMesh();
     }
-    double volume = box[0].dot(box[1].cross(box[2]));
-    for (int d = 0; d < 3; d++) {
-        Vec3 reciprocal = box[(d + 1) % 3].cross(box[(d + 2) % 3]) / volume;
-        for (int a = 0; a < 3; a++)
-            toGrid[d][a] = size[d] * reciprocal[a];
-    }
-    computeInfluence();
-}
-
-template <class Real>
-void MeshSum<Real>::computeInfluence() {
-    // g(k)/V / |W^(k)|^2. The transforms are not normalised, and need no 1/n: spreading and gathering are sums over
-    // mesh points of a window whose integral is one.
-    double volume = fabs(box[0].dot(box[1].cross(box[2])));
-    vector<double> deconvolution[3];
-    for (int d = 0; d < 3; d++)
-        deconvolution[d] = window.inverseTransform(size[d]);
-    long nz = size[2] / 2 + 1;
-    inParallel(size[0], [&](long begin, long end) {
-        for (long i = begin; i < end; i++)
-            for (long j = 0; j < size[1]; j++)
-                for (long l = 0; l < nz; l++) {
-                    double frequency[3] = {(double) (i <= size[0] / 2 ? i : i - size[0]), (double) (j <= size[1] / 2 ? j : j - size[1]), (double) l};
-                    double k2 = 0;
-                    for (int a = 0; a < 3; a++) {
-                        double k = 0;
-                        for (int d = 0; d < 3; d++)
-                            k += 2 * M_PI * frequency[d] * toGrid[d][a] / size[d];
-                        k2 += k * k;
-                    }
-                    double g = 0;
-                    if (k2 > 0 && (kMax == 0 || k2 <= kMax * kMax)) {
-                        double w = deconvolution[0][i] * deconvolution[1][j] * deconvolution[2][l];
-                        g = 4 * M_PI * COULOMB * exp(-0.5 * sigma * sigma * k2) / (k2 * volume) * w * w;
-                    }
-                    influence[(i * size[1] + j) * nz + l] = (Real) g;
-                }
-    });
+    vector<double> transform = gridTransform(box, size), g = influenceFunction(box, size, sigma, kMax, window);
+    copy(transform.begin(), transform.end(), &toGrid[0][0]);
+    copy(g.begin(), g.end(), influence.begin());
 }
 
 template <class Real>

@@ -36,7 +36,6 @@ private:
     };
     void inParallel(long count, const std::function<void(long, long)>& work);
     void allocateMesh();
-    void computeInfluence();
     void place(const std::vector<OpenMM::Vec3>& points, Stencils& stencils);
     void sortByPlane();
     void sumPotential(const std::vector<Multipole>& sources);

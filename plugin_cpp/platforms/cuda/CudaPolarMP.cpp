@@ -1,8 +1,7 @@
 #include "CommonPolarMPKernels.h"
 #include "CudaLink.h"
-#include "openmm/KernelFactory.h"
-#include "openmm/OpenMMException.h"
 #include "openmm/cuda/CudaPlatform.h"
+#include "openmm_polarmp/internal/KernelFactoryFor.h"
 
 using namespace PolarMPPlugin;
 using namespace OpenMM;
@@ -27,26 +26,15 @@ private:
     CudaContext& cu;
 };
 
-class CudaPolarMPKernelFactory : public KernelFactory {
-public:
-    KernelImpl* createKernelImpl(string name, const Platform& platform, ContextImpl& context) const override {
-        auto& contexts = static_cast<CudaPlatform::PlatformData*>(context.getPlatformData())->contexts;
-        if (name != CalcPolarMPForceKernel::Name())
-            throw OpenMMException("Tried to create kernel with illegal kernel name '" + name + "'");
-        // With several devices the first one does all of our work.
-        return new CudaCalcPolarMPForceKernel(name, platform, *contexts[0]);
-    }
-};
-
 } // namespace
 
 extern "C" void registerPlatforms() {
 }
 
 extern "C" void registerKernelFactories() {
-    for (int i = 0; i < Platform::getNumPlatforms(); i++) {
-        Platform& platform = Platform::getPlatform(i);
-        if (platform.getName() == "CUDA")
-            platform.registerKernelFactory(CalcPolarMPForceKernel::Name(), new CudaPolarMPKernelFactory());
-    }
+    KernelFactoryFor::registerWith("CUDA", [](const string& name, const Platform& platform, ContextImpl& context) -> KernelImpl* {
+        // With several devices the first one does all of our work.
+        auto& contexts = static_cast<CudaPlatform::PlatformData*>(context.getPlatformData())->contexts;
+        return new CudaCalcPolarMPForceKernel(name, platform, *contexts[0]);
+    });
 }

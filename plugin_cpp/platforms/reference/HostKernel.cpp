@@ -3,6 +3,7 @@
 #include "openmm/internal/ContextImpl.h"
 #include "openmm/reference/ReferencePlatform.h"
 #include "openmm_polarmp/PolarMPUnits.h"
+#include "openmm_polarmp/internal/PolarMPForceImpl.h"
 #include <algorithm>
 #include <cmath>
 #include <sstream>
@@ -15,12 +16,6 @@ namespace {
 
 ReferencePlatform::PlatformData& platformData(ContextImpl& context) {
     return *reinterpret_cast<ReferencePlatform::PlatformData*>(context.getPlatformData());
-}
-
-Vec3 externalFieldOf(ContextImpl& context) {
-    return Vec3(context.getParameter(PolarMPForce::FieldX()), context.getParameter(PolarMPForce::FieldY()),
-                context.getParameter(PolarMPForce::FieldZ()))
-           * VOLT_PER_ANGSTROM_PER_VOLT_PER_NM;
 }
 
 [[noreturn]] void notFinite(const char* what, int particle, double value) {
@@ -178,7 +173,7 @@ void HostKernel::readMoments() {
 }
 
 Vec3 HostKernel::latentField(ContextImpl& context) {
-    externalField = externalFieldOf(context);
+    externalField = PolarMPForceImpl::externalField(context);
     // s^2 = eps_e of theory.md section 6
     double screening = epsInf;
     if (periodic && moments.polarizability) {
@@ -246,7 +241,7 @@ bool HostKernel::isCurrent(ContextImpl& context) {
     for (int i = 0; i < 3 && periodic; i++)
         if (present[i] * ANGSTROM_PER_NM != box[i])
             return false;
-    return externalFieldOf(context) == externalField;
+    return PolarMPForceImpl::externalField(context) == externalField;
 }
 
 void HostKernel::getStepData(ContextImpl& context, StepData& data) {

@@ -1,9 +1,8 @@
 #include "DenseSum.h"
 #include "HostKernel.h"
-#include "openmm/KernelFactory.h"
-#include "openmm/OpenMMException.h"
 #include "openmm/reference/ReferencePlatform.h"
 #include "openmm_polarmp/PolarMPUnits.h"
+#include "openmm_polarmp/internal/KernelFactoryFor.h"
 
 using namespace PolarMPPlugin;
 using namespace OpenMM;
@@ -24,24 +23,13 @@ protected:
     }
 };
 
-class ReferencePolarMPKernelFactory : public KernelFactory {
-public:
-    KernelImpl* createKernelImpl(string name, const Platform& platform, ContextImpl& context) const override {
-        if (name == CalcPolarMPForceKernel::Name())
-            return new ReferenceCalcPolarMPForceKernel(name, platform);
-        throw OpenMMException("Tried to create kernel with illegal kernel name '" + name + "'");
-    }
-};
-
 } // namespace
 
 extern "C" void registerPlatforms() {
 }
 
 extern "C" void registerKernelFactories() {
-    for (int i = 0; i < Platform::getNumPlatforms(); i++) {
-        Platform& platform = Platform::getPlatform(i);
-        if (platform.getName() == "Reference")
-            platform.registerKernelFactory(CalcPolarMPForceKernel::Name(), new ReferencePolarMPKernelFactory());
-    }
+    KernelFactoryFor::registerWith("Reference", [](const string& name, const Platform& platform, ContextImpl& context) -> KernelImpl* {
+        return new ReferenceCalcPolarMPForceKernel(name, platform);
+    });
 }

@@ -3,6 +3,7 @@
 #include "openmm/common/ContextSelector.h"
 #include "openmm/internal/ContextImpl.h"
 #include "openmm_polarmp/PolarMPUnits.h"
+#include "openmm_polarmp/internal/PolarMPForceImpl.h"
 #include <algorithm>
 #include <cmath>
 
@@ -33,12 +34,6 @@ private:
     const vector<int> particles;
     const bool periodic;
 };
-
-Vec3 externalFieldOf(ContextImpl& context) {
-    return Vec3(context.getParameter(PolarMPForce::FieldX()), context.getParameter(PolarMPForce::FieldY()),
-                context.getParameter(PolarMPForce::FieldZ()))
-           * VOLT_PER_ANGSTROM_PER_VOLT_PER_NM;
-}
 
 vector<double> downloaded(const ComputeArray& array) {
     vector<double> values;
@@ -219,7 +214,7 @@ double CommonCalcPolarMPForceKernel::execute(ContextImpl& context, bool includeF
     ContextSelector selector(cc);
     Step& s = *step;
     int n = particles.size();
-    externalField = externalFieldOf(context);
+    externalField = PolarMPForceImpl::externalField(context);
     readBox();
     readPositions(s.arrays.positions);
     s.link->forward(includeForces);
@@ -258,7 +253,7 @@ double CommonCalcPolarMPForceKernel::execute(ContextImpl& context, bool includeF
 
 bool CommonCalcPolarMPForceKernel::isCurrent(ContextImpl& context) {
     ContextSelector selector(cc);
-    if (externalFieldOf(context) != externalField)
+    if (PolarMPForceImpl::externalField(context) != externalField)
         return false;
     Vec3 present[3];
     cc.getPeriodicBoxVectors(present[0], present[1], present[2]);

@@ -70,10 +70,8 @@ DeviceMesh::DeviceMesh(ComputeContext& cc, const PolarMPForce& force, ComputeArr
           window(rule.width, rule.m, rule.beta, rule.degree) {
     force.getPMEParameters(size[0], size[1], size[2]);
     sizeIsFixed = (size[0] > 0);
-    for (int i = 0; i < 3 && sizeIsFixed; i++)
-        if (size[i] < rule.width)
-            throw OpenMMException("PolarMPForce: the mesh has " + to_string(size[i]) + " points along vector " + to_string(i)
-                                  + "; the window of this error tolerance needs at least " + to_string(rule.width));
+    if (sizeIsFixed)
+        checkMeshSize(size, rule);
     int real = elementSize(cc, false), mixed = elementSize(cc, true), w = rule.width;
     coefficients.initialize(cc, w * (rule.degree + 1), real, "polarmpWindow");
     toGrid.initialize(cc, 9, mixed, "polarmpToGrid");
@@ -124,37 +122,8 @@ void DeviceMesh::setBox(const Vec3 box[3]) {
         chooseMeshSize(box, sigma, kMax, rule, size);
         allocateMesh();
     }
-    double volume = box[0].dot(box[1].cross(box[2]));
-    vector<double> transform(9);
-    vector<double> deconvolution[3];
-    for (int d = 0; d < 3; d++) {
-        Vec3 reciprocal = box[(d + 1) % 3].cross(box[(d + 2) % 3]) / volume;
-        for (int a = 0; a < 3; a++)
-            transform[3 * d + a] = size[d] * reciprocal[a];
-        deconvolution[d] = window.inverseTransform(size[d]);
-    }
-    toGrid.upload(transform, true);
-    // g(k)/V / |W^(k)|^2. No 1/n: spreading and gathering are sums over mesh points of a window whose integral is one.
-    int nz = size[2] / 2 + 1;
-    vector<double> influence((size_t) size[0] * size[1] * nz);
-    for (int i = 0; i < size[0]; i++)
-        for (int j = 0; j < size[1]; j++)
-            for (int l = 0; l < nz; l++) {
-                double frequency[3] = {(double) (i <= size[0] / 2 ? i : i - size[0]), (double) (j <= size[1] / 2 ? j : j - size[1]), (double) l};
-                double k2 = 0;
-                for (int a = 0; a < 3; a++) {
-                    double k = 0;
-                    for (int d = 0; d < 3; d++)
-                        k += 2 * M_PI * frequency[d] * transform[3 * d + a] / size[d];
-                    k2 += k * k;
-                }
-                if (k2 > 0 && (kMax == 0 || k2 <= kMax * kMax)) {
-                    double w = deconvolution[0][i] * deconvolution[1][j] * deconvolution[2][l];
-                    influence[((size_t) i * size[1] + j) * nz + l] =
-                        4 * M_PI * COULOMB * exp(-0.5 * sigma * sigma * k2) / (k2 * fabs(volume)) * w * w;
-                }
-            }
-    mesh->influence.upload(influence, true);
+    toGrid.upload(gridTransform(box, size), true);
+    mesh->influence.upload(influenceFunction(box, size, sigma, kMax, window), true);
 }
 
 void DeviceMesh::placeOnMesh(ComputeArray& points, ComputeArray& start, ComputeArray& weights) {

@@ -39,4 +39,16 @@ void chooseMeshSize(const OpenMM::Vec3 box[3], double sigma, double kMax, const 
  */
 bool meshIsFineEnough(const OpenMM::Vec3 box[3], double sigma, double kMax, const MeshRule& rule, const int size[3]);
 
+/** Throws if a mesh that the user asked for is smaller than the window. */
+void checkMeshSize(const int size[3], const MeshRule& rule);
+
+/** toGrid[3 d + a] = d(grid coordinate d)/d(Cartesian coordinate a), in 1/A. */
+std::vector<double> gridTransform(const OpenMM::Vec3 box[3], const int size[3]);
+
+/**
+ * g(k)/V / |W^(k)|^2 for [nx][ny][nz/2+1], 0 at k = 0 and beyond a hard cutoff. No 1/n: spreading and gathering are sums
+ * over mesh points of a window whose integral is one.
+ */
+std::vector<double> influenceFunction(const OpenMM::Vec3 box[3], const int size[3], double sigma, double kMax, const Window& window);
+
 } // namespace PolarMPPlugin

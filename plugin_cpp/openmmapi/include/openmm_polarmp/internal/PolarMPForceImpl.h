@@ -22,6 +22,8 @@ public:
     void getStepData(OpenMM::ContextImpl& context, StepData& data);
     void getElectrostaticPotential(OpenMM::ContextImpl& context, const std::vector<OpenMM::Vec3>& points, std::vector<double>& potential);
     void updateParametersInContext(OpenMM::ContextImpl& context);
+    /** The external field that a Context's parameters set, in V/A. */
+    static OpenMM::Vec3 externalField(OpenMM::ContextImpl& context);
 
 private:
     void ensureEvaluated(OpenMM::ContextImpl& context);
