@@ -8,9 +8,8 @@ from torch import Tensor
 from ._basis import rows_per_chunk
 from ._lattice import gaussian_coulomb
 from ._multi_index import multi_indices
+from ._plane_waves import MAX_ORDER
 from .window import Window
-
-MAX_ORDER = 6
 
 
 class Mesh:

@@ -1,31 +1,34 @@
 """The direct sum over the pairs of a cluster (theory.md section 2), smooth down to r = 0."""
 
 import math
+from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
 
 from ..units import COULOMB
-from ._basis import rows_per_chunk
 from ._multi_index import contract_raised, count, multi_indices, positions_of
 
-_SERIES_LIMIT = 6.0
-_SERIES_TERMS = 36
+_SERIES_LIMIT = 2.5
+_SERIES_TERMS = 22
+_MAX_PAIRS = {"cpu": 2**12, "cuda": 2**20}
+"""Pairs at a time; some 200 numbers are kept for each of them."""
 
 
 def boys(x: Tensor, order: int) -> list[Tensor]:
     """F_n(x) = int_0^1 t^2n exp(-x t^2) dt for n = 0..order, x >= 0.
 
     The radial functions of theory.md section 2 are B_n = 2a/sqrt(pi) (2a^2)^n F_n(a^2 r^2): no division by r is left.
-    Small x: the series of the highest order, all terms positive, then downward; large x: upward from erf. Upward
-    loses a digit only where x is small against n, downward none.
+    Small x: the series of the highest order, all terms positive, then downward, which loses nothing. Large x: upward
+    from erf, which at the switch between the two loses one digit by n = 8.
     """
     exponential = torch.exp(-x)
     small = x < _SERIES_LIMIT
     x_small = torch.where(small, x, 0.0)
     tail = torch.zeros_like(x)
     for i in range(_SERIES_TERMS, 0, -1):
-        tail = (1 + tail) * (2 * x_small / (2 * order + 2 * i + 1))
+        tail = (1 + tail) * (x_small * (2 / (2 * order + 2 * i + 1)))
     series = [exponential * (1 + tail) / (2 * order + 1)]
     for n in range(order, 0, -1):
         series.insert(0, (2 * x_small * series[0] + exponential) / (2 * n - 1))
@@ -37,28 +40,52 @@ def boys(x: Tensor, order: int) -> list[Tensor]:
     return [torch.where(small, s, u) for s, u in zip(series, upward, strict=True)]
 
 
-def kernel_derivatives(r: Tensor, sigma: float, order: int) -> Tensor:
-    """All derivatives up to this order of g(r) = k_e erf(r / (sqrt(2) sigma)) / r: [count(order), P].
+def kernel_derivatives(r: Tensor, sigma: float, order: int) -> list[Tensor]:
+    """All derivatives up to this order of g(r) = k_e erf(r / (sqrt(2) sigma)) / r, each [P], in the order of
+    multi-indices.
 
     R^(n)_abc, built from R^(n)_000 = (-2a^2)^n 2a/sqrt(pi) F_n by one more derivative at a time:
     R^(n)_(a+1,b,c) = x R^(n+1)_abc + a R^(n+1)_(a-1,b,c), and d^abc g = k_e R^(0)_abc.
     """
     a2 = 1 / (2 * sigma**2)
     factor = COULOMB * 2 * math.sqrt(a2 / math.pi)
-    level = {
-        (n, (0, 0, 0)): factor * (-2 * a2) ** n * F for n, F in enumerate(boys(a2 * (r * r).sum(1), order))
-    }  # (n, index) -> R
-    axes = r.unbind(1)
+    radial = boys(a2 * (r * r).sum(1), order)
+    R = {(n, (0, 0, 0)): factor * (-2 * a2) ** n * F for n, F in enumerate(radial)}
+    axes = [axis.contiguous() for axis in r.unbind(1)]
     for index in multi_indices(order)[1:]:
         axis = max(d for d in range(3) if index[d])
         lower = tuple(v - (d == axis) for d, v in enumerate(index))
         lowest = tuple(v - 2 * (d == axis) for d, v in enumerate(index))
         for n in range(order - sum(index) + 1):
-            value = axes[axis] * level[n + 1, lower]
+            R[n, index] = axes[axis] * R[n + 1, lower]
             if lower[axis]:
-                value = value + lower[axis] * level[n + 1, lowest]
-            level[n, index] = value
-    return torch.stack([level[0, index] for index in multi_indices(order)])
+                R[n, index] = torch.add(R[n, index], R[n + 1, lowest], alpha=lower[axis])
+    return [R[0, index] for index in multi_indices(order)]
+
+
+@cache
+def _meetings(order: int, source_order: int) -> tuple[tuple[int, ...], ...]:
+    """[n][l]: the derivative of the kernel in which a target's component n meets a source's component l."""
+    place = positions_of(order + source_order)
+    return tuple(
+        tuple(
+            place[tuple(a + b for a, b in zip(target, source, strict=True))] for source in multi_indices(source_order)
+        )
+        for target in multi_indices(order)
+    )
+
+
+def _signs(order: int, like: Tensor) -> Tensor:
+    """-1 for odd derivatives: g depends on r_i - r_j, so that a derivative at r_j turns the sign."""
+    return like.new_tensor([-1.0 if sum(index) % 2 else 1.0 for index in multi_indices(order)])
+
+
+@dataclass(frozen=True)
+class Orders:
+    """Highest derivative that the sources' moments take, and highest derivative of their potential that is wanted."""
+
+    source: int
+    potential: int
 
 
 class ClusterPairs:
@@ -77,63 +104,98 @@ class ClusterPairs:
     def __init__(self, atoms: Tensor, sizes: list[int], sigma: float):
         self.sigma = sigma
         self.atoms = atoms
-        size = torch.tensor(sizes, device=atoms.device, dtype=torch.long)
-        self.size = size
-        self.first_atom = torch.cumsum(size, 0) - size
-        self.first_pair = torch.cumsum(size * size, 0) - size * size
-        self.num_pairs = sum(s * s for s in sizes)
+        self.size = torch.tensor(sizes, device=atoms.device, dtype=torch.long)
+        self.first_atom = torch.cumsum(self.size, 0) - self.size
+        # Atom i meets the next size//2 atoms of the ring 0, 1, .., size-1, 0, ..: every pair once, apart from the
+        # opposite atoms of an even ring, which would meet twice.
+        self.reach = self.size // 2
+        pairs = self.size * self.reach
+        self.first_pair = torch.cumsum(pairs, 0) - pairs
+        self.num_pairs = sum(s * (s // 2) for s in sizes)
 
-    def _chunks(self, pairs_per_chunk: int):
-        """(i, j) of the pairs, a chunk at a time; the meeting of an atom with itself is among them."""
-        for first in range(0, self.num_pairs, pairs_per_chunk):
-            pair = torch.arange(first, min(first + pairs_per_chunk, self.num_pairs), device=self.atoms.device)
+    def _chunks(self):
+        """Atoms i and j of the pairs, and whether the pair counts, a chunk at a time."""
+        device = self.atoms.device
+        chunk = _MAX_PAIRS.get(device.type, 2**16)
+        for first in range(0, self.num_pairs, chunk):
+            pair = torch.arange(first, min(first + chunk, self.num_pairs), device=device)
             cluster = torch.searchsorted(self.first_pair, pair, right=True) - 1
             within = pair - self.first_pair[cluster]
-            size, atom = self.size[cluster], self.first_atom[cluster]
-            yield self.atoms[atom + within // size], self.atoms[atom + within % size]
+            size, reach, atom = self.size[cluster], self.reach[cluster], self.first_atom[cluster]
+            i, step = within // reach, within % reach + 1
+            once = (2 * step < size) | (i < reach)
+            yield self.atoms[atom + i], self.atoms[atom + (i + step) % size], once
 
-    def derivatives(self, positions: Tensor, coefficients: Tensor, order: int, source_order: int) -> Tensor:
-        """D_i,n = sum over j != i of M_j[ d^n g(r_i - .) ]: [N, count(order)]."""
-        place = positions_of(order + source_order)
-        targets, sources = multi_indices(order), multi_indices(source_order)
-        meet = torch.tensor(
-            [[place[tuple(a + b for a, b in zip(t, s, strict=True))] for s in sources] for t in targets],
-            device=positions.device,
-        )
-        # g depends on r_i - r_j: a source's derivative acts on r_j and turns the sign
-        parity = [-1.0 if sum(s) % 2 else 1.0 for s in sources]
-        signed = coefficients * torch.tensor(parity, dtype=coefficients.dtype, device=coefficients.device)
-        result = positions.new_zeros(len(positions), len(targets))
-        for i, j in self._chunks(rows_per_chunk(positions.device, meet.numel() // 4)):
-            kernel = kernel_derivatives(positions[i] - positions[j], self.sigma, order + source_order)
-            source = torch.where((i == j)[:, None], 0.0, signed[j]).T  # no atom feels itself
-            contribution = torch.stack([(kernel[row] * source).sum(0) for row in meet], 1)
-            result = result.index_add(0, i, contribution)
-        return result
+    def potentials(self, positions: Tensor, sources: list[Tensor], orders: list[Orders]) -> list[Tensor]:
+        """For every set of sources: D_i,n = sum over j != i of M_j[ d^n g(r_i - .) ], [N, count(potential)]."""
+        results = [positions.new_zeros(len(positions), count(o.potential)) for o in orders]
+        highest = max(o.source + o.potential for o in orders)
+        for i, j, once in self._chunks():
+            kernel = kernel_derivatives(positions[i] - positions[j], self.sigma, highest)
+            for result, coefficients, o in zip(results, sources, orders, strict=True):
+                meetings = _meetings(o.potential, o.source)
+                weight = once[:, None] * _signs(o.source, coefficients)
+                at_i = _contract(kernel, coefficients[j] * weight, meetings)
+                # seen from j the kernel's argument is -r: odd derivatives change sign, the source's own sign with them
+                at_j = _contract(kernel, coefficients[i] * once[:, None], meetings) * _signs(o.potential, coefficients)
+                result.index_add_(0, i, at_i)
+                result.index_add_(0, j, at_j)
+        return results
 
 
-class _PairPotential(torch.autograd.Function):
-    """Linear in the sources and symmetric, so that its derivatives are again potentials, one order higher."""
+def _contract(kernel: list[Tensor], source: Tensor, meetings: tuple[tuple[int, ...], ...]) -> Tensor:
+    """sum_l source_l kernel_(n + l) for all n: [P, components]."""
+    columns = [column.contiguous() for column in source.unbind(1)]
+    sums = []
+    for places in meetings:
+        total = columns[0] * kernel[places[0]]
+        for column, place in zip(columns[1:], places[1:], strict=True):
+            total.addcmul_(column, kernel[place])
+        sums.append(total)
+    return torch.stack(sums, 1)
+
+
+class _PairPotentials(torch.autograd.Function):
+    """Potentials of several sets of sources at the same atoms.
+
+    Linear in the sources and symmetric between sources and targets, so that the derivatives are again potentials, of
+    the sources and of the incoming gradients, one order higher.
+    """
 
     @staticmethod
-    def forward(
-        ctx, positions: Tensor, coefficients: Tensor, pairs: ClusterPairs, order: int, source_order: int
-    ) -> Tensor:
-        ctx.save_for_backward(positions, coefficients)
-        ctx.pairs, ctx.order, ctx.source_order = pairs, order, source_order
-        return pairs.derivatives(positions, coefficients, order, source_order)
+    def forward(ctx, positions: Tensor, pairs: ClusterPairs, orders: list[Orders], *sources: Tensor):
+        ctx.save_for_backward(positions, *sources)
+        ctx.set_materialize_grads(False)
+        ctx.pairs, ctx.orders = pairs, orders
+        return tuple(pairs.potentials(positions, list(sources), orders))
 
     @staticmethod
-    def backward(ctx, grad: Tensor):
-        positions, coefficients = ctx.saved_tensors
-        pairs, order, source_order = ctx.pairs, ctx.order, ctx.source_order
-        need_positions, need_coefficients = ctx.needs_input_grad[:2]
-        back = _PairPotential.apply(positions, grad, pairs, source_order + int(need_positions), order)
-        grad_positions = None
-        if need_positions:
-            here = _PairPotential.apply(positions, coefficients, pairs, order + 1, source_order)
-            grad_positions = contract_raised(grad, here, order) + contract_raised(coefficients, back, source_order)
-        return grad_positions, back[:, : count(source_order)] if need_coefficients else None, None, None, None
+    def backward(ctx, *gradients: Tensor | None):
+        positions, *sources = ctx.saved_tensors
+        need_positions = ctx.needs_input_grad[0]
+        more = int(need_positions)
+        sets, orders = [], []
+        for source, gradient, o in zip(sources, gradients, ctx.orders, strict=True):
+            if gradient is not None:
+                sets.append(gradient)
+                orders.append(Orders(o.potential, o.source + more))
+                if need_positions:
+                    sets.append(source)
+                    orders.append(Orders(o.source, o.potential + 1))
+        if not sets:
+            return (None,) * (3 + len(sources))
+        potentials = iter(_PairPotentials.apply(positions, ctx.pairs, orders, *sets))
+        grad_positions, grad_sources = torch.zeros_like(positions) if need_positions else None, []
+        for source, gradient, o in zip(sources, gradients, ctx.orders, strict=True):
+            if gradient is None:
+                grad_sources.append(None)
+                continue
+            of_gradient = next(potentials)
+            grad_sources.append(of_gradient[:, : count(o.source)])
+            if need_positions:
+                grad_positions = grad_positions + contract_raised(source, of_gradient, o.source)
+                grad_positions = grad_positions + contract_raised(gradient, next(potentials), o.potential)
+        return grad_positions, None, None, *grad_sources
 
 
 def pair_potential(
@@ -148,4 +210,4 @@ def pair_potential(
     coefficients : [N, count(source_order)]
         Moments, as coefficients of Cartesian derivatives.
     """
-    return _PairPotential.apply(positions, coefficients, pairs, order, source_order)
+    return _PairPotentials.apply(positions, pairs, [Orders(source_order, order)], coefficients)[0]

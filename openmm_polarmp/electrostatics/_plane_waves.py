@@ -9,7 +9,8 @@ from ._basis import rows_per_chunk
 from ._lattice import gaussian_coulomb
 from ._multi_index import multi_indices
 
-MAX_ORDER = 6
+MAX_ORDER = 8
+"""Of derivatives: moments take two, every differentiation one more."""
 
 
 class PlaneWaves:
@@ -57,7 +58,7 @@ class PlaneWaves:
     def spread(self, u: Tensor, coefficients: Tensor, order: int) -> Tensor:
         even, odd = self._split(coefficients.shape[1])
         C_even, C_odd = coefficients[:, even].T, coefficients[:, odd].T
-        amplitudes = []
+        amplitudes = [u.new_zeros(2, 0)]  # a small box may have no wave vector inside the sphere
         for part, cos, sin in self._chunks(u):
             m_even, m_odd = self.monomials[even, part], self.monomials[odd, part]
             real = (m_even * (C_even @ cos)).sum(0) - (m_odd * (C_odd @ sin)).sum(0)

@@ -250,7 +250,6 @@ def screening(multipoles: Multipoles, cells: Tensor | None, plan: ElectrostaticP
 
 def _applied_potential(positions: Tensor, softness: Tensor, field: Tensor, plan: ElectrostaticPlan) -> Tensor:
     """E0.(r - r_c) at the atoms of clusters, zero in boxes; r_c = sum kappa r / sum kappa makes it origin-free."""
-    total = plan.per_structure(softness).clamp_min(torch.finfo(softness.dtype).tiny)
-    centre = plan.per_structure(softness[:, None] * positions) / total[:, None]
+    centre = plan.centre(positions, softness)
     applied = (field * (positions - centre[plan.batch])).sum(1)
     return torch.where(plan.periodic[plan.batch], 0.0, applied)

@@ -1,0 +1,185 @@
+"""Polarization, Born effective charges and polarizability (theory.md section 6).
+
+Every result carries the scaling s = sqrt(eps_e) that it contains: physical moments are s times the latent ones. s is a
+constant of the medium; no derivative is taken of it.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ._checks import check_atoms
+from ._lattice import NearestImages
+from .energy import ElectrostaticResult, electrostatic_energy, screening
+from .multipoles import Multipoles
+from .plan import ElectrostaticPlan
+
+
+class Scaled(NamedTuple):
+    """A physical quantity and the scaling s that it contains ([B], or a scalar if no batch was given)."""
+
+    value: Tensor
+    scaling: Tensor
+
+
+def polarization(
+    positions: Tensor,
+    multipoles: Multipoles | Callable[[Tensor], Multipoles],
+    cell: Tensor | None = None,
+    *,
+    induced_charges: bool = True,
+    **options,
+) -> Scaled:
+    """P = s [ sum_i (q_i + dq_i) r_i + mu_i + dmu_i ], the dipole moment in e A: [B, 3], or [3] if no batch was given.
+
+    In a box the positions have to be unwrapped, and even then P is defined up to a constant only, and its change where
+    charges depend on the surroundings is not single valued: differentiate with `born_effective_charges`.
+
+    Parameters
+    ----------
+    positions : [N, 3]
+        In A.
+    multipoles : Multipoles, or function of the positions that returns them
+    cell, options
+        As for `electrostatic_energy`, external_field and eps_inf among them.
+    induced_charges : bool
+        Whether dq counts.
+    """
+    moments = multipoles(positions) if callable(multipoles) else multipoles
+    plan, options = _plan(positions, moments, cell, options)
+    result = electrostatic_energy(positions, moments, cell, plan=plan, **options)
+    charges = _charges(moments, result, induced_charges)
+    latent = plan.per_structure(charges[:, None] * positions + _dipoles(moments, result))
+    if not plan.batched:
+        latent = latent[0]
+    return Scaled(result.scaling[..., None] * latent, result.scaling)
+
+
+def born_effective_charges(
+    positions: Tensor,
+    multipoles: Multipoles | Callable[[Tensor], Multipoles],
+    cell: Tensor | None = None,
+    *,
+    induced_charges: bool = True,
+    **options,
+) -> Scaled:
+    """Z*_i,ab = dP_a / dr_i,b in e, [N, 3, 3]: row a is the polarization, column b the displacement.
+
+    For clusters this is the derivative of `polarization`. In a box it is taken between nearest images,
+
+        Z*_i,ab = s [ q_i delta_ab + sum_j (r_j - r_i)_a dq_j/dr_i,b + d(sum mu + dmu)_a/dr_i,b ],
+
+    with the mean charge removed first. That takes one backward pass for each atom of the largest box (none for
+    charges that do not depend on the positions). What charges do at a distance, as the induced ones or a projection
+    on the total charge do, is right to O(1/L) only.
+
+    Parameters
+    ----------
+    positions : [N, 3]
+        In A.
+    multipoles : Multipoles, or function of the positions that returns them
+        Multipoles are taken as fixed: only the induced moments depend on the positions.
+    cell, options
+        As for `electrostatic_energy`.
+    induced_charges : bool
+        Whether dq counts.
+    """
+    r = positions.detach().clone().requires_grad_()
+    with torch.enable_grad():
+        moments = multipoles(r) if callable(multipoles) else multipoles
+        plan, options = _plan(r, moments, cell, options)
+        result = electrostatic_energy(r, moments, cell, plan=plan, **options)
+        charges = _charges(moments, result, induced_charges)
+        in_box = plan.periodic[plan.batch]
+        # clusters: all of P; boxes: its single-valued part
+        single_valued = _dipoles(moments, result) + torch.where(in_box, 0.0, charges)[:, None] * r
+        rows = [_gradient(single_valued[:, a].sum(), r) for a in range(3)]
+        born = torch.stack(rows, 1)
+        if plan.any_periodic:
+            cells = cell.detach().expand(plan.num_structures, 3, 3)
+            born = born + _charge_transfer(charges, r, cells, plan)
+    scaling = result.scaling.expand(plan.num_structures)[plan.batch]
+    return Scaled(scaling[:, None, None] * born, result.scaling)
+
+
+def polarizability(
+    positions: Tensor,
+    multipoles: Multipoles,
+    cell: Tensor | None = None,
+    *,
+    batch: Tensor | None = None,
+    pbc: Tensor | None = None,
+    eps_inf: float | Tensor = 1.0,
+    induced_charges: bool = True,
+) -> Scaled:
+    """alpha_tot = dP/dE0 in e^2 A^2/eV, [B, 3, 3], or [3, 3] if no batch was given. Times k_e: a volume in A^3.
+
+    s^2 sum_i alpha_i, and for clusters the flow of induced charges, s^2 sum_i kappa_i (r_i - r_c)(r_i - r_c)^T, unless
+    ``induced_charges`` is False. In a box the field does not act through the softness.
+    """
+    check_atoms(positions, multipoles)
+    # The plan is used for its structures only: no mesh, and as few wave vectors as can be.
+    plan = ElectrostaticPlan(positions, cell, batch=batch, pbc=pbc, k_max=1e-3)
+    cells = None if cell is None else cell.expand(plan.num_structures, 3, 3)
+    scaling = screening(multipoles, cells, plan, eps_inf)
+    total = plan.per_structure(multipoles.polarizability_tensor())
+    if induced_charges and multipoles.softness is not None:
+        kappa = torch.where(plan.periodic[plan.batch], 0.0, multipoles.softness)
+        arm = positions - plan.centre(positions, multipoles.softness)[plan.batch]
+        total = total + plan.per_structure(kappa[:, None, None] * arm[:, :, None] * arm[:, None, :])
+    total = scaling[:, None, None] ** 2 * total
+    return Scaled(total, scaling) if plan.batched else Scaled(total[0], scaling[0])
+
+
+_PLAN_OPTIONS = ("batch", "pbc", "sigma", "accuracy", "k_max", "method")
+
+
+def _plan(positions: Tensor, moments: Multipoles, cell: Tensor | None, options: dict) -> tuple[ElectrostaticPlan, dict]:
+    """The plan of these options, or the one among them, and the options that are left."""
+    check_atoms(positions, moments)
+    given = {name: options[name] for name in _PLAN_OPTIONS if name in options}
+    rest = {name: value for name, value in options.items() if name not in (*_PLAN_OPTIONS, "plan")}
+    plan = options.get("plan")
+    return plan if plan is not None else ElectrostaticPlan(positions, cell, **given), rest
+
+
+def _charges(moments: Multipoles, result: ElectrostaticResult, induced: bool) -> Tensor:
+    return moments.charges + result.induced_charges if induced else moments.charges
+
+
+def _dipoles(moments: Multipoles, result: ElectrostaticResult) -> Tensor:
+    return result.induced_dipoles if moments.dipoles is None else result.induced_dipoles + moments.dipoles
+
+
+def _gradient(value: Tensor, positions: Tensor) -> Tensor:
+    """Zeros where nothing depends on the positions."""
+    if not value.requires_grad:
+        return torch.zeros_like(positions)
+    gradient = torch.autograd.grad(value, positions, retain_graph=True, allow_unused=True)[0]
+    return torch.zeros_like(positions) if gradient is None else gradient
+
+
+def _charge_transfer(charges: Tensor, positions: Tensor, cells: Tensor, plan: ElectrostaticPlan) -> Tensor:
+    """q_i delta_ab + sum_j (r_j - r_i)_a dq_j/dr_i,b of the atoms in boxes, [N, 3, 3]."""
+    in_box = plan.periodic[plan.batch]
+    sizes = plan.per_structure(torch.ones_like(charges))
+    charges = torch.where(in_box, charges - (plan.per_structure(charges) / sizes)[plan.batch], 0.0)
+    born = charges.detach()[:, None, None] * torch.eye(3, dtype=charges.dtype, device=charges.device)
+    if not charges.requires_grad:
+        return born
+    r = positions.detach()
+    order = torch.argsort(plan.batch, stable=True)
+    counts = sizes.long()
+    first = torch.cumsum(counts, 0) - counts
+    largest = int(torch.where(plan.periodic, counts, 0).max())
+    nearest = NearestImages(cells, plan.periodic, plan.batch)
+    for step in range(largest):
+        # one atom of each structure at a time: structures do not depend on each other
+        moved = order[(first + step).clamp_max(len(order) - 1)]
+        exists = plan.periodic & (step < counts)
+        slope = _gradient((charges[moved] * exists).sum(), positions)
+        arm = nearest(r[moved][plan.batch] - r)
+        born = born + exists[plan.batch][:, None, None] * arm[:, :, None] * slope[:, None, :]
+    return born
