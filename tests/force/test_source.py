@@ -196,7 +196,8 @@ def test_atom_order(platform_once, box):
     expected = REFERENCE.context(system)
     expected.setPositions(positions)
     wanted = expected.getState(forces=True, groups={5}).getForces(asNumpy=True)._value
-    assert relative_error(state.getForces(asNumpy=True)._value, wanted) < 2e-4
+    # A wrong order would give errors of order one; the mesh's own error grows on its way through the source.
+    assert relative_error(state.getForces(asNumpy=True)._value, wanted) < 5e-3
     charges = force.getCharges(context)
     np.testing.assert_allclose(charges, force.getCharges(expected), rtol=1e-4, atol=1e-5)
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from e3nn import o3
 
-from openmm_polarmp.models import RUNGS, NetworkConfig, PolarMPNet, Rung
+from openmm_polarmp.models import RUNGS, NetworkConfig, PolarMPNet, Rung, _heads
 from openmm_polarmp.models._angular import SphericalHarmonics, tensor_to_cartesian
 from openmm_polarmp.neighbors import neighbor_pairs
 from openmm_polarmp.units import COULOMB
@@ -68,6 +68,40 @@ def test_heads_keep_their_signs_and_traces(models, polarizability):
             assert values.min() > -1e-12 * values.max()
             anisotropy = alpha - alpha.diagonal(dim1=1, dim2=2).mean(1)[:, None, None] * torch.eye(3)
             assert anisotropy.abs().max() > 1e-3 * alpha.abs().max()
+
+
+@pytest.mark.parametrize("polarizability", ["scalar", "tensor"])
+def test_outputs_stay_bounded_where_atoms_collide(models, polarizability):
+    """Far from any data the moments keep a size, the energy does not fall without end, and forces stay finite."""
+    species = torch.tensor([8, 1, 1, 8])
+    for closest in (0.3, 0.05, 0.005):
+        positions = closest * torch.tensor([[0.0, 0, 0], [1, 0.2, 0], [0, 1, 0.1], [0.3, 0.4, 1]], dtype=torch.float64)
+        positions.requires_grad_()
+        network = models.make_network(polarizability=polarizability)
+        torch.nn.init.normal_(network.heads.final.weight, std=50.0)
+        out = models.evaluate(network, positions, species)
+        limits = {
+            "charges": _heads.LARGEST_CHARGE,
+            "dipoles": _heads.LARGEST_DIPOLE,
+            "quadrupoles": _heads.LARGEST_QUADRUPOLE,
+            "softness": _heads.LARGEST_SOFTNESS,
+            "polarizability": _heads.LARGEST_POLARIZABILITY,
+        }
+        for name, limit in limits.items():
+            size = out[name].detach().flatten(1).norm(dim=1) if out[name].dim() > 1 else out[name].detach().abs()
+            assert size.max() <= limit * (1 + 1e-12), name
+            assert size.max() > 0.5 * limit or name in ("softness", "polarizability"), f"{name} is not near its limit"
+        assert out["energy"].min() >= -_heads.LOWEST_ENERGY
+        (gradient,) = torch.autograd.grad(functional(out), positions)
+        assert torch.isfinite(gradient).all()
+
+
+def test_bounds_leave_small_values_as_they_are():
+    """The correction is of third order: 5e-5 relative at a hundredth of the limit."""
+    small = torch.tensor([0.02, -0.01, 0.005], dtype=torch.float64)
+    torch.testing.assert_close(_heads.bounded(small, 2.0), small, rtol=5e-5, atol=0)
+    vector = torch.tensor([[300.0, -400.0, 0.0]], dtype=torch.float64)
+    torch.testing.assert_close(_heads.bounded(vector, 2.0), 2.0 * vector / 500, rtol=1e-5, atol=0)
 
 
 @pytest.mark.parametrize("options", [{"zbl": True}, {"layers": 3}, {"l_message": 0}], ids=str)
