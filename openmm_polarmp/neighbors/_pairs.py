@@ -1,4 +1,9 @@
-"""All pairs within a cutoff, by a cell list in torch operations: any device, any triclinic cell, all images."""
+"""All pairs within a cutoff, by a cell list in torch operations: any device, any triclinic cell, all images.
+
+Measured for 10,000 atoms, 5.5 A, 700,000 pairs, two CPU cores: 135 ms; vesin 0.6 43 ms, nvalchemi-toolkit-ops 51 ms
+(one core), matscipy 99 ms. Pairs are searched once in ten to twenty steps of a second or more, so the faster ones would
+save less than one percent: not worth a dependency.
+"""
 
 from __future__ import annotations
 
