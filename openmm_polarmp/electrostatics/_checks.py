@@ -36,8 +36,10 @@ def check_atoms(positions: Tensor, multipoles: Multipoles) -> None:
         )
 
 
-def check_values(positions: Tensor, multipoles: Multipoles) -> None:
+def check_values(positions: Tensor, multipoles: Multipoles, external_field: Tensor | None) -> None:
     """NaN, infinity and negative responses; waits for the device."""
+    if external_field is not None and not torch.isfinite(torch.as_tensor(external_field)).all():
+        raise ValueError(f"external_field: NaN or infinite, got {external_field}; expected finite numbers in V/A")
     for name, value in [("positions", positions), *multipoles.members()]:
         bad = ~torch.isfinite(value)
         if bad.any():

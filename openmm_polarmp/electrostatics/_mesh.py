@@ -7,8 +7,7 @@ from torch import Tensor
 
 from ._basis import rows_per_chunk
 from ._lattice import gaussian_coulomb
-from ._multi_index import multi_indices
-from ._plane_waves import MAX_ORDER
+from ._multi_index import MAX_ORDER, multi_indices
 from .window import Window
 
 

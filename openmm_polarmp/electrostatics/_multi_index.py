@@ -3,18 +3,23 @@
 A derivative d^(a+b+c) / dx^a dy^b dz^c of one function is one component, however often a tensor would repeat it. The
 components are ordered by a+b+c, so that every lower order is a leading block. A multipole operator
 M[f] = q f + mu.grad f + 1/2 Q:grad grad f (theory.md section 2) is then a list of coefficients C with
-M[f] = sum_n C_n (d^n f), and moments and derivatives of the potential meet in a plain dot product.
+M[f] = sum_n C_n (d^n f); components 1, 2, 3 are d/dx, d/dy, d/dz; and moments and derivatives of the potential meet
+in a plain dot product.
 """
-
-from functools import cache
 
 import torch
 from torch import Tensor
 
+MAX_ORDER = 6
+"""Of a set of components. Moments take two derivatives, every differentiation takes one more."""
 
-@cache
-def multi_indices(order: int) -> tuple[tuple[int, int, int], ...]:
-    """All (a, b, c) with a + b + c <= order, lower orders first."""
+
+def count(order: int) -> int:
+    """Number of components up to and with this order."""
+    return (order + 1) * (order + 2) * (order + 3) // 6
+
+
+def _all_up_to(order: int) -> tuple[tuple[int, int, int], ...]:
     return tuple(
         (a, b, total - a - b)
         for total in range(order + 1)
@@ -23,25 +28,20 @@ def multi_indices(order: int) -> tuple[tuple[int, int, int], ...]:
     )
 
 
-def count(order: int) -> int:
-    """Number of components up to and with this order."""
-    return (order + 1) * (order + 2) * (order + 3) // 6
+# Tables instead of cached functions: torch.compile reads them as constants.
+_INDICES = _all_up_to(2 * MAX_ORDER)
+_PLACE = {index: place for place, index in enumerate(_INDICES)}
+
+MEETING = tuple(
+    tuple(_PLACE[a + d, b + e, c + f] for d, e, f in _INDICES[: count(MAX_ORDER)])
+    for a, b, c in _INDICES[: count(MAX_ORDER)]
+)
+"""MEETING[m][n]: the place of the derivative that is component m and component n together."""
 
 
-@cache
-def positions_of(order: int) -> dict[tuple[int, int, int], int]:
-    """Where each multi-index stands in the list."""
-    return {index: place for place, index in enumerate(multi_indices(order))}
-
-
-@cache
-def raised(order: int) -> tuple[tuple[int, ...], ...]:
-    """raised(order)[d][n]: the place of component n after one more derivative along axis d."""
-    place = positions_of(order + 1)
-    return tuple(
-        tuple(place[tuple(v + (axis == d) for axis, v in enumerate(index))] for index in multi_indices(order))
-        for d in range(3)
-    )
+def multi_indices(order: int) -> tuple[tuple[int, int, int], ...]:
+    """All (a, b, c) with a + b + c <= order, lower orders first."""
+    return _INDICES[: count(order)]
 
 
 def contract_raised(coefficients: Tensor, derivatives: Tensor, order: int) -> Tensor:
@@ -57,7 +57,8 @@ def contract_raised(coefficients: Tensor, derivatives: Tensor, order: int) -> Te
     -------
     [N, 3]
     """
-    return torch.stack([(coefficients * derivatives[:, list(places)]).sum(1) for places in raised(order)], 1)
+    axes = (MEETING[axis][: count(order)] for axis in (1, 2, 3))
+    return torch.stack([(coefficients * derivatives[:, list(places)]).sum(1) for places in axes], 1)
 
 
 def coefficients_of(charges: Tensor, dipoles: Tensor | None, quadrupoles: Tensor | None) -> Tensor:

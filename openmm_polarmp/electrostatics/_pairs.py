@@ -2,13 +2,12 @@
 
 import math
 from dataclasses import dataclass
-from functools import cache
 
 import torch
 from torch import Tensor
 
 from ..units import COULOMB
-from ._multi_index import contract_raised, count, multi_indices, positions_of
+from ._multi_index import MEETING, contract_raised, count, multi_indices
 
 _SERIES_LIMIT = 2.5
 _SERIES_TERMS = 22
@@ -61,18 +60,6 @@ def kernel_derivatives(r: Tensor, sigma: float, order: int) -> list[Tensor]:
             if lower[axis]:
                 R[n, index] = torch.add(R[n, index], R[n + 1, lowest], alpha=lower[axis])
     return [R[0, index] for index in multi_indices(order)]
-
-
-@cache
-def _meetings(order: int, source_order: int) -> tuple[tuple[int, ...], ...]:
-    """[n][l]: the derivative of the kernel in which a target's component n meets a source's component l."""
-    place = positions_of(order + source_order)
-    return tuple(
-        tuple(
-            place[tuple(a + b for a, b in zip(target, source, strict=True))] for source in multi_indices(source_order)
-        )
-        for target in multi_indices(order)
-    )
 
 
 def _signs(order: int, like: Tensor) -> Tensor:
@@ -133,7 +120,7 @@ class ClusterPairs:
         for i, j, once in self._chunks():
             kernel = kernel_derivatives(positions[i] - positions[j], self.sigma, highest)
             for result, coefficients, o in zip(results, sources, orders, strict=True):
-                meetings = _meetings(o.potential, o.source)
+                meetings = [row[: count(o.source)] for row in MEETING[: count(o.potential)]]
                 weight = once[:, None] * _signs(o.source, coefficients)
                 at_i = _contract(kernel, coefficients[j] * weight, meetings)
                 # seen from j the kernel's argument is -r: odd derivatives change sign, the source's own sign with them
@@ -143,7 +130,7 @@ class ClusterPairs:
         return results
 
 
-def _contract(kernel: list[Tensor], source: Tensor, meetings: tuple[tuple[int, ...], ...]) -> Tensor:
+def _contract(kernel: list[Tensor], source: Tensor, meetings: list[tuple[int, ...]]) -> Tensor:
     """sum_l source_l kernel_(n + l) for all n: [P, components]."""
     columns = [column.contiguous() for column in source.unbind(1)]
     sums = []
@@ -156,46 +143,42 @@ def _contract(kernel: list[Tensor], source: Tensor, meetings: tuple[tuple[int, .
 
 
 class _PairPotentials(torch.autograd.Function):
-    """Potentials of several sets of sources at the same atoms.
+    """Potentials of several sets of sources at the same atoms; sets stand side by side in the columns.
 
     Linear in the sources and symmetric between sources and targets, so that the derivatives are again potentials, of
     the sources and of the incoming gradients, one order higher.
     """
 
     @staticmethod
-    def forward(ctx, positions: Tensor, pairs: ClusterPairs, orders: list[Orders], *sources: Tensor):
-        ctx.save_for_backward(positions, *sources)
-        ctx.set_materialize_grads(False)
+    def forward(ctx, positions: Tensor, sources: Tensor, pairs: ClusterPairs, orders: list[Orders]) -> Tensor:
+        ctx.save_for_backward(positions, sources)
         ctx.pairs, ctx.orders = pairs, orders
-        return tuple(pairs.potentials(positions, list(sources), orders))
+        sets = list(sources.split([count(o.source) for o in orders], 1))
+        return torch.cat(pairs.potentials(positions, sets, orders), 1)
 
     @staticmethod
-    def backward(ctx, *gradients: Tensor | None):
-        positions, *sources = ctx.saved_tensors
-        need_positions = ctx.needs_input_grad[0]
-        more = int(need_positions)
-        sets, orders = [], []
-        for source, gradient, o in zip(sources, gradients, ctx.orders, strict=True):
-            if gradient is not None:
-                sets.append(gradient)
-                orders.append(Orders(o.potential, o.source + more))
-                if need_positions:
-                    sets.append(source)
-                    orders.append(Orders(o.source, o.potential + 1))
-        if not sets:
-            return (None,) * (3 + len(sources))
-        potentials = iter(_PairPotentials.apply(positions, ctx.pairs, orders, *sets))
-        grad_positions, grad_sources = torch.zeros_like(positions) if need_positions else None, []
-        for source, gradient, o in zip(sources, gradients, ctx.orders, strict=True):
-            if gradient is None:
-                grad_sources.append(None)
-                continue
-            of_gradient = next(potentials)
+    def backward(ctx, gradient: Tensor):
+        positions, sources = ctx.saved_tensors
+        orders = ctx.orders
+        gradients = gradient.split([count(o.potential) for o in orders], 1)
+        if not ctx.needs_input_grad[0]:
+            back = [Orders(o.potential, o.source) for o in orders]
+            return None, _PairPotentials.apply(positions, gradient, ctx.pairs, back), None, None
+        # a set's gradient and its source meet in kernels of the same order: evaluate them together
+        both = [
+            order for o in orders for order in (Orders(o.potential, o.source + 1), Orders(o.source, o.potential + 1))
+        ]
+        sets = sources.split([count(o.source) for o in orders], 1)
+        columns = torch.cat([part for pair in zip(gradients, sets, strict=True) for part in pair], 1)
+        potentials = _PairPotentials.apply(positions, columns, ctx.pairs, both)
+        potentials = potentials.split([count(o.potential) for o in both], 1)
+        grad_positions, grad_sources = torch.zeros_like(positions), []
+        for i, o in enumerate(orders):
+            of_gradient, of_source = potentials[2 * i], potentials[2 * i + 1]
+            grad_positions = grad_positions + contract_raised(sets[i], of_gradient, o.source)
+            grad_positions = grad_positions + contract_raised(gradients[i], of_source, o.potential)
             grad_sources.append(of_gradient[:, : count(o.source)])
-            if need_positions:
-                grad_positions = grad_positions + contract_raised(source, of_gradient, o.source)
-                grad_positions = grad_positions + contract_raised(gradient, next(potentials), o.potential)
-        return grad_positions, None, None, *grad_sources
+        return grad_positions, torch.cat(grad_sources, 1), None, None
 
 
 def pair_potential(
@@ -210,4 +193,4 @@ def pair_potential(
     coefficients : [N, count(source_order)]
         Moments, as coefficients of Cartesian derivatives.
     """
-    return _PairPotentials.apply(positions, pairs, [Orders(source_order, order)], coefficients)[0]
+    return _PairPotentials.apply(positions, coefficients, pairs, [Orders(source_order, order)])

@@ -7,10 +7,7 @@ from torch import Tensor
 
 from ._basis import rows_per_chunk
 from ._lattice import gaussian_coulomb
-from ._multi_index import multi_indices
-
-MAX_ORDER = 8
-"""Of derivatives: moments take two, every differentiation one more."""
+from ._multi_index import MAX_ORDER, multi_indices
 
 
 class PlaneWaves:

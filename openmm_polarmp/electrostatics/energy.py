@@ -108,12 +108,13 @@ def electrostatic_energy(
     check_atoms(positions, multipoles)
     if plan is None:
         if not torch.compiler.is_compiling():
-            check_values(positions, multipoles)
+            check_values(positions, multipoles, external_field)
         plan = ElectrostaticPlan(
             positions, cell, batch=batch, pbc=pbc, sigma=sigma, accuracy=accuracy, k_max=k_max, method=method
         )
     else:
         plan.check_sizes(positions, cell)
+        plan.check_options(batch=batch, pbc=pbc, sigma=sigma, accuracy=accuracy, k_max=k_max, method=method)
     cells = None if cell is None else cell.expand(plan.num_structures, 3, 3)
 
     moments = _Moments(multipoles)
@@ -232,12 +233,12 @@ def screening(multipoles: Multipoles, cells: Tensor | None, plan: ElectrostaticP
     eps_e = eps_inf / (1 + chi) in boxes, chi = 4 pi k_e sum_i tr(alpha_i)/3 / V; eps_inf for clusters.
     """
     like = multipoles.charges.detach()
-    eps = torch.as_tensor(eps_inf, dtype=like.dtype, device=like.device)
+    eps = torch.as_tensor(eps_inf, dtype=like.dtype)
     if eps.dim() > 0 and eps.shape != (plan.num_structures,):
         raise ValueError(f"eps_inf: expected a number or shape [{plan.num_structures}], got {list(eps.shape)}")
     if not torch.compiler.is_compiling() and not ((eps > 0) & torch.isfinite(eps)).all():
         raise ValueError(f"eps_inf: expected positive finite numbers, got {eps_inf}")
-    eps = eps.expand(plan.num_structures)
+    eps = eps.to(like).expand(plan.num_structures)
     if plan.any_periodic and multipoles.polarizability is not None:
         alpha = plan.per_structure(multipoles.isotropic_polarizability().detach())
         # the cells of clusters may be anything

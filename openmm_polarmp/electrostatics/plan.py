@@ -166,6 +166,14 @@ class ElectrostaticPlan:
         if cell is not None and cell.dim() == 3 and len(cell) != self.num_structures:
             raise ValueError(f"cell: {len(cell)} cells, but the plan has {self.num_structures} structures")
 
+    @staticmethod
+    def check_options(**options) -> None:
+        """A plan has its own options: those of the call have to be left at their defaults."""
+        defaults = {"batch": None, "pbc": None, "sigma": 1.0, "accuracy": 1e-6, "k_max": None, "method": "auto"}
+        given = [name for name, value in options.items() if value is not defaults[name] and value != defaults[name]]
+        if given:
+            raise ValueError(f"plan: has its own {', '.join(given)}; leave them out")
+
     def per_structure(self, values: Tensor) -> Tensor:
         """Sums of a quantity of the atoms over each structure: [N, ...] -> [B, ...]."""
         total = values.new_zeros(self.num_structures, *values.shape[1:])
