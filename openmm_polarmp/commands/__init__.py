@@ -1,0 +1,5 @@
+"""The subcommands of ``polarmp``: a module each, with ``add(commands)``. They import what is heavy when they run."""
+
+from . import check, demo, info
+
+COMMANDS = (check, info, demo)

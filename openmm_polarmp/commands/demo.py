@@ -1,0 +1,26 @@
+"""``polarmp demo``"""
+
+from __future__ import annotations
+
+import argparse
+
+from ._parser import command
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Declare the command."""
+    parser = command(
+        commands, "demo", "Molecular dynamics of water with the shipped model.", "polarmp demo --steps 2000", run
+    )
+    parser.add_argument("--output", default="demo-output", help="folder for the results (default: demo-output)")
+    parser.add_argument("--molecules", type=int, default=64, help="number of water molecules (default: 64)")
+    parser.add_argument("--steps", type=int, default=1500, help="steps of 0.5 fs (default: 1500)")
+    parser.add_argument("--model", default="polarmp-water", help="model file or name (default: polarmp-water)")
+    parser.add_argument("--platform", help="OpenMM platform (default: the fastest real device)")
+
+
+def run(options: argparse.Namespace) -> int:
+    from openmm_polarmp.demo import run_demo
+
+    run_demo(options.output, options.molecules, options.steps, options.model, options.platform)
+    return 0
