@@ -1,5 +1,5 @@
 """The subcommands of ``polarmp``: a module each, with ``add(commands)``. They import what is heavy when they run."""
 
-from . import check, demo, info
+from . import check, demo, evaluate, info, train
 
-COMMANDS = (check, info, demo)
+COMMANDS = (check, info, demo, train, evaluate)

@@ -87,6 +87,18 @@ class Heads(ExactConstants):
             result["polarizability"] = bounded(self._polarizability(scalar, weight, features), LARGEST_POLARIZABILITY)
         return result
 
+    @torch.no_grad()
+    def flip_signs(self) -> None:
+        """Reverse every permanent moment: energies and forces stay the same."""
+        n = len(self.scalars)
+        rows = [self.scalars.index("charge")] if "charge" in self.scalars else []
+        for name in ("dipole", "quadrupole"):
+            if name in self.weighted:
+                first = n + self.weighted.index(name) * self.channels
+                rows += range(first, first + self.channels)
+        self.final.weight[rows] *= -1
+        self.final.bias[rows] *= -1
+
     def _combine(self, features, l: int, weight) -> torch.Tensor:
         """Sum of the channels' components, [N, 2 l + 1]."""
         return (features[slice_of(l)] * weight).sum(2).t() / math.sqrt(self.channels)

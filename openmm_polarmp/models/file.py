@@ -11,10 +11,11 @@ import hashlib
 import json
 import os
 import struct
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from openmm_polarmp._atomic import write_atomically
 
 FORMAT = "polarmp"
 FORMAT_VERSION = 1
@@ -91,19 +92,7 @@ def write(path: str | Path, data: bytes) -> None:
     path = Path(path)
     if path.suffix != SUFFIX:
         raise ValueError(f"path of a model file must end in {SUFFIX}, got {str(path)!r}")
-    handle, temporary = tempfile.mkstemp(prefix=path.name, suffix=".tmp", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)  # mkstemp's files are private
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    write_atomically(path, data)
 
 
 def shipped_models() -> dict[str, Path]:

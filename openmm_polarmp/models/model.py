@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
@@ -16,7 +16,28 @@ from openmm_polarmp.models.network import PolarMPNet
 from openmm_polarmp.models.training_range import TrainingRange
 from openmm_polarmp.neighbors import neighbor_pairs
 
+if TYPE_CHECKING:
+    from openmm_polarmp.electrostatics.energy import ElectrostaticResult
+
 UNITS = {"energy": "eV", "length": "A", "charge": "e"}
+
+
+class Evaluation(NamedTuple):
+    """What a model says of some structures, differentiable.
+
+    Attributes
+    ----------
+    energy : Tensor [B], or a scalar if no batch was given
+        Total energies in eV.
+    multipoles : Multipoles
+        Of each atom; their charges sum to the total charge.
+    electrostatics : ElectrostaticResult or None
+        What the atoms feel and what it induces; None for rung ``sr``.
+    """
+
+    energy: torch.Tensor
+    multipoles: Multipoles
+    electrostatics: ElectrostaticResult | None
 
 
 class PolarMPModel(torch.nn.Module):
@@ -135,7 +156,7 @@ class PolarMPModel(torch.nn.Module):
             multipoles = dataclasses.replace(multipoles, charges=charges)
         return energies, multipoles
 
-    def energy(
+    def evaluate(
         self,
         positions: torch.Tensor,
         species: torch.Tensor,
@@ -147,8 +168,9 @@ class PolarMPModel(torch.nn.Module):
         multiplicity: torch.Tensor | float | None = None,
         edges: tuple[torch.Tensor, torch.Tensor] | None = None,
         method: str = "auto",
-    ) -> torch.Tensor:
-        """Total energy in eV: a scalar, or [B] with ``batch``. Arguments as in `multipoles`."""
+        eps_inf: float | torch.Tensor = 1.0,
+    ) -> Evaluation:
+        """Energy, multipoles and electrostatics in one go. Arguments as in `multipoles` and `electrostatic_energy`."""
         energies, multipoles = self.multipoles(
             positions,
             species,
@@ -162,11 +184,12 @@ class PolarMPModel(torch.nn.Module):
         n_structures = _count(batch, cell, pbc, total_charge)
         structure = torch.zeros_like(species) if batch is None else batch
         total = energies.new_zeros(n_structures).index_add(0, structure, energies)
+        electrostatics = None
         if self.has_electrostatics:
             from openmm_polarmp.electrostatics import electrostatic_energy
 
             precise = multipoles.charges.dtype if positions.dtype == torch.float32 else positions.dtype
-            result = electrostatic_energy(
+            electrostatics = electrostatic_energy(
                 positions.to(precise),
                 multipoles.to(precise),
                 None if cell is None else cell.to(precise),
@@ -176,9 +199,16 @@ class PolarMPModel(torch.nn.Module):
                 accuracy=self.accuracy,
                 k_max=self.k_max,
                 method=method,
+                eps_inf=eps_inf,
             )
-            total = total + result.energy
-        return total if batch is not None else total[0]
+            total = total + electrostatics.energy
+        return Evaluation(total if batch is not None else total[0], multipoles, electrostatics)
+
+    def energy(
+        self, positions: torch.Tensor, species: torch.Tensor, cell: torch.Tensor | None = None, **options
+    ) -> torch.Tensor:
+        """Total energy in eV: a scalar, or [B] with ``batch``. Arguments as in `evaluate`."""
+        return self.evaluate(positions, species, cell, **options).energy
 
     def check_species(self, species: torch.Tensor) -> None:
         """Raise ValueError if a species is unknown to the network."""

@@ -1,5 +1,31 @@
-"""Training of PolarMP models: reading labelled structures."""
+"""Training data, and models from energies and forces."""
 
-from .data import fit_reference_energies, read_frames, split_frames
+from openmm_polarmp.training.config import (
+    DataConfig,
+    LossConfig,
+    ModelConfig,
+    OptimizerConfig,
+    TrainingConfig,
+)
+from openmm_polarmp.training.data import fit_reference_energies, labels, read_frames, split_frames
+from openmm_polarmp.training.evaluation import Comparison, compare
+from openmm_polarmp.training.run import TrainingResult, train
+from openmm_polarmp.training.structure import Batch, Structure
 
-__all__ = ["fit_reference_energies", "read_frames", "split_frames"]
+__all__ = [
+    "Batch",
+    "Comparison",
+    "DataConfig",
+    "LossConfig",
+    "ModelConfig",
+    "OptimizerConfig",
+    "Structure",
+    "TrainingConfig",
+    "TrainingResult",
+    "compare",
+    "fit_reference_energies",
+    "labels",
+    "read_frames",
+    "split_frames",
+    "train",
+]

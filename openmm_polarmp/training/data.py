@@ -4,46 +4,72 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import ase
 import ase.io
 import numpy as np
-from ase.calculators.calculator import PropertyNotImplementedError
+
+from openmm_polarmp.training import hdf5
+
+LARGEST_FORCE = 1e3
+"""eV/A, root mean square of a frame: more than that is another unit."""
+
+SHAPES = {"forces": ("N", 3), "stress": (3, 3), "dipole": (3,), "born_charges": ("N", 3, 3), "total_charge": ()}
 
 
 def read_frames(path: str | Path, elements: Iterable[str] | None = None) -> list[ase.Atoms]:
     """
-    Read structures with energies (eV) and forces (eV/Å), in any format ASE knows.
+    Read structures with energies (eV) and forces (eV/Å), in any format ASE knows, or HDF5.
 
     Parameters
     ----------
     path
-        File to read, e.g. extended XYZ or an ASE database
+        File to read: extended XYZ, an ASE database, HDF5 (see `hdf5`)
     elements
         Chemical symbols that are accepted; all if None
 
     Raises
     ------
     ValueError
-        A file without frames; a frame with a missing or non-finite label or with an unknown element
+        A file without frames; a frame with a missing or non-finite label, of a wrong shape or unit, or with an unknown
+        element; the message names the file and the frame
     """
     path = Path(path)
-    frames = ase.io.read(path, index=":") if path.stat().st_size else []
+    if not path.is_file():
+        raise FileNotFoundError(f"path: {str(path)!r} does not exist")
+    frames = _read(path) if path.stat().st_size else []
     if not frames:
         raise ValueError(f"path: {path} holds no frames, at least one is needed")
     known = None if elements is None else set(elements)
     for number, frame in enumerate(frames):
-        where = f"{path}, frame {number}"
-        if known is not None and (unknown := sorted(set(frame.symbols) - known)):
-            raise ValueError(f"{where}: elements {unknown}, accepted are {sorted(known)}")
-        for name, read in (("energy", frame.get_potential_energy), ("forces", frame.get_forces)):
-            try:
-                label = read()
-            except (RuntimeError, PropertyNotImplementedError) as error:
-                raise ValueError(f"{where}: no {name}, every frame needs energy and forces") from error
-            if not np.all(np.isfinite(label)):
-                raise ValueError(f"{where}: {name} is not finite")
+        _check(frame, f"{path}, frame {number}", known)
     return frames
+
+
+def labels(frame: ase.Atoms) -> dict[str, Any]:
+    """
+    What a frame is labelled with: energy (eV), forces (eV/Å), and if it has them stress (eV/Å³, [3, 3]), dipole (e Å),
+    born_charges (e, [N, 3, 3], row: polarization; also called bec) and total_charge (e).
+    """
+    calculated = dict(frame.calc.results) if frame.calc is not None else {}
+    everything = {**frame.info, **frame.arrays, **calculated}
+    found = {name: np.asarray(everything[name], dtype=float) for name in ("energy", *SHAPES) if name in everything}
+    if "born_charges" not in found and "bec" in everything:
+        found["born_charges"] = np.asarray(everything["bec"], dtype=float)
+    if "stress" in found and found["stress"].size == 6:
+        xx, yy, zz, yz, xz, xy = found["stress"].ravel()
+        found["stress"] = np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
+    if "stress" in found and not frame.pbc.all():
+        del found["stress"]
+    n = len(frame)
+    for name, shape in SHAPES.items():
+        if name in found:
+            wanted = tuple(n if size == "N" else size for size in shape)
+            if found[name].size != np.prod(wanted, dtype=int):
+                raise ValueError(f"{name} has shape {found[name].shape}, expected {wanted}")
+            found[name] = found[name].reshape(wanted)
+    return found
 
 
 def fit_reference_energies(frames: Sequence[ase.Atoms]) -> dict[str, float]:
@@ -67,3 +93,37 @@ def split_frames(
         raise ValueError(f"validation: got {validation}, accepted are 1 to {len(frames) - 1}")
     order = np.random.default_rng(seed).permutation(len(frames))
     return [frames[i] for i in order[validation:]], [frames[i] for i in order[:validation]]
+
+
+def _read(path: Path) -> list[ase.Atoms]:
+    if path.suffix in hdf5.SUFFIXES:
+        return hdf5.read(path)
+    try:
+        return ase.io.read(path, index=":")
+    except (ase.io.formats.UnknownFileTypeError, ValueError, KeyError, IndexError, StopIteration) as error:
+        raise ValueError(f"path: {path} cannot be read: {type(error).__name__}: {error}") from error
+
+
+def _check(frame: ase.Atoms, where: str, known: set[str] | None) -> None:
+    if known is not None and (unknown := sorted(set(frame.symbols) - known)):
+        raise ValueError(f"{where}: elements {unknown}, accepted are {sorted(known)}")
+    if not len(frame):
+        raise ValueError(f"{where}: no atoms")
+    if frame.pbc.any() and not frame.pbc.all():
+        raise ValueError(f"{where}: periodic along {frame.pbc.tolist()}; accepted are all axes or none")
+    try:
+        found = labels(frame)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
+    for name in ("energy", "forces"):
+        if name not in found:
+            raise ValueError(f"{where}: no {name}, every frame needs energy and forces")
+    found["positions"], found["cell"] = frame.positions, frame.cell.array
+    for name, value in found.items():
+        if not np.all(np.isfinite(value)):
+            raise ValueError(f"{where}: {name} is not finite")
+    rms = float(np.sqrt(np.mean(found["forces"] ** 2)))
+    if rms > LARGEST_FORCE:
+        raise ValueError(
+            f"{where}: forces of {rms:.3g} eV/A (rms), at most {LARGEST_FORCE:g}: are they in another unit?"
+        )

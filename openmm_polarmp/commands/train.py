@@ -1,0 +1,28 @@
+"""``polarmp train``"""
+
+from __future__ import annotations
+
+import argparse
+
+from ._parser import command
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Declare the command."""
+    parser = command(
+        commands,
+        "train",
+        "Train a model on energies and forces; goes on where it was interrupted.",
+        "polarmp train water.yaml\n  torchrun --nproc-per-node 2 -m openmm_polarmp train water.yaml",
+        run,
+    )
+    parser.add_argument("config", help="a YAML file (see openmm_polarmp/training/config.py)")
+    parser.add_argument("--restart", action="store_true", help="delete the run in the output folder and begin anew")
+    parser.add_argument("--quiet", action="store_true", help="print nothing")
+
+
+def run(options: argparse.Namespace) -> int:
+    from openmm_polarmp.training import TrainingConfig, train
+
+    train(TrainingConfig.read(options.config), restart=options.restart, quiet=options.quiet)
+    return 0

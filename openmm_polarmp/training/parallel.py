@@ -1,0 +1,72 @@
+"""Several processes started by torchrun; a single process where there is none."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process among all that train together.
+
+    Attributes
+    ----------
+    rank, count : int
+    device : torch.device
+    """
+
+    rank: int
+    count: int
+    device: torch.device
+
+    @property
+    def first(self) -> bool:
+        """The process that prints and writes."""
+        return self.rank == 0
+
+    def total(self, values: torch.Tensor) -> torch.Tensor:
+        """Sum over all processes."""
+        if self.count > 1:
+            summed = values.to(self.device)
+            dist.all_reduce(summed)
+            return summed.cpu()
+        return values
+
+    def any(self, condition: bool) -> bool:
+        """Whether it holds in one of them."""
+        return bool(self.total(torch.tensor(float(condition))) > 0)
+
+    def wait(self) -> None:
+        """For all others."""
+        if self.count > 1:
+            dist.barrier()
+
+
+@contextmanager
+def processes(device: str) -> Iterator[Processes]:
+    """Join the processes of torchrun, if there are any, and choose the device (``auto``: a GPU if there is one)."""
+    local = int(os.environ.get("LOCAL_RANK", 0))
+    if device == "auto":
+        device = f"cuda:{local}" if torch.cuda.is_available() else "cpu"
+    try:
+        chosen = torch.device(device)
+        torch.zeros(1, device=chosen)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device: {device!r} cannot be used here: {error}") from error
+    count = int(os.environ.get("WORLD_SIZE", 1))
+    if count == 1:
+        yield Processes(0, 1, chosen)
+        return
+    if chosen.type == "cuda":
+        torch.cuda.set_device(chosen)
+    dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    try:
+        yield Processes(dist.get_rank(), count, chosen)
+    finally:
+        dist.destroy_process_group()

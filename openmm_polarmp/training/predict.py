@@ -1,0 +1,161 @@
+"""What a model predicts of a batch, differentiable with respect to its weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from openmm_polarmp.electrostatics import born_effective_charges
+from openmm_polarmp.electrostatics._lattice import NearestImages
+from openmm_polarmp.models import PolarMPModel
+from openmm_polarmp.models.model import Evaluation
+from openmm_polarmp.training.structure import Batch
+
+
+@dataclass
+class Prediction:
+    """As the labels of `Structure`, for all structures of a batch.
+
+    Attributes
+    ----------
+    born_charges : Tensor [N, 3, 3] or None
+        If asked for.
+    born_atoms : Tensor [N] of bool or None
+        Of which atoms they are known.
+    """
+
+    energy: torch.Tensor
+    forces: torch.Tensor
+    stress: torch.Tensor | None = None
+    dipole: torch.Tensor | None = None
+    born_charges: torch.Tensor | None = None
+    born_atoms: torch.Tensor | None = None
+    multipoles: object = None
+
+
+def predict(
+    model: PolarMPModel,
+    batch: Batch,
+    *,
+    stress: bool = False,
+    dipole: bool = False,
+    born_of: torch.Tensor | None = None,
+    eps_inf: float = 1.0,
+    train: bool = False,
+) -> Prediction:
+    """Energies, forces and what else is asked for.
+
+    Parameters
+    ----------
+    stress : bool
+        [B, 3, 3]; zeros for clusters.
+    dipole : bool
+        [B, 3] of clusters, with their atoms where they are; of no meaning for boxes.
+    born_of : Tensor [B], optional
+        Born charges: of all atoms of clusters, in boxes of one atom each (numbered within its box).
+    eps_inf : float
+        Contained in dipoles and Born charges.
+    train : bool
+        Keep the graph of the derivatives, to differentiate once more.
+    """
+    r = batch.positions.detach().clone().requires_grad_(True)
+    positions, cells, strain = r, batch.cells, None
+    if stress and cells is not None:
+        strain = torch.zeros_like(cells, requires_grad=True)
+        symmetric = (strain + strain.transpose(1, 2)) / 2
+        positions = r + (r[:, None] @ symmetric[batch.batch])[:, 0]
+        cells = cells + cells @ symmetric
+    evaluated = model.evaluate(
+        positions,
+        batch.species,
+        cells,
+        pbc=batch.periodic,
+        batch=batch.batch,
+        total_charge=batch.total_charge,
+        edges=batch.edges,
+        eps_inf=eps_inf,
+    )
+    inputs = [r] if strain is None else [r, strain]
+    more = train or dipole or born_of is not None
+    gradients = torch.autograd.grad(evaluated.energy.sum(), inputs, create_graph=train, retain_graph=more)
+    result = Prediction(evaluated.energy, -gradients[0], multipoles=evaluated.multipoles)
+    if strain is not None:
+        volumes = torch.linalg.det(batch.cells).abs()[:, None, None]
+        result.stress = torch.where(batch.periodic[:, None, None], gradients[1] / volumes, 0.0)
+    elif stress:
+        result.stress = r.new_zeros(len(batch.sizes), 3, 3)
+    if dipole or born_of is not None:
+        _response(result, evaluated, batch, r, dipole, born_of, train)
+    if not train:
+        for name in ("energy", "dipole", "born_charges"):
+            value = getattr(result, name)
+            setattr(result, name, None if value is None else value.detach())
+    return result
+
+
+def all_born_charges(model: PolarMPModel, batch: Batch, eps_inf: float = 1.0) -> torch.Tensor:
+    """Born charges [N, 3, 3] of every atom, in boxes too: a backward pass for each atom of the largest box."""
+    if not model.has_electrostatics:
+        return torch.zeros(len(batch.species), 3, 3, dtype=batch.positions.dtype)
+
+    def multipoles(positions: torch.Tensor):
+        return model.multipoles(
+            positions,
+            batch.species,
+            batch.cells,
+            pbc=batch.periodic,
+            batch=batch.batch,
+            total_charge=batch.total_charge,
+            edges=batch.edges,
+        )[1].to(positions.dtype)
+
+    options = {"sigma": model.sigma, "accuracy": model.accuracy, "k_max": model.k_max, "eps_inf": eps_inf}
+    born = born_effective_charges(
+        batch.positions, multipoles, batch.cells, batch=batch.batch, pbc=batch.periodic, **options
+    )
+    return born.value.detach()
+
+
+def _response(
+    result: Prediction,
+    evaluated: Evaluation,
+    batch: Batch,
+    r: torch.Tensor,
+    dipole: bool,
+    born_of: torch.Tensor | None,
+    train: bool,
+) -> None:
+    """Dipoles of clusters; Born charges between nearest images (theory.md section 6)."""
+    electrostatics = evaluated.electrostatics
+    if electrostatics is None:
+        result.dipole = r.new_zeros(len(batch.sizes), 3)
+        result.born_charges = r.new_zeros(len(r), 3, 3)
+        result.born_atoms = torch.ones(len(r), dtype=torch.bool, device=r.device)
+        return
+    scale = electrostatics.scaling
+    charges = evaluated.multipoles.charges + electrostatics.induced_charges
+    local = electrostatics.induced_dipoles
+    if evaluated.multipoles.dipoles is not None:
+        local = local + evaluated.multipoles.dipoles
+    arms, own = r, torch.zeros_like(batch.batch, dtype=torch.bool)
+    if born_of is not None and batch.cells is not None:
+        first = torch.cumsum(batch.sizes, 0) - batch.sizes
+        chosen = first + born_of.to(first)
+        own[chosen] = batch.periodic
+        in_box = batch.periodic[batch.batch]
+        mean = batch.per_structure(charges) / batch.sizes
+        charges = torch.where(in_box, charges - mean[batch.batch], charges)
+        nearest = NearestImages(batch.cells, batch.periodic, batch.batch)
+        images = nearest(batch.positions - batch.positions[chosen][batch.batch])
+        # In a box the atom itself has arm zero: its rigid part q_i is added below.
+        arms = torch.where(in_box[:, None], images, r)
+    moments = charges[:, None] * arms + local
+    if dipole:
+        result.dipole = scale[:, None] * batch.per_structure(moments)
+    if born_of is not None:
+        total = moments.sum(0)
+        rows = [torch.autograd.grad(total[a], r, create_graph=train, retain_graph=True)[0] for a in range(3)]
+        rigid = torch.where(own, charges, 0.0)[:, None, None] * torch.eye(3, dtype=r.dtype, device=r.device)
+        result.born_charges = scale[batch.batch][:, None, None] * (torch.stack(rows, 1) + rigid)
+        result.born_atoms = own | ~batch.periodic[batch.batch]

@@ -1,0 +1,78 @@
+"""Pictures of how well a model learned."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import ase.data
+import numpy as np
+
+from openmm_polarmp.training.errors import UNITS
+from openmm_polarmp.training.evaluation import Comparison
+
+MOST_POINTS = 20_000
+
+
+def draw(path: Path, comparison: Comparison, rows: list[dict[str, Any]] | None = None, title: str = "") -> None:
+    """Parity plots of every label, errors per element, latent charges and, with the log's rows, learning curves."""
+    from matplotlib.figure import Figure
+
+    panels = [*comparison.reference, "elements", "charges", *(["learning"] if rows else [])]
+    columns = min(3, len(panels))
+    figure = Figure(figsize=(4.2 * columns, 3.6 * -(-len(panels) // columns)), layout="constrained")
+    axes = np.atleast_1d(figure.subplots(-(-len(panels) // columns), columns)).ravel()
+    for axis, panel in zip(axes, panels, strict=False):
+        if panel == "elements":
+            _elements(axis, comparison)
+        elif panel == "charges":
+            _charges(axis, comparison)
+        elif panel == "learning":
+            _learning(axis, rows or [])
+        else:
+            _parity(axis, comparison, panel)
+    for axis in axes[len(panels) :]:
+        axis.set_axis_off()
+    figure.suptitle(title)
+    figure.savefig(path, dpi=110)
+
+
+def _parity(axis, comparison: Comparison, name: str) -> None:
+    reference, predicted = comparison.reference[name].ravel(), comparison.predicted[name].ravel()
+    unit, factor = UNITS[name]
+    rmse = factor * np.sqrt(np.mean((predicted - reference) ** 2))
+    base = {"energy": "eV/atom", "forces": "eV/A", "stress": "eV/A^3"}.get(name, unit)
+    if name == "energy":
+        centre = reference.mean()
+        reference, predicted = reference - centre, predicted - centre
+        base += ", about the mean"
+    some = np.random.default_rng(0).permutation(len(reference))[:MOST_POINTS]
+    axis.plot(reference[some], predicted[some], ".", markersize=2, alpha=0.4)
+    ends = [reference.min(), reference.max()]
+    axis.plot(ends, ends, "k-", linewidth=0.7)
+    axis.set(title=f"{name.replace('_', ' ')}: RMSE {rmse:.3g} {unit}", xlabel=f"reference ({base})", ylabel="model")
+
+
+def _elements(axis, comparison: Comparison) -> None:
+    statistics = comparison.statistics()
+    names = [name for name in statistics if name.startswith("forces ")]
+    axis.bar([name.split()[1] for name in names], [1e3 * statistics[name]["rmse"] for name in names])
+    axis.set(title="force error per element", ylabel="RMSE (meV/A)")
+
+
+def _charges(axis, comparison: Comparison) -> None:
+    low, high = comparison.charges.min() - 0.02, comparison.charges.max() + 0.02
+    for z in np.unique(comparison.species):
+        own = comparison.charges[comparison.species == z]
+        axis.hist(own, bins=np.linspace(low, high, 120), alpha=0.7, label=ase.data.chemical_symbols[z])
+    axis.legend()
+    axis.set(title="latent charges", xlabel="q (e)", ylabel="atoms")
+
+
+def _learning(axis, rows: list[dict[str, Any]]) -> None:
+    epochs = [row["epoch"] for row in rows]
+    for name in ("train_forces", "validation_forces"):
+        if name in rows[0]:
+            axis.semilogy(epochs, [1e3 * row[name] for row in rows], label=name.replace("_", " "))
+    axis.legend()
+    axis.set(title="learning", xlabel="epoch", ylabel="force RMSE (meV/A)")

@@ -1,0 +1,299 @@
+"""The training loop: what happens in a step, an epoch, and when it is interrupted."""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel
+
+from openmm_polarmp.models import PolarMPModel
+from openmm_polarmp.training import checkpoint
+from openmm_polarmp.training.config import TrainingConfig
+from openmm_polarmp.training.errors import ErrorSums, square_sums
+from openmm_polarmp.training.log import Progress, TensorBoard, write_rows
+from openmm_polarmp.training.loss import TrainingLoss, needs, total_of, weights_at
+from openmm_polarmp.training.parallel import Processes
+from openmm_polarmp.training.predict import predict
+from openmm_polarmp.training.structure import Batch, Structure
+
+PHASES = ("data", "forward", "backward", "optimizer")
+
+
+class Trainer:
+    """Trains a model on structures, from the beginning or from the checkpoint in the output folder.
+
+    Every random choice follows from the seed and the number of the step, so that nothing but the numbers of a
+    checkpoint is needed to go on exactly.
+
+    Parameters
+    ----------
+    config : TrainingConfig
+    model : PolarMPModel
+        As it begins; trained in place.
+    training, validation : list of Structure
+    fingerprint : str
+        Of the data; a checkpoint of other data is not continued.
+    processes : Processes
+    quiet : bool
+        Print nothing.
+    """
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        model: PolarMPModel,
+        training: list[Structure],
+        validation: list[Structure],
+        fingerprint: str,
+        processes: Processes,
+        quiet: bool = False,
+    ) -> None:
+        self.config, self.training, self.validation = config, training, validation
+        self.processes, self.fingerprint = processes, fingerprint
+        self.folder = Path(config.output)
+        self.model = model.to(processes.device).train()
+        self.loss: torch.nn.Module = TrainingLoss(self.model, config.loss)
+        settings = config.optimizer
+        self.optimizer = torch.optim.Adam(
+            self.model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, amsgrad=True
+        )
+        self.mean = AveragedModel(self.model, multi_avg_fn=self._average)
+        self.steps_per_epoch = math.ceil(len(training) / settings.batch_size)
+        self.total_steps = settings.epochs * self.steps_per_epoch
+        self.step = 0
+        self.rows: list[dict[str, Any]] = []
+        self.sums, self.loss_sum, self.epoch_seconds = ErrorSums(), 0.0, 0.0
+        self.best: dict[str, Any] = {"score": math.inf, "epoch": -1}
+        self.seconds: dict[str, float] = defaultdict(float)
+        self.resumed = self._load()
+        if processes.count > 1:
+            on_gpu = processes.device.type == "cuda"
+            self.loss = DistributedDataParallel(
+                self.loss, device_ids=[processes.device] if on_gpu else None, broadcast_buffers=False
+            )
+        self.quiet = quiet or not processes.first
+        self.progress = Progress(self.quiet, self.total_steps, self.step)
+
+    def run(self) -> None:
+        """Train to the end, or until the validation stops improving."""
+        board = TensorBoard(self.folder / "tensorboard", self.processes.first)
+        written = time.monotonic()
+        with _stop_requests() as stop:
+            while self.step < self.total_steps and not self._exhausted():
+                epoch, number = divmod(self.step, self.steps_per_epoch)
+                start = time.monotonic()
+                self._train_step(epoch, number)
+                self.epoch_seconds += time.monotonic() - start
+                if self.step % self.steps_per_epoch == 0:
+                    board.add(self._end_epoch(epoch))
+                    self._save()
+                    written = time.monotonic()
+                due = time.monotonic() - written > 60 * self.config.checkpoint_minutes
+                if self.processes.any(due or stop.is_set()):
+                    self._save()
+                    written = time.monotonic()
+                if self.processes.any(stop.is_set()):
+                    raise KeyboardInterrupt
+
+    def learning_rate(self, step: int) -> float:
+        """Warm-up, then half a cosine down to the final rate."""
+        settings = self.config.optimizer
+        low = settings.final_rate
+        cosine = 0.5 * (1 + math.cos(math.pi * step / self.total_steps))
+        return settings.learning_rate * min(1.0, (step + 1) / max(1, settings.warmup)) * (low + (1 - low) * cosine)
+
+    def errors(self, model: PolarMPModel, structures: list[Structure]) -> dict[str, float]:
+        """Root mean square errors on structures, shared among the processes."""
+        sums = ErrorSums()
+        wanted = needs(self.config.loss)
+        for structure in structures[self.processes.rank :: self.processes.count]:
+            batch = Batch.of([structure], self.processes.device)
+            born_of = torch.zeros(1, dtype=torch.long) if "born_charges" in wanted else None
+            prediction = predict(
+                model,
+                batch,
+                stress="stress" in wanted,
+                dipole="dipole" in wanted,
+                born_of=born_of,
+                eps_inf=self.config.loss.eps_inf,
+            )
+            sums.add(square_sums(prediction, batch), batch.weights)
+        sums.values = self.processes.total(sums.values)
+        return sums.rmse()
+
+    def _train_step(self, epoch: int, number: int) -> None:
+        settings, clock = self.config.optimizer, time.monotonic
+        start = clock()
+        order = np.random.default_rng((self.config.seed, epoch)).permutation(len(self.training))
+        chosen = order[number * settings.batch_size : (number + 1) * settings.batch_size]
+        own = chosen[self.processes.rank :: self.processes.count]
+        # A process without a structure of its own takes part with one that does not count.
+        weights = [1.0] * len(own) if len(own) else [0.0]
+        own = own if len(own) else chosen[:1]
+        batch = Batch.of([self.training[i] for i in own], self.processes.device, weights)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate(self.step)
+        began = clock()
+        self.seconds["data"] += began - start
+        weight = weights_at(self.config.loss, self.step / self.steps_per_epoch)
+        divisor = len(chosen) / self.processes.count  # DistributedDataParallel averages over the processes
+        loss, sums = self.loss(batch, weight, (self.config.seed, self.step), divisor)
+        forward = clock()
+        self.optimizer.zero_grad()
+        loss.backward()
+        backward = clock()
+        value = self.processes.total(loss.detach().double().cpu()).item() / self.processes.count
+        if not math.isfinite(value):
+            raise FloatingPointError(
+                f"the loss is {value} in epoch {epoch}, step {self.step}: try a smaller optimizer.learning_rate; "
+                f"the last checkpoint is kept"
+            )
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip)
+        self.optimizer.step()
+        self.mean.update_parameters(self.model)
+        self.step += 1
+        self.sums.add(sums, batch.weights)
+        self.loss_sum += value
+        self.seconds["forward"] += forward - began
+        self.seconds["backward"] += backward - forward
+        self.seconds["optimizer"] += clock() - backward
+        self.progress.step(epoch, self.step, value, self.sums.rmse().get("forces", math.nan))
+
+    def _end_epoch(self, epoch: int) -> dict[str, Any]:
+        self.sums.values = self.processes.total(self.sums.values)
+        row: dict[str, Any] = {
+            "epoch": epoch,
+            "step": self.step,
+            "learning_rate": self.optimizer.param_groups[0]["lr"],
+            "loss": self.loss_sum / self.steps_per_epoch,
+            **{f"train_{name}": value for name, value in self.sums.rmse().items()},
+        }
+        improved = True
+        if self.validation:
+            rmse = self.errors(self.mean.module, self.validation)
+            row |= {f"validation_{name}": value for name, value in rmse.items()}
+            row["validation_loss"] = self._score(rmse)
+            improved = row["validation_loss"] < self.best["score"]
+        row["seconds"] = self.epoch_seconds
+        self.rows.append(row)
+        if improved:
+            self.best = {"score": row.get("validation_loss", math.inf), "epoch": epoch}
+            if self.processes.first:
+                self.mean.module.save(self.folder / "model.polarmp")
+        self.progress.epoch(row, self.step, improved)
+        self.sums, self.loss_sum, self.epoch_seconds = ErrorSums(), 0.0, 0.0
+        return row
+
+    def _score(self, rmse: dict[str, float]) -> float:
+        """The validation's loss with the weights of the last epoch, so that epochs compare."""
+        sizes = [len(s) for s in self.validation]
+        volumes = [0.0 if s.cell is None else abs(float(torch.linalg.det(s.cell))) for s in self.validation]
+        weights = weights_at(self.config.loss, self.config.optimizer.epochs)
+        return total_of(rmse, float(np.mean(sizes)), float(np.mean(volumes)), weights)
+
+    def _exhausted(self) -> bool:
+        patience = self.config.optimizer.patience
+        return patience is not None and bool(self.rows) and self.rows[-1]["epoch"] - self.best["epoch"] >= patience
+
+    def _average(self, mean: list[torch.Tensor], present: list[torch.Tensor], count: torch.Tensor | int) -> None:
+        """The running mean remembers little at first."""
+        n = int(count)
+        keep = min(self.config.optimizer.ema, (1 + n) / (10 + n))
+        torch._foreach_lerp_(mean, present, 1 - keep)
+
+    def _identity(self) -> dict[str, Any]:
+        """What must not change between the parts of a run."""
+        values = self.config.to_dict()
+        free = ("output", "device", "checkpoint_minutes")
+        return {name: value for name, value in values.items() if name not in free} | {"data": self.fingerprint}
+
+    def _save(self) -> None:
+        total = self.processes.total(self.sums.values)
+        if not self.processes.first:
+            return
+        state = {
+            "identity": self._identity(),
+            "step": self.step,
+            "model": self.model.state_dict(),
+            "mean": self.mean.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "rows": self.rows,
+            "best": self.best,
+            "sums": total.flatten().tolist(),
+            "loss_sum": self.loss_sum,
+            "epoch_seconds": self.epoch_seconds,
+            "seconds": dict(self.seconds),
+        }
+        checkpoint.save(self.folder / "checkpoint.pt", state)
+        if self.rows:
+            write_rows(self.folder / "log.csv", self.rows)
+
+    def _load(self) -> bool:
+        path = self.folder / "checkpoint.pt"
+        if not path.is_file():
+            return False
+        state = checkpoint.load(path)
+        mine, theirs = self._identity(), state["identity"]
+        if different := _differences(mine, theirs):
+            raise ValueError(
+                f"output: {str(self.folder)!r} holds another run ({'; '.join(different)}): give another folder, or "
+                "--restart to begin anew"
+            )
+        self.step, self.rows, self.best = state["step"], state["rows"], state["best"]
+        self.model.load_state_dict(state["model"])
+        self.mean.load_state_dict(state["mean"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        # The sums of all processes go on in the first one.
+        self.sums = ErrorSums(state["sums"] if self.processes.first else None)
+        self.loss_sum, self.epoch_seconds = state["loss_sum"], state["epoch_seconds"]
+        self.seconds.update(state["seconds"])
+        return True
+
+    @property
+    def milliseconds(self) -> dict[str, float]:
+        """Per structure, of each phase of the training steps of this run."""
+        count = max(1, min(self.step * self.config.optimizer.batch_size, self.step * len(self.training)))
+        return {phase: 1e3 * self.seconds[phase] / count for phase in PHASES}
+
+
+def _differences(mine: dict, theirs: dict, prefix: str = "") -> list[str]:
+    found = []
+    for name in sorted(set(mine) | set(theirs)):
+        a, b = mine.get(name), theirs.get(name)
+        if isinstance(a, dict) and isinstance(b, dict):
+            found += _differences(a, b, f"{prefix}{name}.")
+        elif a != b:
+            found.append("other data" if name == "data" else f"{prefix}{name} was {b!r}, is {a!r}")
+    return found
+
+
+@contextmanager
+def _stop_requests() -> Iterator[threading.Event]:
+    """Set when the process is asked to stop: the step under way is finished and the state written."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def handle(number: int, frame: Any) -> None:
+        if stop.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt  # asked twice: at once
+        stop.set()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
