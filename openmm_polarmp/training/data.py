@@ -100,7 +100,7 @@ def _read(path: Path) -> list[ase.Atoms]:
         return hdf5.read(path)
     try:
         return ase.io.read(path, index=":")
-    except (ase.io.formats.UnknownFileTypeError, ValueError, KeyError, IndexError, StopIteration) as error:
+    except Exception as error:  # each format's reader has errors of its own
         raise ValueError(f"path: {path} cannot be read: {type(error).__name__}: {error}") from error
 
 

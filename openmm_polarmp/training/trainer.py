@@ -148,17 +148,17 @@ class Trainer:
         self.seconds["data"] += began - start
         weight = weights_at(self.config.loss, self.step / self.steps_per_epoch)
         divisor = len(chosen) / self.processes.count  # DistributedDataParallel averages over the processes
-        loss, sums = self.loss(batch, weight, (self.config.seed, self.step), divisor)
+        try:
+            loss, sums = self.loss(batch, weight, (self.config.seed, self.step), divisor)
+        except ValueError as error:  # the structures were checked when they were read: it is the model's numbers
+            raise self._diverged(str(error), epoch) from error
         forward = clock()
         self.optimizer.zero_grad()
         loss.backward()
         backward = clock()
         value = self.processes.total(loss.detach().double().cpu()).item() / self.processes.count
         if not math.isfinite(value):
-            raise FloatingPointError(
-                f"the loss is {value} in epoch {epoch}, step {self.step}: try a smaller optimizer.learning_rate; "
-                f"the last checkpoint is kept"
-            )
+            raise self._diverged(f"the loss is {value}", epoch)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip)
         self.optimizer.step()
         self.mean.update_parameters(self.model)
@@ -169,6 +169,11 @@ class Trainer:
         self.seconds["backward"] += backward - forward
         self.seconds["optimizer"] += clock() - backward
         self.progress.step(epoch, self.step, value, self.sums.rmse().get("forces", math.nan))
+
+    def _diverged(self, what: str, epoch: int) -> FloatingPointError:
+        return FloatingPointError(
+            f"{what} in epoch {epoch}, step {self.step}: try a smaller optimizer.learning_rate; the last checkpoint is kept"
+        )
 
     def _end_epoch(self, epoch: int) -> dict[str, Any]:
         self.sums.values = self.processes.total(self.sums.values)

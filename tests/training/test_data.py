@@ -1,12 +1,14 @@
 """Reading and checking of training data."""
 
+import ase.db
 import ase.io
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
+from support.ionic import ionic_frames
 
-from openmm_polarmp.training import fit_reference_energies, read_frames, split_frames
+from openmm_polarmp.training import fit_reference_energies, hdf5, labels, read_frames, split_frames
 
 
 def _frame(symbols, energy, forces=0.0):
@@ -57,3 +59,59 @@ def test_split_divides_without_overlap():
     assert [id(f) for f in train] == [id(f) for f in again]
     with pytest.raises(ValueError, match="validation"):
         split_frames(frames, 20)
+
+
+@pytest.mark.parametrize("name", ["data.extxyz", "data.db", "data.h5"])
+def test_every_format_gives_the_same_labels(tmp_path, name):
+    frames = [*ionic_frames(2), *ionic_frames(2, box=None, pairs=3)]
+    if name.endswith("h5"):
+        hdf5.write(tmp_path / name, frames)
+    elif name.endswith("db"):
+        with ase.db.connect(tmp_path / name) as database:
+            for frame in frames:
+                database.write(frame)
+    else:
+        ase.io.write(tmp_path / name, frames)
+    read = read_frames(tmp_path / name)
+    assert len(read) == 4
+    for frame, again in zip(frames, read, strict=True):
+        assert np.array_equal(frame.numbers, again.numbers)
+        np.testing.assert_allclose(frame.positions, again.positions, atol=1e-8)
+        expected, found = labels(frame), labels(again)
+        if name.endswith("db"):  # a database keeps calculated labels only
+            expected = {k: v for k, v in expected.items() if k in ("energy", "forces", "stress")}
+        assert set(found) >= set(expected)
+        for label, value in expected.items():
+            np.testing.assert_allclose(found[label], value, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda f: f.calc.results.update(forces=f.calc.results["forces"] * 1e5),
+            r"forces of .* eV/A \(rms\), at most 1000",
+        ),
+        (
+            lambda f: f.arrays.update(bec=np.zeros((len(f), 6))),
+            r"born_charges has shape \(16, 6\), expected \(16, 3, 3\)",
+        ),
+        (lambda f: f.set_pbc([True, True, False]), "periodic along"),
+        (lambda f: f.info.update(dipole=[np.nan] * 3), "dipole is not finite"),
+    ],
+)
+def test_strange_labels_are_named(tmp_path, change, message):
+    frames = ionic_frames(2)
+    for frame in frames:
+        del frame.arrays["born_charges"]
+    change(frames[1])
+    ase.io.write(tmp_path / "a.extxyz", frames)
+    with pytest.raises(ValueError, match=f"a.extxyz, frame 1: {message}"):
+        read_frames(tmp_path / "a.extxyz")
+
+
+@pytest.mark.parametrize("name", ["a.extxyz", "a.h5", "a.db"])
+def test_files_that_are_no_data(tmp_path, name):
+    (tmp_path / name).write_text("nonsense\n" * 3)
+    with pytest.raises(ValueError, match=name):
+        read_frames(tmp_path / name)

@@ -1,0 +1,32 @@
+"""``polarmp ladder``"""
+
+from __future__ import annotations
+
+import argparse
+
+from ._parser import command
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Declare the command."""
+    parser = command(
+        commands,
+        "ladder",
+        "Train every rung, from no electrostatics to all of it, on the same data; one table and plot.",
+        "polarmp ladder water.yaml",
+        run,
+    )
+    parser.add_argument("config", help="a YAML file as for `polarmp train`; its model.rung plays no part")
+    parser.add_argument(
+        "--rungs", nargs="+", metavar="RUNG", help="only these (default: sr q qu quQ qu+k qu+a qu+ka quQ+ka)"
+    )
+    parser.add_argument("--quiet", action="store_true", help="print nothing")
+
+
+def run(options: argparse.Namespace) -> int:
+    from openmm_polarmp.models import RUNGS
+    from openmm_polarmp.training import TrainingConfig
+    from openmm_polarmp.training.ladder import climb
+
+    climb(TrainingConfig.read(options.config), options.rungs or RUNGS, quiet=options.quiet)
+    return 0

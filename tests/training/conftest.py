@@ -1,0 +1,54 @@
+"""Small runs on ions with known charges."""
+
+from types import SimpleNamespace
+
+import ase.io
+import pytest
+import torch
+from support.ionic import ionic_frames
+
+from openmm_polarmp.training import TrainingConfig
+
+SMALL = {
+    "rung": "q",
+    "cutoff": 4.0,
+    "layers": 1,
+    "channels": 8,
+    "message_channels": 4,
+    "hidden": 16,
+    "l_max": 1,
+    "accuracy": 1e-4,
+}
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)
+
+
+def write_data(path, count=6, **options):
+    """An extended XYZ file of ions."""
+    ase.io.write(path, ionic_frames(count, **options))
+    return path
+
+
+def configure(folder, **changes):
+    """A short run of a small network in double precision, in which every part can be replaced."""
+    values = {
+        "data": {"train": ["ions.extxyz"], "validation": 2},
+        "output": "run",
+        "model": SMALL,
+        "optimizer": {"epochs": 2, "learning_rate": 0.01, "batch_size": 2},
+        "precision": "double",
+    }
+    for name, change in changes.items():
+        values[name] = {**values[name], **change} if isinstance(values.get(name), dict) else change
+    if not (folder / "ions.extxyz").exists():
+        write_data(folder / "ions.extxyz")
+    return TrainingConfig.from_dict(values, folder)
+
+
+@pytest.fixture
+def runs():
+    """The helpers of this file."""
+    return SimpleNamespace(configure=configure, write_data=write_data, small=SMALL)

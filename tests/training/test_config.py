@@ -1,0 +1,56 @@
+"""Configuration files: what is accepted, and what an error says."""
+
+import pytest
+
+from openmm_polarmp.training import TrainingConfig
+from openmm_polarmp.training.loss import weight_at
+
+MINIMAL = {"data": {"train": "a.xyz"}, "output": "run"}
+
+
+def test_a_yaml_file_with_paths_relative_to_it(tmp_path):
+    (tmp_path / "c.yaml").write_text(
+        "data: {train: a.xyz, validation: b.xyz, test: 3}\noutput: out\noptimizer: {learning_rate: 1e-3}\n"
+        "loss: {energy: {0: 0.1, 10: 1}}\n"
+    )
+    config = TrainingConfig.read(tmp_path / "c.yaml")
+    assert config.data.train == [str(tmp_path / "a.xyz")]
+    assert config.data.validation == [str(tmp_path / "b.xyz")] and config.data.test == 3
+    assert config.output == str(tmp_path / "out")
+    assert config.optimizer.learning_rate == 1e-3  # YAML itself reads 1e-3 as text
+    assert config.loss.energy == {0: 0.1, 10: 1.0}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"optimiser": {}}, "unknown entries optimiser; known are data, output, model"),
+        ({"model": {"chanels": 3}}, "model: unknown entries chanels"),
+        ({"model": {"channels": "many"}}, "model.channels: expected int, got 'many'"),
+        ({"optimizer": {"epochs": 2.5}}, "optimizer.epochs: expected int, got 2.5"),
+        ({"optimizer": {"epochs": 0}}, "optimizer.epochs: expected a positive number"),
+        ({"optimizer": {"ema": 1.0}}, "optimizer.ema"),
+        ({"data": {"train": "a", "split": "sorted"}}, "data.split: expected one of random, ordered"),
+        ({"data": {}}, "data: train is missing"),
+        ({"precision": "half"}, "precision: expected one of single, double, got 'half'"),
+        ({"seed": True}, "seed: expected int, got True"),
+    ],
+)
+def test_a_wrong_entry_is_named(change, message):
+    with pytest.raises(ValueError, match=message):
+        TrainingConfig.from_dict({**MINIMAL, **change})
+
+
+def test_what_is_no_mapping_or_no_yaml(tmp_path):
+    for text, message in (("- 1", "expected entries"), ("a: [", "is not YAML")):
+        (tmp_path / "c.yaml").write_text(text)
+        with pytest.raises(ValueError, match=message):
+            TrainingConfig.read(tmp_path / "c.yaml")
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        TrainingConfig.read(tmp_path / "none.yaml")
+
+
+def test_schedules_are_linear_between_their_epochs():
+    assert weight_at(2.0, 7) == 2.0
+    schedule = {0: 0.0, 10: 1.0, 20: 5.0}
+    assert [weight_at(schedule, epoch) for epoch in (0, 5, 10, 15, 20, 99)] == [0.0, 0.5, 1.0, 3.0, 5.0, 5.0]

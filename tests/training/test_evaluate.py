@@ -1,0 +1,60 @@
+"""Errors of a model, from the command line and against numpy."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from support.ionic import ionic_frames
+from support.models import tiny_model
+
+from openmm_polarmp.cli import main
+from openmm_polarmp.training import Structure, compare
+
+SPECIES = (3, 9, 11, 17)
+
+
+@pytest.fixture
+def saved(tmp_path):
+    model = tiny_model(SPECIES, "qu").double()
+    model.save(tmp_path / "model.polarmp")
+    return model
+
+
+def test_statistics_are_those_of_numpy(saved):
+    members = [Structure.of(frame, saved.cutoff) for frame in ionic_frames(3, box=None, pairs=3)]
+    found = compare(saved, members, eps_inf=1.8)
+    forces = []
+    for member in members:
+        r = member.positions.clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(saved.energy(r, member.species), r)
+        forces.append(-gradient.numpy())
+    error = np.concatenate(forces) - np.concatenate([m.forces.numpy() for m in members])
+    sodium = np.concatenate([m.species.numpy() for m in members]) == 11
+    statistics = found.statistics()
+    assert statistics["forces"]["rmse"] == pytest.approx(np.sqrt((error**2).mean()))
+    assert statistics["forces Na"]["mae"] == pytest.approx(np.abs(error[sodium]).mean())
+    assert statistics["dipole"]["count"] == 9
+    assert set(statistics) >= {"energy", "born_charges", "born_charges Cl"}
+
+
+def test_the_command_writes_table_json_and_plot(tmp_path, saved, runs, capsys):
+    runs.write_data(tmp_path / "ions.extxyz", 2, pairs=3, box=8.0)
+    arguments = ["evaluate", str(tmp_path / "model.polarmp"), str(tmp_path / "ions.extxyz")]
+    assert (
+        main([*arguments, "--output", str(tmp_path / "e.json"), "--plot", str(tmp_path / "e.png"), "--eps-inf", "2"])
+        == 0
+    )
+    text = capsys.readouterr().out
+    for piece in ("2 structures", "meV/A", "stress", "born_charges Li", "eps_inf = 2", "latent charge Na"):
+        assert piece in text
+    result = json.loads((tmp_path / "e.json").read_text())
+    assert result["errors"]["energy"]["count"] == 2 and result["eps_inf"] == 2
+    assert (tmp_path / "e.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_data_the_model_does_not_know(tmp_path, runs, capsys):
+    tiny_model((1, 8)).save(tmp_path / "water.polarmp")
+    runs.write_data(tmp_path / "ions.extxyz", 1)
+    assert main(["evaluate", str(tmp_path / "water.polarmp"), str(tmp_path / "ions.extxyz")]) == 1
+    assert "ions.extxyz, frame 0: elements" in capsys.readouterr().err
