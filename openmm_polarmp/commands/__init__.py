@@ -1,5 +1,5 @@
 """The subcommands of ``polarmp``: a module each, with ``add(commands)``. They import what is heavy when they run."""
 
-from . import check, demo, evaluate, info, ladder, train
+from . import check, demo, evaluate, info, label, ladder, train
 
-COMMANDS = (check, info, demo, train, evaluate, ladder)
+COMMANDS = (check, info, demo, train, evaluate, ladder, label)
