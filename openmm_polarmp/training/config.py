@@ -116,6 +116,9 @@ class OptimizerConfig:
         Largest norm of the gradient.
     ema : float
         Memory of the running mean of the weights, which is what is validated and saved.
+    hold_charges : int
+        Steps for which charges are held at guesses from the electronegativities (see `first_charges`); 0 to let them go from
+        the start. Nothing is held when a run begins with a trained model.
     patience : int, optional
         Stop after so many epochs without a better validation.
     """
@@ -128,6 +131,7 @@ class OptimizerConfig:
     weight_decay: float = 0.0
     clip: float = 10.0
     ema: float = 0.995
+    hold_charges: int = 200
     patience: int | None = None
 
     def __post_init__(self) -> None:

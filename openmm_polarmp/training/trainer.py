@@ -8,7 +8,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from openmm_polarmp.models import PolarMPModel
 from openmm_polarmp.training import checkpoint
 from openmm_polarmp.training.config import TrainingConfig
 from openmm_polarmp.training.errors import ErrorSums, square_sums
+from openmm_polarmp.training.first_charges import first_charges, fit_charge_head, held
 from openmm_polarmp.training.log import Progress, TensorBoard, write_rows
 from openmm_polarmp.training.loss import TrainingLoss, needs, total_of, weights_at
 from openmm_polarmp.training.parallel import Processes
@@ -76,6 +77,10 @@ class Trainer:
         self.sums, self.loss_sum, self.epoch_seconds = ErrorSums(), 0.0, 0.0
         self.best: dict[str, Any] = {"score": math.inf, "epoch": -1}
         self.seconds: dict[str, float] = defaultdict(float)
+        self.hold, self.first_charges = 0, {}
+        if self.model.has_electrostatics and config.model.start is None and settings.hold_charges > 0:
+            self.first_charges = first_charges(training)
+            self.hold = settings.hold_charges if self.first_charges else 0
         self.resumed = self._load()
         if processes.count > 1:
             on_gpu = processes.device.type == "cuda"
@@ -148,8 +153,14 @@ class Trainer:
         self.seconds["data"] += began - start
         weight = weights_at(self.config.loss, self.step / self.steps_per_epoch)
         divisor = len(chosen) / self.processes.count  # DistributedDataParallel averages over the processes
+        if self.hold and self.step == self.hold:
+            some = self.training[:: max(1, len(self.training) // 20)]
+            fit_charge_head(self.model, some, self.first_charges)
+            self.mean.module.load_state_dict(self.model.state_dict())  # a mean across the jump would be neither
+        holding = held(self.model, self.first_charges) if self.step < self.hold else nullcontext()
         try:
-            loss, sums = self.loss(batch, weight, (self.config.seed, self.step), divisor)
+            with holding:
+                loss, sums = self.loss(batch, weight, (self.config.seed, self.step), divisor)
         except ValueError as error:  # the structures were checked when they were read: it is the model's numbers
             raise self._diverged(str(error), epoch) from error
         forward = clock()

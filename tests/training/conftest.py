@@ -38,7 +38,7 @@ def configure(folder, **changes):
         "data": {"train": ["ions.extxyz"], "validation": 2},
         "output": "run",
         "model": SMALL,
-        "optimizer": {"epochs": 2, "learning_rate": 0.01, "batch_size": 2},
+        "optimizer": {"epochs": 2, "learning_rate": 0.01, "batch_size": 2, "hold_charges": 3},
         "precision": "double",
     }
     for name, change in changes.items():

@@ -65,7 +65,7 @@ def ruined_later(monkeypatch):
 
 @pytest.mark.usefixtures("ruined_later")
 def test_the_best_epoch_is_kept(tmp_path, runs):
-    result = train(runs.configure(tmp_path, optimizer={"epochs": 5, "ema": 0.0}), quiet=True)
+    result = train(runs.configure(tmp_path, optimizer={"epochs": 5, "ema": 0.0, "hold_charges": 0}), quiet=True)
     losses = [row["validation_loss"] for row in result.rows]
     assert int(np.argmin(losses)) == 1, losses
     forces = result.errors["validation"]["forces"]["rmse"]
@@ -74,7 +74,9 @@ def test_the_best_epoch_is_kept(tmp_path, runs):
 
 @pytest.mark.usefixtures("ruined_later")
 def test_patience_ends_a_run_early(tmp_path, runs):
-    result = train(runs.configure(tmp_path, optimizer={"epochs": 30, "ema": 0.0, "patience": 2}), quiet=True)
+    result = train(
+        runs.configure(tmp_path, optimizer={"epochs": 30, "ema": 0.0, "patience": 2, "hold_charges": 0}), quiet=True
+    )
     assert len(result.rows) == 4
 
 

@@ -1,0 +1,58 @@
+"""Charges to begin with: what they are, held while the rest learns, and then what the head gives."""
+
+import pytest
+import torch
+from support.ionic import ionic_frames
+from support.models import tiny_model
+
+from openmm_polarmp.training import Batch, Structure
+from openmm_polarmp.training.first_charges import PER_UNIT, first_charges, fit_charge_head, held
+
+SPECIES = (3, 9, 11, 17)
+
+
+@pytest.fixture
+def members():
+    return [Structure.of(frame, 3.5) for frame in ionic_frames(3)]
+
+
+def charges_of(model, member):
+    return model.multipoles(member.positions, member.species, member.cell)[1].charges
+
+
+def test_they_follow_the_electronegativity_and_are_neutral(members):
+    charges = first_charges(members)
+    species = torch.cat([member.species for member in members]).tolist()
+    assert sum(charges[z] for z in species) == pytest.approx(0, abs=1e-9)
+    assert charges[11] - charges[17] == pytest.approx(PER_UNIT * (3.16 - 0.93))
+    members[0].species = torch.full_like(members[0].species, 10)
+    assert first_charges(members[:1]) == {}  # neon: nothing is known
+
+
+def test_held_charges_are_fixed_and_let_go_again(members):
+    model = tiny_model(SPECIES, "qu").double()
+    before = charges_of(model, members[0])
+    with held(model, {11: 0.7, 17: -0.7, 3: 0.2, 9: -0.2}):
+        inside = charges_of(model, members[0])
+        batch = Batch.of(members[:1])
+        model.energy(batch.positions, batch.species, batch.cells, batch=batch.batch).sum().backward()
+    table = {11: 0.7, 17: -0.7, 3: 0.2, 9: -0.2}
+    expected = torch.tensor([table[z] for z in members[0].species.tolist()], dtype=torch.float64)
+    # neutral as they are: the projection on the total charge changes nothing
+    torch.testing.assert_close(inside, expected)
+    assert torch.equal(charges_of(model, members[0]), before)
+    row = model.network.heads.scalars.index("charge")
+    gradient = model.network.heads.final.weight.grad
+    assert gradient[row].abs().max() == 0 and gradient[0].abs().max() > 0
+
+
+def test_the_fitted_head_gives_each_element_its_charge(members):
+    model = tiny_model(SPECIES, "q").double()
+    others = model.network.heads.final.weight.detach().clone()
+    fit_charge_head(model, members[:2], first_charges(members))
+    found, species = charges_of(model, members[2]), members[2].species
+    for z, charge in first_charges(members).items():
+        assert found[species == z].mean().item() == pytest.approx(charge, abs=0.1)  # the fit keeps its weights small
+    row = model.network.heads.scalars.index("charge")
+    kept = [i for i in range(len(others)) if i != row]
+    assert torch.equal(model.network.heads.final.weight[kept], others[kept])
