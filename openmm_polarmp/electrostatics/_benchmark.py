@@ -1,13 +1,14 @@
 """Time of the mesh against the dense sum: ``python -m openmm_polarmp.electrostatics._benchmark``.
 
 One step is the energy, forces and the gradients by charges, dipoles, quadrupoles, softness and polarizability of random
-atoms, 0.1 per A^3, with all of them, both sums converged to the same accuracy, in one run on one machine. Beyond
+atoms, 0.1 per A^3, with all of them, both sums converged to the same accuracy, medians in one run on one machine. Beyond
 ``--dense-limit`` atoms the dense sum's time is extrapolated with the square of the number of atoms, as its work grows
 (atoms times wave vectors).
 """
 
 import argparse
 import platform
+import statistics
 import time
 from collections.abc import Callable
 
@@ -50,19 +51,18 @@ def step(positions: Tensor, multipoles: Multipoles, cell: Tensor, method: str, a
 
 
 def seconds(run: Callable[[], object], device: str, at_least: float = 0.5) -> float:
-    """The fastest of several repeats: whatever else the machine does only adds."""
+    """Median of several repeats, after one that does not count."""
     run()
-    best, spent, repeats = float("inf"), 0.0, 0
-    while repeats < 3 or (spent < at_least and repeats < 200):
+    times: list[float] = []
+    while len(times) < 5 or (sum(times) < at_least and len(times) < 200):
         if device != "cpu":
             torch.cuda.synchronize()
         start = time.perf_counter()
         run()
         if device != "cpu":
             torch.cuda.synchronize()
-        elapsed = time.perf_counter() - start
-        best, spent, repeats = min(best, elapsed), spent + elapsed, repeats + 1
-    return best
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
 
 
 def compare(atoms: int, accuracy: float, dtype: torch.dtype, device: str, methods: tuple[str, ...]) -> list[float]:

@@ -6,7 +6,7 @@ from openmm_polarmp.electrostatics import _benchmark
 
 
 def test_the_mesh_is_faster_from_1000_atoms_on():
-    """About ten times; a factor of two stays beyond what a busy machine does to the best of several repeats."""
+    """About ten times; a factor of two stays beyond what a busy machine does to the median of several repeats."""
     mesh, dense = _benchmark.compare(1000, 5e-4, torch.float64, "cpu", ("pme", "ewald"))
     assert dense > 2 * mesh
 
