@@ -1,0 +1,125 @@
+"""The command's table."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import openmm
+import torch
+
+from openmm_polarmp._version import __version__
+from openmm_polarmp.bench import electrostatics
+from openmm_polarmp.bench.phases import phases
+from openmm_polarmp.electrostatics._benchmark import machine
+
+
+def run_bench(
+    atoms: Sequence[int],
+    platform: str = "CPU",
+    *,
+    precision: str | None = None,
+    threads: int | None = None,
+    model: str = "polarmp-water",
+    parts: Sequence[str] = ("electrostatics", "step"),
+    peers: bool = True,
+    seconds: float = 2.0,
+    output: str | Path | None = None,
+) -> dict[str, Any]:
+    """Measure and print; the numbers are medians in ms of one run on one machine.
+
+    Parameters
+    ----------
+    atoms
+        Sizes of the boxes of water
+    platform, precision, threads
+        OpenMM's platform, its precision mode, and threads on the CPU
+    model
+        File or name of the model of the whole step
+    parts
+        ``electrostatics``, ``step``
+    peers
+        Also the dense sum in torch, AMOEBA with direct polarization and the PME of point charges
+    seconds
+        For each number
+    output
+        JSON file for everything
+    """
+    if threads:
+        torch.set_num_threads(threads)
+    properties = {"Precision": precision} if precision else {}
+    if threads:
+        properties["Threads"] = str(threads)
+    device = "cuda" if platform == "CUDA" else "cpu"
+    where = f"{machine(device)}, OpenMM {openmm.version.short_version}, openmm-polarmp {__version__}, {platform}"
+    where += f" {precision}" if precision else ""
+    print(f"{where}; force accuracy 5e-4; medians in ms\n")
+    result: dict[str, Any] = {"machine": where, "electrostatics": [], "step": []}
+    if "electrostatics" in parts:
+        result["electrostatics"] = _electrostatics(atoms, platform, properties, peers, seconds)
+    if "step" in parts:
+        result["step"] = _steps(atoms, platform, properties, model, seconds)
+    if output:
+        Path(output).write_text(json.dumps(result, indent=1))
+    return result
+
+
+def _electrostatics(atoms, platform, properties, peers, seconds) -> list[dict[str, Any]]:
+    columns = [*electrostatics.RUNGS, "error of quQ+ka"]
+    columns += ["dense sum", "AMOEBA direct", "point charges"] if peers else []
+    print("electrostatics alone, energy, forces and moment gradients\n")
+    print("| atoms | " + " | ".join(columns) + " |\n" + "|---" * (len(columns) + 1) + "|")
+    rows = []
+    for n in atoms:
+        row: dict[str, Any] = {"atoms": n}
+        for rung in electrostatics.RUNGS:
+            row[rung] = electrostatics.ours(n, rung, platform, properties).milliseconds(seconds)
+        row["error of quQ+ka"] = electrostatics.accuracy(n, "quQ+ka", platform, properties)
+        if peers:
+            row["dense sum"], row["dense sum extrapolated"] = electrostatics.dense_sum(n)
+            row["AMOEBA direct"] = _try(lambda n=n: electrostatics.amoeba(n, platform, properties), seconds)
+            row["point charges"] = _try(lambda n=n: electrostatics.point_charges(n, platform, properties), seconds)
+        rows.append(row)
+        print(f"| {n} | " + " | ".join(_cell(row, column) for column in columns) + " |", flush=True)
+    if len(rows) > 1:
+        first, last = rows[0], rows[-1]
+        growth = math.log(last["quQ+ka"] / first["quQ+ka"]) / math.log(last["atoms"] / first["atoms"])
+        print(f"\nquQ+ka grows as N^{growth:.2f} from {first['atoms']} to {last['atoms']} atoms")
+        if peers:
+            ratios = ", ".join(f"{row['dense sum'] / row['quQ+ka']:.0f}" for row in rows)
+            print(f"the dense sum takes {ratios} times as long as quQ+ka")
+    print("* extrapolated from 3,000 atoms with the square of their number\n")
+    return rows
+
+
+def _steps(atoms, platform, properties, model, seconds) -> list[dict[str, Any]]:
+    print(f"the whole step with {model}\n")
+    rows = []
+    for n in atoms:
+        row = phases(model, n, platform, properties, seconds)
+        if not rows:
+            print("| atoms | " + " | ".join(row) + " |\n" + "|---" * (len(row) + 1) + "|")
+        rows.append({"atoms": n, **row})
+        print(f"| {n} | " + " | ".join(f"{value:.1f}" for value in row.values()) + " |", flush=True)
+    print()
+    return rows
+
+
+def _try(make: Callable[[], Any], seconds: float) -> float | str:
+    try:
+        return make().milliseconds(seconds)
+    except (openmm.OpenMMException, ValueError) as error:
+        return f"not here: {error}"
+
+
+def _cell(row: dict[str, Any], column: str) -> str:
+    value = row[column]
+    if isinstance(value, str):
+        return "-"
+    if column.startswith("error"):
+        return f"{value:.1e}"
+    star = "*" if column == "dense sum" and row["dense sum extrapolated"] else ""
+    return f"{value:.1f}{star}" if value < 1000 else f"{value:.0f}{star}"

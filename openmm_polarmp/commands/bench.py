@@ -1,0 +1,46 @@
+"""``polarmp bench``"""
+
+from __future__ import annotations
+
+import argparse
+
+from ._parser import command
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Declare the command."""
+    parser = command(
+        commands,
+        "bench",
+        "Time of a step: the electrostatics alone and beside others, the whole step by phase.",
+        "polarmp bench --platform CPU --atoms 1000 3000 10000 --output bench.json",
+        run,
+    )
+    parser.add_argument(
+        "--atoms", type=int, nargs="+", default=[1000, 3000, 10000], help="sizes (default 1000 3000 10000)"
+    )
+    parser.add_argument("--platform", default="CPU", help="OpenMM platform (default CPU)")
+    parser.add_argument("--precision", help="single, mixed or double, on platforms that have a choice")
+    parser.add_argument("--threads", type=int, help="threads of OpenMM and torch on the CPU (default: all)")
+    parser.add_argument("--model", default="polarmp-water", help="model of the whole step (default polarmp-water)")
+    parser.add_argument("--parts", nargs="+", choices=("electrostatics", "step"), default=["electrostatics", "step"])
+    parser.add_argument("--no-peers", action="store_true", help="leave out the dense sum, AMOEBA and point-charge PME")
+    parser.add_argument("--seconds", type=float, default=2.0, help="time for each number (default 2)")
+    parser.add_argument("--output", help="write everything to this JSON file")
+
+
+def run(options: argparse.Namespace) -> int:
+    from openmm_polarmp.bench import run_bench
+
+    run_bench(
+        options.atoms,
+        options.platform,
+        precision=options.precision,
+        threads=options.threads,
+        model=options.model,
+        parts=options.parts,
+        peers=not options.no_peers,
+        seconds=options.seconds,
+        output=options.output,
+    )
+    return 0
