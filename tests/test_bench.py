@@ -30,7 +30,7 @@ def test_parts_and_peers_can_be_left_out(capsys):
 
 
 def test_the_boxes_are_water():
-    positions, species, edge = electrostatics.water(300)
+    _, species, edge = electrostatics.water(300)
     assert len(species) == 300 and (species == 8).sum() == 100
     assert len(species) / (10 * edge) ** 3 == pytest.approx(3 * 0.0334, rel=1e-3)
     fixed = electrostatics.moments(species, "quQ+ka")
