@@ -1,4 +1,4 @@
-"""Reporters for OpenMM's Simulation."""
+"""The dipole of the system along a run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numpy as np
 import openmm
 from openmm import unit
 
-from .force import PolarMPForce
+from ..force import PolarMPForce
+from ._force import next_report, the_force
 
 DEBYE_PER_E_NM = 48.03204544
 
@@ -45,8 +46,7 @@ class DipoleReporter:
 
     def describeNextReport(self, simulation: Any) -> dict[str, Any]:
         """What the next report needs (called by Simulation)."""
-        steps = self._interval - simulation.currentStep % self._interval
-        return {"steps": steps, "periodic": False, "include": ["positions", "energy"]}
+        return next_report(simulation, self._interval, ["positions", "energy"])
 
     def report(self, simulation: Any, state: openmm.State) -> None:
         """Write one line (called by Simulation)."""
@@ -78,11 +78,7 @@ class DipoleReporter:
         )
 
     def _prepare(self, simulation: Any) -> None:
-        found = [f for f in simulation.system.getForces() if PolarMPForce.isinstance(f)]
-        if len(found) != 1:
-            raise ValueError(f"DipoleReporter needs a System with one PolarMPForce; this one has {len(found)}")
-        self._force = PolarMPForce.cast(found[0])
-        self._particles = self._force.getParticles() or list(range(simulation.system.getNumParticles()))
+        self._force, self._particles = the_force(simulation, "DipoleReporter")
         place = {atom: i for i, atom in enumerate(self._particles)}
         residues = [[place[a.index] for a in r.atoms() if a.index in place] for r in simulation.topology.residues()]
         self._molecules = [np.array(atoms) for atoms in residues if atoms]

@@ -1,0 +1,18 @@
+"""Spectra, dielectric constants and distributions from what the reporters wrote."""
+
+from .dielectric import high_frequency_constant, static_dielectric_constant
+from .distributions import molecular_dipoles
+from .series import Table, read_columns
+from .spectra import Spectrum, infrared, power_spectrum, raman
+
+__all__ = [
+    "Spectrum",
+    "Table",
+    "high_frequency_constant",
+    "infrared",
+    "molecular_dipoles",
+    "power_spectrum",
+    "raman",
+    "read_columns",
+    "static_dielectric_constant",
+]

@@ -1,0 +1,82 @@
+"""Equally spaced series in comma-separated files, read in pieces: a long run never lies in memory."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+TIME = "time (ps)"
+
+
+class Table:
+    """Columns of a reporter's file.
+
+    Parameters
+    ----------
+    path : str or Path
+    columns : sequence of str
+        Names in the header.
+
+    Attributes
+    ----------
+    interval : float
+        Time between two rows, ps.
+    rows : int or None
+        How many whole rows there are, once all are read.
+    cut_off : bool
+        Whether the last line was incomplete, as a kill leaves it; it is left out.
+    """
+
+    def __init__(self, path: str | Path, columns: Sequence[str]) -> None:
+        self.path, self.columns = Path(path), list(columns)
+        if not self.path.is_file():
+            raise FileNotFoundError(f"path: {str(path)!r} does not exist")
+        with self.path.open() as stream:
+            head = next(csv.reader([stream.readline()]), [])
+            first = [stream.readline() for _ in range(2)]
+        missing = [name for name in [TIME, *self.columns] if name not in head]
+        if missing:
+            raise ValueError(f"path: {str(path)!r} has no column {missing[0]!r}; it has {', '.join(head) or 'nothing'}")
+        self._places = [head.index(name) for name in [TIME, *self.columns]]
+        self._width = len(head)
+        times = [float(line.split(",")[self._places[0]]) for line in first if line.count(",") == self._width - 1]
+        if len(times) < 2:
+            raise ValueError(f"path: {str(path)!r} has {len(times)} rows, a series needs more")
+        self.interval = times[1] - times[0]
+        self.rows: int | None = None
+        self.cut_off = False
+
+    def pieces(self, size: int, overlap: int = 0) -> Iterator[np.ndarray]:
+        """Arrays [size, columns] of consecutive rows, each beginning ``overlap`` rows before the last one's end."""
+        rows: list[list[float]] = []
+        count, last = 0, None
+        with self.path.open() as stream:
+            stream.readline()
+            for line in stream:
+                parts = line.rstrip("\n").split(",")
+                if len(parts) != self._width or not line.endswith("\n"):
+                    self.cut_off = True
+                    break
+                time = float(parts[self._places[0]])
+                if last is not None and abs(time - last - self.interval) > 0.02 * self.interval:
+                    raise ValueError(
+                        f"path: {str(self.path)!r}, row {count + 1}: {time:g} ps follows {last:g} ps, but rows are "
+                        f"{self.interval:g} ps apart; spectra need equal steps"
+                    )
+                last = time
+                rows.append([float(parts[place]) for place in self._places[1:]])
+                count += 1
+                if len(rows) == size:
+                    yield np.array(rows)
+                    rows = rows[size - overlap :]
+        self.rows = count
+
+
+def read_columns(path: str | Path, columns: Sequence[str]) -> tuple[float, np.ndarray]:
+    """Interval in ps and all rows of these columns, for series that are short."""
+    table = Table(path, columns)
+    pieces = list(table.pieces(1))
+    return table.interval, np.concatenate(pieces)

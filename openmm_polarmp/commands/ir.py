@@ -1,0 +1,73 @@
+"""``polarmp ir``"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ._parser import command
+from ._series import DIPOLE_COLUMNS, blocks, draw_curves, say_how_much, spectrum_options, write_curves
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Declare the command."""
+    parser = command(
+        commands,
+        "ir",
+        "Infrared spectrum from the file of a DipoleReporter.",
+        "polarmp ir dipoles.csv --volume 1.92 --plot ir.png --experiment Hale.yml",
+        run,
+    )
+    parser.add_argument("dipoles", help="CSV file of a DipoleReporter, best of a run at constant energy")
+    parser.add_argument("--volume", type=float, required=True, help="of the box, nm^3")
+    parser.add_argument(
+        "--experiment", nargs="*", default=[], help="optical constants n and k, files of refractiveindex.info"
+    )
+    spectrum_options(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    import math
+
+    from openmm_polarmp.analysis import infrared
+    from openmm_polarmp.analysis.optical import read_absorption
+
+    table, pieces = blocks(options.dipoles, DIPOLE_COLUMNS, options.resolution, options.skip)
+    totals = (piece.reshape(len(piece), 3, 3).sum(1) for piece in pieces)
+    scaling = math.sqrt(options.eps_e)
+    curve = infrared(
+        totals,
+        table.interval,
+        options.volume,
+        options.temperature,
+        scaling=scaling,
+        window=options.window,
+        correction=options.correction,
+    )
+    say_how_much(table)
+    if options.smooth > 0:
+        curve = curve.smoothed(options.smooth)
+    print(
+        ", ".join(
+            f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+            for name, value in curve.notes.items()
+        )
+    )
+    for name, low, high in (
+        ("below 400", 30, 400),
+        ("400 to 1000", 400, 1000),
+        ("1400 to 1900", 1400, 1900),
+        ("2800 to 4000", 2800, 4000),
+    ):
+        inside = (curve.wavenumber >= low) & (curve.wavenumber <= high)
+        if inside.any():
+            place = curve.peak(low, high)
+            print(f"highest point {name} 1/cm: {place:.0f} 1/cm, n alpha = {curve.intensity[inside].max():.0f} 1/cm")
+    measured = {Path(path).stem: read_absorption(path) for path in options.experiment}
+    if options.output:
+        write_curves(options.output, {"n alpha": curve}, options.highest)
+    if options.plot:
+        draw_curves(
+            options.plot, {f"model, s = {scaling:.3g}": curve}, options.highest, "n(w) alpha(w) (1/cm)", measured
+        )
+    return 0

@@ -1,0 +1,120 @@
+"""What the reporters write is what the getters say."""
+
+import io
+
+import numpy as np
+import openmm
+import pytest
+from openmm import app, unit
+from support.models import tiny_model, water
+
+from openmm_polarmp import PolarMPForce, units
+from openmm_polarmp.reporters import DipoleReporter, MultipoleFile, MultipoleReporter, PolarizabilityReporter
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny_model()
+
+
+def simulate(model, reporters, periodic=True, steps=6):
+    topology, positions = water(4, periodic)
+    system = openmm.System()
+    for atom in topology.atoms():
+        system.addParticle(atom.element.mass)
+    force = PolarMPForce(model, atomic_numbers=[a.element.atomic_number for a in topology.atoms()], precision="double")
+    force.setNonbondedMethod(PolarMPForce.PME if periodic else PolarMPForce.NoCutoff)
+    system.addForce(force)
+    if periodic:
+        system.setDefaultPeriodicBoxVectors(*topology.getPeriodicBoxVectors())
+    simulation = app.Simulation(
+        topology, system, openmm.VerletIntegrator(0.0005), openmm.Platform.getPlatformByName("CPU")
+    )
+    simulation.context.setPositions(positions)
+    simulation.reporters += reporters
+    simulation.step(steps)
+    return simulation, PolarMPForce.cast(system.getForce(0))
+
+
+def test_multipoles_are_those_of_the_getters(model, tmp_path):
+    reporter = MultipoleReporter(tmp_path / "m", 2, chunk=2)
+    simulation, force = simulate(model, [reporter])
+    reporter.flush()
+    file = MultipoleFile(tmp_path / "m")
+    chunks = list(file.chunks())
+    assert [c["step"].tolist() for c in chunks] == [[2, 4], [6]] and file.damaged is None
+    assert file.atomic_numbers.tolist() == [8, 1, 1] * 4
+    last, context = chunks[-1], simulation.context
+    for name, values in (
+        ("charges", force.getCharges(context)),
+        ("dipoles", force.getLabFramePermanentDipoles(context)),
+        ("induced_dipoles", force.getInducedDipoles(context)),
+        ("induced_charges", force.getInducedCharges(context)),
+        ("quadrupoles", force.getQuadrupoles(context)),
+    ):
+        np.testing.assert_allclose(last[name][-1], values, rtol=1e-5, atol=1e-7)
+    state = context.getState(positions=True)
+    np.testing.assert_allclose(last["positions"][-1], state.getPositions(asNumpy=True)._value, atol=1e-6)
+
+
+def test_a_damaged_chunk_says_how_much_is_there(model, tmp_path):
+    reporter = MultipoleReporter(tmp_path / "m", 1, chunk=2)
+    simulate(model, [reporter])
+    path = tmp_path / "m" / "chunk-000002.npz"
+    path.write_bytes(path.read_bytes()[:200])
+    file = MultipoleFile(tmp_path / "m")
+    assert sum(len(c["step"]) for c in file.chunks()) == 4
+    assert "chunk-000002.npz cannot be read" in file.damaged and "4 reports up to 0.002 ps are there" in file.damaged
+    with pytest.raises(ValueError, match="holds a run already; append=True continues it"):
+        MultipoleReporter(tmp_path / "m", 1)
+    (tmp_path / "m" / "chunk-000002.npz").unlink()
+    again = MultipoleReporter(tmp_path / "m", 1, chunk=2, append=True)
+    simulate(model, [again], steps=2)
+    assert sum(len(c["step"]) for c in MultipoleFile(tmp_path / "m").chunks()) == 6
+    with pytest.raises(ValueError, match="nothing was reported there"):
+        MultipoleFile(tmp_path)
+
+
+@pytest.mark.parametrize("periodic", [True, False], ids=["box", "cluster"])
+def test_polarizability(model, periodic):
+    out = io.StringIO()
+    simulation, force = simulate(model, [PolarizabilityReporter(out, 3)], periodic)
+    lines = out.getvalue().splitlines()
+    assert len(lines) == 3 and lines[0].startswith("step,time (ps),latent polarizability xx (A^3)")
+    found = np.array(lines[-1].split(",")[2:], dtype=float)
+    alpha = force.getPolarizabilities(simulation.context).sum(0) / units.POLARIZABILITY_TO_OPENMM
+    if not periodic:  # the flow of induced charges, about their own centre
+        kappa = force.getSoftness(simulation.context) / units.SOFTNESS_TO_OPENMM
+        r = simulation.context.getState(positions=True).getPositions(asNumpy=True).value_in_unit(unit.angstrom)
+        arm = r - (kappa[:, None] * r).sum(0) / kappa.sum()
+        alpha = alpha + np.einsum("i,ia,ib->ab", kappa, arm, arm)
+    expected = units.COULOMB * alpha[[0, 1, 2, 0, 0, 1], [0, 1, 2, 1, 2, 2]]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_the_dipole_is_the_sum_of_its_parts(model):
+    out = io.StringIO()
+    simulation, force = simulate(model, [DipoleReporter(out, 6)], periodic=False)
+    numbers = np.array(out.getvalue().splitlines()[-1].split(",")[2:11], dtype=float)
+    total = numbers.reshape(3, 3).sum(0)
+    charges = force.getCharges(simulation.context) + force.getInducedCharges(simulation.context)
+    r = simulation.context.getState(positions=True).getPositions(asNumpy=True)._value
+    # molecules exchange charge: the reporter takes each about its own centre
+    exchanged = sum(charges[3 * m : 3 * m + 3].sum() * r[3 * m : 3 * m + 3].mean(0) for m in range(4))
+    expected = charges @ r - exchanged + force.getTotalDipoles(simulation.context).sum(0)
+    np.testing.assert_allclose(total, expected, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("make", [DipoleReporter, PolarizabilityReporter])
+def test_a_system_without_the_force(make):
+    topology, positions = water(2)
+    system = openmm.System()
+    for _ in range(6):
+        system.addParticle(1.0)
+    simulation = app.Simulation(
+        topology, system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName("Reference")
+    )
+    simulation.context.setPositions(positions)
+    simulation.reporters.append(make(io.StringIO(), 1))
+    with pytest.raises(ValueError, match=f"{make.__name__} needs a System with one PolarMPForce; this one has 0"):
+        simulation.step(1)
