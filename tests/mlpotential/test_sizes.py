@@ -1,0 +1,83 @@
+"""MLPotential on what it is for: boxes of 64 to 1,000 molecules, one in vacuum, a solvated peptide with ions."""
+
+import numpy as np
+import openmm
+import pytest
+import torch
+from openmm import app, unit
+from openmmml import MLPotential
+from support.models import tiny_model, water
+from support.peptide import solvated_dipeptide
+from support.platforms import PlatformChoice
+from support.systems import energy_and_forces, relative_error
+
+from openmm_polarmp import units
+
+CPU = PlatformChoice("CPU")
+BIO = (1, 6, 7, 8, 11, 17)
+
+
+def by_torch(model, topology, positions):
+    """Energy and forces of the whole system by automatic differentiation."""
+    r = torch.tensor(10 * positions, dtype=torch.float64, requires_grad=True)
+    species = torch.tensor([atom.element.atomic_number for atom in topology.atoms()])
+    box = topology.getPeriodicBoxVectors()
+    cell = None if box is None else torch.tensor(np.array(box.value_in_unit(unit.angstrom)))
+    # in the precision of the weights, as the force does with precision="single"
+    energy = model.energy(r, species, cell)
+    (gradient,) = torch.autograd.grad(energy, r)
+    return energy.item() * units.ENERGY_TO_OPENMM, -gradient.numpy() * units.FORCE_TO_OPENMM
+
+
+@pytest.mark.parametrize(("molecules", "periodic"), [(1, False), (64, True), (1000, True)])
+def test_water(molecules, periodic):
+    model = tiny_model(channels=4, message_channels=2)
+    topology, positions = water(molecules, periodic)
+    system = MLPotential("polarmp", modelPath=model).createSystem(topology, returnEnergyType="energy")
+    context = CPU.context(system)
+    context.setPositions(positions)
+    energy, forces = energy_and_forces(context)
+    expected_energy, expected_forces = by_torch(model, topology, positions)
+    assert energy == pytest.approx(expected_energy, rel=1e-6)
+    assert relative_error(forces, expected_forces) < 1e-3  # the default accuracy is 5e-4
+
+
+def test_a_solvated_dipeptide_with_ions():
+    """All of it by the model, then a few steps of MD."""
+    topology, positions = solvated_dipeptide()
+    assert {"ACE", "ALA", "NME", "NA", "CL", "HOH"} == {r.name for r in topology.residues()}
+    model = tiny_model(BIO, channels=4, message_channels=2)
+    system = MLPotential("polarmp", modelPath=model).createSystem(topology, returnEnergyType="energy")
+    context = CPU.context(system)
+    context.setPositions(positions)
+    energy, forces = energy_and_forces(context)
+    expected_energy, expected_forces = by_torch(model, topology, positions)
+    assert energy == pytest.approx(expected_energy, rel=1e-6)
+    assert relative_error(forces, expected_forces) < 1e-3
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_the_dipeptide_by_the_model_in_water_by_a_force_field():
+    """Mechanical embedding: only the peptide's atoms are the model's; the ends of the interpolation are the pure systems."""
+    topology, positions = solvated_dipeptide()
+    field = app.ForceField("amber14-all.xml", "amber14/tip3p.xml")
+    mm = field.createSystem(topology, nonbondedMethod=app.PME, nonbondedCutoff=0.8 * unit.nanometer, constraints=None)
+    peptide = [a.index for a in topology.atoms() if a.residue.name in ("ACE", "ALA", "NME")]
+    potential = MLPotential("polarmp", modelPath=tiny_model(BIO, channels=4, message_channels=2))
+    mixed = potential.createMixedSystem(topology, mm, peptide)
+    both = potential.createMixedSystem(topology, mm, peptide, interpolate=True)
+
+    def forces_of(system, **parameters):
+        context = CPU.context(system)
+        context.setPositions(positions)
+        for name, value in parameters.items():
+            context.setParameter(name, value)
+        return energy_and_forces(context)
+
+    assert relative_error(forces_of(both, lambda_interpolate=1)[1], forces_of(mixed)[1]) < 1e-5
+    assert relative_error(forces_of(both, lambda_interpolate=0)[1], forces_of(mm)[1]) < 1e-5
+    integrator = openmm.LangevinMiddleIntegrator(300, 1, 0.0002)
+    context = openmm.Context(mixed, integrator, openmm.Platform.getPlatformByName("CPU"))
+    context.setPositions(positions)
+    integrator.step(5)
+    assert np.isfinite(energy_and_forces(context)[0])
