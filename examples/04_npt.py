@@ -1,0 +1,31 @@
+"""Constant pressure: a barostat works as with any force.
+
+    python examples/04_npt.py --steps 2000
+
+The shipped water model was trained at one density and without stress: its own density is not to be trusted. What is
+shown is how it is done.
+"""
+
+import argparse
+
+import openmm
+from openmm import app, unit
+from openmmml import MLPotential
+
+from openmm_polarmp.demo import water_box
+
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("--steps", type=int, default=2000)
+options = parser.parse_args()
+
+topology, positions = water_box(64)
+system = MLPotential("polarmp").createSystem(topology)
+system.addForce(openmm.MonteCarloBarostat(1 * unit.bar, 300 * unit.kelvin, 10))
+integrator = openmm.LangevinMiddleIntegrator(300 * unit.kelvin, 1 / unit.picosecond, 0.5 * unit.femtosecond)
+simulation = app.Simulation(topology, system, integrator, openmm.Platform.getPlatformByName("CPU"))
+simulation.context.setPositions(positions)
+simulation.minimizeEnergy(maxIterations=20)
+for _ in range(5):
+    simulation.step(max(1, options.steps // 5))
+    volume = simulation.context.getState().getPeriodicBoxVolume().value_in_unit(unit.nanometer**3)
+    print(f"step {simulation.currentStep}: {64 * 18.0154 / 0.602214 / volume * 1e-3:.3f} g/cm^3")
