@@ -1,6 +1,6 @@
 """Structures for the demonstration model of salt water and capped peptides: clusters and small boxes of H, C, N, O, Na, Cl.
 
-    python examples/train_bio/make_structures.py structures.extxyz --frames 480
+    python examples/train_bio/make_structures.py structures.extxyz --frames 780
 
 A force field (Amber14 with flexible TIP3P) moves capped amino acids, water and ions in a box at 350 to 600 K; from its snapshots
 spheres are cut: a peptide with the water around it, an ion with its shell, water alone, ions in contact. Small boxes of
@@ -155,7 +155,7 @@ def snapshots(residue: str | None, size: float, pairs: int, count: int, whole: b
     frames = []
     for number in range(count):
         integrator.setTemperature(rng.choice([300, 350, 450, 600]) * KELVIN)
-        simulation.step(120)
+        simulation.step(300)
         state = simulation.context.getState(positions=True)
         r = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)
         if whole:
@@ -171,8 +171,8 @@ def snapshots(residue: str | None, size: float, pairs: int, count: int, whole: b
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out")
-    parser.add_argument("--frames", type=int, default=480, help="about how many clusters (default 480)")
-    parser.add_argument("--boxes", type=int, default=40, help="how many small boxes (default 40)")
+    parser.add_argument("--frames", type=int, default=780, help="about how many clusters (default 780)")
+    parser.add_argument("--boxes", type=int, default=50, help="how many small boxes (default 50)")
     options = parser.parse_args()
     share = options.frames // 6
     frames = []
