@@ -12,6 +12,9 @@ import itertools
 import torch
 
 CHUNK = 2_000_000  # candidate pairs looked at together: bounds the memory of large systems
+MOST_NEIGHBORS = (
+    3000  # expected of one atom; water has 50 within 5 A. More: the box has collapsed, or is in another unit
+)
 BINS_PER_CUTOFF = 2  # finer bins follow the sphere better and are more to visit; 2 is fastest for liquids
 
 
@@ -40,6 +43,8 @@ def neighbor_pairs(
     if positions.shape[0] == 0:
         empty = torch.zeros(2, 0, dtype=torch.long, device=positions.device)
         return empty, empty.new_zeros(0, 3)
+    if cell is not None:
+        _check_density(len(positions), cutoff, cell)
     grid = _Grid(positions, cutoff, cell)
     a, b, shifts = grid.half_pairs()
     # Every pair was found once: the other direction is its mirror image.
@@ -47,6 +52,17 @@ def neighbor_pairs(
     receivers, order = torch.sort(torch.cat([a, b]), stable=True)
     senders = torch.cat([b, a])[order]
     return torch.stack([senders, receivers]), torch.cat([shifts, -shifts])[order]
+
+
+def _check_density(n_atoms: int, cutoff: float, cell: torch.Tensor) -> None:
+    volume = abs(float(torch.linalg.det(cell.detach().double())))
+    expected = n_atoms * 4.19 * cutoff**3 / volume if volume > 0 else float("inf")
+    if not expected <= MOST_NEIGHBORS:
+        lengths = ", ".join(f"{float(v.norm()):.3g}" for v in cell.detach().double())
+        raise ValueError(
+            f"cell: box vectors of {lengths} A for {n_atoms} atoms are too short: an atom would have {expected:.3g} "
+            f"neighbors within {cutoff:g} A, {MOST_NEIGHBORS} at most"
+        )
 
 
 class _Grid:

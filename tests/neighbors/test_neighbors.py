@@ -276,3 +276,13 @@ def test_gradients_are_not_followed():
         warnings.simplefilter("error")
         neighbors = NeighborList(3.0).update(positions)
     assert not neighbors.positions.requires_grad
+
+
+def test_a_collapsed_box_is_refused_before_anything_is_searched():
+    positions, cell = torch.rand(24, 3, dtype=torch.float64), 0.2 * torch.eye(3, dtype=torch.float64)
+    with pytest.raises(
+        ValueError, match=r"box vectors of 0.2, 0.2, 0.2 A for 24 atoms are too short: an atom would have"
+    ):
+        neighbor_pairs(positions, 4.0, cell)
+    with pytest.raises(ValueError, match="too short"):
+        neighbor_pairs(positions, 4.0, 0 * cell)
