@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test clean
+.PHONY: demo test docs clean
 
 demo: .venv-demo
 	.venv-demo/bin/polarmp demo --output demo-output
@@ -12,6 +12,14 @@ test: .venv-test
 	.venv-test/bin/ruff format --check .
 	# From the tests' folder, so that the installed package is tested and not the source tree.
 	cd tests && POCL_CACHE_DIR=$(CURDIR)/build/pocl-cache OMP_NUM_THREADS=1 ../.venv-test/bin/pytest -n 2 --dist worksteal .
+
+# The documentation as a site, warnings as errors.
+docs: .venv-docs
+	.venv-docs/bin/mkdocs build --strict --site-dir build/site
+
+.venv-docs: FORCE
+	test -x $@/bin/python || $(PYTHON) -m venv $@
+	$@/bin/python $(PIP_INSTALL) '.[docs]'
 
 # Always install again: the compiled part may have changed. pip keeps what is there already.
 .venv-demo: FORCE
@@ -23,6 +31,6 @@ test: .venv-test
 	$@/bin/python $(PIP_INSTALL) '.[test]'
 
 clean:
-	rm -rf .venv-demo .venv-test build demo-output
+	rm -rf .venv-demo .venv-test .venv-docs build demo-output
 
 FORCE:
