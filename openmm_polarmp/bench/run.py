@@ -16,7 +16,6 @@ from openmm_polarmp.bench import electrostatics
 from openmm_polarmp.bench.phases import phases
 from openmm_polarmp.electrostatics._benchmark import machine
 
-
 AMOEBA_LIMIT = 30_000  # on the processor it takes 13 s a step there, and grows with the square
 
 
