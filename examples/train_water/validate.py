@@ -81,7 +81,8 @@ def run(model: str, molecules: int, folder: Path, ensemble: str, picoseconds: fl
     if going_on:
         simulation.loadState(str(checkpoint))
         trim(folder / f"{ensemble}.csv", simulation.currentStep)
-        trim(folder / f"{ensemble}-dipoles.csv", simulation.currentStep)
+        if ensemble == "nve":
+            trim(folder / "nve-dipoles.csv", simulation.currentStep)
     elif ensemble == "nve":
         state = openmm.XmlSerializer.deserialize((folder / "nvt.xml").read_text())
         simulation.context.setPositions(state.getPositions())
