@@ -22,7 +22,7 @@ from .models import ModelFileError, PolarMPModel
 from .models import file as model_file
 from .source import TorchSource
 
-OPTIONS = ("total_charge", "multiplicity", "precision", "device", "interaction_energy")
+OPTIONS = ("total_charge", "multiplicity", "precision", "device", "interaction_energy", "compile")
 
 _lock = threading.Lock()
 _loaded: dict[str, PolarMPModel] = {}  # by checksum: copies of a force share one set of weights
@@ -56,7 +56,7 @@ def make_source(
         Whether XML holds the model itself instead of its path.
     **options
         total_charge (e), multiplicity, precision ('single', 'double'), device, interaction_energy (leave the energies of
-        the single atoms out).
+        the single atoms out), compile (the network through torch.compile).
     """
     unknown = sorted(set(options) - set(OPTIONS))
     if unknown:

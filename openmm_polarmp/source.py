@@ -18,6 +18,7 @@ import torch
 from openmm_polarmp.electrostatics.multipoles import Multipoles
 from openmm_polarmp.models import PolarMPModel, PolarMPNet, project_total_charge
 from openmm_polarmp.models._charge_response import field_force
+from openmm_polarmp.models._compiled import CompiledNetwork
 from openmm_polarmp.models._geometry import NeighborTable, neighbor_table
 from openmm_polarmp.neighbors import NeighborList, Neighbors, neighbor_pairs
 
@@ -43,6 +44,8 @@ class TorchSource:
         Where the network runs; by default where the platform's buffers are.
     skin : float
         Of the neighbour list, A.
+    compile : bool
+        Run a `PolarMPNet` through torch.compile, with the same results; eagerly, with a warning, where that fails.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class TorchSource:
         precision: str = "single",
         device: str | torch.device | None = None,
         skin: float = 0.5,
+        compile: bool = False,
     ) -> None:
         if not isinstance(model, torch.nn.Module):
             raise TypeError(f"model must be a PolarMPModel or a torch.nn.Module, got {type(model).__name__}")
@@ -66,7 +70,7 @@ class TorchSource:
         self.atomic_numbers = [int(z) for z in atomic_numbers]
         self.model.check_species(torch.tensor(self.atomic_numbers, dtype=torch.long))
         self.total_charge, self.multiplicity = float(total_charge), int(multiplicity)
-        self.precision, self.skin = precision, float(skin)
+        self.precision, self.skin, self.compile = precision, float(skin), bool(compile)
         self.device = None if device is None else torch.device(device)
         self._networks: dict[torch.device, torch.nn.Module] = {}
         self._lock = threading.Lock()
@@ -163,6 +167,9 @@ class Evaluation:
         self._queue = None
         with self._context():
             self._network = source.network_on(self._device)
+            self._compiled = None
+            if source.compile and isinstance(self._network, PolarMPNet):
+                self._compiled = CompiledNetwork(self._network)
             self._species = torch.tensor(source.atomic_numbers, dtype=torch.long, device=self._device)
             if self._device.type == "cuda":
                 torch.cuda.synchronize(self._device)  # what follows runs in a stream that does not wait for this one
@@ -242,7 +249,9 @@ class Evaluation:
         neighbors = neighbors._replace(positions=leaf)
         with torch.set_grad_enabled(include_gradients):
             evaluate, pairs = self._network, neighbors[1:3]
-            if self._guesses and isinstance(self._network, PolarMPNet):
+            if self._compiled is not None:
+                evaluate = self._compiled
+            elif self._guesses and isinstance(self._network, PolarMPNet):
                 evaluate, pairs = self._network.forward_table, (self._kept_table(neighbors),)
             energies, multipoles = evaluate(
                 leaf, self._species, *pairs, neighbors.cell, None, source.total_charge, source.multiplicity

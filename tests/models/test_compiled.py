@@ -1,0 +1,56 @@
+"""torch.compile changes the time and nothing else; where it fails, that is said and the network runs eagerly."""
+
+import numpy as np
+import pytest
+import torch
+from openmmml import MLPotential
+from support.models import tiny_model, water
+from support.platforms import PlatformChoice
+from support.systems import energy_and_forces, relative_error
+
+from openmm_polarmp import PolarMPForce
+
+CPU = PlatformChoice("CPU")
+
+
+def evaluate(compile, positions_list, molecules=8):
+    topology, positions = water(molecules)
+    potential = MLPotential("polarmp", modelPath=tiny_model(channels=4, message_channels=2))
+    system = potential.createSystem(topology, precision="double", compile=compile)
+    context = CPU.context(system)
+    found = []
+    for shift in positions_list:
+        context.setPositions(positions + shift)
+        found.append(energy_and_forces(context))
+    force = next(PolarMPForce.cast(f) for f in context.getSystem().getForces() if PolarMPForce.isinstance(f))
+    return found, force.getModel().compile  # the force lives as long as the System
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_the_same_energies_and_forces():
+    """With different numbers of pairs, for which nothing is compiled anew."""
+    moved = 0.02 * np.random.default_rng(0).normal(size=(24, 3))
+    eager, _ = evaluate(False, [0.0, moved, 2 * moved])
+    compiled, asked = evaluate(True, [0.0, moved, 2 * moved])
+    assert asked
+    for (energy, forces), (expected, expected_forces) in zip(compiled, eager, strict=True):
+        assert energy == pytest.approx(expected, rel=1e-9)
+        assert relative_error(forces, expected_forces) < 1e-8
+
+
+def test_a_failure_is_announced(monkeypatch):
+    def broken(function, **options):
+        def fail(*arguments):
+            raise RuntimeError("no compiler here")
+
+        return fail
+
+    monkeypatch.setattr(torch, "compile", broken)
+    with pytest.warns(
+        RuntimeWarning, match=r"torch.compile failed \(RuntimeError: no compiler here\); the network runs eagerly"
+    ):
+        compiled, _ = evaluate(True, [0.0])
+    monkeypatch.undo()
+    eager, _ = evaluate(False, [0.0])
+    assert compiled[0][0] == pytest.approx(eager[0][0], rel=1e-12)
+    assert relative_error(compiled[0][1], eager[0][1]) < 1e-10
