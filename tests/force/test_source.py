@@ -181,8 +181,8 @@ def test_atom_order(platform_once, box):
     others = openmm.NonbondedForce()
     others.setNonbondedMethod(openmm.NonbondedForce.CutoffPeriodic)
     others.setCutoffDistance(0.4)
-    for _ in range(150):
-        others.addParticle(0.0, 0.1, 0.01)
+    for _ in range(150):  # so small that overlaps of the random start throw nothing far away
+        others.addParticle(0.0, 0.02, 0.01)
     system = make_system(150, atoms.cell, force, others)
     integrator = openmm.LangevinMiddleIntegrator(300, 50, 0.0002)
     integrator.setRandomNumberSeed(7)
@@ -192,12 +192,13 @@ def test_atom_order(platform_once, box):
     integrator.step(5 if platform_once.name == "Reference" else 600)
     state = context.getState(positions=True, forces=True, groups={5})
     positions = state.getPositions(asNumpy=True)._value
-    assert rms(positions - 0.1 * atoms.positions) > (0 if platform_once.name == "Reference" else 0.01)
+    moved = rms(positions - 0.1 * atoms.positions)
+    assert (0 if platform_once.name == "Reference" else 0.01) < moved < 0.2
     expected = REFERENCE.context(system)
     expected.setPositions(positions)
     wanted = expected.getState(forces=True, groups={5}).getForces(asNumpy=True)._value
     # A wrong order would give errors of order one; the mesh's own error grows on its way through the source.
-    assert relative_error(state.getForces(asNumpy=True)._value, wanted) < 5e-3
+    assert relative_error(state.getForces(asNumpy=True)._value, wanted) < 1e-3
     charges = force.getCharges(context)
     np.testing.assert_allclose(charges, force.getCharges(expected), rtol=1e-4, atol=1e-5)
 
