@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test docs clean
+.PHONY: demo test test-torchforce docs clean
 
 demo: .venv-demo
 	.venv-demo/bin/polarmp demo --output demo-output
@@ -12,6 +12,10 @@ test: .venv-test
 	.venv-test/bin/ruff format --check .
 	# From the tests' folder, so that the installed package is tested and not the source tree.
 	cd tests && POCL_CACHE_DIR=$(CURDIR)/build/pocl-cache OMP_NUM_THREADS=1 ../.venv-test/bin/pytest -n 2 --dist worksteal .
+
+# The route through openmm-torch, which works with an older torch only: an environment of about 7 GB.
+test-torchforce: .venv-torchforce
+	cd tests && ../.venv-torchforce/bin/pytest torchforce
 
 # The documentation as a site, warnings as errors.
 docs: .venv-docs
@@ -30,7 +34,11 @@ docs: .venv-docs
 	test -x $@/bin/python || $(PYTHON) -m venv $@
 	$@/bin/python $(PIP_INSTALL) '.[test]'
 
+.venv-torchforce: FORCE
+	test -x $@/bin/python || $(PYTHON) -m venv $@
+	$@/bin/python -m pip install --quiet --disable-pip-version-check openmm==8.6.1 torch==2.9.1 '.[torchforce,ml,train]' pytest mdtraj scipy
+
 clean:
-	rm -rf .venv-demo .venv-test .venv-docs build demo-output
+	rm -rf .venv-demo .venv-test .venv-docs .venv-torchforce build demo-output
 
 FORCE:

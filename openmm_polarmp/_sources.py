@@ -1,7 +1,8 @@
 """From what a user gives as a model, or from what XML kept of it, to a source of moments.
 
-XML keeps one of three kinds of source: ``file`` (path and checksum), ``bytes`` (the model file itself, as text) and
-``object`` (a torch module of the user's own, which only the process that made it can find again).
+XML keeps one of four kinds of source: ``file`` (path and checksum), ``bytes`` (the model file itself, as text),
+``torchscript`` (a TorchScript module, as text) and ``object`` (a torch module of the user's own, which only the process
+that made it can find again).
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class MadeSource:
     properties: dict[str, str]
     sigma: float | None
     k_max: float | None
+    periodic: bool | None = None
 
 
 def make_source(
@@ -48,8 +50,9 @@ def make_source(
 
     Parameters
     ----------
-    model : str, os.PathLike, PolarMPModel or torch.nn.Module
-        A path or shipped name, a model, or a network with the protocol of `PolarMPNet`.
+    model : str, os.PathLike, PolarMPModel, torch.nn.Module or openmmtorch.TorchForce
+        A path or shipped name, a model, a network with the protocol of `PolarMPNet`, a TorchForce or its module with the
+        convention of `openmm_polarmp.torchforce` (then the one option is num_particles).
     atomic_numbers : sequence of int
         Of the force's particles, in their order.
     embed : bool
@@ -58,14 +61,16 @@ def make_source(
         total_charge (e), multiplicity, precision ('single', 'double'), device, interaction_energy (leave the energies of
         the single atoms out), compile (the network through torch.compile).
     """
+    if _is_torchforce(model) or (isinstance(model, torch.jit.ScriptModule) and not hasattr(model, "species")):
+        if atomic_numbers is not None:
+            options["atomic_numbers"] = atomic_numbers
+        return _torchscript(model, **options)
     unknown = sorted(set(options) - set(OPTIONS))
     if unknown:
         raise TypeError(f"unknown options {unknown}; accepted are atomic_numbers, embed, {', '.join(OPTIONS)}")
-    if type(model).__module__.split(".")[0] == "openmmtorch":
-        raise TypeError("model is a TorchForce: this version cannot take moments from one yet; give the network itself")
     if not isinstance(model, (str, os.PathLike, torch.nn.Module)):
         raise TypeError(
-            f"model is a {type(model).__name__}; a path or name, a PolarMPModel, a torch.nn.Module or FixedMultipoles is accepted"
+            f"model is a {type(model).__name__}; a path or name, a PolarMPModel, a torch.nn.Module, a TorchForce or FixedMultipoles is accepted"
         )
     if atomic_numbers is None:
         raise TypeError("atomic_numbers is missing: the atomic number of each of the force's particles")
@@ -101,8 +106,39 @@ def make_source(
     return MadeSource(_source(model, kept), kind, properties, model.sigma, model.k_max)
 
 
-def create_source(kind: str, properties: dict[str, str]) -> TorchSource:
+def _is_torchforce(model: Any) -> bool:
+    return type(model).__module__.split(".")[0] == "openmmtorch"
+
+
+def _torchscript(model: Any, num_particles: int | None = None, **options: Any) -> MadeSource:
+    """The source for a TorchForce or its module."""
+    from .torchforce import TorchScriptSource, check_versions, to_bytes
+
+    if options:
+        raise TypeError(f"a TorchForce takes the option num_particles only, but {sorted(options)} came")
+    periodic = None
+    if _is_torchforce(model):
+        check_versions()
+        if model.getOutputsForces():
+            raise ValueError("the TorchForce outputs forces: its module must return energy and moments instead")
+        if model.getNumGlobalParameters() > 0:
+            raise ValueError("the TorchForce has global parameters: PolarMPForce cannot pass them to its module")
+        periodic, model = model.usesPeriodicBoundaryConditions(), model.getModule()
+    source = TorchScriptSource(model, num_particles)
+    properties = {
+        "content": base64.b64encode(to_bytes(source.module)).decode(),
+        "num_particles": str(source.num_particles),
+    }
+    return MadeSource(source, "torchscript", properties, source.sigma, source.k_max, periodic)
+
+
+def create_source(kind: str, properties: dict[str, str]) -> Any:
     """The source that `make_source` described, for a force that was read from XML."""
+    if kind == "torchscript":
+        from .torchforce import TorchScriptSource, from_bytes
+
+        module = from_bytes(base64.b64decode(properties["content"]))
+        return TorchScriptSource(module, int(properties["num_particles"]))
     kept = json.loads(properties["options"])
     if kind == "file":
         return _source(_reload(properties["path"], properties["sha256"]), kept)
@@ -118,7 +154,7 @@ def create_source(kind: str, properties: dict[str, str]) -> TorchSource:
             )
         return _source(model, kept)
     raise ValueError(
-        f"source of kind {kind!r} is unknown; 'fixed', 'file', 'bytes' and 'object' are. Is the XML newer?"
+        f"source of kind {kind!r} is unknown; 'fixed', 'file', 'bytes', 'torchscript' and 'object' are. Is the XML newer?"
     )
 
 

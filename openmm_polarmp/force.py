@@ -27,7 +27,8 @@ class PolarMPForce(openmm.Force):
     model : FixedMultipoles, str, os.PathLike, PolarMPModel, torch.nn.Module or openmmtorch.TorchForce
         Where the moments come from. A string is the path of a `.polarmp` file or the name of a shipped model.
     **options
-        Passed on to the source; see `openmm_polarmp.source.TorchSource`. FixedMultipoles takes none.
+        Passed on to the source; see `openmm_polarmp.source.TorchSource`. FixedMultipoles takes none, a TorchForce (whose
+        module follows the convention of `openmm_polarmp.torchforce`) takes ``num_particles``.
 
     Notes
     -----
@@ -85,6 +86,8 @@ class PolarMPForce(openmm.Force):
             self.setSigma(made.sigma * unit.angstrom)
         if made.k_max is not None:
             self.setKMax(made.k_max / unit.angstrom)
+        if made.periodic is not None:
+            self.setNonbondedMethod(self.PME if made.periodic else self.NoCutoff)
 
     def getModel(self) -> Any:
         """The source of moments: `FixedMultipoles` or the object that the force evaluates."""

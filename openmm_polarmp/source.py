@@ -15,9 +15,9 @@ from typing import Any
 
 import torch
 
+from openmm_polarmp._exchange import not_finite, write_forces, write_moments
 from openmm_polarmp.electrostatics.multipoles import Multipoles
 from openmm_polarmp.models import PolarMPModel, PolarMPNet, project_total_charge
-from openmm_polarmp.models._charge_response import field_force
 from openmm_polarmp.models._compiled import CompiledNetwork
 from openmm_polarmp.models._geometry import NeighborTable, neighbor_table
 from openmm_polarmp.neighbors import NeighborList, Neighbors, neighbor_pairs
@@ -201,7 +201,7 @@ class Evaluation:
             raise RuntimeError("backward() needs a forward(True) before it, once each")
         state, self._state = self._state, None
         with self._context():
-            self._backward(state, torch.tensor([float(x) for x in field], dtype=torch.float64))
+            self._backward(state, field)
 
     @contextlib.contextmanager
     def _context(self):
@@ -229,14 +229,9 @@ class Evaluation:
             else:
                 state = self._evaluate(self._list.update(positions, cell), include_gradients)
         except FloatingPointError:
-            raise self._not_finite(positions) from None
+            raise not_finite(buffers, positions) from None
         _, energies, _, multipoles = state
-        with torch.no_grad():
-            buffers.energy[0] = energies.sum()
-            for name, value in multipoles.members():
-                if name == "polarizability":
-                    value = multipoles.polarizability_tensor()
-                getattr(buffers, name).copy_(value)
+        write_moments(buffers, energies, multipoles)
         if include_gradients:
             self._state = state
 
@@ -269,50 +264,16 @@ class Evaluation:
             self._table = (self._list.builds, table)
         return self._table[1]
 
-    def _backward(self, state, field: torch.Tensor) -> None:
+    def _backward(self, state, field: Sequence[float]) -> None:
         neighbors, energies, raw_charges, multipoles = state
-        positions, buffers = neighbors.positions, self._buffers
-        outputs, cotangents = [energies], [torch.ones_like(energies)]
-        for name, value in multipoles.members():
-            gradient = getattr(buffers, GRADIENTS[name]).to(value)
-            if name == "polarizability" and value.dim() == 1:
-                gradient = gradient.diagonal(dim1=1, dim2=2).sum(1)
-            outputs.append(value)
-            cotangents.append(gradient)
-        differentiable = [k for k, value in enumerate(outputs) if value.requires_grad]
-        in_field = buffers.periodic and bool(field.any()) and raw_charges.requires_grad
-        forces = torch.zeros_like(positions)
-        if differentiable:
-            (gradient,) = torch.autograd.grad(
-                [outputs[k] for k in differentiable],
-                positions,
-                [cotangents[k] for k in differentiable],
-                retain_graph=in_field,
-            )
-            forces = -gradient
-        if in_field:
-            model = self._source.model
-            forces = forces + field_force(
-                positions,
-                raw_charges,
-                buffers.cell.double(),
-                field,
-                reach=model.receptive_field,
-                projected=model.charge_projection,
-            ).to(forces)
-        buffers.forces.copy_(forces)
-
-    def _not_finite(self, positions: torch.Tensor) -> ValueError:
-        atom = int((~torch.isfinite(positions).all(1)).nonzero()[0, 0])
-        return ValueError(
-            f"position of particle {self._buffers.particles[atom]} is not finite: {positions[atom].tolist()} A"
+        model = self._source.model
+        write_forces(
+            self._buffers,
+            neighbors.positions,
+            energies,
+            multipoles,
+            field,
+            raw_charges=raw_charges,
+            reach=model.receptive_field,
+            projected=model.charge_projection,
         )
-
-
-GRADIENTS = {
-    "charges": "charge_gradients",
-    "dipoles": "dipole_gradients",
-    "quadrupoles": "quadrupole_gradients",
-    "softness": "softness_gradients",
-    "polarizability": "polarizability_gradients",
-}

@@ -19,7 +19,7 @@ SHORT = {
     "08": (["--frames", "20", "--epochs", "2", "--steps", "5"], "interaction energy after MD:"),
     "09": (["--steps", "5"], "charges:"),
     "10": ([], "Madelung constant of rock salt: 1.74756"),
-    "11": ([], "equal"),
+    "11": (["--steps", "5"], "of the two routes are equal"),
     "12": (["--steps", "20", "--replicas", "2", "--molecules", "16"], "310 K: 20 steps"),
 }
 

@@ -94,7 +94,7 @@ def run(model: str, molecules: int, folder: Path, ensemble: str, picoseconds: fl
     quantities = {"step": True, "time": True, "potentialEnergy": True, "totalEnergy": True, "temperature": True}
     energies = open(folder / f"{ensemble}.csv", "a" if going_on else "w")
     simulation.reporters += [
-        app.StateDataReporter(energies, EVERY, **quantities),
+        app.StateDataReporter(energies, EVERY, append=going_on, **quantities),
         app.DCDReporter(
             str(folder / f"{ensemble}-{simulation.currentStep:09d}.dcd"), 5 * EVERY, enforcePeriodicBox=False
         ),
@@ -119,7 +119,7 @@ def run(model: str, molecules: int, folder: Path, ensemble: str, picoseconds: fl
 def trim(path: Path, last: int) -> None:
     """Drop rows after the checkpoint: they will be written again."""
     rows = path.read_text().splitlines(keepends=True)
-    path.write_text("".join(rows[:1] + [row for row in rows[1:] if int(row.split(",")[0]) <= last]))
+    path.write_text("".join(rows[:1] + [row for row in rows[1:] if row[0] != "#" and int(row.split(",")[0]) <= last]))
 
 
 def column(path: Path, name: str) -> np.ndarray:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from openmm_polarmp.neighbors import NeighborList, neighbor_pairs
-from openmm_polarmp.neighbors import _pairs as pairs_module
+from openmm_polarmp.neighbors._pairs import directed_pairs
 
 
 @pytest.fixture(autouse=True)
@@ -78,16 +78,14 @@ def test_clusters(spread):
             assert as_set(*neighbor_pairs(positions, 3.0)) == brute_force(positions, 3.0)
 
 
-@pytest.mark.parametrize("chunk", [1, 1000])
-def test_chunks_and_bins_do_not_matter(monkeypatch, chunk):
+@pytest.mark.parametrize("candidates", [1, 1000])
+def test_chunks_and_bins_do_not_matter(candidates):
     cell = torch.tensor(CELLS["triclinic"], dtype=torch.float64)
     positions = torch.rand(50, 3, generator=torch.Generator().manual_seed(2), dtype=torch.float64) @ cell
-    expected = brute_force(positions, 3.0, cell)
-    monkeypatch.setattr(pairs_module, "CHUNK", chunk)
-    for bins in (1, 2, 3):
-        monkeypatch.setattr(pairs_module, "BINS_PER_CUTOFF", bins)
-        assert as_set(*neighbor_pairs(positions, 3.0, cell)) == expected
-        assert as_set(*neighbor_pairs(positions, 3.0)) == brute_force(positions, 3.0)
+    for box in (cell, None):
+        expected = brute_force(positions, 3.0, box)
+        for bins in (1, 2, 3):
+            assert as_set(*directed_pairs(positions, 3.0, box, bins, candidates)) == expected
 
 
 def test_shifts_give_the_displacements():

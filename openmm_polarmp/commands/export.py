@@ -1,0 +1,59 @@
+"""``polarmp export``"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from ._parser import command
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Declare the command."""
+    parser = command(
+        commands,
+        "export",
+        "Write a model for one system as a TorchScript module for openmmtorch.TorchForce.",
+        "polarmp export --torchforce polarmp-water water.pdb water.pt",
+        run,
+    )
+    parser.add_argument("--torchforce", action="store_true", required=True, help="the format; there is this one")
+    parser.add_argument("model", help="path of a .polarmp file, or the name of a shipped model")
+    parser.add_argument("structure", help="PDB or PDBx/mmCIF file: its atoms, in their order")
+    parser.add_argument("output", help="file to write")
+    parser.add_argument("--charge", type=float, default=0.0, help="total charge, e (default 0)")
+    parser.add_argument("--multiplicity", type=int, default=1, help="spin multiplicity (default 1)")
+    parser.add_argument("--precision", choices=("single", "double"), default="single")
+    parser.add_argument("--interaction-energy", action="store_true", help="leave out the energies of the single atoms")
+
+
+def run(options: argparse.Namespace) -> int:
+    from openmm import app
+
+    from openmm_polarmp import load_model
+    from openmm_polarmp._atomic import write_atomically
+    from openmm_polarmp.torchforce import check_versions, export_module, to_bytes
+
+    if not os.path.exists(options.structure):
+        raise FileNotFoundError(f"structure: there is no file {options.structure}")
+    reader = app.PDBxFile if Path(options.structure).suffix.lower() in (".cif", ".pdbx", ".mmcif") else app.PDBFile
+    topology = reader(options.structure).topology
+    without = [f"{atom.index} ({atom.name})" for atom in topology.atoms() if atom.element is None]
+    if without:
+        raise ValueError(f"structure: atoms without an element: {', '.join(without[:5])}")
+    module = export_module(
+        load_model(options.model),
+        [atom.element.atomic_number for atom in topology.atoms()],
+        total_charge=options.charge,
+        multiplicity=options.multiplicity,
+        precision=options.precision,
+        interaction_energy=options.interaction_energy,
+    )
+    write_atomically(Path(options.output), to_bytes(module))
+    print(f"{options.output}: {options.model} for {topology.getNumAtoms()} atoms, compared with the model")
+    try:
+        check_versions()
+    except ImportError as error:
+        print(f"note: {error}")
+    return 0
