@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 import time
 from pathlib import Path
@@ -13,7 +12,11 @@ from openmm import app, unit
 
 from . import FixedMultipoles, PolarMPForce
 from ._plugin import platform_status
+from .analysis.distributions import molecular_dipoles
+from .demo_plot import plot_demo
 from .reporters import DipoleReporter
+from .reporters._force import next_report, the_force
+from .reporters.dipole import DEBYE_PER_E_NM
 
 TEMPERATURE = 300 * unit.kelvin
 DENSITY = 0.997  # g/cm^3
@@ -65,7 +68,7 @@ def water_box(molecules: int) -> tuple[app.Topology, unit.Quantity]:
 
 
 def run_demo(
-    output: str, molecules: int = 64, steps: int = 1500, model: str = "polarmp-water", platform: str | None = None
+    output: str, molecules: int = 64, steps: int = 4000, model: str = "polarmp-water", platform: str | None = None
 ) -> None:
     """Build, minimise, run at 300 K, write and plot.
 
@@ -116,7 +119,9 @@ def run_demo(
     }
     with open(files["pdb"], "w", encoding="utf-8") as pdb:
         app.PDBFile.writeFile(topology, positions, pdb)
+    molecules_seen = _MolecularDipoles(interval)
     simulation.reporters += [
+        molecules_seen,
         app.DCDReporter(str(files["dcd"]), interval),
         app.StateDataReporter(
             str(files["energies"]),
@@ -127,17 +132,41 @@ def run_demo(
             kineticEnergy=True,
             temperature=True,
         ),
-        DipoleReporter(str(files["dipoles"]), interval),
+        DipoleReporter(str(files["dipoles"]), min(4, interval)),  # every 2 fs: hydrogens turn round in 10
         _Progress(steps),
     ]
     simulation.step(steps)
     simulation.saveCheckpoint(str(folder / "water.chk"))
     simulation.reporters.clear()  # closes the files
+    made = [*files.values(), folder / "water.chk"]
     plot = folder / "water.png"
-    _plot(files, topology, plot)
+    dipoles = np.array(molecules_seen.magnitudes)
+    kelvin = TEMPERATURE.value_in_unit(unit.kelvin)
+    if plot_demo(files["energies"], files["dipoles"], files["dcd"], dipoles, topology, kelvin, plot):
+        made.append(plot)
     print("Made in", folder)
-    for path in (*files.values(), folder / "water.chk", plot):
+    for path in made:
         print(f"  {path.name:14s} {path.stat().st_size / 1024:8.1f} kB")
+
+
+class _MolecularDipoles:
+    """Magnitude of each molecule's dipole along the run, D, latent."""
+
+    def __init__(self, interval: int) -> None:
+        self._interval = interval
+        self.magnitudes: list[float] = []
+
+    def describeNextReport(self, simulation: app.Simulation) -> dict:
+        return next_report(simulation, self._interval, ["positions", "energy"])
+
+    def report(self, simulation: app.Simulation, state: openmm.State) -> None:
+        force, particles = the_force(simulation, "demo")
+        charges = force.getCharges(simulation.context) + force.getInducedCharges(simulation.context)
+        dipoles = force.getTotalDipoles(simulation.context)
+        positions = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)[particles]
+        molecules = [[atom.index for atom in residue.atoms()] for residue in simulation.topology.residues()]
+        found = molecular_dipoles(positions, charges, dipoles, molecules)
+        self.magnitudes += list(np.linalg.norm(found, axis=1) * DEBYE_PER_E_NM)
 
 
 class _Progress:
@@ -169,41 +198,3 @@ class _Progress:
             end=end,
             flush=True,
         )
-
-
-def _columns(path: Path) -> tuple[list[str], np.ndarray]:
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = list(csv.reader(file))
-    return rows[0], np.array(rows[1:], dtype=float)
-
-
-def _plot(files: dict[str, Path], topology: app.Topology, target: Path) -> None:
-    try:
-        import matplotlib
-        import mdtraj
-    except ImportError as error:
-        print(f"No plot: {error}. Install it with: pip install 'openmm-polarmp[plot]'")
-        return
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    _, energies = _columns(files["energies"])
-    _, dipoles = _columns(files["dipoles"])
-    trajectory = mdtraj.load_dcd(str(files["dcd"]), top=mdtraj.Topology.from_openmm(topology))
-    trajectory = trajectory[len(trajectory) // 4 :]
-    oxygens = trajectory.topology.select("element O")
-    pairs = trajectory.topology.select_pairs(oxygens, oxygens)
-    largest = 0.5 * float(trajectory.unitcell_lengths.min())
-    r, g = mdtraj.compute_rdf(trajectory, pairs, r_range=(0.2, largest), bin_width=0.005)
-    figure, axes = plt.subplots(2, 2, figsize=(9, 6), layout="constrained")
-    for axis, x, y, label, unit_x in (
-        (axes[0, 0], energies[:, 1], energies[:, 2], "potential energy (kJ/mol)", "time (ps)"),
-        (axes[0, 1], energies[:, 1], energies[:, 4], "temperature (K)", "time (ps)"),
-        (axes[1, 0], 10 * r, g, "g(r) of O-O", "r (A)"),
-        (axes[1, 1], dipoles[:, 1], dipoles[:, -1], "mean molecular dipole, latent (D)", "time (ps)"),
-    ):
-        axis.plot(x, y, lw=1)
-        axis.set(xlabel=unit_x, ylabel=label)
-    figure.suptitle(f"Water, {len(oxygens)} molecules, {energies[-1, 1]:.2f} ps: a demonstration, not a result")
-    figure.savefig(target, dpi=120)
-    plt.close(figure)

@@ -11,6 +11,7 @@ from openmm import app, unit
 
 from openmm_polarmp import PolarMPForce, load_model
 from openmm_polarmp.demo import run_demo, water_box
+from openmm_polarmp.demo_plot import short_infrared
 from openmm_polarmp.mlpotential import PolarMPPotentialImpl
 from openmm_polarmp.reporters import DipoleReporter
 
@@ -32,6 +33,17 @@ def test_demo(tmp_path, model, capfd):
     assert dipoles.shape == (60, 12)
     trajectory = mdtraj.load(str(tmp_path / "out" / "water.dcd"), top=str(tmp_path / "out" / "water.pdb"))
     assert trajectory.n_frames == 60
+
+
+def test_short_spectrum_has_the_line_of_a_known_signal():
+    """A dipole that swings at 1640 1/cm, in the demo's table."""
+    time = 0.002 * np.arange(1000)
+    rows = np.zeros((1000, 12))
+    rows[:, 1] = time
+    rows[:, 5] = 0.1 * np.cos(2 * np.pi * 1640 * 2.99792458e-2 * time)
+    spectrum = short_infrared(rows, 1.9, 300.0)
+    assert spectrum.peak(100, 4000) == pytest.approx(1640, abs=10)
+    assert short_infrared(rows[:100], 1.9, 300.0) is None
 
 
 def test_shipped_model_says_what_it_is():

@@ -10,11 +10,11 @@ from ._parser import command
 def add(commands: argparse._SubParsersAction) -> None:
     """Declare the command."""
     parser = command(
-        commands, "demo", "Molecular dynamics of water with the shipped model.", "polarmp demo --steps 2000", run
+        commands, "demo", "Molecular dynamics of water with the shipped model.", "polarmp demo --steps 10000", run
     )
     parser.add_argument("--output", default="demo-output", help="folder for the results (default: demo-output)")
     parser.add_argument("--molecules", type=int, default=64, help="number of water molecules (default: 64)")
-    parser.add_argument("--steps", type=int, default=1500, help="steps of 0.5 fs (default: 1500)")
+    parser.add_argument("--steps", type=int, default=4000, help="steps of 0.5 fs (default: 4000)")
     parser.add_argument("--model", default="polarmp-water", help="model file or name (default: polarmp-water)")
     parser.add_argument("--platform", help="OpenMM platform (default: the fastest real device)")
 

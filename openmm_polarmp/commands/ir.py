@@ -21,6 +21,9 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("dipoles", help="CSV file of a DipoleReporter, best of a run at constant energy")
     parser.add_argument("--volume", type=float, required=True, help="of the box, nm^3")
     parser.add_argument(
+        "--current", action="store_true", help="from the current of DipoleReporter(current=True), not from the dipole"
+    )
+    parser.add_argument(
         "--experiment", nargs="*", default=[], help="optical constants n and k, files of refractiveindex.info"
     )
     spectrum_options(parser)
@@ -31,15 +34,19 @@ def run(options: argparse.Namespace) -> int:
 
     from openmm_polarmp.analysis import infrared
     from openmm_polarmp.analysis.optical import read_absorption
+    from openmm_polarmp.reporters.dipole import CURRENT_COLUMNS
 
-    table, pieces = blocks(options.dipoles, DIPOLE_COLUMNS, options.resolution, options.skip)
-    totals = (piece.reshape(len(piece), 3, 3).sum(1) for piece in pieces)
+    if options.current and options.eps_e != 1:
+        raise ValueError("--eps-e: the reporter's current is scaled already, by the force's epsInf; leave it out")
+    columns = CURRENT_COLUMNS if options.current else DIPOLE_COLUMNS
+    table, pieces = blocks(options.dipoles, columns, options.resolution, options.skip)
     scaling = math.sqrt(options.eps_e)
     curve = infrared(
-        totals,
+        (piece.reshape(len(piece), -1, 3).sum(1) for piece in pieces),
         table.interval,
         options.volume,
         options.temperature,
+        signal="current" if options.current else "dipole",
         scaling=scaling,
         window=options.window,
         correction=options.correction,
@@ -68,6 +75,10 @@ def run(options: argparse.Namespace) -> int:
         write_curves(options.output, {"n alpha": curve}, options.highest)
     if options.plot:
         draw_curves(
-            options.plot, {f"model, s = {scaling:.3g}": curve}, options.highest, "n(w) alpha(w) (1/cm)", measured
+            options.plot,
+            {"model, current" if options.current else f"model, s = {scaling:.3g}": curve},
+            options.highest,
+            "n(w) alpha(w) (1/cm)",
+            measured,
         )
     return 0

@@ -12,6 +12,7 @@ from ..force import PolarMPForce
 from ._force import next_report, the_force
 
 DEBYE_PER_E_NM = 48.03204544
+CURRENT_COLUMNS = [f"current times s {axis} (e nm/ps)" for axis in "xyz"]
 
 
 class DipoleReporter:
@@ -27,16 +28,22 @@ class DipoleReporter:
         In steps.
     append : bool
         Continue an existing file.
+    current : bool
+        Also write the polarization current J = sum_i Z_i v_i from Born effective charges Z and velocities, which counts
+        charge that moves between molecules and ions that travel. It takes six more evaluations of the force at each report. In
+        a periodic box the long-ranged part of the induced charges is not in it (`getBornEffectiveCharges`).
 
     Notes
     -----
     Columns: step, time (ps), the charges' part sum (q + dq) r x y z (e nm), the permanent dipoles' part, the induced
     dipoles' part, and the mean dipole of a molecule (D). In a periodic box the charges' part is well defined only for
     molecules that are whole and neutral: every molecule is taken together, with the molecules that the System's topology
-    knows. All are latent quantities, not yet multiplied by sqrt(eps_e).
+    knows. All are latent quantities, not yet multiplied by s = sqrt(eps_e). The current, x y z (e nm/ps), comes multiplied by
+    s, with the force's epsInf. The file is flushed after each line: a kill loses what was not yet reported.
     """
 
-    def __init__(self, file: str | TextIO, reportInterval: int, append: bool = False) -> None:
+    def __init__(self, file: str | TextIO, reportInterval: int, append: bool = False, current: bool = False) -> None:
+        self._current = current
         self._interval = reportInterval
         self._own = isinstance(file, str)
         self._file = open(file, "a" if append else "w", encoding="utf-8") if isinstance(file, str) else file
@@ -46,7 +53,7 @@ class DipoleReporter:
 
     def describeNextReport(self, simulation: Any) -> dict[str, Any]:
         """What the next report needs (called by Simulation)."""
-        return next_report(simulation, self._interval, ["positions", "energy"])
+        return next_report(simulation, self._interval, ["positions", "energy", *["velocities"] * self._current])
 
     def report(self, simulation: Any, state: openmm.State) -> None:
         """Write one line (called by Simulation)."""
@@ -69,9 +76,15 @@ class DipoleReporter:
                 for name in ("charges", "permanent dipoles", "induced dipoles")
                 for axis in "xyz"
             ]
-            print(",".join(["step", "time (ps)", *parts, "mean molecular dipole (D)"]), file=self._file)
+            titles = ["step", "time (ps)", *parts, "mean molecular dipole (D)", *CURRENT_COLUMNS * self._current]
+            print(",".join(titles), file=self._file)
             self._header = True
         numbers = [*of_charges, *permanent.sum(0), *induced.sum(0), np.mean(molecular) * DEBYE_PER_E_NM]
+        if self._current:
+            velocities = state.getVelocities(asNumpy=True).value_in_unit(unit.nanometer / unit.picosecond)
+            periodic = force.usesPeriodicBoundaryConditions()
+            born = force.getBornEffectiveCharges(simulation.context, induced_charges=not periodic)
+            numbers += list(np.einsum("iab,ib->a", born, velocities[self._particles]))
         time = state.getTime().value_in_unit(unit.picosecond)
         print(
             simulation.currentStep, f"{time:.6g}", *(f"{x:.8g}" for x in numbers), sep=",", file=self._file, flush=True

@@ -46,6 +46,25 @@ def test_infrared_line_of_a_known_signal(tmp_path, capsys):
     assert (tmp_path / "ir.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_infrared_from_the_current(tmp_path, capsys):
+    """The derivative of the same dipole gives the same spectrum."""
+    from openmm_polarmp.reporters.dipole import CURRENT_COLUMNS
+
+    time, omega = INTERVAL * np.arange(6000), 2 * np.pi * 1640 * C * 1e-12
+    values = np.zeros((6000, 3))
+    values[:, 0] = -0.01 * omega * np.sin(omega * time)
+    path = reporter_file(tmp_path / "j.csv", CURRENT_COLUMNS, values)
+    areas = []
+    for arguments in (["ir", path, "--current"], ["ir", dipoles(tmp_path / "d.csv")]):
+        out = str(tmp_path / "ir.csv")
+        assert main([*arguments, "--volume", "2", "--output", out]) == 0
+        rows = np.loadtxt(out, delimiter=",", skiprows=1)
+        areas.append(np.trapezoid(rows[:, 1], rows[:, 0]))
+    assert areas[0] == pytest.approx(areas[1], rel=0.01)
+    assert main(["ir", path, "--current", "--volume", "2", "--eps-e", "1.2"]) == 1
+    assert "scaled already" in capsys.readouterr().err
+
+
 def test_raman_line_of_a_known_signal(tmp_path, capsys):
     n = 6000
     values = np.full((n, 6), 1.4)

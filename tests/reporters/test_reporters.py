@@ -17,7 +17,7 @@ def model():
     return tiny_model()
 
 
-def simulate(model, reporters, periodic=True, steps=6):
+def simulate(model, reporters, periodic=True, steps=6, platform="CPU"):
     topology, positions = water(4, periodic)
     system = openmm.System()
     for atom in topology.atoms():
@@ -28,7 +28,7 @@ def simulate(model, reporters, periodic=True, steps=6):
     if periodic:
         system.setDefaultPeriodicBoxVectors(*topology.getPeriodicBoxVectors())
     simulation = app.Simulation(
-        topology, system, openmm.VerletIntegrator(0.0005), openmm.Platform.getPlatformByName("CPU")
+        topology, system, openmm.VerletIntegrator(0.0005), openmm.Platform.getPlatformByName(platform)
     )
     simulation.context.setPositions(positions)
     simulation.reporters += reporters
@@ -103,6 +103,38 @@ def test_the_dipole_is_the_sum_of_its_parts(model):
     exchanged = sum(charges[3 * m : 3 * m + 3].sum() * r[3 * m : 3 * m + 3].mean(0) for m in range(4))
     expected = charges @ r - exchanged + force.getTotalDipoles(simulation.context).sum(0)
     np.testing.assert_allclose(total, expected, rtol=1e-5, atol=1e-7)
+
+
+def test_the_current_is_the_derivative_of_the_dipole(model):
+    """Of a cluster, where P = sum q r + mu is exact: from positions a little before and after."""
+    out = io.StringIO()
+    simulation, force = simulate(model, [DipoleReporter(out, 6, current=True)], periodic=False, platform="Reference")
+    header, row = out.getvalue().splitlines()
+    assert header.endswith("current times s x (e nm/ps),current times s y (e nm/ps),current times s z (e nm/ps)")
+    current = np.array(row.split(",")[-3:], dtype=float)
+    context = simulation.context
+    state = context.getState(positions=True, velocities=True)
+    r, v = (x._value for x in (state.getPositions(asNumpy=True), state.getVelocities(asNumpy=True)))
+    step, dipoles = 1e-5, []
+    for sign in (1, -1):
+        context.setPositions(r + sign * step * v)
+        context.getState(energy=True)
+        charges = force.getCharges(context) + force.getInducedCharges(context)
+        dipoles.append(charges @ (r + sign * step * v) + force.getTotalDipoles(context).sum(0))
+    context.setPositions(r)
+    expected = (dipoles[0] - dipoles[1]) / (2 * step)
+    np.testing.assert_allclose(current, expected, rtol=1e-5, atol=1e-6 * np.abs(expected).max())
+
+
+@pytest.mark.filterwarnings("ignore:external field. the box is thinner")
+def test_the_current_changes_nothing(model):
+    """The run goes on as without it, and the getters still say what they said."""
+    for periodic in (True, False):
+        runs = [simulate(model, [DipoleReporter(io.StringIO(), 2, current=c)], periodic) for c in (False, True)]
+        positions = [s.context.getState(positions=True).getPositions(asNumpy=True)._value for s, _ in runs]
+        np.testing.assert_allclose(positions[0], positions[1], atol=1e-6)
+        parameters = [dict(s.context.getParameters()) for s, _ in runs]
+        assert parameters[0] == parameters[1]
 
 
 @pytest.mark.parametrize("make", [DipoleReporter, PolarizabilityReporter])
