@@ -36,8 +36,6 @@ def run(options: argparse.Namespace) -> int:
     from openmm_polarmp.analysis.optical import read_absorption
     from openmm_polarmp.reporters.dipole import CURRENT_COLUMNS
 
-    if options.current and options.eps_e != 1:
-        raise ValueError("--eps-e: the reporter's current is scaled already, by the force's epsInf; leave it out")
     columns = CURRENT_COLUMNS if options.current else DIPOLE_COLUMNS
     table, pieces = blocks(options.dipoles, columns, options.resolution, options.skip)
     scaling = math.sqrt(options.eps_e)
@@ -76,7 +74,7 @@ def run(options: argparse.Namespace) -> int:
     if options.plot:
         draw_curves(
             options.plot,
-            {"model, current" if options.current else f"model, s = {scaling:.3g}": curve},
+            {f"model, s = {scaling:.3g}": curve},
             options.highest,
             "n(w) alpha(w) (1/cm)",
             measured,

@@ -12,7 +12,7 @@ from ..force import PolarMPForce
 from ._force import next_report, the_force
 
 DEBYE_PER_E_NM = 48.03204544
-CURRENT_COLUMNS = [f"current times s {axis} (e nm/ps)" for axis in "xyz"]
+CURRENT_COLUMNS = [f"current {axis} (e nm/ps)" for axis in "xyz"]
 
 
 class DipoleReporter:
@@ -38,8 +38,8 @@ class DipoleReporter:
     Columns: step, time (ps), the charges' part sum (q + dq) r x y z (e nm), the permanent dipoles' part, the induced
     dipoles' part, and the mean dipole of a molecule (D). In a periodic box the charges' part is well defined only for
     molecules that are whole and neutral: every molecule is taken together, with the molecules that the System's topology
-    knows. All are latent quantities, not yet multiplied by s = sqrt(eps_e). The current, x y z (e nm/ps), comes multiplied by
-    s, with the force's epsInf. The file is flushed after each line: a kill loses what was not yet reported.
+    knows. The current, x y z (e nm/ps), follows. All are latent quantities, not yet multiplied by s = sqrt(eps_e). The file
+    is flushed after each line: a kill loses nothing that was reported.
     """
 
     def __init__(self, file: str | TextIO, reportInterval: int, append: bool = False, current: bool = False) -> None:
@@ -84,7 +84,8 @@ class DipoleReporter:
             velocities = state.getVelocities(asNumpy=True).value_in_unit(unit.nanometer / unit.picosecond)
             periodic = force.usesPeriodicBoundaryConditions()
             born = force.getBornEffectiveCharges(simulation.context, induced_charges=not periodic)
-            numbers += list(np.einsum("iab,ib->a", born, velocities[self._particles]))
+            latent = np.einsum("iab,ib->a", born, velocities[self._particles]) / step["field_scale"]
+            numbers += list(latent)
         time = state.getTime().value_in_unit(unit.picosecond)
         print(
             simulation.currentStep, f"{time:.6g}", *(f"{x:.8g}" for x in numbers), sep=",", file=self._file, flush=True
