@@ -15,7 +15,14 @@ from openmm_polarmp.training import hdf5
 LARGEST_FORCE = 1e3
 """eV/A, root mean square of a frame: more than that is another unit."""
 
-SHAPES = {"forces": ("N", 3), "stress": (3, 3), "dipole": (3,), "born_charges": ("N", 3, 3), "total_charge": ()}
+SHAPES = {
+    "forces": ("N", 3),
+    "stress": (3, 3),
+    "dipole": (3,),
+    "born_charges": ("N", 3, 3),
+    "polarizability": (3, 3),
+    "total_charge": (),
+}
 
 
 def read_frames(path: str | Path, elements: Iterable[str] | None = None) -> list[ase.Atoms]:
@@ -50,7 +57,8 @@ def read_frames(path: str | Path, elements: Iterable[str] | None = None) -> list
 def labels(frame: ase.Atoms) -> dict[str, Any]:
     """
     What a frame is labelled with: energy (eV), forces (eV/Å), and if it has them stress (eV/Å³, [3, 3]), dipole (e Å),
-    born_charges (e, [N, 3, 3], row: polarization; also called bec) and total_charge (e).
+    born_charges (e, [N, 3, 3], row: polarization; also called bec), polarizability of a cluster (e² Å²/eV, [3, 3]) and
+    total_charge (e).
     """
     calculated = dict(frame.calc.results) if frame.calc is not None else {}
     everything = {**frame.info, **frame.arrays, **calculated}

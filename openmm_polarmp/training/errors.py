@@ -8,6 +8,7 @@ import torch
 
 from openmm_polarmp.training.predict import Prediction
 from openmm_polarmp.training.structure import Batch
+from openmm_polarmp.units import COULOMB
 
 UNITS = {
     "energy": ("meV/atom", 1e3),
@@ -15,10 +16,12 @@ UNITS = {
     "stress": ("meV/A^3", 1e3),
     "dipole": ("e A", 1.0),
     "born_charges": ("e", 1.0),
+    "polarizability": ("A^3", COULOMB),
 }
 """Of what is printed, and the factor from eV, A, e."""
 
-NAMES = tuple(UNITS)
+NAMES = ("energy", "forces", "stress", "dipole", "born_charges")
+"""What training watches."""
 
 
 def square_sums(prediction: Prediction, batch: Batch) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:

@@ -9,9 +9,10 @@ import ase.data
 import numpy as np
 import torch
 
+from openmm_polarmp.electrostatics import polarizability
 from openmm_polarmp.models import PolarMPModel
-from openmm_polarmp.training.errors import NAMES, UNITS
-from openmm_polarmp.training.predict import all_born_charges, predict
+from openmm_polarmp.training.errors import UNITS
+from openmm_polarmp.training.predict import Prediction, all_born_charges, predict
 from openmm_polarmp.training.structure import Batch, Structure
 
 PER_ATOM = ("forces", "born_charges")
@@ -25,7 +26,7 @@ class Comparison:
     ----------
     reference, predicted : dict of array
         By label, one row for each structure or atom: energy [S] in eV/atom, forces [A, 3], stress [S, 3, 3],
-        dipole [S, 3], born_charges [A, 3, 3]; only structures that have the label.
+        dipole [S, 3], born_charges [A, 3, 3], polarizability of clusters [S, 3, 3] in e^2 A^2/eV; only structures that have the label.
     elements : dict of array
         Atomic numbers of the rows of forces and born_charges.
     species, charges : array
@@ -51,7 +52,7 @@ class Comparison:
     def statistics(self) -> dict[str, dict[str, float]]:
         """For each label its number of values, rmse, mae, r2; for forces and Born charges also for each element."""
         found = {}
-        for name in NAMES:
+        for name in UNITS:
             if name not in self.reference:
                 continue
             reference, predicted = self.reference[name], self.predicted[name]
@@ -106,8 +107,8 @@ def compare(
     called with the number of structures done.
     """
     model = model.to(device).eval()
-    reference: dict[str, list] = {name: [] for name in NAMES}
-    predicted: dict[str, list] = {name: [] for name in NAMES}
+    reference: dict[str, list] = {name: [] for name in UNITS}
+    predicted: dict[str, list] = {name: [] for name in UNITS}
     elements: dict[str, list] = {name: [] for name in PER_ATOM}
     species, charges = [], []
     for done, structure in enumerate(structures):
@@ -125,6 +126,8 @@ def compare(
             found["dipole"] = structure.dipole[None], result.dipole
         if born_charges and structure.born_charges is not None:
             found["born_charges"] = structure.born_charges, all_born_charges(model, batch, eps_inf)
+        if structure.polarizability is not None and structure.cell is None:
+            found["polarizability"] = structure.polarizability[None], _polarizability(model, batch, result, eps_inf)
         for name, (label, value) in found.items():
             reference[name].append(np.atleast_1d(label.numpy()))
             predicted[name].append(np.atleast_1d(value.detach().cpu().numpy()))
@@ -144,6 +147,14 @@ def compare(
         np.concatenate(charges).astype(float),
         eps_inf,
     )
+
+
+def _polarizability(model: PolarMPModel, batch: Batch, result: Prediction, eps_inf: float) -> torch.Tensor:
+    """[1, 3, 3] of a cluster."""
+    if not model.has_electrostatics:
+        return batch.positions.new_zeros(1, 3, 3)
+    moments = result.multipoles.to(batch.positions.dtype)
+    return polarizability(batch.positions, moments, batch=batch.batch, eps_inf=eps_inf).value
 
 
 def _statistics(reference: np.ndarray, predicted: np.ndarray) -> dict[str, float]:

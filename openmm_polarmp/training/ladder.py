@@ -14,6 +14,8 @@ from openmm_polarmp.training.config import TrainingConfig
 from openmm_polarmp.training.errors import UNITS
 from openmm_polarmp.training.run import train
 
+WITH_R2 = ("born_charges", "polarizability")
+
 
 def climb(config: TrainingConfig, rungs: Sequence[str] = RUNGS, *, quiet: bool = False) -> list[dict[str, Any]]:
     """
@@ -62,14 +64,14 @@ def table(rows: list[dict[str, Any]]) -> str:
     labels = [name for name in UNITS if any(name in row for row in rows)]
     head = f"{'rung':8}{'parameters':>11}{'epochs':>7}"
     for name in labels:
-        head += f"{f'{name} ({UNITS[name][0]})':>22}" + (f"{'R2':>9}" if name == "born_charges" else "")
+        head += f"{f'{name} ({UNITS[name][0]})':>22}" + (f"{'R2':>9}" if name in WITH_R2 else "")
     lines = [head]
     for row in rows:
         line = f"{row['rung']:8}{row['parameters']:11d}{row['epochs']:7d}"
         for name in labels:
             value = row.get(name)
             line += f"{'-':>22}" if value is None else f"{UNITS[name][1] * value['rmse']:22.4g}"
-            if name == "born_charges":
+            if name in WITH_R2:
                 line += f"{'-':>9}" if value is None else f"{value['r2']:9.4f}"
         lines.append(line)
     frames = sorted({row["frames"] for row in rows})

@@ -36,6 +36,8 @@ class Structure:
         e A.
     born_charges : Tensor [N, 3, 3] or None
         e.
+    polarizability : Tensor [3, 3] or None
+        e^2 A^2/eV; looked at in evaluations only.
     number : int
         Its place among the structures it was read with.
     """
@@ -51,6 +53,7 @@ class Structure:
     stress: torch.Tensor | None = None
     dipole: torch.Tensor | None = None
     born_charges: torch.Tensor | None = None
+    polarizability: torch.Tensor | None = None
     number: int = 0
 
     @classmethod

@@ -9,6 +9,7 @@ from support.ionic import ionic_frames
 from support.models import tiny_model
 
 from openmm_polarmp.cli import main
+from openmm_polarmp.electrostatics import electrostatic_energy
 from openmm_polarmp.training import Structure, compare
 
 SPECIES = (3, 9, 11, 17)
@@ -36,6 +37,31 @@ def test_statistics_are_those_of_numpy(saved):
     assert statistics["forces Na"]["mae"] == pytest.approx(np.abs(error[sodium]).mean())
     assert statistics["dipole"]["count"] == 9
     assert set(statistics) >= {"energy", "born_charges", "born_charges Cl"}
+
+
+def test_polarizability_of_a_cluster_is_the_response_of_its_dipole():
+    """A label of the model's own, from dipoles in a field; a model without charges has none."""
+    model = tiny_model(SPECIES, "qu+ka").double()
+    (frame,) = ionic_frames(1, box=None, pairs=3)
+    member = Structure.of(frame, model.cutoff)
+    expected = np.zeros((3, 3))
+    _, moments = model.multipoles(member.positions, member.species)
+    for axis in range(3):
+        field = torch.zeros(3, dtype=torch.float64)
+        dipoles = []
+        for sign in (1, -1):
+            field[axis] = 1e-3 * sign
+            result = electrostatic_energy(member.positions, moments, external_field=field)
+            centre = (moments.softness @ member.positions) / moments.softness.sum()
+            induced = result.induced_charges @ (member.positions - centre)
+            dipoles.append((induced + result.induced_dipoles.sum(0)).detach().numpy())
+        expected[:, axis] = (dipoles[0] - dipoles[1]) / 2e-3
+    frame.info["polarizability"] = expected
+    found = compare(model, [Structure.of(frame, model.cutoff)])
+    np.testing.assert_allclose(found.predicted["polarizability"][0], expected, rtol=1e-6)
+    assert "polarizability" in found.table() and "A^3" in found.table()
+    without = compare(tiny_model(SPECIES, "sr").double(), [Structure.of(frame, model.cutoff)])
+    assert not without.predicted["polarizability"].any()
 
 
 def test_the_command_writes_table_json_and_plot(tmp_path, saved, runs, capsys):

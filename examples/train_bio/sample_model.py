@@ -1,0 +1,92 @@
+"""Structures from a model's own dynamics: what it has to learn next (active learning).
+
+    python examples/train_bio/sample_model.py structures.extxyz polarmp-demo-bio/model.polarmp hard.extxyz --runs 150
+
+Short runs at 300 to 500 K from random structures of the first round. A model that has seen force-field structures only
+wanders into places where it knows nothing; the frame where a bond first leaves its range ends a run and is kept, as are
+two frames before. `polarmp label` gives them the answers, and a training that starts from the model learns them.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import ase
+import ase.io
+import numpy as np
+import openmm
+from ase.neighborlist import build_neighbor_list, natural_cutoffs
+from openmm import unit
+
+from openmm_polarmp import PolarMPForce
+
+STRETCHED = 1.35  # of a bond's length at the start: no thermal motion reaches it
+CHECK = 25  # steps between two looks
+
+
+def bonds_of(frame: ase.Atoms) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs [B, 2] that are bonded, and their lengths; ions have none."""
+    found = build_neighbor_list(frame, natural_cutoffs(frame, mult=1.1), self_interaction=False)
+    pairs = [(i, j) for i in range(len(frame)) for j in found.get_neighbors(i)[0] if i < j]
+    pairs = [p for p in pairs if not {"Na", "Cl"} & {frame.symbols[p[0]], frame.symbols[p[1]]}]
+    return np.array(pairs).reshape(-1, 2), np.array([frame.get_distance(i, j, mic=True) for i, j in pairs])
+
+
+def run(model: str, start: ase.Atoms, steps: int, rng: np.random.Generator) -> tuple[list[ase.Atoms], bool]:
+    """Frames to label, and whether a bond left its range."""
+    system = openmm.System()
+    for mass in start.get_masses():
+        system.addParticle(mass)
+    charge = float(start.info.get("total_charge", 0.0))
+    force = PolarMPForce(model, atomic_numbers=list(start.numbers), total_charge=charge)
+    if start.pbc.any():
+        system.setDefaultPeriodicBoxVectors(*(0.1 * start.cell.array))
+        force.setNonbondedMethod(PolarMPForce.PME)
+    system.addForce(force)
+    temperature = rng.choice([300, 400, 500]) * unit.kelvin
+    integrator = openmm.LangevinMiddleIntegrator(temperature, 5, 0.0005)
+    integrator.setRandomNumberSeed(int(rng.integers(1, 2**30)))
+    context = openmm.Context(system, integrator, openmm.Platform.getPlatformByName("CPU"))
+    context.setPositions(0.1 * start.positions)
+    context.setVelocitiesToTemperature(temperature, int(rng.integers(1, 2**30)))
+    pairs, lengths = bonds_of(start)
+    wanted = set(rng.choice(np.arange(4, steps // CHECK), 2, replace=False))
+    kept: list[ase.Atoms] = []
+    for look in range(steps // CHECK):
+        integrator.step(CHECK)
+        frame = start.copy()
+        frame.calc = None
+        frame.info = {"total_charge": charge, "kind": "model"}
+        positions = context.getState(positions=True).getPositions(asNumpy=True)
+        frame.positions = positions.value_in_unit(unit.angstrom)
+        now = np.array([frame.get_distance(i, j, mic=True) for i, j in pairs])
+        if len(now) and (now / lengths).max() > STRETCHED:
+            return [*kept, frame], True
+        if look in wanted:
+            kept.append(frame)
+    return kept, False
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("structures")
+    parser.add_argument("model")
+    parser.add_argument("out")
+    parser.add_argument("--runs", type=int, default=150)
+    parser.add_argument("--steps", type=int, default=800, help="of 0.5 fs, of each run (default 800)")
+    parser.add_argument("--smallest", type=int, default=20, help="number of atoms (default 20)")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    rng = np.random.default_rng(options.seed)
+    starts = [f for f in ase.io.read(options.structures, ":") if len(f) >= options.smallest]
+    frames, broken = [], 0
+    for number, which in enumerate(rng.choice(len(starts), options.runs, replace=options.runs > len(starts)), 1):
+        kept, broke = run(options.model, starts[which], options.steps, rng)
+        frames += kept
+        broken += broke
+        print(f"run {number} of {options.runs}: {len(frames)} frames, bonds left their range in {broken}", flush=True)
+    ase.io.write(options.out, frames)
+
+
+if __name__ == "__main__":
+    main()
