@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import statistics
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,14 @@ import torch
 
 from openmm_polarmp._version import __version__
 from openmm_polarmp.bench import electrostatics
+from openmm_polarmp.bench.floor import H200, floor_table
+from openmm_polarmp.bench.memory import bytes_per_atom
+from openmm_polarmp.bench.peers import PEERS
 from openmm_polarmp.bench.phases import phases
 from openmm_polarmp.electrostatics._benchmark import machine
 
+PEERS_LIMIT = 10_000  # atoms, on the processor
+INSTALLED_AS = {"nvalchemi-toolkit-ops quQ": "nvalchemiops", "torch-pme q": "torchpme"}
 AMOEBA_LIMIT = 30_000  # on the processor it takes 13 s a step there, and grows with the square
 
 
@@ -42,9 +49,11 @@ def run_bench(
     model
         File or name of the model of the whole step
     parts
-        ``electrostatics``, ``step``
+        ``electrostatics``, ``step``, ``threads`` (one against several), ``memory`` (bytes of the host per atom), ``floor``
+        (what the kernels do for each atom, and the least time of that on an H200; nothing is measured)
     peers
-        Also the dense sum in torch, AMOEBA with direct polarization and the PME of point charges
+        Also the dense sum in torch, AMOEBA with direct polarization, the PME of point charges, and what is installed of
+        `bench.peers`
     seconds
         For each number
     output
@@ -64,6 +73,12 @@ def run_bench(
         result["electrostatics"] = _electrostatics(atoms, platform, properties, peers, seconds)
     if "step" in parts:
         result["step"] = _steps(atoms, platform, properties, model, seconds)
+    if "threads" in parts:
+        result["threads"] = _threads(atoms, platform, threads or torch.get_num_threads(), seconds)
+    if "memory" in parts:
+        result["memory"] = _memory(atoms, platform)
+    if "floor" in parts:
+        print(f"for each atom, and the least time on an {H200.name} by its peak numbers: {H200}\n\n{floor_table()}\n")
     if output:
         Path(output).write_text(json.dumps(result, indent=1))
     return result
@@ -71,7 +86,8 @@ def run_bench(
 
 def _electrostatics(atoms, platform, properties, peers, seconds) -> list[dict[str, Any]]:
     columns = [*electrostatics.RUNGS, "error of quQ+ka"]
-    columns += ["dense sum", "AMOEBA direct", "point charges"] if peers else []
+    others = [name for name, package in INSTALLED_AS.items() if find_spec(package)] if peers else []
+    columns += ["dense sum", "AMOEBA direct", "point charges", *others] if peers else []
     print("electrostatics alone, energy, forces and moment gradients\n")
     print("| atoms | " + " | ".join(columns) + " |\n" + "|---" * (len(columns) + 1) + "|")
     rows = []
@@ -86,6 +102,9 @@ def _electrostatics(atoms, platform, properties, peers, seconds) -> list[dict[st
             if n <= AMOEBA_LIMIT or platform == "CUDA":
                 row["AMOEBA direct"] = _try(lambda n=n: electrostatics.amoeba(n, platform, properties), seconds)
             row["point charges"] = _try(lambda n=n: electrostatics.point_charges(n, platform, properties), seconds)
+            if n <= PEERS_LIMIT or platform == "CUDA":
+                for name in others:
+                    row[name], row[f"error of {name}"] = PEERS[name](n, device="cuda" if platform == "CUDA" else "cpu")
         rows.append(row)
         print(f"| {n} | " + " | ".join(_cell(row, column) for column in columns) + " |", flush=True)
     if len(rows) > 1:
@@ -112,6 +131,38 @@ def _steps(atoms, platform, properties, model, seconds) -> list[dict[str, Any]]:
     return rows
 
 
+def _threads(atoms, platform, threads: int, seconds: float) -> list[dict[str, Any]]:
+    """One thread and several, turn by turn: a machine that others use too changes its speed."""
+    print(
+        f"one thread against {threads}, quQ+ka\n\n| atoms | 1 thread, ms | {threads} threads, ms | ratio |\n|---|---|---|---|"
+    )
+    rows = []
+    for n in atoms:
+        times: dict[int, list[float]] = {1: [], threads: []}
+        for _ in range(3):
+            for count, found in times.items():
+                torch.set_num_threads(count)
+                found.append(
+                    electrostatics.ours(n, "quQ+ka", platform, {"Threads": str(count)}).milliseconds(seconds / 3)
+                )
+        one, several = (statistics.median(found) for found in times.values())
+        rows.append({"atoms": n, "one": one, "several": several})
+        print(f"| {n} | {one:.1f} | {several:.1f} | {one / several:.2f} |", flush=True)
+    print()
+    return rows
+
+
+def _memory(atoms, platform) -> list[dict[str, Any]]:
+    print("host memory of the electrostatics, quQ+ka\n\n| atoms | bytes per atom | MB |\n|---|---|---|")
+    rows = []
+    for n in atoms:
+        size = bytes_per_atom(n, platform)
+        rows.append({"atoms": n, "bytes per atom": size})
+        print(f"| {n} | {size:.0f} | {1e-6 * size * n:.0f} |", flush=True)
+    print()
+    return rows
+
+
 def _try(make: Callable[[], Any], seconds: float) -> float | str:
     try:
         return make().milliseconds(seconds)
@@ -120,7 +171,7 @@ def _try(make: Callable[[], Any], seconds: float) -> float | str:
 
 
 def _cell(row: dict[str, Any], column: str) -> str:
-    value = row[column]
+    value = row.get(column, "-")
     if isinstance(value, str):
         return "-"
     if column.startswith("error"):
