@@ -19,7 +19,7 @@ from openmm_polarmp.electrostatics import Multipoles, electrostatic_energy
 from openmm_polarmp.electrostatics._benchmark import seconds
 from openmm_polarmp.units import COULOMB
 
-SPACINGS = (1.2, 1.0, 0.85, 0.7, 0.6, 0.5, 0.42, 0.36, 0.3, 0.26, 0.22)  # A, tried from coarse to fine
+SPACINGS = (1.2, 1.0, 0.85, 0.7, 0.6, 0.5, 0.42, 0.36, 0.3, 0.25, 0.2, 0.18, 0.16)  # A, tried from coarse to fine
 SIGMA = 1.0  # A, of our kernel erf(r / (sqrt(2) sigma)) / r
 
 Step = Callable[[], tuple[torch.Tensor, ...]]
@@ -120,14 +120,15 @@ def _forces(positions: torch.Tensor, cell: torch.Tensor, fixed: Multipoles) -> t
 def _fastest(
     make: Callable[[float, torch.dtype], Step], exact: torch.Tensor, tolerance: float, device: str
 ) -> tuple[float, float]:
-    """Of the coarsest mesh that meets the tolerance, in single precision: what ours uses."""
+    """Of the coarsest mesh that meets the tolerance, in single precision if that can, as ours does."""
     error = math.inf
-    for spacing in SPACINGS:
-        step = make(spacing, torch.float32)
-        found = step()[0].double()
-        error = float(((found - exact).square().mean() / exact.square().mean()).sqrt())
-        if error <= tolerance:
-            return 1e3 * seconds(step, device), error
+    for dtype in (torch.float32, torch.float64):
+        for spacing in SPACINGS:
+            step = make(spacing, dtype)
+            found = step()[0].double()
+            error = float(((found - exact).square().mean() / exact.square().mean()).sqrt())
+            if error <= tolerance:
+                return 1e3 * seconds(step, device), error
     raise ValueError(f"no mesh down to {SPACINGS[-1]} A met the accuracy: {error:.1e}")
 
 
