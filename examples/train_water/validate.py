@@ -134,7 +134,8 @@ def first_peak(folder: Path, ensemble: str) -> tuple[float, float]:
     """Position (A) and height of the first peak of the O-O distribution."""
     import mdtraj
 
-    files = sorted(str(p) for p in folder.glob(f"{ensemble}-0*.dcd"))
+    # A restart of a part that was finished leaves an empty file.
+    files = sorted(str(p) for p in folder.glob(f"{ensemble}-0*.dcd") if p.stat().st_size > 0)
     trajectory = mdtraj.load(files, top=str(folder / "start.pdb"))
     oxygens = trajectory.topology.select("element O")
     pairs = trajectory.topology.select_pairs(oxygens, oxygens)
