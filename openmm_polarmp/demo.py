@@ -12,6 +12,7 @@ from openmm import app, unit
 
 from . import FixedMultipoles, PolarMPForce
 from ._plugin import platform_status
+from ._quiet import quiet
 from .analysis.distributions import molecular_dipoles
 from .demo_plot import plot_demo
 from .reporters import DipoleReporter
@@ -35,7 +36,8 @@ def choose_platform() -> str:
             continue
         platform = openmm.Platform.getPlatformByName(name)
         try:
-            context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform)
+            with quiet():
+                context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform)
         except openmm.OpenMMException:
             continue
         if name == "CUDA" or "Portable Computing" not in platform.getPropertyValue(context, "OpenCLPlatformName"):

@@ -10,7 +10,7 @@ import pytest
 from openmm import app, unit
 
 from openmm_polarmp import PolarMPForce, load_model
-from openmm_polarmp.demo import run_demo, water_box
+from openmm_polarmp.demo import choose_platform, run_demo, water_box
 from openmm_polarmp.demo_plot import short_infrared
 from openmm_polarmp.mlpotential import PolarMPPotentialImpl
 from openmm_polarmp.reporters import DipoleReporter
@@ -98,3 +98,9 @@ def test_readme_code_runs(tmp_path, monkeypatch):
     names: dict = {}
     for block in blocks:
         exec(compile(block, "README.md", "exec"), names)
+
+
+def test_trying_platforms_is_silent(capfd):
+    """OpenMM warns of PoCL, which is only looked at here."""
+    assert choose_platform() in ("CUDA", "OpenCL", "CPU")
+    assert capfd.readouterr() == ("", "")
