@@ -10,9 +10,8 @@ import numpy as np
 import openmm
 from openmm import app, unit
 
-from . import FixedMultipoles, PolarMPForce
 from ._plugin import platform_status
-from ._quiet import quiet
+from ._try_platform import try_platform
 from .analysis.distributions import molecular_dipoles
 from .demo_plot import plot_demo
 from .reporters import DipoleReporter
@@ -27,21 +26,11 @@ TIME_STEP = 0.5 * unit.femtosecond
 def choose_platform() -> str:
     """CUDA, OpenCL on a real GPU, or CPU: never OpenCL on the processor, which is made for tests."""
     served = {s.name for s in platform_status() if s.loaded}
-    system = openmm.System()
-    system.addForce(PolarMPForce(FixedMultipoles([1.0, -1.0])))
-    for _ in range(2):
-        system.addParticle(1.0)
     for name in ("CUDA", "OpenCL"):
-        if name not in served:
-            continue
-        platform = openmm.Platform.getPlatformByName(name)
-        try:
-            with quiet():
-                context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform)
-        except openmm.OpenMMException:
-            continue
-        if name == "CUDA" or "Portable Computing" not in platform.getPropertyValue(context, "OpenCLPlatformName"):
-            return name
+        if name in served:
+            reason, runs_on = try_platform(name)
+            if not reason and "Portable Computing" not in runs_on:
+                return name
     return "CPU"
 
 

@@ -6,6 +6,7 @@ import sys
 import pytest
 from support.models import tiny_model
 
+from openmm_polarmp import _try_platform
 from openmm_polarmp.cli import main
 
 COMMANDS = ["check", "info", "demo"]
@@ -63,3 +64,16 @@ def test_mistakes_have_no_traceback(tmp_path):
         assert done.returncode == 1
         assert message in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_a_platform_that_ends_the_process(monkeypatch):
+    """As OpenCL libraries do that miss their compiler."""
+    monkeypatch.setattr(
+        _try_platform, "PROBE", "import os, sys; print('broken', file=sys.stderr, flush=True); os.abort()"
+    )
+    assert _try_platform.try_platform("OpenCL") == ("trying it ended the process by signal 6: broken", "")
+
+
+def test_a_platform_that_is_not_there():
+    reason, _ = _try_platform.try_platform("Abacus")
+    assert "Abacus" in reason
