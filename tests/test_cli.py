@@ -6,10 +6,10 @@ import sys
 import pytest
 from support.models import tiny_model
 
-from openmm_polarmp import _try_platform
+from openmm_polarmp import _try_platform, commands
 from openmm_polarmp.cli import main
 
-COMMANDS = ["check", "info", "demo"]
+COMMANDS = "check info demo train evaluate ladder label export eps-inf ir raman dielectric bench".split()
 
 
 def test_help_of_everything(capsys):
@@ -18,6 +18,14 @@ def test_help_of_everything(capsys):
             main([*arguments, "--help"])
         assert stop.value.code == 0
         assert "example" in capsys.readouterr().out
+
+
+def test_no_command_is_forgotten(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    named = capsys.readouterr().out.split("COMMAND", 1)[1]
+    assert all(f"\n    {name} " in named for name in COMMANDS)
+    assert len(COMMANDS) == len(commands.COMMANDS)
 
 
 def test_wrong_arguments(capsys):
