@@ -17,7 +17,7 @@ from scipy.sparse.csgraph import connected_components
 from openmm_polarmp.models import RUNGS, load_model
 from openmm_polarmp.training import Structure, compare
 
-SHOWN = ("sr", "q", "quQ+ka")
+SHOWN = ("sr", "q", "qu", "quQ+ka")
 
 
 def distance(frame: ase.Atoms) -> float:

@@ -173,14 +173,18 @@ def main() -> None:
     parser.add_argument("out")
     parser.add_argument("--frames", type=int, default=780, help="about how many clusters (default 780)")
     parser.add_argument("--boxes", type=int, default=50, help="how many small boxes (default 50)")
+    parser.add_argument("--peptide-boxes", type=int, default=0, help="how many boxes with a peptide (default 0)")
+    parser.add_argument("--seed", type=int, default=0, help="another one gives other structures")
     options = parser.parse_args()
     share = options.frames // 6
     frames = []
     for seed, residue in enumerate(SIDE_CHAINS):
-        frames += snapshots(residue, 2.0, 4, share, False, seed)
-    frames += snapshots(None, 1.9, 8, 2 * share, False, 10)
+        frames += snapshots(residue, 2.0, 4, share, False, seed + options.seed)
+    frames += snapshots(None, 1.9, 8, 2 * share, False, 10 + options.seed)
     for seed in (20, 21):
-        frames += snapshots(None, 0.85, seed - 20, options.boxes // 2, True, seed)
+        frames += snapshots(None, 0.85, seed - 20, options.boxes // 2, True, seed + options.seed)
+    for seed, residue in enumerate(SIDE_CHAINS):
+        frames += snapshots(residue, 1.1, seed % 2, options.peptide_boxes // 4, True, 30 + seed + options.seed)
     ase.io.write(options.out, frames)
     print(f"{len(frames)} structures of {min(map(len, frames))} to {max(map(len, frames))} atoms in {options.out}")
 
