@@ -65,6 +65,7 @@ def run(options: argparse.Namespace) -> int:
             "units": "eV, A, e",
             "errors": found.statistics(),
             "latent_charges": found.mean_charges(),
+            "sum_rule": found.sum_rule,
         }
         Path(options.output).write_text(json.dumps(result, indent=1))
     if options.plot:

@@ -33,6 +33,9 @@ class Comparison:
         Of all atoms: atomic numbers and latent charges (e).
     eps_inf : float
         Which the predicted dipoles and Born charges contain.
+    sum_rule : dict of float
+        For ``reference`` and ``predicted`` Born charges by how much, e, their sum over a structure is at most away from
+        its total charge, as moving everything together demands; empty without such labels.
     """
 
     reference: dict[str, np.ndarray]
@@ -41,6 +44,7 @@ class Comparison:
     species: np.ndarray
     charges: np.ndarray
     eps_inf: float
+    sum_rule: dict[str, float]
 
     @property
     def born_sign(self) -> int:
@@ -87,6 +91,11 @@ class Comparison:
             lines.append(f"{f'latent charge {symbol}':24}{mean:+.3f} e, standard deviation {spread:.3f} e")
         if "dipole" in self.reference or "born_charges" in self.reference:
             lines.append(f"dipoles and Born charges contain eps_inf = {self.eps_inf:g}")
+        if self.sum_rule:
+            found = [f"{self.sum_rule[name]:.1e} e ({name})" for name in ("predicted", "reference")]
+            lines.append(
+                f"acoustic sum rule: Born charges of a structure miss its total charge by up to {', '.join(found)}"
+            )
         if self.born_sign < 0:
             lines.append("all latent moments have the opposite sign of the labels' (energies do not fix it)")
         return "\n".join(lines)
@@ -111,6 +120,7 @@ def compare(
     predicted: dict[str, list] = {name: [] for name in UNITS}
     elements: dict[str, list] = {name: [] for name in PER_ATOM}
     species, charges = [], []
+    sum_rule: dict[str, float] = {}
     for done, structure in enumerate(structures):
         batch = Batch.of([structure], device)
         has_dipole = structure.dipole is not None and structure.cell is None
@@ -126,6 +136,9 @@ def compare(
             found["dipole"] = structure.dipole[None], result.dipole
         if born_charges and structure.born_charges is not None:
             found["born_charges"] = structure.born_charges, all_born_charges(model, batch, eps_inf)
+            for which, born in zip(("reference", "predicted"), found["born_charges"], strict=True):
+                missed = born.double().cpu().sum(0) - structure.total_charge * torch.eye(3)
+                sum_rule[which] = max(sum_rule.get(which, 0.0), float(missed.abs().max()))
         if structure.polarizability is not None and structure.cell is None:
             found["polarizability"] = structure.polarizability[None], _polarizability(model, batch, result, eps_inf)
         for name, (label, value) in found.items():
@@ -146,6 +159,7 @@ def compare(
         np.concatenate(species),
         np.concatenate(charges).astype(float),
         eps_inf,
+        sum_rule,
     )
 
 

@@ -37,6 +37,19 @@ def test_statistics_are_those_of_numpy(saved):
     assert statistics["forces Na"]["mae"] == pytest.approx(np.abs(error[sodium]).mean())
     assert statistics["dipole"]["count"] == 9
     assert set(statistics) >= {"energy", "born_charges", "born_charges Cl"}
+    assert found.sum_rule["predicted"] < 1e-6  # the network's charges sum to the total charge
+    assert "acoustic sum rule" in found.table()
+
+
+def test_sum_rule_sees_what_is_missed(saved):
+    """Reference Born charges that are 0.01 e too large on each of six ions."""
+    (frame,) = ionic_frames(1, box=None, pairs=3)
+    first = compare(saved, [Structure.of(frame, saved.cutoff)])
+    frame.arrays.pop("bec", None)
+    frame.arrays["born_charges"] = (first.predicted["born_charges"] + 0.01 * np.eye(3)).reshape(-1, 9)
+    found = compare(saved, [Structure.of(frame, saved.cutoff)])
+    assert found.sum_rule["reference"] == pytest.approx(0.06, abs=1e-6)
+    assert found.sum_rule["predicted"] < 1e-6
 
 
 def test_polarizability_of_a_cluster_is_the_response_of_its_dipole():
