@@ -8,6 +8,8 @@ import numpy as np
 import openmm
 import pytest
 from openmm import app, unit
+from openmmml import MLPotential
+from support.peptide import solvated_dipeptide
 
 from openmm_polarmp import PolarMPForce, load_model
 from openmm_polarmp.demo import choose_platform, run_demo, water_box
@@ -52,6 +54,23 @@ def test_shipped_model_says_what_it_is():
     assert "water" in model.training_data
     assert "LGPL" in model.licence
     assert model.training_range.smallest_distances[(1, 8)] < 1.0
+
+
+def test_the_bio_model_runs_salt_water_and_a_peptide():
+    """A picosecond would take a minute; a tenth of one shows a fall into a hole, which is what happened once."""
+    topology, positions = solvated_dipeptide(edge=1.4, ion_pairs=1)
+    system = MLPotential("polarmp").createSystem(topology)  # the only shipped one that covers these elements
+    integrator = openmm.LangevinMiddleIntegrator(300 * unit.kelvin, 10 / unit.picosecond, 0.5 * unit.femtosecond)
+    simulation = app.Simulation(topology, system, integrator, openmm.Platform.getPlatformByName("CPU"))
+    simulation.context.setPositions(positions)
+    simulation.minimizeEnergy(maxIterations=40)
+    simulation.context.setVelocitiesToTemperature(300 * unit.kelvin, 1)
+    simulation.step(100)
+    r = simulation.context.getState(positions=True).getPositions(asNumpy=True)._value
+    lengths = np.array([np.linalg.norm(r[a.index] - r[b.index]) for a, b in topology.bonds()])
+    assert 0.08 < lengths.min() and lengths.max() < 0.18
+    model = load_model("polarmp-demo-bio")
+    assert model.species == (1, 6, 7, 8, 11, 17) and "GFN2-xTB" in model.training_data and model.licence == "MIT"
 
 
 def test_dipole_reporter_adds_no_evaluation(tmp_path):

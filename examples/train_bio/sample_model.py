@@ -26,7 +26,7 @@ CHECK = 25  # steps between two looks
 
 def bonds_of(frame: ase.Atoms) -> tuple[np.ndarray, np.ndarray]:
     """Pairs [B, 2] that are bonded, and their lengths; ions have none."""
-    found = build_neighbor_list(frame, natural_cutoffs(frame, mult=1.1), self_interaction=False)
+    found = build_neighbor_list(frame, natural_cutoffs(frame, mult=1.1), skin=0.0, self_interaction=False)
     pairs = [(i, j) for i in range(len(frame)) for j in found.get_neighbors(i)[0] if i < j]
     pairs = [p for p in pairs if not {"Na", "Cl"} & {frame.symbols[p[0]], frame.symbols[p[1]]}]
     return np.array(pairs).reshape(-1, 2), np.array([frame.get_distance(i, j, mic=True) for i, j in pairs])
