@@ -25,7 +25,11 @@ class CompiledNetwork:
 
     def __init__(self, network: PolarMPNet) -> None:
         self.network = network
-        self._compiled: Any = torch.compile(self._tensors, dynamic=True)
+        self._compiled: Any = None
+        try:
+            self._compiled = torch.compile(self._tensors, dynamic=True)
+        except Exception as error:  # its own files cannot be read, say
+            self._give_up(error)
 
     def __call__(
         self, positions, species, edge_index, edge_shifts, cell, batch=None, total_charge=None, multiplicity=None
@@ -38,15 +42,18 @@ class CompiledNetwork:
         try:
             energies, members = self._compiled(positions, species, table, *arguments)
         except Exception as error:  # a missing compiler, an operation it cannot lower: whatever it is, eager works
-            self._compiled = None
-            warnings.warn(
-                f"torch.compile failed ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}); "
-                "the network runs eagerly",
-                RuntimeWarning,
-                stacklevel=2,
-            )
+            self._give_up(error)
             return self.network(positions, species, edge_index, edge_shifts, *arguments)
         return energies, Multipoles(**members)
+
+    def _give_up(self, error: Exception) -> None:
+        self._compiled = None
+        first = (str(error).splitlines() or [""])[0]
+        warnings.warn(
+            f"torch.compile failed ({type(error).__name__}: {first}); the network runs eagerly",
+            RuntimeWarning,
+            stacklevel=3,
+        )
 
     def _tensors(self, positions, species, table, *arguments) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         energies, multipoles = self.network.forward_table(positions, species, table, *arguments)

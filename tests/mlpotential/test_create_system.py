@@ -186,8 +186,10 @@ def test_bad_input(path):
     salt.addAtom("Na", app.Element.getBySymbol("Na"), residue)
     with pytest.raises(ValueError, match=r"11|Na"):
         MLPotential("polarmp", modelPath=str(path)).createSystem(salt)
-    with pytest.raises(ValueError, match="no shipped model covers the elements Na"):
-        MLPotential("polarmp").createSystem(salt)
+    other = app.Topology()
+    other.addAtom("K", app.Element.getBySymbol("K"), other.addResidue("K", other.addChain()))
+    with pytest.raises(ValueError, match="no shipped model covers the elements K"):
+        MLPotential("polarmp").createSystem(other)
     salt.addAtom("X", None, residue)
     with pytest.raises(ValueError, match=r"atom 1 \(X\) has no element"):
         MLPotential("polarmp", modelPath=str(path)).createSystem(salt)
