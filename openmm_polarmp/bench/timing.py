@@ -27,7 +27,7 @@ class Stepper:
     def __init__(self, system: openmm.System, positions: np.ndarray, platform: str, properties: dict[str, str]) -> None:
         for particle in range(system.getNumParticles()):
             if system.getParticleMass(particle) > 0 * unit.dalton:
-                system.setParticleMass(particle, 1e6)
+                system.setParticleMass(particle, 1e4)
         self.integrator = openmm.VerletIntegrator(1e-6)
         chosen = openmm.Platform.getPlatformByName(platform)
         known = {name: value for name, value in properties.items() if name in chosen.getPropertyNames()}

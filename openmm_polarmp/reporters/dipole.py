@@ -18,7 +18,8 @@ CURRENT_COLUMNS = [f"current {axis} (e nm/ps)" for axis in "xyz"]
 class DipoleReporter:
     """Writes the dipole of the system, its parts, and the mean dipole of the molecules, as comma-separated values.
 
-    The numbers come from the evaluation that the step's report makes anyway; the network does not run again.
+    The numbers come from the evaluation that the report makes, which on the CPU serves the next step as well; on a GPU a
+    report costs an evaluation.
 
     Parameters
     ----------

@@ -68,6 +68,7 @@ void HostKernel::initialize(const System& system, const PolarMPForce& force) {
 }
 
 void HostKernel::bindSource(const PolarMPForce& force) {
+    evaluated = false;
     epsInf = force.getEpsInf();
     source = force.requireSource();
     moments = source->getMomentSet();
@@ -187,6 +188,23 @@ Vec3 HostKernel::latentField(ContextImpl& context) {
 }
 
 double HostKernel::execute(ContextImpl& context, bool includeForces, bool includeEnergy) {
+    // A state for a report is often followed by a step from the same positions: they are evaluated once.
+    if (!evaluated || (includeForces && !evaluatedForces) || !isCurrent(context)) {
+        evaluated = false;
+        evaluate(context, includeForces);
+        evaluated = true;
+        evaluatedForces = includeForces;
+    }
+    if (includeForces) {
+        vector<Vec3>& forces = *platformData(context).forces;
+        for (size_t i = 0; i < particles.size(); i++)
+            for (int a = 0; a < 3; a++)
+                forces[particles[i]][a] += (response->forces[i][a] + memory.forces[3 * i + a]) * FORCE_TO_OPENMM;
+    }
+    return (memory.energy + response->energy) * EV_TO_KJ_PER_MOL;
+}
+
+void HostKernel::evaluate(ContextImpl& context, bool includeForces) {
     readPositions(context);
     readBox(context);
     evaluation->forward(includeForces);
@@ -207,12 +225,7 @@ double HostKernel::execute(ContextImpl& context, bool includeForces, bool includ
         Vec3 movingCharges = periodic ? field : Vec3();
         evaluation->backward(&movingCharges[0]);
         checkFinite("force from the source of moments", memory.forces, particles);
-        vector<Vec3>& forces = *platformData(context).forces;
-        for (size_t i = 0; i < particles.size(); i++)
-            for (int a = 0; a < 3; a++)
-                forces[particles[i]][a] += (response->forces[i][a] + memory.forces[3 * i + a]) * FORCE_TO_OPENMM;
     }
-    return (memory.energy + response->energy) * EV_TO_KJ_PER_MOL;
 }
 
 void HostKernel::writeGradients() {

@@ -38,6 +38,7 @@ private:
         double cell[9], energy = 0;
     };
     void bindSource(const PolarMPForce& force);
+    void evaluate(OpenMM::ContextImpl& context, bool includeForces);
     void readPositions(OpenMM::ContextImpl& context);
     void readBox(OpenMM::ContextImpl& context);
     void readMoments();
@@ -45,7 +46,7 @@ private:
     void writeGradients();
 
     std::vector<int> particles;
-    bool periodic = false;
+    bool periodic = false, evaluated = false, evaluatedForces = false;
     double epsInf = 1, fieldScale = 1;
     MomentSet moments;
     std::shared_ptr<MultipoleSource> source;
