@@ -83,10 +83,12 @@ def train(config: TrainingConfig, *, restart: bool = False, quiet: bool = False)
                 f"{count} parameters, {own.count} x {own.device}, {torch.get_num_threads()} threads"
             )
         trainer.run()
-        if not own.first:
-            return None
-        test = structures(frames.test, model.cutoff, config.precision)
-        return _finish(folder, config, trainer, {"validation": validation, "test": test}, own)
+        result = None
+        if own.first:
+            test = structures(frames.test, model.cutoff, config.precision)
+            result = _finish(folder, config, trainer, {"validation": validation, "test": test}, own)
+        own.wait()  # a process that closes its connections while another still works can end by a signal
+        return result
 
 
 def _prepare_folder(folder: Path, config: TrainingConfig, restart: bool) -> None:
