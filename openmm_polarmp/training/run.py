@@ -16,7 +16,7 @@ from openmm_polarmp.training.config import TrainingConfig
 from openmm_polarmp.training.electronegativity import reversed_signs
 from openmm_polarmp.training.evaluation import Comparison, compare
 from openmm_polarmp.training.parallel import Processes, processes
-from openmm_polarmp.training.prepare import build_model, check_labels, covered_by, load_frames, structures
+from openmm_polarmp.training.prepare import Frames, build_model, check_labels, covered_by, load_frames, structures
 from openmm_polarmp.training.trainer import Trainer
 
 
@@ -66,29 +66,34 @@ def train(config: TrainingConfig, *, restart: bool = False, quiet: bool = False)
         if own.first:
             _prepare_folder(folder, config, restart)
         own.wait()
-        model = build_model(config, frames.train)
-        training = structures(frames.train, model.cutoff, config.precision)
-        validation = structures(frames.validation, model.cutoff, config.precision)
-        if config.model.start is None:
-            model.training_range = covered_by(training)
-        else:
-            model.training_range = model.training_range.extended(covered_by(training))
-        trainer = Trainer(config, model, training, validation, frames.fingerprint(), own, quiet)
-        if trainer.resumed:
-            trainer.progress.say(f"going on after step {trainer.step} of {trainer.total_steps}")
-        else:
-            count = sum(p.numel() for p in model.parameters())
-            trainer.progress.say(
-                f"{len(training)} training, {len(validation)} validation, {len(frames.test)} test frames; "
-                f"{count} parameters, {own.count} x {own.device}, {torch.get_num_threads()} threads"
-            )
-        trainer.run()
-        result = None
-        if own.first:
-            test = structures(frames.test, model.cutoff, config.precision)
-            result = _finish(folder, config, trainer, {"validation": validation, "test": test}, own)
+        result = _run(folder, config, frames, own, quiet)
         own.wait()  # a process that closes its connections while another still works can end by a signal
         return result
+
+
+def _run(folder: Path, config: TrainingConfig, frames: Frames, own: Processes, quiet: bool) -> TrainingResult | None:
+    """Train; the first process also measures and reports."""
+    model = build_model(config, frames.train)
+    training = structures(frames.train, model.cutoff, config.precision)
+    validation = structures(frames.validation, model.cutoff, config.precision)
+    if config.model.start is None:
+        model.training_range = covered_by(training)
+    else:
+        model.training_range = model.training_range.extended(covered_by(training))
+    trainer = Trainer(config, model, training, validation, frames.fingerprint(), own, quiet)
+    if trainer.resumed:
+        trainer.progress.say(f"going on after step {trainer.step} of {trainer.total_steps}")
+    else:
+        count = sum(p.numel() for p in model.parameters())
+        trainer.progress.say(
+            f"{len(training)} training, {len(validation)} validation, {len(frames.test)} test frames; "
+            f"{count} parameters, {own.count} x {own.device}, {torch.get_num_threads()} threads"
+        )
+    trainer.run()
+    if not own.first:
+        return None
+    test = structures(frames.test, model.cutoff, config.precision)
+    return _finish(folder, config, trainer, {"validation": validation, "test": test}, own)
 
 
 def _prepare_folder(folder: Path, config: TrainingConfig, restart: bool) -> None:
