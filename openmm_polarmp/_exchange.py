@@ -19,6 +19,32 @@ GRADIENTS = {
 }
 
 
+class MomentNames:
+    """What a source tells of the moments that it gives, from their names in ``_has``."""
+
+    _has: set[str]
+
+    @property
+    def has_dipoles(self) -> bool:
+        """Whether the source gives dipoles."""
+        return "dipoles" in self._has
+
+    @property
+    def has_quadrupoles(self) -> bool:
+        """Whether the source gives quadrupoles."""
+        return "quadrupoles" in self._has
+
+    @property
+    def has_softness(self) -> bool:
+        """Whether the source gives softness (induced charges)."""
+        return "softness" in self._has
+
+    @property
+    def has_polarizability(self) -> bool:
+        """Whether the source gives polarizabilities (induced dipoles)."""
+        return "polarizability" in self._has
+
+
 def write_moments(buffers: Any, energy: torch.Tensor, multipoles: Multipoles) -> None:
     """Short-range energy (eV, summed over what comes) and moments (model units) into the buffers."""
     with torch.no_grad():

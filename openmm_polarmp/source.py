@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from openmm_polarmp._exchange import not_finite, write_forces, write_moments
+from openmm_polarmp._exchange import MomentNames, not_finite, write_forces, write_moments
 from openmm_polarmp.electrostatics.multipoles import Multipoles
 from openmm_polarmp.models import PolarMPModel, PolarMPNet, project_total_charge
 from openmm_polarmp.models._compiled import CompiledNetwork
@@ -25,7 +25,7 @@ from openmm_polarmp.neighbors import NeighborList, Neighbors, neighbor_pairs
 PRECISIONS = {"single": torch.float32, "double": torch.float64}
 
 
-class TorchSource:
+class TorchSource(MomentNames):
     """A network, and the atoms that it describes.
 
     Parameters
@@ -85,26 +85,6 @@ class TorchSource:
     def supports_cuda(self) -> bool:
         """Whether buffers may lie on a GPU."""
         return torch.cuda.is_available() and (self.device is None or self.device.type == "cuda")
-
-    @property
-    def has_dipoles(self) -> bool:
-        """Whether the model predicts dipoles."""
-        return "dipoles" in self._has
-
-    @property
-    def has_quadrupoles(self) -> bool:
-        """Whether the model predicts quadrupoles."""
-        return "quadrupoles" in self._has
-
-    @property
-    def has_softness(self) -> bool:
-        """Whether the model predicts softness (induced charges)."""
-        return "softness" in self._has
-
-    @property
-    def has_polarizability(self) -> bool:
-        """Whether the model predicts polarizabilities (induced dipoles)."""
-        return "polarizability" in self._has
 
     def bind(self, buffers: Any) -> Evaluation:
         """Attach the memory of one Context; may be called for several Contexts, which may run in different threads.

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from openmm_polarmp._exchange import not_finite, write_forces, write_moments
+from openmm_polarmp._exchange import MomentNames, not_finite, write_forces, write_moments
 from openmm_polarmp.electrostatics.multipoles import Multipoles
 from openmm_polarmp.models import project_total_charge
 from openmm_polarmp.torchforce.outputs import read_outputs
@@ -15,7 +15,7 @@ from openmm_polarmp.torchforce.outputs import read_outputs
 TRIAL_SPACING = 3.0  # A, between the atoms of the lattice on which a module is asked what it returns
 
 
-class TorchScriptSource:
+class TorchScriptSource(MomentNames):
     """A TorchScript module with the convention of `openmm_polarmp.torchforce`.
 
     Attributes of the module that are used where they exist: ``num_particles`` (int), ``sigma`` (nm, width of the pair
@@ -52,26 +52,6 @@ class TorchScriptSource:
         self.total_charge = getattr(module, "total_charge", None)
         self.reach = 10 * float(getattr(module, "reach", 0.0)) or None
         self._has = self._find_moments()
-
-    @property
-    def has_dipoles(self) -> bool:
-        """Whether the module returns dipoles."""
-        return "dipoles" in self._has
-
-    @property
-    def has_quadrupoles(self) -> bool:
-        """Whether the module returns quadrupoles."""
-        return "quadrupoles" in self._has
-
-    @property
-    def has_softness(self) -> bool:
-        """Whether the module returns softness (induced charges)."""
-        return "softness" in self._has
-
-    @property
-    def has_polarizability(self) -> bool:
-        """Whether the module returns polarizabilities (induced dipoles)."""
-        return "polarizability" in self._has
 
     def bind(self, buffers: Any) -> Evaluation:
         """Attach the memory of one Context; see `openmm_polarmp.source.TorchSource.bind`."""
