@@ -10,6 +10,7 @@ import openmm
 import openmm.app
 from openmmml.mlpotential import MLPotentialImpl
 
+from . import _mixed
 from .force import PolarMPForce
 from .models import load_model, shipped_models
 from .models.model import PolarMPModel
@@ -63,6 +64,7 @@ class PolarMPPotentialImpl(MLPotentialImpl):
     ) -> None:
         """Add a `PolarMPForce` to the System. Keywords: see the class."""
         settings = _Settings(**{**self.defaults, **_known(args)})
+        atoms = None if atoms is None else _mixed.without_extra_particles(topology, atoms)
         numbers = _atomic_numbers(topology, atoms)
         model = self.modelPath if self.modelPath is not None else _shipped_model_for(set(numbers))
         force = PolarMPForce(
@@ -83,8 +85,40 @@ class PolarMPPotentialImpl(MLPotentialImpl):
         force.setEwaldErrorTolerance(settings.ewaldErrorTolerance)
         force.setForceGroup(forceGroup)
         if atoms is not None:
-            force.setParticles(list(atoms))
+            force.setParticles(atoms)
         system.addForce(force)
+
+    def getSupportedEmbeddings(self) -> list[str]:
+        """Mechanical embedding is OpenMM-ML's own; it is named here for what `createMixedSystem` adds to it."""
+        return ["mechanical"]
+
+    def createMixedSystem(
+        self,
+        topology: openmm.app.Topology,
+        system: openmm.System,
+        atoms: list[int],
+        forceGroup: int,
+        interpolate: bool,
+        embedding: str,
+        returnInfo: bool = False,
+        **args: Any,
+    ) -> openmm.System | dict[str, Any]:
+        """OpenMM-ML's mechanical embedding, also of force fields with extra particles (four-point water).
+
+        Extra particles among `atoms` are the force field's, not the network's: what they do to the other atoms of the
+        subset is taken away as it is between all its atoms, what they do to the rest stays.
+        """
+        # not at the top: versions of OpenMM-ML without embeddings never come here
+        from openmmml.embeddings.mechanicalembedding import MechanicalEmbedding
+
+        topology = _mixed.marked(topology)
+        made = MechanicalEmbedding().createMixedSystem(
+            self, topology, system, atoms, forceGroup, interpolate, returnInfo=returnInfo, **args
+        )
+        if returnInfo:
+            _mixed.unmark(made["topology"])
+        _mixed.complete(made["system"] if returnInfo else made)
+        return made
 
     def getMLLongRange(self) -> bool | None:
         """True for a model with electrostatics, as all shipped ones are."""

@@ -16,7 +16,9 @@ from openmm_polarmp import PolarMPForce
 CPU = PlatformChoice("CPU")
 
 
-def mm_system(topology, positions, files, **options):
+def mm_system(topology, positions, files, edge=None, **options):
+    if edge is not None:
+        topology.setPeriodicBoxVectors(np.eye(3) * edge * unit.nanometer)
     forcefield = app.ForceField(*files)
     modeller = app.Modeller(topology, positions * unit.nanometer)
     modeller.addExtraParticles(forcefield)
@@ -31,8 +33,8 @@ def mm_system(topology, positions, files, **options):
     return modeller.topology, np.array(modeller.positions.value_in_unit(unit.nanometer)), system
 
 
-def state(system, positions, **parameters):
-    context = CPU.context(system)
+def state(system, positions, platform=CPU, **parameters):
+    context = platform.context(system)
     context.setPositions(positions)
     context.computeVirtualSites()
     for name, value in parameters.items():
@@ -41,22 +43,17 @@ def state(system, positions, **parameters):
 
 
 @pytest.mark.parametrize("water_model", ["amber14/tip3p.xml", "amber14/tip4pew.xml"])
-def test_one_molecule_of_water(water_model):
+def test_one_molecule_of_water(platform_once, water_model):
     """The model's part of the forces is that of the model alone; only its atoms are the force's particles."""
     topology, positions, mm = mm_system(*water(27), [water_model])
     residue = next(topology.residues())
     atoms = [a.index for a in residue.atoms() if a.element is not None]
     model = tiny_model()
-    try:
-        mixed = MLPotential("polarmp", modelPath=model).createMixedSystem(topology, mm, atoms)
-    except AttributeError as error:
-        if "atomic_number" in str(error) and any(a.element is None for a in topology.atoms()):
-            pytest.xfail("OpenMM-ML 1.8 itself cannot make mixed systems with four-point water")
-        raise
+    mixed = MLPotential("polarmp", modelPath=model).createMixedSystem(topology, mm, atoms)
     force = next(PolarMPForce.cast(f) for f in mixed.getForces() if PolarMPForce.isinstance(f))
     assert force.getParticles() == atoms
     assert force.usesPeriodicBoundaryConditions()
-    energy, _ = state(mixed, positions)
+    energy, _ = state(mixed, positions, platform_once)
     assert np.isfinite(energy)
 
     alone = app.Topology()
@@ -65,10 +62,10 @@ def test_one_molecule_of_water(water_model):
         alone.addAtom(symbol, app.Element.getBySymbol(symbol), part)
     alone.setPeriodicBoxVectors(topology.getPeriodicBoxVectors())
     pure = MLPotential("polarmp", modelPath=model).createSystem(alone)
-    expected, expected_forces = state(pure, positions[atoms])
+    expected, expected_forces = state(pure, positions[atoms], platform_once)
     force_group = 31
     force.setForceGroup(force_group)
-    context = CPU.context(mixed)
+    context = platform_once.context(mixed)
     context.setPositions(positions)
     context.computeVirtualSites()
     ours = context.getState(energy=True, forces=True, groups={force_group})
@@ -76,17 +73,35 @@ def test_one_molecule_of_water(water_model):
     assert relative_error(ours.getForces(asNumpy=True)._value[atoms], expected_forces) < 1e-4
 
 
-def test_interpolation():
+def test_the_fourth_point_of_the_models_water():
+    """It stays the force field's, but does nothing to the molecule it belongs to, nor to the molecule's images."""
+    topology, positions, mm = mm_system(*water(1), ["amber14/tip4pew.xml"], edge=1.0, useDispersionCorrection=False)
+    (fourth,) = (a.index for a in topology.atoms() if a.element is None)
+    potential = MLPotential("polarmp", modelPath=tiny_model())
+    info = potential.createMixedSystem(topology, mm, range(topology.getNumAtoms()), returnInfo=True, forceGroup=1)
+    force = next(PolarMPForce.cast(f) for f in info["system"].getForces() if PolarMPForce.isinstance(f))
+    assert fourth not in force.getParticles()
+    assert [a.element for a in info["topology"].atoms()] == [a.element for a in topology.atoms()]
+    context = CPU.context(info["system"])
+    context.setPositions(positions)
+    context.computeVirtualSites()
+    rest = context.getState(energy=True, forces=True, groups={0})
+    assert rest.getPotentialEnergy()._value == pytest.approx(0, abs=1e-3)
+    assert np.abs(rest.getForces(asNumpy=True)._value).max() < 1e-2
+
+
+@pytest.mark.parametrize("water_model", ["amber14/tip3p.xml", "amber14/tip4pew.xml"])
+def test_interpolation(platform_once, water_model):
     """lambda 0 is the force field, 1 the mixed system, between them a straight line."""
-    topology, positions, mm = mm_system(*water(27), ["amber14/tip3p.xml"])
-    atoms = [0, 1, 2, 3, 4, 5]
+    topology, positions, mm = mm_system(*water(27), [water_model])
+    atoms = [a.index for a in topology.atoms() if a.residue.index < 2]
     potential = MLPotential("polarmp", modelPath=tiny_model())
     plain = potential.createMixedSystem(topology, mm, atoms)
     interpolated = potential.createMixedSystem(topology, mm, atoms, interpolate=True)
     mm_unconstrained = copy.deepcopy(mm)
-    (e0, f0), (e1, f1) = state(mm_unconstrained, positions), state(plain, positions)
+    (e0, f0), (e1, f1) = (state(s, positions, platform_once) for s in (mm_unconstrained, plain))
     for value in (0.0, 0.5, 1.0):
-        energy, forces = state(interpolated, positions, lambda_interpolate=value)
+        energy, forces = state(interpolated, positions, platform_once, lambda_interpolate=value)
         assert energy == pytest.approx((1 - value) * e0 + value * e1, rel=1e-4, abs=0.5)
         expected = (1 - value) * f0 + value * f1
         assert relative_error(forces, expected) < 2e-3

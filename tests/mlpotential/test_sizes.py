@@ -1,7 +1,6 @@
 """MLPotential on what it is for: boxes of 64 to 1,000 molecules, one in vacuum, a solvated peptide with ions."""
 
 import numpy as np
-import openmm
 import pytest
 import torch
 from openmm import app, unit
@@ -11,7 +10,7 @@ from support.peptide import solvated_dipeptide
 from support.platforms import PlatformChoice
 from support.systems import energy_and_forces, relative_error
 
-from openmm_polarmp import units
+from openmm_polarmp import PolarMPForce, units
 
 CPU = PlatformChoice("CPU")
 BIO = (1, 6, 7, 8, 11, 17)
@@ -57,27 +56,44 @@ def test_a_solvated_dipeptide_with_ions():
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_the_dipeptide_by_the_model_in_water_by_a_force_field():
-    """Mechanical embedding: only the peptide's atoms are the model's; the ends of the interpolation are the pure systems."""
+@pytest.mark.parametrize("solvent", ["tip3p", "tip4pew"])
+@pytest.mark.parametrize("part", ["ACE ALA NME", "ALA NME"])
+def test_the_dipeptide_by_the_model_in_water_by_a_force_field(solvent, part):
+    """Mechanical embedding, also with a peptide bond between the two: the ends of the interpolation are the pure systems."""
+    field = app.ForceField("amber14-all.xml", f"amber14/{solvent}.xml")
     topology, positions = solvated_dipeptide()
-    field = app.ForceField("amber14-all.xml", "amber14/tip3p.xml")
+    modeller = app.Modeller(topology, positions * unit.nanometer)
+    modeller.addExtraParticles(field)
+    topology = modeller.topology
     mm = field.createSystem(topology, nonbondedMethod=app.PME, nonbondedCutoff=0.8 * unit.nanometer, constraints=None)
-    peptide = [a.index for a in topology.atoms() if a.residue.name in ("ACE", "ALA", "NME")]
+    atoms = [a.index for a in topology.atoms() if a.residue.name in part.split()]
     potential = MLPotential("polarmp", modelPath=tiny_model(BIO, channels=4, message_channels=2))
-    mixed = potential.createMixedSystem(topology, mm, peptide)
-    both = potential.createMixedSystem(topology, mm, peptide, interpolate=True)
+    info = potential.createMixedSystem(topology, mm, atoms, returnInfo=True)
+    mixed = info["system"]
+    caps = list(range(mm.getNumParticles(), mixed.getNumParticles()))
+    assert len(caps) == (part == "ALA NME")
+    assert info["oldToNew"] == list(range(mm.getNumParticles()))
+    (force,) = (PolarMPForce.cast(f) for f in mixed.getForces() if PolarMPForce.isinstance(f))
+    assert force.getParticles() == atoms + caps  # all that travels
+    both = potential.createMixedSystem(topology, mm, atoms, interpolate=True)
+
+    def start(system):
+        context = CPU.context(system)
+        r = np.zeros((system.getNumParticles(), 3))
+        r[: len(modeller.positions)] = modeller.positions.value_in_unit(unit.nanometer)
+        context.setPositions(r)
+        context.computeVirtualSites()
+        return context
 
     def forces_of(system, **parameters):
-        context = CPU.context(system)
-        context.setPositions(positions)
+        context = start(system)
         for name, value in parameters.items():
             context.setParameter(name, value)
-        return energy_and_forces(context)
+        return energy_and_forces(context)[1][: mm.getNumParticles()]
 
-    assert relative_error(forces_of(both, lambda_interpolate=1)[1], forces_of(mixed)[1]) < 1e-5
-    assert relative_error(forces_of(both, lambda_interpolate=0)[1], forces_of(mm)[1]) < 1e-5
-    integrator = openmm.LangevinMiddleIntegrator(300, 1, 0.0002)
-    context = openmm.Context(mixed, integrator, openmm.Platform.getPlatformByName("CPU"))
-    context.setPositions(positions)
-    integrator.step(5)
+    assert relative_error(forces_of(both, lambda_interpolate=1), forces_of(mixed)) < 1e-5
+    assert relative_error(forces_of(both, lambda_interpolate=0), forces_of(mm)) < 1e-5
+    context = start(mixed)
+    context.getIntegrator().setStepSize(0.0002)
+    context.getIntegrator().step(5)
     assert np.isfinite(energy_and_forces(context)[0])
