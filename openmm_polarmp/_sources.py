@@ -23,7 +23,7 @@ from .models import ModelFileError, PolarMPModel
 from .models import file as model_file
 from .source import TorchSource
 
-OPTIONS = ("total_charge", "multiplicity", "precision", "device", "interaction_energy", "compile")
+OPTIONS = ("total_charge", "multiplicity", "precision", "device", "interaction_energy", "compile", "tensor_products")
 
 _lock = threading.Lock()
 _loaded: dict[str, PolarMPModel] = {}  # by checksum: copies of a force share one set of weights
@@ -59,7 +59,7 @@ def make_source(
         Whether XML holds the model itself instead of its path.
     **options
         total_charge (e), multiplicity, precision ('single', 'double'), device, interaction_energy (leave the energies of
-        the single atoms out), compile (the network through torch.compile).
+        the single atoms out), compile (the network through torch.compile), tensor_products ('dense', 'cuequivariance').
     """
     if _is_torchforce(model) or (isinstance(model, torch.jit.ScriptModule) and not hasattr(model, "species")):
         if atomic_numbers is not None:

@@ -42,6 +42,7 @@ class PolarMPPotentialImpl(MLPotentialImpl):
     returnEnergyType : 'interaction_energy' (default): without the energies of the single atoms; 'energy': with them
     compile : whether the network runs through torch.compile (default False): under a minute of compiling, then a little
         faster for systems of up to some thousand atoms on the CPU; where it fails, a warning, and the network runs as it is
+    tensorProducts : 'dense' (default), or 'cuequivariance' for GPUs, if it is installed: the network's products by NVIDIA's kernels
     embed : whether the System's XML holds the model itself instead of its path (default False)
     """
 
@@ -74,6 +75,7 @@ class PolarMPPotentialImpl(MLPotentialImpl):
             multiplicity=settings.multiplicity,
             precision=settings.precision,
             compile=settings.compile or None,
+            tensor_products=settings.tensor_products,
             device=settings.device,
             embed=settings.embed,
             interaction_energy=settings.returnEnergyType == "interaction_energy",
@@ -142,7 +144,9 @@ class _Settings:
         returnEnergyType: str = "interaction_energy",
         embed: bool = False,
         compile: bool = False,
+        tensorProducts: str | None = None,
     ) -> None:
+        self.tensor_products = tensorProducts
         self.compile = bool(compile)
         self.precision = "single" if precision is None else precision
         self.device, self.charge, self.multiplicity = device, charge, multiplicity

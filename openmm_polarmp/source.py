@@ -20,6 +20,7 @@ from openmm_polarmp.electrostatics.multipoles import Multipoles
 from openmm_polarmp.models import PolarMPModel, PolarMPNet, project_total_charge
 from openmm_polarmp.models._compiled import CompiledNetwork
 from openmm_polarmp.models._geometry import NeighborTable, neighbor_table
+from openmm_polarmp.models._tensor_products import check_tensor_products, use_tensor_products
 from openmm_polarmp.neighbors import NeighborList, Neighbors, neighbor_pairs
 
 PRECISIONS = {"single": torch.float32, "double": torch.float64}
@@ -46,6 +47,8 @@ class TorchSource(MomentNames):
         Of the neighbour list, A.
     compile : bool
         Run a `PolarMPNet` through torch.compile, with the same results; eagerly, with a warning, where that fails.
+    tensor_products : str
+        ``"dense"`` (default) or ``"cuequivariance"`` (if it is installed; for GPUs): who multiplies in a `PolarMPNet`.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class TorchSource(MomentNames):
         device: str | torch.device | None = None,
         skin: float = 0.5,
         compile: bool = False,
+        tensor_products: str = "dense",
     ) -> None:
         if not isinstance(model, torch.nn.Module):
             raise TypeError(f"model must be a PolarMPModel or a torch.nn.Module, got {type(model).__name__}")
@@ -66,11 +70,13 @@ class TorchSource(MomentNames):
             raise ValueError(f"precision must be 'single' or 'double', got {precision!r}")
         if int(multiplicity) != multiplicity or multiplicity < 1:
             raise ValueError(f"multiplicity must be a positive whole number, got {multiplicity!r}")
+        check_tensor_products(tensor_products)
         self.model = model if isinstance(model, PolarMPModel) else PolarMPModel(model)
         self.atomic_numbers = [int(z) for z in atomic_numbers]
         self.model.check_species(torch.tensor(self.atomic_numbers, dtype=torch.long))
         self.total_charge, self.multiplicity = float(total_charge), int(multiplicity)
         self.precision, self.skin, self.compile = precision, float(skin), bool(compile)
+        self.tensor_products = tensor_products
         self.device = None if device is None else torch.device(device)
         self._networks: dict[torch.device, torch.nn.Module] = {}
         self._lock = threading.Lock()
@@ -107,7 +113,9 @@ class TorchSource(MomentNames):
         """The network in this source's precision on a device, made once."""
         with self._lock:
             if device not in self._networks:
-                network = copy.deepcopy(self.model.network).to(device, PRECISIONS[self.precision])
+                network = copy.deepcopy(self.model.network)
+                use_tensor_products(network, self.tensor_products)
+                network = network.to(device, PRECISIONS[self.precision])
                 self._networks[device] = network.eval().requires_grad_(False)
             return self._networks[device]
 

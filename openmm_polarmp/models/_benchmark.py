@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import torch
 
-from openmm_polarmp.models import NetworkConfig, PolarMPModel, PolarMPNet, load_model
+from openmm_polarmp.models import TENSOR_PRODUCTS, NetworkConfig, PolarMPModel, PolarMPNet, load_model
 from openmm_polarmp.neighbors import NeighborList
 from openmm_polarmp.source import PRECISIONS, TorchSource
 
@@ -71,12 +71,18 @@ def measure(function, device: torch.device, seconds: float) -> float:
 
 
 def benchmark(
-    model: PolarMPModel, n_atoms: int, precision: str, device: torch.device, seconds: float
+    model: PolarMPModel,
+    n_atoms: int,
+    precision: str,
+    device: torch.device,
+    seconds: float,
+    compile: bool = False,
+    tensor_products: str = "dense",
 ) -> dict[str, float]:
     """ms of each phase for a box of about ``n_atoms`` atoms, and the number of pairs."""
     positions, species, cell = water_box(n_atoms)
     positions = positions.to(device)
-    source = TorchSource(model, species.tolist(), precision=precision)
+    source = TorchSource(model, species.tolist(), precision=precision, compile=compile, tensor_products=tensor_products)
     buffers = buffers_for(positions, cell, PRECISIONS[precision])
     evaluation = source.bind(buffers)
     pairs = NeighborList(model.cutoff, source.skin)
@@ -110,6 +116,14 @@ def main() -> None:
     parser.add_argument("--channels", type=int, default=32, help="its channels (default 32)")
     parser.add_argument("--message-channels", type=int, default=16, help="its channels of messages (default 16)")
     parser.add_argument("--precision", choices=list(PRECISIONS), default="single")
+    parser.add_argument("--compile", action="store_true", help="also the network through torch.compile")
+    parser.add_argument(
+        "--tensor-products",
+        nargs="+",
+        choices=TENSOR_PRODUCTS,
+        default=["dense"],
+        help="who multiplies (default dense)",
+    )
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, help="threads of torch (default: torch's own choice)")
     parser.add_argument("--seconds", type=float, default=2.0, help="time for each number (default 2)")
@@ -134,10 +148,13 @@ def main() -> None:
     print(f"torch {torch.__version__}, {platform.machine()}, {machine}, {arguments.precision} precision, ms")
     columns = ("search", "update", "forward", "backward", "step")
     print(f"{'atoms':>8} {'pairs':>9} " + " ".join(f"{c:>9}" for c in columns) + f" {'us/atom':>9}")
+    variants = [(name, compiled) for name in arguments.tensor_products for compiled in range(1 + arguments.compile)]
     for n_atoms in arguments.atoms:
-        result = benchmark(model, n_atoms, arguments.precision, device, arguments.seconds)
-        numbers = " ".join(f"{result[c]:9.2f}" for c in columns)
-        print(f"{n_atoms:8d} {result['pairs']:9.0f} {numbers} {1e3 * result['step'] / n_atoms:9.1f}")
+        for name, compiled in variants:
+            result = benchmark(model, n_atoms, arguments.precision, device, arguments.seconds, bool(compiled), name)
+            numbers = " ".join(f"{result[c]:9.2f}" for c in columns)
+            how = f" {name}{', compiled' if compiled else ''}" if len(variants) > 1 else ""
+            print(f"{n_atoms:8d} {result['pairs']:9.0f} {numbers} {1e3 * result['step'] / n_atoms:9.1f}{how}")
     print("search: all pairs anew (a few times in a hundred steps); step: update, forward and backward")
 
 

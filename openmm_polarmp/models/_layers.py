@@ -15,11 +15,14 @@ pairs (40 times as many) is no more than Y B itself and the senders' features f.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 
 from openmm_polarmp.models._angular import components, coupling, natural_paths, slice_of
 from openmm_polarmp.models._constants import ExactConstants
+
+Coupling = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def split_degrees(features: torch.Tensor, l_max: int) -> list[torch.Tensor]:
@@ -114,6 +117,8 @@ class Products(ExactConstants):
     def __init__(self, l_max: int, l_out: int, channels: int, correlation: int) -> None:
         super().__init__()
         self.l_max, self.l_out, self.channels, self.correlation = l_max, l_out, channels, correlation
+        self._make_coupling: Callable[[torch.Tensor, int, torch.Tensor], Coupling] | None = None
+        self._coupling: dict[str, Coupling] = {}  # empty: dense matrix products
         self.counts: list[list[int]] = []
         self.between = torch.nn.ModuleList()
         inputs = [channels] * (l_out + 1)
@@ -137,20 +142,38 @@ class Products(ExactConstants):
             inputs = [n + channels * m for n, m in zip(inputs, count, strict=False)]
         self.mixing = ChannelMixing(l_out, inputs, channels)
 
+    def couple_with(self, make: Callable[[torch.Tensor, int, torch.Tensor], Coupling] | None) -> None:
+        """Let something else than dense matrix products couple components: see `openmm_polarmp.models._tensor_products`."""
+        self._make_coupling = make
+        self._coupling = {}
+        if make is not None:
+            for name, couplings in self._exact.items():
+                self._coupling[name] = make(couplings, self.channels, getattr(self, name))
+
+    def _apply(self, fn, recurse=True):
+        super()._apply(fn, recurse)
+        self.couple_with(self._make_coupling)  # in the new precision, on the new device
+        return self
+
+    def _couple(self, name: str, power: torch.Tensor, density: torch.Tensor) -> torch.Tensor:
+        """sum_ij C[k, i, j] power[i] density[j], as [rows of C, N channels]."""
+        if name in self._coupling:
+            return self._coupling[name](power, density)
+        pairs = power[:, None] * density[None, :]
+        return getattr(self, name) @ pairs.flatten(0, 1).flatten(1)
+
     def forward(self, density: torch.Tensor) -> torch.Tensor:
         """Functions [(l_out + 1)^2, N, channels] of the density [(l_max + 1)^2, N, channels]."""
-        n_components, n_atoms, channels = density.shape
         gathered = [[x] for x in split_degrees(density, self.l_max)[: self.l_out + 1]]
         power = density
         for factors in range(2, self.correlation + 1):
-            pairs = power[:, None] * density[None, :]
-            coupled = getattr(self, f"couplings{factors}") @ pairs.view(n_components * n_components, n_atoms * channels)
+            coupled = self._couple(f"couplings{factors}", power, density)
             sizes = [count * (2 * l + 1) for l, count in enumerate(self.counts[factors - 2])]
             degrees = []
             for l, block in enumerate(coupled.split(sizes)):
                 count = self.counts[factors - 2][l]
-                block = block.view(count, 2 * l + 1, n_atoms, channels).permute(1, 2, 0, 3)
-                degrees.append(block.reshape(2 * l + 1, n_atoms, count * channels))
+                block = block.view(count, 2 * l + 1, -1, self.channels).permute(1, 2, 0, 3)
+                degrees.append(block.flatten(2))
             for l in range(self.l_out + 1):
                 gathered[l].append(degrees[l])
             if factors < self.correlation:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from openmm_polarmp.models import TENSOR_PRODUCTS
+
 Weight = float | dict[int, float]
 """A number, or epochs and the values there, linear in between: ``{0: 0.1, 50: 1.0}``."""
 
@@ -154,6 +156,8 @@ class TrainingConfig:
         ``single`` or ``double``.
     device : str
         ``auto`` (a GPU if there is one), ``cpu``, ``cuda``, ``cuda:1``.
+    tensor_products : str
+        ``dense``, or ``cuequivariance`` (if it is installed; for GPUs).
     checkpoint_minutes : float
         How often the state is written besides after each epoch.
     """
@@ -165,11 +169,13 @@ class TrainingConfig:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     precision: str = "single"
     device: str = "auto"
+    tensor_products: str = "dense"
     seed: int = 1
     checkpoint_minutes: float = 5.0
 
     def __post_init__(self) -> None:
         _choose("precision", self.precision, ("single", "double"))
+        _choose("tensor_products", self.tensor_products, TENSOR_PRODUCTS)
 
     @classmethod
     def read(cls, path: str | Path, **changes: Any) -> TrainingConfig:

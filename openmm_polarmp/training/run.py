@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from openmm_polarmp._version import __version__
-from openmm_polarmp.models import PolarMPModel, load_model
+from openmm_polarmp.models import PolarMPModel, load_model, use_tensor_products
 from openmm_polarmp.training.config import TrainingConfig
 from openmm_polarmp.training.electronegativity import reversed_signs
 from openmm_polarmp.training.evaluation import Comparison, compare
@@ -74,6 +74,7 @@ def train(config: TrainingConfig, *, restart: bool = False, quiet: bool = False)
 def _run(folder: Path, config: TrainingConfig, frames: Frames, own: Processes, quiet: bool) -> TrainingResult | None:
     """Train; the first process also measures and reports."""
     model = build_model(config, frames.train)
+    use_tensor_products(model.network, config.tensor_products)
     training = structures(frames.train, model.cutoff, config.precision)
     validation = structures(frames.validation, model.cutoff, config.precision)
     if config.model.start is None:

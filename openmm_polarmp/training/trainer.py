@@ -231,7 +231,7 @@ class Trainer:
     def _identity(self) -> dict[str, Any]:
         """What must not change between the parts of a run."""
         values = self.config.to_dict()
-        free = ("output", "device", "checkpoint_minutes")
+        free = ("output", "device", "tensor_products", "checkpoint_minutes")
         return {name: value for name, value in values.items() if name not in free} | {"data": self.fingerprint}
 
     def _save(self) -> None:

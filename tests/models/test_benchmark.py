@@ -26,6 +26,14 @@ def test_water_boxes(n_atoms):
     assert not oxygens.any() or distances[oxygens].min() > 2.0
 
 
+def test_variants(monkeypatch, capsys):
+    arguments = ["--atoms", "24", "--seconds", "0.01", "--cutoff", "3", "--channels", "4"]
+    monkeypatch.setattr(sys, "argv", ["benchmark", *arguments, "--tensor-products", "dense", "cuequivariance"])
+    _benchmark.main()
+    rows = capsys.readouterr().out.splitlines()[2:4]
+    assert [row.split()[-1] for row in rows] == ["dense", "cuequivariance"]
+
+
 def test_command(monkeypatch, capsys):
     threads = torch.get_num_threads()
     arguments = ["--atoms", "6", "24", "--seconds", "0.01", "--cutoff", "3", "--channels", "4", "--threads", "1"]

@@ -171,6 +171,14 @@ def test_two_processes_do_what_one_does(tmp_path, runs):
     torch.testing.assert_close(one[1], two[1], rtol=1e-6, atol=1e-8)
 
 
+def test_other_tensor_products_learn_the_same(tmp_path, runs):
+    train(runs.configure(tmp_path, output="dense"), quiet=True)
+    train(runs.configure(tmp_path, output="other", tensor_products="cuequivariance"), quiet=True)
+    dense, other = state_of(tmp_path / "dense"), state_of(tmp_path / "other")
+    torch.testing.assert_close(dense[0], other[0], rtol=1e-6, atol=1e-9)
+    torch.testing.assert_close(dense[1], other[1], rtol=1e-5, atol=1e-8)
+
+
 def test_fine_tuning_begins_with_the_given_model(tmp_path, runs):
     train(runs.configure(tmp_path, output="first"), quiet=True)
     tune = {"start": "first/model.polarmp"}
