@@ -2,7 +2,6 @@
 #include "PythonError.h"
 #include "openmm_polarmp/FixedMultipoles.h"
 #include "openmm_polarmp/PolarMPForce.h"
-#include "openmm_polarmp/internal/MeshTransform.h"
 #include "openmm_polarmp/internal/Warning.h"
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/map.h>
@@ -160,7 +159,6 @@ void PolarMPPlugin::bindSources(nb::module_& m) {
     });
     m.def("clear_hooks", []() {
         SourceFactory::setFactory(nullptr);
-        MeshTransformFactory::setFactory(nullptr);
         setWarningHandler(nullptr);
     });
 }

@@ -4,7 +4,6 @@
 #include "openmm_polarmp/FixedMultipoles.h"
 #include "openmm_polarmp/PolarMPForce.h"
 #include "openmm_polarmp/internal/MeshChoice.h"
-#include "openmm_polarmp/internal/MeshTransform.h"
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/complex.h>
@@ -81,70 +80,11 @@ nb::object potentialAt(uintptr_t forceAddress, uintptr_t contextAddress, nb::nda
     return numpyArray(move(potential), {n});
 }
 
-/** torch.fft, or whatever Python function was registered, as the CPU platform's Fourier transform. */
-class PythonTransform : public MeshTransform {
-public:
-    PythonTransform(nb::object transform) : object(transform), forwardMethod(transform.attr("forward")), backwardMethod(transform.attr("backward")) {
-    }
-    ~PythonTransform() override {
-        discard(forwardMethod);
-        discard(backwardMethod);
-        discard(object);
-    }
-    void forward() override {
-        call(forwardMethod);
-    }
-    void backward() override {
-        call(backwardMethod);
-    }
-
-private:
-    void call(nb::object& method) {
-        nb::gil_scoped_acquire gil;
-        try {
-            method();
-        }
-        catch (nb::python_error& error) {
-            throw PythonError(error);
-        }
-    }
-    nb::object object, forwardMethod, backwardMethod;
-};
-
-class PythonTransformFactory : public MeshTransformFactory {
-public:
-    explicit PythonTransformFactory(nb::object function) : function(function) {
-    }
-    ~PythonTransformFactory() override {
-        discard(function);
-    }
-    unique_ptr<MeshTransform> create(const int size[3], bool isDouble, void* real, void* spectrum) override {
-        nb::gil_scoped_acquire gil;
-        size_t shape[] = {(size_t) size[0], (size_t) size[1], (size_t) size[2]};
-        size_t half[] = {shape[0], shape[1], shape[2] / 2 + 1};
-        nb::ndarray<nb::pytorch> grid(real, 3, shape, nb::handle(), nullptr, isDouble ? nb::dtype<double>() : nb::dtype<float>());
-        nb::ndarray<nb::pytorch> frequencies(spectrum, 3, half, nb::handle(), nullptr,
-                                             isDouble ? nb::dtype<complex<double>>() : nb::dtype<complex<float>>());
-        try {
-            return make_unique<PythonTransform>(
-                function(nb::cast(grid, nb::rv_policy::reference), nb::cast(frequencies, nb::rv_policy::reference)));
-        }
-        catch (nb::python_error& error) {
-            throw PythonError(error);
-        }
-    }
-
-private:
-    nb::object function;
-};
-
 } // namespace
 
 NB_MODULE(_polarmp, m) {
     m.doc() = "C++ side of openmm_polarmp. Forces and Contexts are given as the addresses of OpenMM's C++ objects.";
     bindSources(m);
-    m.def("set_mesh_transform_factory",
-          [](nb::object function) { MeshTransformFactory::setFactory(make_unique<PythonTransformFactory>(function)); });
 
     m.def("is_polarmp_force",
           [](uintptr_t f) { return dynamic_cast<PolarMPForce*>(reinterpret_cast<Force*>(f)) != nullptr; });

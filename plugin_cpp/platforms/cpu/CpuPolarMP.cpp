@@ -1,6 +1,7 @@
 #include "../reference/DenseSum.h"
 #include "../reference/HostKernel.h"
 #include "MeshSum.h"
+#include "ThreadTeam.h"
 #include "openmm/cpu/CpuPlatform.h"
 #include "openmm_polarmp/PolarMPUnits.h"
 #include "openmm_polarmp/internal/KernelFactoryFor.h"
@@ -17,48 +18,49 @@ const double SINGLE_PRECISION_ACCURACY = 5e-5;
 /** All pairs of a cluster, shared among threads. */
 class ThreadedPairSum : public PairSum {
 public:
-    ThreadedPairSum(double sigma, ThreadPool& threads) : PairSum(sigma), threads(threads) {
+    ThreadedPairSum(double sigma, ThreadTeam& threads) : PairSum(sigma), threads(threads) {
     }
     void potentialAtAtoms(const vector<Multipole>& sources, vector<Derivatives>& result) override {
         long n = sources.size();
         result.assign(n, Derivatives());
-        threads.execute([&](ThreadPool& pool, int thread) {
-            for (long i = n * thread / pool.getNumThreads(); i < n * (thread + 1) / pool.getNumThreads(); i++)
+        threads.forAll(n, [&](long first, long last) {
+            for (long i = first; i < last; i++)
                 for (long j = 0; j < n; j++)
                     if (i != j)
                         pair.addDerivatives((*positions)[i] - (*positions)[j], sources[j], result[i]);
         });
-        threads.waitForThreads();
     }
 
 private:
-    ThreadPool& threads;
+    ThreadTeam& threads;
 };
 
 class CpuCalcPolarMPForceKernel : public HostKernel {
 public:
     CpuCalcPolarMPForceKernel(const string& name, const Platform& platform, CpuPlatform::PlatformData& data)
-            : HostKernel(name, platform), data(data) {
+            : HostKernel(name, platform), threads(data.threads) {
     }
 
 protected:
     unique_ptr<PotentialSolver> createSolver(const PolarMPForce& force) override {
         if (!force.usesPeriodicBoundaryConditions())
-            return make_unique<ThreadedPairSum>(force.getSigma() * ANGSTROM_PER_NM, data.threads);
+            return make_unique<ThreadedPairSum>(force.getSigma() * ANGSTROM_PER_NM, threads);
         const MeshRule& rule = chooseMeshRule(force.getEwaldErrorTolerance());
         if (rule.accuracy < SINGLE_PRECISION_ACCURACY)
-            return make_unique<MeshSum<double>>(force, rule, data.threads);
-        return make_unique<MeshSum<float>>(force, rule, data.threads);
+            return make_unique<MeshSum<double>>(force, rule, threads);
+        return make_unique<MeshSum<float>>(force, rule, threads);
+    }
+
+    void together(const function<void()>& work) override {
+        threads.together(work);
     }
 
     void forAtoms(size_t n, const function<void(size_t, size_t)>& work) override {
-        size_t parts = data.threads.getNumThreads();
-        data.threads.execute([&](ThreadPool& pool, int part) { work(n * part / parts, n * (part + 1) / parts); });
-        data.threads.waitForThreads();
+        threads.forAll(n, work);
     }
 
 private:
-    CpuPlatform::PlatformData& data;
+    ThreadTeam threads;
 };
 
 } // namespace

@@ -138,18 +138,10 @@ void gather(int width, const Real* weights, const int* start, const int* size, c
     }
 }
 
-template <class Real>
-void convolve(Real* spectrum, const Real* influence, long begin, long end) {
-    for (long i = begin; i < end; i++) {
-        spectrum[2 * i] *= influence[i];
-        spectrum[2 * i + 1] *= influence[i];
-    }
-}
-
 } // namespace
 
-extern const MeshLoops<float> singleLoops = {window<float>, spread<float>, gather<float>, convolve<float>};
-extern const MeshLoops<double> doubleLoops = {window<double>, spread<double>, gather<double>, convolve<double>};
+extern const MeshLoops<float> singleLoops = {window<float>, spread<float>, gather<float>};
+extern const MeshLoops<double> doubleLoops = {window<double>, spread<double>, gather<double>};
 
 } // namespace POLARMP_ARCH
 } // namespace PolarMPPlugin

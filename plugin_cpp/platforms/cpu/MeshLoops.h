@@ -28,8 +28,6 @@ struct MeshLoops {
     void (*spread)(int width, const Real* source, const Real* weights, const int* start, const int* size, Real* mesh, int firstPlane, int lastPlane);
     /** The 20 derivatives up to the third in grid units: 1, x y z, then in the order of PAIR and TRIPLE. */
     void (*gather)(int width, const Real* weights, const int* start, const int* size, const Real* mesh, Real* result);
-    /** mesh *= influence, for complex mesh points */
-    void (*convolve)(Real* spectrum, const Real* influence, long begin, long end);
 };
 
 /** The fastest version that this processor can run. */

@@ -1,4 +1,5 @@
 #include "MeshLoops.h"
+#include "MeshSpectrum.h"
 
 namespace PolarMPPlugin {
 
@@ -6,6 +7,8 @@ namespace PolarMPPlugin {
     namespace ARCH { \
     extern const MeshLoops<float> singleLoops; \
     extern const MeshLoops<double> doubleLoops; \
+    extern const MeshFourier<float> singleFourier; \
+    extern const MeshFourier<double> doubleFourier; \
     }
 DECLARE(baseline)
 #ifdef POLARMP_X86
@@ -43,6 +46,18 @@ template <>
 const MeshLoops<double>& meshLoops<double>() {
     static const MeshLoops<double>& loops = CHOOSE(doubleLoops);
     return loops;
+}
+
+template <>
+const MeshFourier<float>& meshFourier<float>() {
+    static const MeshFourier<float>& fourier = CHOOSE(singleFourier);
+    return fourier;
+}
+
+template <>
+const MeshFourier<double>& meshFourier<double>() {
+    static const MeshFourier<double>& fourier = CHOOSE(doubleFourier);
+    return fourier;
 }
 
 } // namespace PolarMPPlugin

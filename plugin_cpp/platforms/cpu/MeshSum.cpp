@@ -9,9 +9,9 @@ using namespace OpenMM;
 using namespace std;
 
 template <class Real>
-MeshSum<Real>::MeshSum(const PolarMPForce& force, const MeshRule& rule, ThreadPool& threads)
+MeshSum<Real>::MeshSum(const PolarMPForce& force, const MeshRule& rule, ThreadTeam& threads)
         : sigma(force.getSigma() * ANGSTROM_PER_NM), kMax(force.getKMax() / ANGSTROM_PER_NM), rule(rule),
-          window(rule.width, rule.m, rule.beta, rule.degree), threads(threads), loops(meshLoops<Real>()) {
+          window(rule.width, rule.m, rule.beta, rule.degree), threads(threads), loops(meshLoops<Real>()), fourier(meshFourier<Real>()) {
     force.getPMEParameters(size[0], size[1], size[2]);
     sizeIsFixed = (size[0] > 0);
     for (int n = 0; n <= rule.degree; n++)
@@ -24,20 +24,17 @@ MeshSum<Real>::MeshSum(const PolarMPForce& force, const MeshRule& rule, ThreadPo
 }
 
 template <class Real>
-void MeshSum<Real>::inParallel(long count, const function<void(long, long)>& work) {
-    int n = threads.getNumThreads();
-    threads.execute([&](ThreadPool& pool, int thread) { work(count * thread / n, count * (thread + 1) / n); });
-    threads.waitForThreads();
-}
-
-template <class Real>
 void MeshSum<Real>::allocateMesh() {
-    transform.reset();  // it refers to the arrays
-    long points = (long) size[0] * size[1] * size[2], half = (long) size[0] * size[1] * (size[2] / 2 + 1);
-    mesh.assign(points, 0);
-    spectrum.assign(half, 0);
-    influence.resize(half);
-    transform = MeshTransformFactory::getFactory().create(size, is_same<Real, double>::value, mesh.data(), spectrum.data());
+    const int lanes = spectrumLanes<Real>();
+    const long row = (size[2] / 2 + lanes) / lanes, plane = size[1] * row + 1;  // one more, so that planes are no power of 2 apart
+    mesh.assign((long) size[0] * size[1] * size[2], 0);
+    for (vector<Line>* lines : {&re, &im, &influence})
+        lines->assign(size[0] * plane, Line());
+    plans.clear();
+    for (int n : size)
+        plans.emplace_back(n);
+    spectrum = {{size[0], size[1], size[2]}, (int) (row * lanes), plane * lanes, mesh.data(), re[0].lane, im[0].lane, influence[0].lane,
+                {&plans[0], &plans[1], &plans[2]}};
 }
 
 template <class Real>
@@ -49,7 +46,10 @@ void MeshSum<Real>::setBox(const Vec3 newBox[3]) {
     }
     vector<double> transform = gridTransform(box, size), g = influenceFunction(box, size, sigma, kMax, window);
     copy(transform.begin(), transform.end(), &toGrid[0][0]);
-    copy(g.begin(), g.end(), influence.begin());
+    const int half = size[2] / 2 + 1;
+    for (int i = 0; i < size[0]; i++)
+        for (int j = 0; j < size[1]; j++)
+            copy_n(&g[((long) i * size[1] + j) * half], half, influence[0].lane + i * spectrum.plane + j * spectrum.row);
 }
 
 template <class Real>
@@ -57,7 +57,7 @@ void MeshSum<Real>::place(const vector<Vec3>& points, Stencils& stencils) {
     const int w = rule.width;
     stencils.start.resize(3 * points.size());
     stencils.weights.resize(12L * w * points.size());
-    inParallel(points.size(), [&](long begin, long end) {
+    threads.forAll(points.size(), [&](long begin, long end) {
         for (long i = begin; i < end; i++)
             for (int d = 0; d < 3; d++) {
                 double u = points[i][0] * toGrid[d][0] + points[i][1] * toGrid[d][1] + points[i][2] * toGrid[d][2];
@@ -93,46 +93,66 @@ void MeshSum<Real>::sortByPlane() {
 }
 
 template <class Real>
-void MeshSum<Real>::sumPotential(const vector<Multipole>& sources) {
-    const int w = rule.width;
-    const long n = sources.size(), plane = (long) size[1] * size[2];
-    gridSources.resize(10 * n);
-    inParallel(n, [&](long begin, long end) {
-        for (long i = begin; i < end; i++) {
-            const Multipole& m = sources[i];
-            Real* s = &gridSources[10 * i];
-            s[0] = (Real) m.charge;
-            for (int d = 0; d < 3; d++) {
-                s[1 + d] = (Real) (toGrid[d][0] * m.dipole[0] + toGrid[d][1] * m.dipole[1] + toGrid[d][2] * m.dipole[2]);
-                for (int e = d; e < 3; e++) {
-                    double sum = 0;
-                    for (int a = 0; a < 3; a++)
-                        for (int b = 0; b < 3; b++)
-                            sum += toGrid[d][a] * m.quadrupole[PAIR[a][b]] * toGrid[e][b];
-                    s[4 + PAIR[d][e]] = (Real) (d == e ? 0.5 * sum : sum);
-                }
+void MeshSum<Real>::readSources(const vector<Multipole>& sources, int thread) {
+    auto [begin, end] = threads.share(sources.size(), thread);
+    for (long i = begin; i < end; i++) {
+        const Multipole& m = sources[i];
+        Real* s = &gridSources[10 * i];
+        s[0] = (Real) m.charge;
+        for (int d = 0; d < 3; d++) {
+            s[1 + d] = (Real) (toGrid[d][0] * m.dipole[0] + toGrid[d][1] * m.dipole[1] + toGrid[d][2] * m.dipole[2]);
+            for (int e = d; e < 3; e++) {
+                double sum = 0;
+                for (int a = 0; a < 3; a++)
+                    for (int b = 0; b < 3; b++)
+                        sum += toGrid[d][a] * m.quadrupole[PAIR[a][b]] * toGrid[e][b];
+                s[4 + PAIR[d][e]] = (Real) (d == e ? 0.5 * sum : sum);
             }
         }
-    });
-    inParallel(size[0], [&](long begin, long end) {
-        fill(mesh.begin() + begin * plane, mesh.begin() + end * plane, Real(0));
-        if (begin == end)
-            return;
-        // Windows that begin up to w-1 planes before ours reach into them.
-        int firsts = min<long>(size[0], end - begin + w - 1);
-        for (int f = 0; f < firsts; f++) {
-            int first = (int) ((end - 1 - f + 2L * size[0]) % size[0]);
-            for (int s = planeStart[first]; s < planeStart[first + 1]; s++) {
-                int i = byPlane[s];
-                loops.spread(w, &gridSources[10L * i], &atoms.weights[12L * w * i], &atoms.start[3 * i], size, mesh.data(), begin, end);
-            }
+    }
+}
+
+template <class Real>
+void MeshSum<Real>::spreadAndTransform(int thread) {
+    auto [begin, end] = threads.share(size[0], thread);
+    if (begin == end)
+        return;
+    const long w = rule.width, plane = (long) size[1] * size[2];
+    fill(mesh.begin() + begin * plane, mesh.begin() + end * plane, Real(0));
+    // Windows that begin up to w-1 planes before ours reach into them.
+    int firsts = min<long>(size[0], end - begin + w - 1);
+    for (int f = 0; f < firsts; f++) {
+        int first = (int) ((end - 1 - f + 2L * size[0]) % size[0]);
+        for (int s = planeStart[first]; s < planeStart[first + 1]; s++) {
+            long i = byPlane[s];
+            loops.spread(w, &gridSources[10 * i], &atoms.weights[12 * w * i], &atoms.start[3 * i], size, mesh.data(), begin, end);
         }
-    });
-    transform->forward();
-    inParallel(spectrum.size(), [&](long begin, long end) {
-        loops.convolve(reinterpret_cast<Real*>(spectrum.data()), influence.data(), begin, end);
-    });
-    transform->backward();
+    }
+    fourier.forwardPlanes(spectrum, begin, end);
+}
+
+template <class Real>
+void MeshSum<Real>::convolve(int thread) {
+    auto [begin, end] = threads.share(size[1], thread);
+    fourier.convolveRows(spectrum, begin, end);
+}
+
+template <class Real>
+void MeshSum<Real>::transformBack(int thread) {
+    auto [begin, end] = threads.share(size[0], thread);
+    fourier.backwardPlanes(spectrum, begin, end);
+}
+
+template <class Real>
+void MeshSum<Real>::sumPotential(const vector<Multipole>& sources, int thread) {
+    readSources(sources, thread);
+    threads.wait();
+    spreadAndTransform(thread);
+    threads.wait();
+    convolve(thread);
+    threads.wait();
+    transformBack(thread);
+    threads.wait();
 }
 
 template <class Real>
@@ -173,14 +193,16 @@ void MeshSum<Real>::transformDerivatives(const Real* grid, Derivatives& result) 
 
 template <class Real>
 void MeshSum<Real>::potentialAtAtoms(const vector<Multipole>& sources, vector<Derivatives>& result) {
-    sumPotential(sources);
-    const int w = rule.width;
+    const long w = rule.width;
+    gridSources.resize(10 * sources.size());
     result.resize(sources.size());
-    inParallel(sources.size(), [&](long begin, long end) {
+    threads.execute([&](int thread) {
+        sumPotential(sources, thread);
+        auto [begin, end] = threads.share(sources.size(), thread);
         for (long s = begin; s < end; s++) {
-            int i = byPlane[s];
+            long i = byPlane[s];
             Real grid[20];
-            loops.gather(w, &atoms.weights[12L * w * i], &atoms.start[3 * i], size, mesh.data(), grid);
+            loops.gather(w, &atoms.weights[12 * w * i], &atoms.start[3 * i], size, mesh.data(), grid);
             transformDerivatives(grid, result[i]);
         }
     });
@@ -188,14 +210,17 @@ void MeshSum<Real>::potentialAtAtoms(const vector<Multipole>& sources, vector<De
 
 template <class Real>
 void MeshSum<Real>::potentialAtPoints(const vector<Vec3>& points, const vector<Multipole>& sources, vector<double>& result) {
-    sumPotential(sources);
+    const long w = rule.width;
     Stencils stencils;
     place(points, stencils);
+    gridSources.resize(10 * sources.size());
     result.resize(points.size());
-    inParallel(points.size(), [&](long begin, long end) {
+    threads.execute([&](int thread) {
+        sumPotential(sources, thread);
+        auto [begin, end] = threads.share(points.size(), thread);
         for (long i = begin; i < end; i++) {
             Real grid[20];
-            loops.gather(rule.width, &stencils.weights[12L * rule.width * i], &stencils.start[3 * i], size, mesh.data(), grid);
+            loops.gather(w, &stencils.weights[12 * w * i], &stencils.start[3 * i], size, mesh.data(), grid);
             result[i] = grid[0];
         }
     });

@@ -1,11 +1,10 @@
 #pragma once
 #include "../reference/PotentialSolver.h"
 #include "MeshLoops.h"
-#include "openmm/internal/ThreadPool.h"
+#include "MeshSpectrum.h"
+#include "ThreadTeam.h"
 #include "openmm_polarmp/PolarMPForce.h"
 #include "openmm_polarmp/internal/MeshChoice.h"
-#include "openmm_polarmp/internal/MeshTransform.h"
-#include <complex>
 #include <functional>
 #include <memory>
 
@@ -18,7 +17,7 @@ namespace PolarMPPlugin {
 template <class Real>
 class MeshSum : public PotentialSolver {
 public:
-    MeshSum(const PolarMPForce& force, const MeshRule& rule, OpenMM::ThreadPool& threads);
+    MeshSum(const PolarMPForce& force, const MeshRule& rule, ThreadTeam& threads);
     void setBox(const OpenMM::Vec3 box[3]) override;
     void setPositions(const std::vector<OpenMM::Vec3>& positions) override;
     bool containsOwnAtoms() const override {
@@ -34,27 +33,37 @@ private:
         std::vector<int> start;
         std::vector<Real> weights;
     };
-    void inParallel(long count, const std::function<void(long, long)>& work);
+    /** A cache line: what the spectrum is made of. */
+    struct alignas(64) Line {
+        Real lane[spectrumLanes<Real>()];
+    };
     void allocateMesh();
     void place(const std::vector<OpenMM::Vec3>& points, Stencils& stencils);
     void sortByPlane();
-    void sumPotential(const std::vector<Multipole>& sources);
+    // What each thread does, in this order; between them all wait for each other.
+    void readSources(const std::vector<Multipole>& sources, int thread);
+    void spreadAndTransform(int thread);
+    void convolve(int thread);
+    void transformBack(int thread);
+    void sumPotential(const std::vector<Multipole>& sources, int thread);
     void transformDerivatives(const Real* grid, Derivatives& result) const;
 
     const double sigma, kMax;
     const MeshRule rule;
     const Window window;
-    OpenMM::ThreadPool& threads;
+    ThreadTeam& threads;
     const MeshLoops<Real>& loops;
+    const MeshFourier<Real>& fourier;
     bool sizeIsFixed = false;
     int size[3] = {0, 0, 0};
     OpenMM::Vec3 box[3];
     /** toGrid[d][a] = d(grid coordinate d)/d(Cartesian a) */
     double toGrid[3][3];
     std::vector<Real> coefficients;  // of the window, [degree+1][width]
-    std::vector<Real> mesh, influence;
-    std::vector<std::complex<Real>> spectrum;
-    std::unique_ptr<MeshTransform> transform;
+    std::vector<Real> mesh;
+    std::vector<Line> re, im, influence;  // [nx][plane], see MeshSpectrum
+    std::vector<FourierPlan<Real>> plans;
+    MeshSpectrum<Real> spectrum;
     Stencils atoms;
     std::vector<Real> gridSources;         // 10 numbers per atom
     std::vector<int> byPlane, planeStart;  // atoms in the order of their first plane; where each plane's begin

@@ -210,6 +210,15 @@ void HostKernel::evaluate(ContextImpl& context, bool includeForces) {
     evaluation->forward(includeForces);
     if (!isfinite(memory.energy))
         throw OpenMMException("PolarMPForce: the energy that the source of moments gave is not a finite number");
+    together([&]() { computeElectrostatics(context); });
+    if (includeForces) {
+        Vec3 movingCharges = periodic ? externalField * fieldScale : Vec3();
+        evaluation->backward(&movingCharges[0]);
+        checkFinite("force from the source of moments", memory.forces, particles);
+    }
+}
+
+void HostKernel::computeElectrostatics(ContextImpl& context) {
     readMoments();
     Vec3 field = latentField(context);
     solver->setPositions(atoms.positions);
@@ -221,11 +230,6 @@ void HostKernel::evaluate(ContextImpl& context, bool includeForces) {
         phiInduced.clear();
     response->differentiate(atoms, phi, phiInduced, field);
     writeGradients();
-    if (includeForces) {
-        Vec3 movingCharges = periodic ? field : Vec3();
-        evaluation->backward(&movingCharges[0]);
-        checkFinite("force from the source of moments", memory.forces, particles);
-    }
 }
 
 void HostKernel::writeGradients() {

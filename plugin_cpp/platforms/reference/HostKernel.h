@@ -25,6 +25,10 @@ public:
 
 protected:
     virtual std::unique_ptr<PotentialSolver> createSolver(const PolarMPForce& force) = 0;
+    /** Calls work(), which has many short loops; a platform with threads keeps them awake. */
+    virtual void together(const std::function<void()>& work) {
+        work();
+    }
     /** Loops over atoms; a platform with threads shares them. */
     virtual void forAtoms(size_t n, const std::function<void(size_t begin, size_t end)>& work) {
         work(0, n);
@@ -39,6 +43,7 @@ private:
     };
     void bindSource(const PolarMPForce& force);
     void evaluate(OpenMM::ContextImpl& context, bool includeForces);
+    void computeElectrostatics(OpenMM::ContextImpl& context);
     void readPositions(OpenMM::ContextImpl& context);
     void readBox(OpenMM::ContextImpl& context);
     void readMoments();

@@ -1,0 +1,41 @@
+#pragma once
+#include "openmm/internal/ThreadPool.h"
+#include <atomic>
+#include <functional>
+#include <utility>
+
+namespace PolarMPPlugin {
+
+/**
+ * OpenMM's threads at work on something that has many short parts. Waking a thread can cost as much as a part, so they are
+ * woken once for all parts and wait actively in between. The calling thread is one of them.
+ */
+class ThreadTeam {
+public:
+    explicit ThreadTeam(OpenMM::ThreadPool& pool) : pool(pool), size(pool.getNumThreads()) {
+    }
+    /** Calls work(), during which the team is awake. */
+    void together(const std::function<void()>& work);
+    /** Calls work(thread) in every thread and returns when all are done. The work must not throw. */
+    void execute(const std::function<void(int thread)>& work);
+    /** Within the work of execute(): wait until all threads have come here. */
+    void wait();
+    /** The part of `count` items, [first, last), that falls to a thread. */
+    std::pair<long, long> share(long count, int thread) const {
+        return {count * thread / size, count * (thread + 1) / size};
+    }
+    /** Loops over items that need nothing of each other. */
+    void forAll(long count, const std::function<void(long first, long last)>& work);
+
+private:
+    void serve(int thread, int seen);
+
+    OpenMM::ThreadPool& pool;
+    const int size;
+    bool awake = false;
+    const std::function<void(int)>* task = nullptr;  // none: go to sleep
+    std::atomic<int> posted{0}, finished{0};         // tasks so far; threads that are done with the present one
+    std::atomic<int> arrived{0}, round{0};           // of wait()
+};
+
+} // namespace PolarMPPlugin

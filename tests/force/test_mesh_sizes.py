@@ -1,0 +1,41 @@
+"""Meshes of any size, also of those that nobody chooses for their speed, on any number of threads."""
+
+import openmm
+import pytest
+from support.platforms import PlatformChoice
+from support.systems import CUBIC, TRICLINIC, energy_and_forces, evaluate, make_force, make_system, random_atoms
+from support.systems import relative_error as error
+
+REFERENCE = PlatformChoice("Reference")
+# For a box of 11.4 A.
+SIZES = [(24, 24, 24), (29, 23, 31), (27, 25, 21), (22, 34, 26), (35, 28, 33), (32, 21, 37)]
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: "x".join(map(str, size)))
+@pytest.mark.parametrize("tolerance", [5e-4, 3e-5])  # on the CPU: in single and in double precision
+def test_any_size(fast_platform, size, tolerance):
+    if tolerance < 5e-4:
+        size = tuple(n + 6 for n in size)
+    atoms = random_atoms(150, CUBIC)
+    force = make_force(atoms, tolerance)
+    force.setPMEParameters(*size)
+    energy, forces, _, context = evaluate(atoms, fast_platform, force=force)
+    assert force.getPMEParametersInContext(context) == size
+    expected_energy, expected_forces, _, _ = evaluate(atoms, REFERENCE)
+    assert energy == pytest.approx(expected_energy, rel=5e-4)
+    assert error(forces, expected_forces) < 5e-4
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 7, 40])
+def test_any_number_of_threads(threads):
+    """Also more than there are planes in the mesh; the sums then run in another order."""
+    atoms = random_atoms(50, TRICLINIC, charged=True)
+    expected_energy, expected_forces, _, _ = evaluate(atoms, REFERENCE)
+    platform = openmm.Platform.getPlatformByName("CPU")
+    system = make_system(len(atoms), atoms.cell, make_force(atoms, 1e-4))
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform, {"Threads": str(threads)})
+    for _ in range(3):
+        context.setPositions(0.1 * atoms.positions)
+        energy, forces = energy_and_forces(context)
+        assert energy == pytest.approx(expected_energy, rel=1e-4)
+        assert error(forces, expected_forces) < 1e-4
