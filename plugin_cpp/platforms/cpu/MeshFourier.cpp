@@ -1,5 +1,6 @@
 // Compiled once per instruction set, with POLARMP_ARCH naming the namespace.
 #include "MeshSpectrum.h"
+#include "Points.h"
 #include <algorithm>
 #include <utility>
 #include <vector>
@@ -12,10 +13,12 @@ namespace {
 /** The same point of many lines. */
 template <class Real>
 struct LanesOf {
-    typedef Real type __attribute__((vector_size(64), may_alias));
+    typedef Real type __attribute__((vector_size(VECTOR_BYTES), may_alias));
 };
 template <class Real>
 using Lanes = typename LanesOf<Real>::type;
+template <class Real>
+constexpr int LANES = VECTOR_BYTES / sizeof(Real);
 
 /** The points of one bundle of lines. */
 template <class Real>
@@ -153,20 +156,21 @@ Lines<Real> transformBack(const FourierPlan<Real>& plan, Lines<Real> lines, Line
 /** Room for two bundles of n points, kept by each thread. */
 template <class Real>
 std::pair<Lines<Real>, Lines<Real>> workspace(int n) {
-    struct alignas(64) Line {
-        Real numbers[spectrumLanes<Real>()];
+    struct alignas(CACHE_LINE) Line {
+        Real numbers[CACHE_LINE / sizeof(Real)];
     };
     static thread_local std::vector<Line> room;
-    if (room.size() < 4 * (size_t) n)
-        room.resize(4 * n);
+    const size_t lines = 4L * n * VECTOR_BYTES / CACHE_LINE + 1;
+    if (room.size() < lines)
+        room.resize(lines);
     auto* r = (Lanes<Real>*) room.data();
     return {{r, r + n}, {r + 2 * n, r + 3 * n}};
 }
 
 template <class Real>
 void alongY(const MeshSpectrum<Real>& d, int plane, bool back) {
-    constexpr int N = spectrumLanes<Real>();
-    const int ny = d.size[1];
+    constexpr int N = LANES<Real>;
+    const int ny = d.shape.size[1];
     auto [lines, scratch] = workspace<Real>(ny);
     for (int column = 0; column < d.row; column += N) {
         const long start = plane * d.plane + column;
@@ -188,8 +192,8 @@ void alongY(const MeshSpectrum<Real>& d, int plane, bool back) {
  */
 template <class Real, class Work>
 void forPairsOfRows(const MeshSpectrum<Real>& d, int first, int last, Work work) {
-    constexpr int N = spectrumLanes<Real>();
-    const long begin = (long) first * d.size[1], end = (long) last * d.size[1];
+    constexpr int N = LANES<Real>;
+    const long begin = (long) first * d.shape.size[1], end = (long) last * d.shape.size[1];
     for (long row = begin; row < end; row += 2 * N) {
         long a[N], b[N];
         int count = (int) std::min<long>(N, (end - row + 1) / 2);
@@ -204,16 +208,21 @@ void forPairsOfRows(const MeshSpectrum<Real>& d, int first, int last, Work work)
 
 template <class Real>
 void forwardPlanes(const MeshSpectrum<Real>& d, int first, int last) {
-    constexpr int N = spectrumLanes<Real>();
-    const int ny = d.size[1], nz = d.size[2];
+    constexpr int N = LANES<Real>;
+    const int ny = d.shape.size[1], nz = d.shape.size[2];
     auto [lines, scratch] = workspace<Real>(nz);
+    auto meshRow = [&](long row) { return d.mesh + row / ny * d.shape.plane + row % ny * d.shape.row; };
     auto spectrumRow = [&](long row) { return row / ny * d.plane + row % ny * d.row; };
     forPairsOfRows(d, first, last, [&, lines = lines, scratch = scratch](int count, const long* a, const long* b) {
         for (int lane = 0; lane < N; lane++) {
-            const Real *rowA = d.mesh + a[lane] * nz, *rowB = d.mesh + b[lane] * nz;
+            const Real *rowA = meshRow(a[lane]), *rowB = meshRow(b[lane]);
             for (int k = 0; k < nz; k++) {
                 ((Real*) &lines.re[k])[lane] = rowA[k];
                 ((Real*) &lines.im[k])[lane] = rowB[k];
+            }
+            for (int k = 0; k < d.shape.overhang; k++) {
+                ((Real*) &lines.re[k])[lane] += rowA[nz + k];
+                ((Real*) &lines.im[k])[lane] += rowB[nz + k];
             }
         }
         Lines<Real> z = transform(*d.plans[2], lines, scratch);
@@ -254,8 +263,8 @@ void forwardPlanes(const MeshSpectrum<Real>& d, int first, int last) {
 
 template <class Real>
 void convolveRows(const MeshSpectrum<Real>& d, int first, int last) {
-    constexpr int N = spectrumLanes<Real>();
-    const int nx = d.size[0];
+    constexpr int N = LANES<Real>;
+    const int nx = d.shape.size[0];
     auto [lines, scratch] = workspace<Real>(nx);
     for (long start = (long) first * d.row; start < (long) last * d.row; start += N) {
         for (int i = 0; i < nx; i++) {
@@ -278,11 +287,12 @@ void convolveRows(const MeshSpectrum<Real>& d, int first, int last) {
 
 template <class Real>
 void backwardPlanes(const MeshSpectrum<Real>& d, int first, int last) {
-    constexpr int N = spectrumLanes<Real>();
-    const int ny = d.size[1], nz = d.size[2], half = nz / 2 + 1;
+    constexpr int N = LANES<Real>;
+    const int ny = d.shape.size[1], nz = d.shape.size[2], half = nz / 2 + 1;
     for (int plane = first; plane < last; plane++)
         alongY(d, plane, true);
     auto [lines, scratch] = workspace<Real>(nz);
+    auto meshRow = [&](long row) { return d.mesh + row / ny * d.shape.plane + row % ny * d.shape.row; };
     auto spectrumRow = [&](long row) { return row / ny * d.plane + row % ny * d.row; };
     forPairsOfRows(d, first, last, [&, lines = lines, scratch = scratch](int count, const long* a, const long* b) {
         for (int lane = 0; lane < N; lane++) {
@@ -305,11 +315,13 @@ void backwardPlanes(const MeshSpectrum<Real>& d, int first, int last) {
         }
         Lines<Real> z = transformBack(*d.plans[2], lines, scratch);
         for (int lane = 0; lane < count; lane++) {
-            Real *rowA = d.mesh + a[lane] * nz, *rowB = d.mesh + b[lane] * nz;
+            Real *rowA = meshRow(a[lane]), *rowB = meshRow(b[lane]);
             for (int k = 0; k < nz; k++) {
                 rowA[k] = ((Real*) &z.re[k])[lane];
                 rowB[k] = ((Real*) &z.im[k])[lane];
             }
+            std::copy_n(rowA, d.shape.overhang, rowA + nz);
+            std::copy_n(rowB, d.shape.overhang, rowB + nz);
         }
     });
 }

@@ -3,10 +3,27 @@
 namespace PolarMPPlugin {
 
 /**
+ * Windows of up to 16 points are filled up to 8 or 16, which processors like better; the points too many have no weight.
+ */
+inline int filledWidth(int width) {
+    return width <= 8 ? 8 : 16;
+}
+
+/**
+ * A mesh in memory, [x][y][z]. Its rows hang over, so that no window has to be cut in two: what is spread there
+ * belongs to the row's beginning, and the beginning is repeated there to be gathered.
+ */
+struct MeshShape {
+    int size[3];
+    long row, plane;  // numbers from one row or plane to the next
+    int overhang;     // a window's width less one; points that fill it up lie further out, but within the row
+};
+
+/**
  * The two inner loops of the mesh on the CPU, compiled several times for different instruction sets
  * (MeshLoops.cpp) and chosen once at run time.
  *
- * An atom's window weights are w numbers for each axis and each order of derivative:
+ * An atom's window weights are w = filledWidth(width) numbers for each axis and each order of derivative:
  * weights[((axis*4 + order)*w) + p].
  */
 template <class Real>
@@ -14,7 +31,7 @@ struct MeshLoops {
     /**
      * The window's weights along one axis, of all four orders.
      *
-     * @param coefficients  [degree+1][width]
+     * @param coefficients  [degree+1][w]
      * @param t             f - 1/2 (see Window)
      */
     void (*window)(int width, int degree, const Real* coefficients, Real t, Real* weights);
@@ -23,11 +40,10 @@ struct MeshLoops {
      *
      * @param source   q, mu (3), Q (xx xy xz yy yz zz, with the factors of 1/2 Q:grad grad inside) in grid units
      * @param start    first point of the window along each axis, within the mesh
-     * @param size     points of the mesh
      */
-    void (*spread)(int width, const Real* source, const Real* weights, const int* start, const int* size, Real* mesh, int firstPlane, int lastPlane);
+    void (*spread)(int width, const Real* source, const Real* weights, const int* start, const MeshShape& shape, Real* mesh, int firstPlane, int lastPlane);
     /** The 20 derivatives up to the third in grid units: 1, x y z, then in the order of PAIR and TRIPLE. */
-    void (*gather)(int width, const Real* weights, const int* start, const int* size, const Real* mesh, Real* result);
+    void (*gather)(int width, const Real* weights, const int* start, const MeshShape& shape, const Real* mesh, Real* result);
 };
 
 /** The fastest version that this processor can run. */

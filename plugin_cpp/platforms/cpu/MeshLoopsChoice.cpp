@@ -1,5 +1,11 @@
 #include "MeshLoops.h"
 #include "MeshSpectrum.h"
+#include "openmm/OpenMMException.h"
+#include <algorithm>
+#include <cstdlib>
+#include <string>
+
+using namespace std;
 
 namespace PolarMPPlugin {
 
@@ -17,8 +23,10 @@ DECLARE(avx512)
 #endif
 
 namespace {
+const char* NAMES[] = {"baseline", "avx2", "avx512"};
 enum Level { Baseline, Avx2, Avx512 };
-Level level() {
+
+Level supported() {
 #ifdef POLARMP_X86
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
@@ -27,6 +35,17 @@ Level level() {
         return Avx2;
 #endif
     return Baseline;
+}
+
+/** POLARMP_SIMD can ask for less than there is, to test it. */
+Level level() {
+    const char* asked = getenv("POLARMP_SIMD");
+    if (asked == nullptr)
+        return supported();
+    for (Level known : {Baseline, Avx2, Avx512})
+        if (string(asked) == NAMES[known])
+            return min(known, supported());
+    throw OpenMM::OpenMMException("POLARMP_SIMD is '" + string(asked) + "'; baseline, avx2 and avx512 are accepted");
 }
 } // namespace
 

@@ -1,23 +1,20 @@
 #pragma once
 #include "FourierPlan.h"
+#include "MeshLoops.h"
 
 namespace PolarMPPlugin {
 
-/** Points of the spectrum that are computed at once: a cache line of them. */
-template <class Real>
-constexpr int spectrumLanes() {
-    return 64 / sizeof(Real);
-}
+constexpr int CACHE_LINE = 64;  // bytes
 
 /**
- * A real mesh [nx][ny][nz] and the half of its spectrum, [nx][ny][nz/2+1] with rows filled up to whole cache lines, real
+ * A real mesh and the half of its spectrum, [nx][ny][nz/2+1] with rows filled up to whole cache lines, real
  * and imaginary parts apart. All pointers to the spectrum are aligned to cache lines.
  */
 template <class Real>
 struct MeshSpectrum {
-    int size[3];
+    MeshShape shape;
     int row;     // numbers in a row of the spectrum
-    long plane;  // and between its planes
+    long plane;  // and from one of its planes to the next
     Real *mesh, *re, *im;
     const Real* influence;  // what the spectrum is multiplied by, laid out like it
     const FourierPlan<Real>* plans[3];

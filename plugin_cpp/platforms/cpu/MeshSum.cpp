@@ -15,8 +15,8 @@ MeshSum<Real>::MeshSum(const PolarMPForce& force, const MeshRule& rule, ThreadTe
     force.getPMEParameters(size[0], size[1], size[2]);
     sizeIsFixed = (size[0] > 0);
     for (int n = 0; n <= rule.degree; n++)
-        for (int p = 0; p < rule.width; p++)
-            coefficients.push_back((Real) window.getCoefficients()[p * (rule.degree + 1) + n]);
+        for (int p = 0; p < filledWidth(rule.width); p++)
+            coefficients.push_back(p < rule.width ? (Real) window.getCoefficients()[p * (rule.degree + 1) + n] : 0);
     if (sizeIsFixed) {
         checkMeshSize(size, rule);
         allocateMesh();
@@ -25,15 +25,18 @@ MeshSum<Real>::MeshSum(const PolarMPForce& force, const MeshRule& rule, ThreadTe
 
 template <class Real>
 void MeshSum<Real>::allocateMesh() {
-    const int lanes = spectrumLanes<Real>();
+    const int lanes = CACHE_LINE / sizeof(Real);
     const long row = (size[2] / 2 + lanes) / lanes, plane = size[1] * row + 1;  // one more, so that planes are no power of 2 apart
-    mesh.assign((long) size[0] * size[1] * size[2], 0);
+    const int overhang = rule.width - 1;
+    const long meshRow = size[2] + filledWidth(rule.width) - 1;
+    mesh.assign(size[0] * size[1] * meshRow, 0);
     for (vector<Line>* lines : {&re, &im, &influence})
         lines->assign(size[0] * plane, Line());
     plans.clear();
     for (int n : size)
         plans.emplace_back(n);
-    spectrum = {{size[0], size[1], size[2]}, (int) (row * lanes), plane * lanes, mesh.data(), re[0].lane, im[0].lane, influence[0].lane,
+    shape = {{size[0], size[1], size[2]}, meshRow, size[1] * meshRow, overhang};
+    spectrum = {shape, (int) (row * lanes), plane * lanes, mesh.data(), re[0].lane, im[0].lane, influence[0].lane,
                 {&plans[0], &plans[1], &plans[2]}};
 }
 
@@ -54,9 +57,9 @@ void MeshSum<Real>::setBox(const Vec3 newBox[3]) {
 
 template <class Real>
 void MeshSum<Real>::place(const vector<Vec3>& points, Stencils& stencils) {
-    const int w = rule.width;
+    const int w = rule.width, filled = filledWidth(w);
     stencils.start.resize(3 * points.size());
-    stencils.weights.resize(12L * w * points.size());
+    stencils.weights.resize(12L * filled * points.size());
     threads.forAll(points.size(), [&](long begin, long end) {
         for (long i = begin; i < end; i++)
             for (int d = 0; d < 3; d++) {
@@ -66,7 +69,7 @@ void MeshSum<Real>::place(const vector<Vec3>& points, Stencils& stencils) {
                 int start = (int) floor(left) + 1;
                 double t = left - floor(left) - 0.5;
                 stencils.start[3 * i + d] = ((start % size[d]) + size[d]) % size[d];
-                loops.window(w, rule.degree, coefficients.data(), (Real) t, &stencils.weights[12L * w * i + 4 * w * d]);
+                loops.window(w, rule.degree, coefficients.data(), (Real) t, &stencils.weights[12L * filled * i + 4 * filled * d]);
             }
     });
 }
@@ -117,15 +120,15 @@ void MeshSum<Real>::spreadAndTransform(int thread) {
     auto [begin, end] = threads.share(size[0], thread);
     if (begin == end)
         return;
-    const long w = rule.width, plane = (long) size[1] * size[2];
-    fill(mesh.begin() + begin * plane, mesh.begin() + end * plane, Real(0));
+    const long w = rule.width, weights = 12 * filledWidth(w);
+    fill(mesh.begin() + begin * shape.plane, mesh.begin() + end * shape.plane, Real(0));
     // Windows that begin up to w-1 planes before ours reach into them.
     int firsts = min<long>(size[0], end - begin + w - 1);
     for (int f = 0; f < firsts; f++) {
         int first = (int) ((end - 1 - f + 2L * size[0]) % size[0]);
         for (int s = planeStart[first]; s < planeStart[first + 1]; s++) {
             long i = byPlane[s];
-            loops.spread(w, &gridSources[10 * i], &atoms.weights[12 * w * i], &atoms.start[3 * i], size, mesh.data(), begin, end);
+            loops.spread(w, &gridSources[10 * i], &atoms.weights[weights * i], &atoms.start[3 * i], shape, mesh.data(), begin, end);
         }
     }
     fourier.forwardPlanes(spectrum, begin, end);
@@ -193,7 +196,7 @@ void MeshSum<Real>::transformDerivatives(const Real* grid, Derivatives& result) 
 
 template <class Real>
 void MeshSum<Real>::potentialAtAtoms(const vector<Multipole>& sources, vector<Derivatives>& result) {
-    const long w = rule.width;
+    const long w = rule.width, weights = 12 * filledWidth(w);
     gridSources.resize(10 * sources.size());
     result.resize(sources.size());
     threads.execute([&](int thread) {
@@ -202,7 +205,7 @@ void MeshSum<Real>::potentialAtAtoms(const vector<Multipole>& sources, vector<De
         for (long s = begin; s < end; s++) {
             long i = byPlane[s];
             Real grid[20];
-            loops.gather(w, &atoms.weights[12 * w * i], &atoms.start[3 * i], size, mesh.data(), grid);
+            loops.gather(w, &atoms.weights[weights * i], &atoms.start[3 * i], shape, mesh.data(), grid);
             transformDerivatives(grid, result[i]);
         }
     });
@@ -210,7 +213,7 @@ void MeshSum<Real>::potentialAtAtoms(const vector<Multipole>& sources, vector<De
 
 template <class Real>
 void MeshSum<Real>::potentialAtPoints(const vector<Vec3>& points, const vector<Multipole>& sources, vector<double>& result) {
-    const long w = rule.width;
+    const long w = rule.width, weights = 12 * filledWidth(w);
     Stencils stencils;
     place(points, stencils);
     gridSources.resize(10 * sources.size());
@@ -220,7 +223,7 @@ void MeshSum<Real>::potentialAtPoints(const vector<Vec3>& points, const vector<M
         auto [begin, end] = threads.share(points.size(), thread);
         for (long i = begin; i < end; i++) {
             Real grid[20];
-            loops.gather(w, &stencils.weights[12 * w * i], &stencils.start[3 * i], size, mesh.data(), grid);
+            loops.gather(w, &stencils.weights[weights * i], &stencils.start[3 * i], shape, mesh.data(), grid);
             result[i] = grid[0];
         }
     });

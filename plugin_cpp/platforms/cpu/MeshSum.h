@@ -34,8 +34,8 @@ private:
         std::vector<Real> weights;
     };
     /** A cache line: what the spectrum is made of. */
-    struct alignas(64) Line {
-        Real lane[spectrumLanes<Real>()];
+    struct alignas(CACHE_LINE) Line {
+        Real lane[CACHE_LINE / sizeof(Real)];
     };
     void allocateMesh();
     void place(const std::vector<OpenMM::Vec3>& points, Stencils& stencils);
@@ -59,7 +59,8 @@ private:
     OpenMM::Vec3 box[3];
     /** toGrid[d][a] = d(grid coordinate d)/d(Cartesian a) */
     double toGrid[3][3];
-    std::vector<Real> coefficients;  // of the window, [degree+1][width]
+    std::vector<Real> coefficients;  // of the window, [degree+1][filled width]
+    MeshShape shape;
     std::vector<Real> mesh;
     std::vector<Line> re, im, influence;  // [nx][plane], see MeshSpectrum
     std::vector<FourierPlan<Real>> plans;
