@@ -26,8 +26,9 @@ CudaLink::CudaLink(CudaContext& cu, MultipoleSource& source, SourceBuffers buffe
     handover = make_unique<StreamHandover>(cu, static_cast<CUstream>(evaluation->getStream()));
 }
 
-void CudaLink::forward(bool includeGradients) {
+void CudaLink::forward(bool includeGradients, const function<void()>& meanwhile) {
     handover->toSource();
+    meanwhile();
     evaluation->forward(includeGradients);
     handover->toOpenMM();
 }

@@ -8,7 +8,7 @@ namespace PolarMPPlugin {
 class CudaLink : public SourceLink {
 public:
     CudaLink(OpenMM::CudaContext& cu, MultipoleSource& source, SourceBuffers description, SourceArrays& arrays);
-    void forward(bool includeGradients) override;
+    void forward(bool includeGradients, const std::function<void()>& meanwhile) override;
     void backward(const double field[3]) override;
 
 private:

@@ -31,23 +31,27 @@ private:
         std::shared_ptr<MultipoleSource> source;
         MomentSet moments;
         SourceArrays arrays;
-        OpenMM::ComputeArray permanent, induced, phi, phiInduced, potential, electricField, forces, energies, sums;
+        ResponseArrays response;
         std::unique_ptr<SourceLink> link;
         std::unique_ptr<DevicePotential> solver;
-        OpenMM::ComputeKernel readMoments, sumForField, sumInducedCharges, induce, differentiate;
+        OpenMM::ComputeKernel sumForField, sumInducedCharges, differentiate;
     };
     void build(const PolarMPForce& force);
-    void createKernels(const PolarMPForce& force);
+    std::map<std::string, std::string> responseDefines(const PolarMPForce& force, const MomentSet& moments);
+    void createKernels(Step& made, const std::map<std::string, std::string>& defines);
+    void updateOrder();
     void readPositions(OpenMM::ComputeArray& target);
     void readBox();
-    void setFieldArgs(OpenMM::ComputeKernel& kernel, int first);
     bool inField() const {
         return externalField != OpenMM::Vec3();
     }
     double inverseVolume() const;
     double fieldScaleOf(double traceSum) const;
 
-    std::vector<int> particles;
+    class OrderListener;
+
+    std::vector<int> particles, particleOfAtom;
+    OrderListener* orderListener = nullptr;  // owned by the ComputeContext
     bool periodic = false;
     double epsInf = 1;
     OpenMM::Vec3 box[3], externalField;

@@ -1,4 +1,5 @@
 #pragma once
+#include "SourceLink.h"
 #include "openmm/common/ComputeArray.h"
 #include "openmm/common/ComputeContext.h"
 #include "openmm_polarmp/PolarMPForce.h"
@@ -6,73 +7,110 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace PolarMPPlugin {
 
 /** Macros that every kernel of ours is compiled with. */
 std::map<std::string, std::string> commonDefines(OpenMM::ComputeContext& cc, int numParticles);
 
+/** What the response and the derivatives are computed from and into, in the order of the force's particles. */
+struct ResponseArrays {
+    OpenMM::ComputeArray permanent, induced, phi, phiInduced, potential, electricField, forces, energies, sums;
+    void initialize(OpenMM::ComputeContext& cc, int numParticles);
+};
+
+/** The latent external field (V/A, before its scale) and the inverse volume, as kernels take them: five arguments in a row. */
+struct FieldArguments {
+    OpenMM::Vec3 field;
+    double inverseVolume;
+    void setArgs(OpenMM::ComputeContext& cc, OpenMM::ComputeKernel& kernel, int first) const;
+};
+
+/** Creates a kernel with these arguments; nullptr stands for one that is set later. */
+OpenMM::ComputeKernel createKernel(OpenMM::ComputeProgram& program, const char* name, const std::vector<OpenMM::ArrayInterface*>& arguments);
+
 /** Computes the potential of smeared multipoles on a device: 20 derivatives for each atom (kernels/tensors.cc). */
 class DevicePotential {
 public:
+    DevicePotential(OpenMM::ComputeContext& cc, SourceArrays& source, ResponseArrays& response)
+            : cc(cc), source(source), response(response), numParticles(source.charges.getSize()) {
+    }
     virtual ~DevicePotential() = default;
     /** @param box  in A */
     virtual void setBox(const OpenMM::Vec3 box[3]) {
     }
+    /** Announces in which order particles lie near to each other. */
+    virtual void setOrder(const std::vector<int>& order) {
+    }
     /** Announces where the atoms are, before the potentials of a step. */
     virtual void setPositions() {
     }
-    virtual void potentialAtAtoms(OpenMM::ComputeArray& sources, OpenMM::ComputeArray& phi) = 0;
-    /** @param points  [3 M] in A, as `mixed`  @param potential  [M] `real` */
+    /** The source's moments into `permanent`, their potential into `phi`, and what it induces. */
+    virtual void induce(const FieldArguments& field) = 0;
+    /** The potential of `induced`, into `phiInduced`. */
+    virtual void potentialOfInduced() = 0;
+    /** @param points  [3 M] in A, as `mixed`  @param sources  [10 N]  @param potential  [M] `real` */
     virtual void potentialAtPoints(OpenMM::ComputeArray& points, OpenMM::ComputeArray& sources, OpenMM::ComputeArray& potential) = 0;
     virtual void getMeshSize(int size[3]) const {
         size[0] = size[1] = size[2] = 0;
     }
+
+protected:
+    OpenMM::ComputeContext& cc;
+    SourceArrays& source;
+    ResponseArrays& response;
+    const int numParticles;
 };
 
 /** A cluster: all pairs. */
 class DevicePairSum : public DevicePotential {
 public:
-    DevicePairSum(OpenMM::ComputeContext& cc, double sigma, OpenMM::ComputeArray& positions);
-    void potentialAtAtoms(OpenMM::ComputeArray& sources, OpenMM::ComputeArray& phi) override;
+    /** @param defines  macros for the kernels of the response */
+    DevicePairSum(OpenMM::ComputeContext& cc, double sigma, SourceArrays& source, ResponseArrays& response,
+                  std::map<std::string, std::string> defines);
+    void induce(const FieldArguments& field) override;
+    void potentialOfInduced() override;
     void potentialAtPoints(OpenMM::ComputeArray& points, OpenMM::ComputeArray& sources, OpenMM::ComputeArray& potential) override;
 
 private:
-    const int numParticles;
-    OpenMM::ComputeArray& positions;
-    OpenMM::ComputeKernel atomsKernel, pointsKernel;
+    OpenMM::ComputeKernel readKernel, permanentKernel, induceKernel, inducedKernel, pointsKernel;
 };
 
 /** A periodic box: the mesh. */
 class DeviceMesh : public DevicePotential {
 public:
-    DeviceMesh(OpenMM::ComputeContext& cc, const PolarMPForce& force, OpenMM::ComputeArray& positions);
+    /** @param defines  macros for the kernels of the response, some of which are fused with those of the mesh */
+    DeviceMesh(OpenMM::ComputeContext& cc, const PolarMPForce& force, SourceArrays& source, ResponseArrays& response,
+               const std::map<std::string, std::string>& defines);
     void setBox(const OpenMM::Vec3 box[3]) override;
+    void setOrder(const std::vector<int>& order) override;
     void setPositions() override;
-    void potentialAtAtoms(OpenMM::ComputeArray& sources, OpenMM::ComputeArray& phi) override;
+    void induce(const FieldArguments& field) override;
+    void potentialOfInduced() override;
     void potentialAtPoints(OpenMM::ComputeArray& points, OpenMM::ComputeArray& sources, OpenMM::ComputeArray& potential) override;
-    void getMeshSize(int result[3]) const override;
+    void getMeshSize(int size[3]) const override;
 
 private:
     /** What depends on the number of mesh points. */
     struct Mesh {
         OpenMM::ComputeArray fixedPoint, values, spectrum, influence;
         OpenMM::FFT3D fft;
-        OpenMM::ComputeKernel place, spread, toReal, convolve, gather, gatherPotential;
+        OpenMM::ComputeKernel place, spreadPermanent, spreadSources, toReal, convolve, gatherAndInduce, gather, gatherPotential;
     };
     void allocateMesh();
     void placeOnMesh(OpenMM::ComputeArray& points, OpenMM::ComputeArray& start, OpenMM::ComputeArray& weights);
-    void sumPotential(OpenMM::ComputeArray& sources);
+    /** From what has been spread to the potential on the mesh. */
+    void solve();
 
-    OpenMM::ComputeContext& cc;
-    OpenMM::ComputeArray& positions;
-    const int numParticles;
     const double sigma, kMax;
     const MeshRule rule;
     const Window window;
+    const std::map<std::string, std::string> defines;
+    const int groupAtoms;  // that a work group gathers for at once
     bool sizeIsFixed;
     int size[3];
-    OpenMM::ComputeArray coefficients, toGrid, start, weights;
+    OpenMM::ComputeArray coefficients, toGrid, start, weights, order;
     std::unique_ptr<Mesh> mesh;
 };
 

@@ -2,6 +2,7 @@
 #include "openmm/common/ComputeArray.h"
 #include "openmm/common/ComputeContext.h"
 #include "openmm_polarmp/MultipoleSource.h"
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -20,8 +21,12 @@ struct SourceArrays {
 class SourceLink {
 public:
     virtual ~SourceLink() = default;
-    /** Positions are in place; afterwards energy and moments are. */
-    virtual void forward(bool includeGradients) = 0;
+    /**
+     * Positions are in place; afterwards energy and moments are.
+     *
+     * @param meanwhile  queues what the device can do while the source is at work
+     */
+    virtual void forward(bool includeGradients, const std::function<void()>& meanwhile) = 0;
     /** Gradients are in place; afterwards forces are. */
     virtual void backward(const double field[3]) = 0;
 };
@@ -30,7 +35,7 @@ public:
 class HostLink : public SourceLink {
 public:
     HostLink(MultipoleSource& source, const SourceBuffers& description, SourceArrays& arrays);
-    void forward(bool includeGradients) override;
+    void forward(bool includeGradients, const std::function<void()>& meanwhile) override;
     void backward(const double field[3]) override;
 
 private:

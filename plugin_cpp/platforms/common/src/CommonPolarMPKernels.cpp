@@ -43,6 +43,15 @@ vector<double> downloaded(const ComputeArray& array) {
 
 } // namespace
 
+/** Hears of it when OpenMM has sorted its atoms anew. */
+class CommonCalcPolarMPForceKernel::OrderListener : public ComputeContext::ReorderListener {
+public:
+    void execute() override {
+        changed = true;
+    }
+    bool changed = true;
+};
+
 CommonCalcPolarMPForceKernel::~CommonCalcPolarMPForceKernel() {
     ContextSelector selector(cc);
     step.reset();
@@ -60,6 +69,9 @@ void CommonCalcPolarMPForceKernel::initialize(const System& system, const PolarM
     vector<int> inverse(cc.getNumAtoms(), -1);
     for (size_t i = 0; i < particles.size(); i++)
         inverse[particles[i]] = i;
+    particleOfAtom = inverse;
+    orderListener = new OrderListener;
+    cc.addReorderListener(orderListener);
     particleOf.initialize<int>(cc, inverse.size(), "polarmpParticleOf");
     particleOf.upload(inverse);
     atomOf.initialize<int>(cc, particles.size(), "polarmpAtomOf");
@@ -91,33 +103,25 @@ unique_ptr<SourceLink> CommonCalcPolarMPForceKernel::createLink(MultipoleSource&
 
 void CommonCalcPolarMPForceKernel::build(const PolarMPForce& force) {
     auto made = make_unique<Step>();
-    int n = particles.size(), real = cc.getUseDoublePrecision() ? sizeof(double) : sizeof(float);
-    int mixed = (cc.getUseDoublePrecision() || cc.getUseMixedPrecision()) ? sizeof(double) : sizeof(float);
+    int n = particles.size();
     made->source = force.requireSource();
     made->moments = made->source->getMomentSet();
     if (force.getPolarizationType() == PolarMPForce::NoPolarization)
         made->moments.softness = made->moments.polarizability = false;
     made->arrays.initialize(cc, n);
-    made->permanent.initialize(cc, 10 * n, real, "polarmpPermanent");
-    made->induced.initialize(cc, 10 * n, real, "polarmpInduced");
-    made->phi.initialize(cc, 20 * n, real, "polarmpPhi");
-    made->phiInduced.initialize(cc, 20 * n, real, "polarmpPhiInduced");
-    made->potential.initialize(cc, n, real, "polarmpPotential");
-    made->electricField.initialize(cc, 3 * n, real, "polarmpField");
-    made->forces.initialize(cc, 3 * n, real, "polarmpForces");
-    made->energies.initialize(cc, n, mixed, "polarmpEnergies");
-    made->sums.initialize(cc, 6, mixed, "polarmpSums");
-    cc.clearBuffer(made->sums);
+    made->response.initialize(cc, n);
+    map<string, string> defines = responseDefines(force, made->moments);
     double sigma = force.getSigma() * ANGSTROM_PER_NM;
     if (periodic)
-        made->solver = make_unique<DeviceMesh>(cc, force, made->arrays.positions);
+        made->solver = make_unique<DeviceMesh>(cc, force, made->arrays, made->response, defines);
     else
-        made->solver = make_unique<DevicePairSum>(cc, sigma, made->arrays.positions);
+        made->solver = make_unique<DevicePairSum>(cc, sigma, made->arrays, made->response, defines);
+    createKernels(*made, defines);
     SourceBuffers description;
     description.numParticles = n;
     description.periodic = periodic;
-    description.doublePositions = (mixed == sizeof(double));
-    description.doubleMoments = (real == sizeof(double));
+    description.doublePositions = (made->arrays.positions.getElementSize() == sizeof(double));
+    description.doubleMoments = (made->arrays.charges.getElementSize() == sizeof(double));
     description.particles = particles;
     made->link = createLink(*made->source, description, made->arrays);
     // Nothing has failed: from here on the new one is used.
@@ -125,48 +129,52 @@ void CommonCalcPolarMPForceKernel::build(const PolarMPForce& force) {
     epsInf = force.getEpsInf();
     for (Vec3& vector : box)
         vector = Vec3();
-    createKernels(force);
+    orderListener->changed = true;
 }
 
-void CommonCalcPolarMPForceKernel::createKernels(const PolarMPForce& force) {
+map<string, string> CommonCalcPolarMPForceKernel::responseDefines(const PolarMPForce& force, const MomentSet& moments) {
     double sigma = force.getSigma() * ANGSTROM_PER_NM;
     double own = periodic ? COULOMB * sqrt(2 / M_PI) / sigma : 0;  // sums over pairs leave the own atom out
     map<string, string> defines = commonDefines(cc, particles.size());
     defines["REDUCTION_SIZE"] = cc.intToString(REDUCTION_SIZE);
-    defines["EPS_INF"] = cc.doubleToString(epsInf);
+    defines["EPS_INF"] = cc.doubleToString(force.getEpsInf());
     defines["OWN_CHARGE"] = cc.doubleToString(own);
     defines["OWN_DIPOLE"] = cc.doubleToString(own / (3 * pow(sigma, 2)));
     defines["OWN_QUADRUPOLE"] = cc.doubleToString(own / (5 * pow(sigma, 4)));
     if (periodic)
         defines["PERIODIC"] = "1";
-    if (step->moments.softness)
+    if (moments.softness)
         defines["HAS_SOFTNESS"] = "1";
-    if (step->moments.polarizability)
+    if (moments.polarizability)
         defines["HAS_POLARIZABILITY"] = "1";
-    if (step->moments.induces())
+    if (moments.induces())
         defines["INDUCES"] = "1";
+    return defines;
+}
+
+void CommonCalcPolarMPForceKernel::createKernels(Step& made, const map<string, string>& defines) {
     ComputeProgram program = cc.compileProgram(KernelSources::tensors + KernelSources::response, defines);
-    Step& s = *step;
-    SourceArrays& a = s.arrays;
-    auto create = [&](const char* name, vector<ArrayInterface*> arguments) {
-        ComputeKernel kernel = program->createKernel(name);
-        for (ArrayInterface* argument : arguments)
-            if (argument == nullptr)
-                kernel->addArg();
-            else
-                kernel->addArg(*argument);
-        return kernel;
-    };
+    ResponseArrays& r = made.response;
+    SourceArrays& a = made.arrays;
     ArrayInterface* later = nullptr;
-    s.readMoments = create("readMoments", {&a.charges, &a.dipoles, &a.quadrupoles, &s.permanent});
-    s.sumForField = create("sumForField", {&a.positions, &a.softness, &a.polarizability, &s.sums});
-    s.sumInducedCharges = create("sumInducedCharges", {&s.induced, &s.sums});
-    s.induce = create("induce", {&a.positions, &s.permanent, &a.softness, &a.polarizability, &s.phi, &s.sums, later, later, later, later, later,
-                                 &s.potential, &s.electricField, &s.induced});
-    s.differentiate = create("differentiate", {&a.positions, &s.permanent, &a.softness, &a.polarizability, &s.phi, &s.phiInduced, &s.potential,
-                                               &s.electricField, &s.induced, &s.sums, later, later, later, later, later, &s.energies, &s.forces,
-                                               &a.chargeGradients, &a.dipoleGradients, &a.quadrupoleGradients, &a.softnessGradients,
-                                               &a.polarizabilityGradients});
+    made.sumForField = createKernel(program, "sumForField", {&a.positions, &a.softness, &a.polarizability, &r.sums});
+    made.sumInducedCharges = createKernel(program, "sumInducedCharges", {&r.induced, &r.sums});
+    made.differentiate = createKernel(program, "differentiate", {&a.positions, &r.permanent, &a.softness, &a.polarizability, &r.phi, &r.phiInduced,
+                                                                 &r.potential, &r.electricField, &r.induced, &r.sums, later, later, later, later,
+                                                                 later, &r.energies, &r.forces, &a.chargeGradients, &a.dipoleGradients,
+                                                                 &a.quadrupoleGradients, &a.softnessGradients, &a.polarizabilityGradients});
+}
+
+void CommonCalcPolarMPForceKernel::updateOrder() {
+    if (!orderListener->changed)
+        return;
+    vector<int> order;
+    const vector<int>& sorted = cc.getAtomIndex();  // and what fills up the last tile
+    for (int i = 0; i < cc.getNumAtoms(); i++)
+        if (particleOfAtom[sorted[i]] >= 0)
+            order.push_back(particleOfAtom[sorted[i]]);
+    step->solver->setOrder(order);
+    orderListener->changed = false;
 }
 
 void CommonCalcPolarMPForceKernel::readPositions(ComputeArray& target) {
@@ -200,16 +208,6 @@ double CommonCalcPolarMPForceKernel::fieldScaleOf(double traceSum) const {
     return sqrt(epsInf / (1 + 4 * M_PI * COULOMB * traceSum * inverseVolume()));
 }
 
-void CommonCalcPolarMPForceKernel::setFieldArgs(ComputeKernel& kernel, int first) {
-    double values[4] = {externalField[0], externalField[1], externalField[2], inverseVolume()};
-    for (int i = 0; i < 4; i++)
-        if (cc.getUseDoublePrecision() || cc.getUseMixedPrecision())
-            kernel->setArg(first + i, values[i]);
-        else
-            kernel->setArg(first + i, (float) values[i]);
-    kernel->setArg(first + 4, (int) inField());
-}
-
 double CommonCalcPolarMPForceKernel::execute(ContextImpl& context, bool includeForces, bool includeEnergy) {
     ContextSelector selector(cc);
     Step& s = *step;
@@ -217,31 +215,29 @@ double CommonCalcPolarMPForceKernel::execute(ContextImpl& context, bool includeF
     externalField = PolarMPForceImpl::externalField(context);
     readBox();
     readPositions(s.arrays.positions);
-    s.link->forward(includeForces);
-    s.readMoments->execute(n);
+    updateOrder();
+    // Where atoms lie on the mesh does not depend on their moments: that is found out while the source is at work.
+    s.link->forward(includeForces, [&]() { s.solver->setPositions(); });
     if (inField())
         s.sumForField->execute(REDUCTION_SIZE, REDUCTION_SIZE);
-
-    s.solver->setPositions();
-    s.solver->potentialAtAtoms(s.permanent, s.phi);
-    setFieldArgs(s.induce, 6);
-    s.induce->execute(n);
+    FieldArguments field = {externalField, inverseVolume()};
+    s.solver->induce(field);
     if (s.moments.induces())
-        s.solver->potentialAtAtoms(s.induced, s.phiInduced);
+        s.solver->potentialOfInduced();
     if (inField())
         s.sumInducedCharges->execute(REDUCTION_SIZE, REDUCTION_SIZE);
-    setFieldArgs(s.differentiate, 10);
+    field.setArgs(cc, s.differentiate, 10);
     s.differentiate->execute(n);
 
     if (includeForces) {
         Vec3 movingCharges;
         if (periodic && inField())
-            movingCharges = externalField * fieldScaleOf(downloaded(s.sums)[0]);
+            movingCharges = externalField * fieldScaleOf(downloaded(s.response.sums)[0]);
         s.link->backward(&movingCharges[0]);
     }
-    resultsKernel->setArg(0, s.energies);
+    resultsKernel->setArg(0, s.response.energies);
     resultsKernel->setArg(1, s.arrays.energy);
-    resultsKernel->setArg(2, s.forces);
+    resultsKernel->setArg(2, s.response.forces);
     resultsKernel->setArg(3, s.arrays.forces);
     resultsKernel->setArg(4, atomOf);
     resultsKernel->setArg(5, cc.getLongForceBuffer());
@@ -278,12 +274,12 @@ void CommonCalcPolarMPForceKernel::getStepData(ContextImpl& context, StepData& d
     data.numParticles = n;
     data.sourceEnergy = downloaded(s.arrays.energy)[0];
     data.electrostaticEnergy = 0;
-    for (double energy : downloaded(s.energies))
+    for (double energy : downloaded(s.response.energies))
         data.electrostaticEnergy += energy;
     data.charges = downloaded(s.arrays.charges);
     data.dipoles = downloaded(s.arrays.dipoles);
     data.softness = downloaded(s.arrays.softness);
-    vector<double> permanent = downloaded(s.permanent), induced = downloaded(s.induced), alpha = downloaded(s.arrays.polarizability);
+    vector<double> permanent = downloaded(s.response.permanent), induced = downloaded(s.response.induced), alpha = downloaded(s.arrays.polarizability);
     data.quadrupoles.resize(9 * n);
     data.polarizability.assign(9 * n, 0.0);
     data.inducedCharges.resize(n);
@@ -303,8 +299,8 @@ void CommonCalcPolarMPForceKernel::getStepData(ContextImpl& context, StepData& d
         }
     }
     data.fieldScale = fieldScaleOf(trace);
-    data.potential = downloaded(s.potential);
-    data.field = downloaded(s.electricField);
+    data.potential = downloaded(s.response.potential);
+    data.field = downloaded(s.response.electricField);
     data.chargeGradients = downloaded(s.arrays.chargeGradients);
     data.dipoleGradients = downloaded(s.arrays.dipoleGradients);
     data.quadrupoleGradients = downloaded(s.arrays.quadrupoleGradients);
@@ -320,9 +316,9 @@ void CommonCalcPolarMPForceKernel::getPotential(ContextImpl& context, const vect
     Step& s = *step;
     ComputeArray places, values, total;
     places.initialize(cc, 3 * points.size(), s.arrays.positions.getElementSize(), "polarmpPoints");
-    values.initialize(cc, points.size(), s.permanent.getElementSize(), "polarmpPointPotential");
-    total.initialize(cc, s.permanent.getSize(), s.permanent.getElementSize(), "polarmpTotal");
-    vector<double> coordinates, sources = downloaded(s.permanent), induced = downloaded(s.induced);
+    values.initialize(cc, points.size(), s.response.permanent.getElementSize(), "polarmpPointPotential");
+    total.initialize(cc, s.response.permanent.getSize(), s.response.permanent.getElementSize(), "polarmpTotal");
+    vector<double> coordinates, sources = downloaded(s.response.permanent), induced = downloaded(s.response.induced);
     for (const Vec3& point : points)
         for (int a = 0; a < 3; a++)
             coordinates.push_back(point[a]);

@@ -82,9 +82,10 @@ void HostLink::check(const char* name, const Copy& copy, bool negativeAllowed) c
         }
 }
 
-void HostLink::forward(bool includeGradients) {
+void HostLink::forward(bool includeGradients, const function<void()>& meanwhile) {
     positions.download();
     check("position", positions);
+    meanwhile();
     if (evaluation->isConstant() && uploaded)
         return;
     evaluation->forward(includeGradients);

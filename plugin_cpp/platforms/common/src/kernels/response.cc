@@ -1,18 +1,25 @@
 // Sections 3, 4 and 6 of theory.md: induced moments, energy, derivatives. One thread per atom.
 
-/** The symmetric traceless part of what the source gave. */
+/** An atom's moments, as the source gave them: the symmetric traceless part. */
+DEVICE void momentsOf(int i, GLOBAL const real* charges, GLOBAL const real* dipoles, GLOBAL const real* quadrupoles,
+        real* m) {
+    GLOBAL const real* Q = &quadrupoles[9*i];
+    real average = (Q[0]+Q[4]+Q[8])/3;
+    m[0] = charges[i];
+    for (int a = 0; a < 3; a++) {
+        m[1+a] = dipoles[3*i+a];
+        for (int b = a; b < 3; b++)
+            m[4+second(a, b)] = 0.5f*(Q[3*a+b]+Q[3*b+a])-(a == b ? average : 0);
+    }
+}
+
 KERNEL void readMoments(GLOBAL const real* RESTRICT charges, GLOBAL const real* RESTRICT dipoles, GLOBAL const real* RESTRICT quadrupoles,
         GLOBAL real* RESTRICT permanent) {
     for (int i = GLOBAL_ID; i < NUM_PARTICLES; i += GLOBAL_SIZE) {
-        GLOBAL real* m = &permanent[10*i];
-        GLOBAL const real* Q = &quadrupoles[9*i];
-        real average = (Q[0]+Q[4]+Q[8])/3;
-        m[0] = charges[i];
-        for (int a = 0; a < 3; a++) {
-            m[1+a] = dipoles[3*i+a];
-            for (int b = a; b < 3; b++)
-                m[4+second(a, b)] = 0.5f*(Q[3*a+b]+Q[3*b+a])-(a == b ? average : 0);
-        }
+        real m[10];
+        momentsOf(i, charges, dipoles, quadrupoles, m);
+        for (int n = 0; n < 10; n++)
+            permanent[10*i+n] = m[n];
     }
 }
 
@@ -20,7 +27,7 @@ KERNEL void readMoments(GLOBAL const real* RESTRICT charges, GLOBAL const real* 
 #define SUMS 6
 
 /** One work group sums up; with a field only. */
-DEVICE void reduceSum(mixed value, LOCAL_ARG mixed* buffer, GLOBAL mixed* RESTRICT result) {
+DEVICE void reduceSum(mixed value, LOCAL_ARG mixed* buffer, GLOBAL mixed* result) {
     buffer[LOCAL_ID] = value;
     SYNC_THREADS;
     for (int offset = REDUCTION_SIZE/2; offset > 0; offset /= 2) {
@@ -64,7 +71,7 @@ KERNEL void sumInducedCharges(GLOBAL const real* RESTRICT induced, GLOBAL mixed*
 }
 
 /** s E0 */
-DEVICE mixed latentScale(GLOBAL const mixed* RESTRICT sums, mixed inverseVolume) {
+DEVICE mixed latentScale(GLOBAL const mixed* sums, mixed inverseVolume) {
     mixed screening = EPS_INF;
 #ifdef PERIODIC
     screening /= 1+FOUR_PI*COULOMB*sums[0]*inverseVolume;
@@ -73,7 +80,7 @@ DEVICE mixed latentScale(GLOBAL const mixed* RESTRICT sums, mixed inverseVolume)
 }
 
 /** Phi' and what the field adds to it in a cluster: -E.(r - r_c), r_c = sum kappa r / sum kappa. */
-DEVICE mixed potentialInField(mixed potential, GLOBAL const mixed* RESTRICT r, GLOBAL const mixed* RESTRICT sums, const mixed* field) {
+DEVICE mixed potentialInField(mixed potential, GLOBAL const mixed* r, GLOBAL const mixed* sums, const mixed* field) {
 #ifndef PERIODIC
     if (sums[1] > 0)
         for (int a = 0; a < 3; a++)
@@ -82,37 +89,59 @@ DEVICE mixed potentialInField(mixed potential, GLOBAL const mixed* RESTRICT r, G
     return potential;
 }
 
+/** E' = -(grad Phi without the atom's own part) */
+DEVICE real fieldAt(const real* p, GLOBAL const real* m, int a) {
+    return OWN_DIPOLE*m[1+a]-p[1+a];
+}
+
+/** dq = -kappa Phi', dmu = alpha E' from the potential p and its gradient at atom i. */
+DEVICE void inducedMoment(const real* p, int i, GLOBAL const mixed* positions, GLOBAL const real* permanent,
+        GLOBAL const real* softness, GLOBAL const real* polarizability, GLOBAL const mixed* sums,
+        const mixed* field, int inField, real* induced) {
+    GLOBAL const real* m = &permanent[10*i];
+    for (int n = 0; n < 10; n++)
+        induced[n] = 0;
+#ifdef HAS_SOFTNESS
+    mixed total = p[0]-OWN_CHARGE*m[0];
+    if (inField)
+        total = potentialInField(total, &positions[3*i], sums, field);
+    induced[0] = -softness[i]*(real) total;
+#endif
+#ifdef HAS_POLARIZABILITY
+    GLOBAL const real* alpha = &polarizability[9*i];
+    for (int a = 0; a < 3; a++)
+        for (int b = 0; b < 3; b++)
+            induced[1+a] += 0.5f*(alpha[3*a+b]+alpha[3*b+a])*(fieldAt(p, m, b)+(real) field[b]);
+#endif
+}
+
+DEVICE void writeInduced(const real* p, int i, GLOBAL const real* permanent, const real* moment, GLOBAL real* potential,
+        GLOBAL real* electricField, GLOBAL real* induced) {
+    GLOBAL const real* m = &permanent[10*i];
+    potential[i] = p[0]-OWN_CHARGE*m[0];
+    for (int a = 0; a < 3; a++)
+        electricField[3*i+a] = fieldAt(p, m, a);
+    for (int n = 0; n < 10; n++)
+        induced[10*i+n] = moment[n];
+}
+
 KERNEL void induce(GLOBAL const mixed* RESTRICT positions, GLOBAL const real* RESTRICT permanent, GLOBAL const real* RESTRICT softness,
-        GLOBAL const real* RESTRICT polarizability, GLOBAL const real* RESTRICT phi, GLOBAL const mixed* RESTRICT sums,
-        mixed fieldX, mixed fieldY, mixed fieldZ, mixed inverseVolume, int inField,
+        GLOBAL const real* RESTRICT polarizability, GLOBAL const mixed* RESTRICT sums,
+        mixed fieldX, mixed fieldY, mixed fieldZ, mixed inverseVolume, int inField, GLOBAL const real* RESTRICT phi,
         GLOBAL real* RESTRICT potential, GLOBAL real* RESTRICT electricField, GLOBAL real* RESTRICT induced) {
     mixed scale = (inField ? latentScale(sums, inverseVolume) : 0);
     mixed field[3] = {scale*fieldX, scale*fieldY, scale*fieldZ};
     for (int i = GLOBAL_ID; i < NUM_PARTICLES; i += GLOBAL_SIZE) {
-        GLOBAL const real* m = &permanent[10*i];
-        GLOBAL const real* p = &phi[20*i];
-        potential[i] = p[0]-OWN_CHARGE*m[0];
-        for (int a = 0; a < 3; a++)
-            electricField[3*i+a] = OWN_DIPOLE*m[1+a]-p[1+a];
-        for (int n = 0; n < 10; n++)
-            induced[10*i+n] = 0;
-#ifdef HAS_SOFTNESS
-        mixed total = potential[i];
-        if (inField)
-            total = potentialInField(total, &positions[3*i], sums, field);
-        induced[10*i] = -softness[i]*(real) total;
-#endif
-#ifdef HAS_POLARIZABILITY
-        GLOBAL const real* alpha = &polarizability[9*i];
-        for (int a = 0; a < 3; a++)
-            for (int b = 0; b < 3; b++)
-                induced[10*i+1+a] += 0.5f*(alpha[3*a+b]+alpha[3*b+a])*(electricField[3*i+b]+(real) field[b]);
-#endif
+        real p[4], m[10];
+        for (int n = 0; n < 4; n++)
+            p[n] = phi[20*i+n];
+        inducedMoment(p, i, positions, permanent, softness, polarizability, sums, field, inField, m);
+        writeInduced(p, i, permanent, m, potential, electricField, induced);
     }
 }
 
 /** M[grad Phi] */
-DEVICE void addGradientOf(const real* m, GLOBAL const real* RESTRICT p, real* force) {
+DEVICE void addGradientOf(const real* m, GLOBAL const real* p, real* force) {
     for (int a = 0; a < 3; a++) {
         force[a] -= m[0]*p[1+a];
         for (int b = 0; b < 3; b++) {
