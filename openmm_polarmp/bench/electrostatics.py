@@ -47,6 +47,12 @@ def ours(atoms: int, rung: str, platform: str, properties: dict[str, str], toler
     return Stepper(system, positions, platform, properties)
 
 
+def no_force(atoms: int, platform: str, properties: dict[str, str]) -> Stepper:
+    """What a step costs without any force."""
+    positions, species, edge = water(atoms)
+    return Stepper(empty_system(len(species), edge), positions, platform, properties)
+
+
 def accuracy(atoms: int, rung: str, platform: str, properties: dict[str, str]) -> float:
     """Error of our forces over their root mean square: against the same force at a far stricter tolerance on the CPU."""
     found = ours(atoms, rung, platform, properties).forces()

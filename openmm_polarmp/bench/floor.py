@@ -13,8 +13,8 @@ from typing import NamedTuple
 from openmm_polarmp.electrostatics.mesh_table import choose_mesh_rule, legal_mesh_size
 
 ROUNDS = 2
-LAUNCHES_PER_ROUND = 13  # clear, spread, to real, 2 transforms of 4 launches each, convolve, gather
-OTHER_LAUNCHES = 9  # positions, place, moments, field sums, induce, induced charges, derivatives, results, energy
+LAUNCHES_PER_ROUND = 11  # to real, 2 transforms of 4 launches each, convolve, gather (which spreads for the next round)
+OTHER_LAUNCHES = 6  # positions, place, spread, derivatives, results, energy
 
 
 COUNTS = ("mesh points", "operations", "bytes", "atomic additions", "device memory")
@@ -51,7 +51,7 @@ def work_per_atom(atoms: int, density: float = 0.1, tolerance: float = 5e-4) -> 
     spread = 2 * (3 * w**3 + 6 * w**2 + 12 * w) + w**3  # and the conversion to fixed point
     gather = 2 * (4 * w**3 + 10 * w**2 + 20 * w) + 2 * 2 * 9 * 16
     transform = 2.5 * points * math.log2(mesh)
-    moved = points * (8 + 8 + 4 + 2 * 3 * 2 * 4 + 8 + 8 / 2 + 4)  # clear, to real, transforms, convolve, read back
+    moved = points * (8 + 8 + 4 + 2 * 3 * 2 * 4 + 8 + 8 / 2 + 4)  # to real and clear, transforms, convolve, read back
     return {
         "mesh points": points,
         "operations": place + ROUNDS * (spread + gather + 2 * transform + 2 * points),

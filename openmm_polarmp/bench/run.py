@@ -134,20 +134,26 @@ def _steps(atoms, platform, properties, model, seconds) -> list[dict[str, Any]]:
 def _threads(atoms, platform, threads: int, seconds: float) -> list[dict[str, Any]]:
     """One thread and several, turn by turn: a machine that others use too changes its speed."""
     print(
-        f"one thread against {threads}, quQ+ka\n\n| atoms | 1 thread, ms | {threads} threads, ms | ratio |\n|---|---|---|---|"
+        f"one thread against {threads}, quQ+ka; OpenMM's own step without any force, and the ratios with and without it\n"
     )
+    print(f"| atoms | 1 thread, ms | {threads} threads, ms | OpenMM's own, ms | ratio | of the electrostatics |")
+    print("|---" * 6 + "|")
     rows = []
     for n in atoms:
-        times: dict[int, list[float]] = {1: [], threads: []}
+        made = {
+            "one": lambda n=n: electrostatics.ours(n, "quQ+ka", platform, {"Threads": "1"}),
+            "several": lambda n=n: electrostatics.ours(n, "quQ+ka", platform, {"Threads": str(threads)}),
+            "own": lambda n=n: electrostatics.no_force(n, platform, {"Threads": str(threads)}),
+        }
+        times: dict[str, list[float]] = {name: [] for name in made}
         for _ in range(3):
-            for count, found in times.items():
-                torch.set_num_threads(count)
-                found.append(
-                    electrostatics.ours(n, "quQ+ka", platform, {"Threads": str(count)}).milliseconds(seconds / 3)
-                )
-        one, several = (statistics.median(found) for found in times.values())
-        rows.append({"atoms": n, "one": one, "several": several})
-        print(f"| {n} | {one:.1f} | {several:.1f} | {one / several:.2f} |", flush=True)
+            for name, make in made.items():
+                times[name].append(make().milliseconds(seconds / 3))
+        row = {name: statistics.median(found) for name, found in times.items()}
+        rows.append({"atoms": n, **row})
+        one, several, own = row["one"], row["several"], row["own"]
+        ratios = f"{one / several:.2f} | {(one - own) / (several - own):.2f}"
+        print(f"| {n} | {one:.2f} | {several:.2f} | {own:.2f} | {ratios} |", flush=True)
     print()
     return rows
 

@@ -1,21 +1,36 @@
 #include "ThreadTeam.h"
-#include <thread>
+#include <chrono>
 
 using namespace PolarMPPlugin;
 using namespace OpenMM;
 using namespace std;
 
-namespace {
-
 template <class Condition>
-void waitFor(Condition condition) {
-    const int SPINS = 2000;  // some microseconds; from then on, a thread that has no core gets this one
-    for (int spin = 0; !condition(); spin++)
-        if (spin > SPINS)
-            this_thread::yield();
+void ThreadTeam::waitFor(Condition condition) {
+    // The parts are even, and so are the threads: the others are mostly there in a moment. Where they are not, because
+    // something else needs the cores, waiting actively would keep them from getting there.
+    const auto patience = chrono::microseconds(100);
+    const auto begin = chrono::steady_clock::now();
+    do {
+        for (int spin = 0; spin < 200; spin++)
+            if (condition())
+                return;
+    } while (chrono::steady_clock::now() - begin < patience);
+    sleepers++;
+    {
+        unique_lock<mutex> lock(sleeping);
+        wakeUp.wait(lock, condition);
+    }
+    sleepers--;
 }
 
-} // namespace
+/** To be called after every change that someone may wait for. */
+void ThreadTeam::announce() {
+    if (sleepers > 0) {
+        lock_guard<mutex> lock(sleeping);  // no one is between its look at the condition and its sleep
+        wakeUp.notify_all();
+    }
+}
 
 void ThreadTeam::together(const function<void()>& work) {
     if (size == 1 || awake) {
@@ -32,6 +47,7 @@ void ThreadTeam::together(const function<void()>& work) {
         awake = false;
         task = nullptr;
         posted++;
+        announce();
         pool.waitForThreads();
     };
     try {
@@ -52,6 +68,7 @@ void ThreadTeam::serve(int thread, int seen) {
             return;
         (*task)(thread);
         finished++;
+        announce();
     }
 }
 
@@ -64,6 +81,7 @@ void ThreadTeam::execute(const function<void(int)>& work) {
         task = &work;
         finished = 0;
         posted++;
+        announce();
         work(0);
         waitFor([&]() { return finished == size - 1; });
     }
@@ -74,6 +92,7 @@ void ThreadTeam::wait() {
     if (++arrived == size) {
         arrived = 0;
         round++;
+        announce();
     }
     else
         waitFor([&]() { return round != present; });

@@ -1,14 +1,16 @@
 #pragma once
 #include "openmm/internal/ThreadPool.h"
 #include <atomic>
+#include <condition_variable>
 #include <functional>
+#include <mutex>
 #include <utility>
 
 namespace PolarMPPlugin {
 
 /**
  * OpenMM's threads at work on something that has many short parts. Waking a thread can cost as much as a part, so they are
- * woken once for all parts and wait actively in between. The calling thread is one of them.
+ * woken once for all parts and wait actively in between, for a moment. The calling thread is one of them.
  */
 class ThreadTeam {
 public:
@@ -29,6 +31,9 @@ public:
 
 private:
     void serve(int thread, int seen);
+    template <class Condition>
+    void waitFor(Condition condition);
+    void announce();
 
     OpenMM::ThreadPool& pool;
     const int size;
@@ -36,6 +41,9 @@ private:
     const std::function<void(int)>* task = nullptr;  // none: go to sleep
     std::atomic<int> posted{0}, finished{0};         // tasks so far; threads that are done with the present one
     std::atomic<int> arrived{0}, round{0};           // of wait()
+    std::atomic<int> sleepers{0};
+    std::mutex sleeping;
+    std::condition_variable wakeUp;
 };
 
 } // namespace PolarMPPlugin

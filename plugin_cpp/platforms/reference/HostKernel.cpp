@@ -5,6 +5,7 @@
 #include "openmm_polarmp/PolarMPUnits.h"
 #include "openmm_polarmp/internal/PolarMPForceImpl.h"
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <sstream>
 
@@ -137,15 +138,26 @@ void HostKernel::readBox(ContextImpl& context) {
 
 void HostKernel::readMoments() {
     size_t n = particles.size();
-    checkFinite("charge", memory.charges, particles);
+    vector<pair<const char*, const vector<double>*>> given = {{"charge", &memory.charges}};
     if (moments.dipoles)
-        checkFinite("dipole", memory.dipoles, particles);
+        given.push_back({"dipole", &memory.dipoles});
     if (moments.quadrupoles)
-        checkFinite("quadrupole", memory.quadrupoles, particles);
+        given.push_back({"quadrupole", &memory.quadrupoles});
     if (moments.softness)
-        checkFinite("softness", memory.softness, particles);
+        given.push_back({"softness", &memory.softness});
     if (moments.polarizability)
-        checkFinite("polarizability", memory.polarizability, particles);
+        given.push_back({"polarizability", &memory.polarizability});
+    atomic<bool> finite(true);
+    forAtoms(n, [&](size_t begin, size_t end) {
+        for (const auto& [what, values] : given) {
+            size_t components = values->size() / n;
+            if (!all_of(values->begin() + begin * components, values->begin() + end * components, [](double v) { return isfinite(v); }))
+                finite = false;
+        }
+    });
+    if (!finite)
+        for (const auto& [what, values] : given)
+            checkFinite(what, *values, particles);
     atoms.permanent.resize(n);
     atoms.softness = vector<double>(memory.softness.begin(), moments.softness ? memory.softness.end() : memory.softness.begin());
     atoms.polarizability.resize(moments.polarizability ? n : 0);

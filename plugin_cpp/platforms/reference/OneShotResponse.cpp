@@ -28,7 +28,7 @@ void OneShotResponse::induce(const Atoms& atoms, const vector<Derivatives>& phi,
     size_t n = atoms.positions.size();
     potential.resize(n);
     electricField.resize(n);
-    induced.assign(n, Multipole());
+    induced.resize(n);
     totalSoftness = 0;
     centerOfSoftness = Vec3();
     for (size_t i = 0; i < atoms.softness.size(); i++) {
@@ -40,6 +40,7 @@ void OneShotResponse::induce(const Atoms& atoms, const vector<Derivatives>& phi,
     forAtoms(n, [&](size_t begin, size_t end) {
         for (size_t i = begin; i < end; i++) {
             Derivatives own = ownAtomPart(atoms.permanent[i]);
+            induced[i] = Multipole();
             potential[i] = phi[i].value - own.value;
             electricField[i] = own.gradient - phi[i].gradient;
             if (!atoms.softness.empty())
@@ -61,8 +62,8 @@ void OneShotResponse::differentiate(const Atoms& atoms, const vector<Derivatives
     chargeGradients.resize(n);
     dipoleGradients.resize(n);
     quadrupoleGradients.resize(n);
-    softnessGradients.assign(n, 0.0);
-    polarizabilityGradients.assign(n, SymmetricTensor());
+    softnessGradients.resize(n);
+    polarizabilityGradients.resize(n);
     forAtoms(n, [&](size_t begin, size_t end) {
         const Derivatives none;
         for (size_t i = begin; i < end; i++)
@@ -78,6 +79,8 @@ void OneShotResponse::differentiateAtom(const Atoms& atoms, size_t i, const Deri
     const Multipole& m = atoms.permanent[i];
     const Derivatives own = ownAtomPart(m), ownInduced = ownAtomPart(induced[i]);
     double& energy = energies[i];
+    softnessGradients[i] = 0;
+    polarizabilityGradients[i] = SymmetricTensor();
     energy = 0.5 * (energyOf(m, phi) - energyOf(m, own));
     Multipole total = m;
     total.charge += induced[i].charge;
