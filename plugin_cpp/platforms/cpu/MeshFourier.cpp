@@ -167,28 +167,54 @@ std::pair<Lines<Real>, Lines<Real>> workspace(int n) {
     return {{r, r + n}, {r + 2 * n, r + 3 * n}};
 }
 
+/** A bundle of lines whose points lie `apart` from each other in the spectrum. */
+template <class Real>
+void loadLines(const MeshSpectrum<Real>& d, long start, long apart, int n, Lines<Real> lines) {
+    for (int i = 0; i < n; i++) {
+        lines.re[i] = *(const Lanes<Real>*) (d.re + start + i * apart);
+        lines.im[i] = *(const Lanes<Real>*) (d.im + start + i * apart);
+    }
+}
+
+template <class Real>
+void storeLines(const MeshSpectrum<Real>& d, long start, long apart, int n, Lines<Real> lines) {
+    for (int i = 0; i < n; i++) {
+        *(Lanes<Real>*) (d.re + start + i * apart) = lines.re[i];
+        *(Lanes<Real>*) (d.im + start + i * apart) = lines.im[i];
+    }
+}
+
+/** One line of a bundle, from or to a row of the mesh or the spectrum. */
+template <class Real>
+void setLine(Lines<Real> lines, int lane, const Real* re, const Real* im, int n) {
+    for (int k = 0; k < n; k++) {
+        ((Real*) &lines.re[k])[lane] = re[k];
+        ((Real*) &lines.im[k])[lane] = im[k];
+    }
+}
+
+template <class Real>
+void getLine(Lines<Real> lines, int lane, Real* re, Real* im, int n) {
+    for (int k = 0; k < n; k++) {
+        re[k] = ((Real*) &lines.re[k])[lane];
+        im[k] = ((Real*) &lines.im[k])[lane];
+    }
+}
+
 template <class Real>
 void alongY(const MeshSpectrum<Real>& d, int plane, bool back) {
-    constexpr int N = LANES<Real>;
     const int ny = d.shape.size[1];
     auto [lines, scratch] = workspace<Real>(ny);
-    for (int column = 0; column < d.row; column += N) {
+    for (int column = 0; column < d.row; column += LANES<Real>) {
         const long start = plane * d.plane + column;
-        for (int j = 0; j < ny; j++) {
-            lines.re[j] = *(const Lanes<Real>*) (d.re + start + (long) j * d.row);
-            lines.im[j] = *(const Lanes<Real>*) (d.im + start + (long) j * d.row);
-        }
-        Lines<Real> result = back ? transformBack(*d.plans[1], lines, scratch) : transform(*d.plans[1], lines, scratch);
-        for (int j = 0; j < ny; j++) {
-            *(Lanes<Real>*) (d.re + start + (long) j * d.row) = result.re[j];
-            *(Lanes<Real>*) (d.im + start + (long) j * d.row) = result.im[j];
-        }
+        loadLines(d, start, d.row, ny, lines);
+        storeLines(d, start, d.row, ny, back ? transformBack(*d.plans[1], lines, scratch) : transform(*d.plans[1], lines, scratch));
     }
 }
 
 /**
- * Rows of the mesh along z are real: two of them, a and b, make one complex line a + i b. This calls
- * work(count, a, b) for bundles of such pairs of rows of some planes, with the numbers of the rows.
+ * Rows of the mesh along z are real: two of them, a and b, make one complex line a + i b. This calls work(count, a, b) for
+ * bundles of such pairs of rows of some planes, with the rows' numbers.
  */
 template <class Real, class Work>
 void forPairsOfRows(const MeshSpectrum<Real>& d, int first, int last, Work work) {
@@ -207,55 +233,49 @@ void forPairsOfRows(const MeshSpectrum<Real>& d, int first, int last, Work work)
 }
 
 template <class Real>
+Real* meshRow(const MeshSpectrum<Real>& d, long row) {
+    return d.mesh + row / d.shape.size[1] * d.shape.plane + row % d.shape.size[1] * d.shape.row;
+}
+
+/** Where a row of the spectrum begins. */
+template <class Real>
+long spectrumRow(const MeshSpectrum<Real>& d, long row) {
+    return row / d.shape.size[1] * d.plane + row % d.shape.size[1] * d.row;
+}
+
+template <class Real>
 void forwardPlanes(const MeshSpectrum<Real>& d, int first, int last) {
-    constexpr int N = LANES<Real>;
-    const int ny = d.shape.size[1], nz = d.shape.size[2];
+    const int nz = d.shape.size[2], half = nz / 2 + 1;
     auto [lines, scratch] = workspace<Real>(nz);
-    auto meshRow = [&](long row) { return d.mesh + row / ny * d.shape.plane + row % ny * d.shape.row; };
-    auto spectrumRow = [&](long row) { return row / ny * d.plane + row % ny * d.row; };
     forPairsOfRows(d, first, last, [&, lines = lines, scratch = scratch](int count, const long* a, const long* b) {
-        for (int lane = 0; lane < N; lane++) {
-            const Real *rowA = meshRow(a[lane]), *rowB = meshRow(b[lane]);
-            for (int k = 0; k < nz; k++) {
-                ((Real*) &lines.re[k])[lane] = rowA[k];
-                ((Real*) &lines.im[k])[lane] = rowB[k];
-            }
+        for (int lane = 0; lane < LANES<Real>; lane++) {
+            const Real *rowA = meshRow(d, a[lane]), *rowB = meshRow(d, b[lane]);
+            setLine(lines, lane, rowA, rowB, nz);
             for (int k = 0; k < d.shape.overhang; k++) {
                 ((Real*) &lines.re[k])[lane] += rowA[nz + k];
                 ((Real*) &lines.im[k])[lane] += rowB[nz + k];
             }
         }
-        Lines<Real> z = transform(*d.plans[2], lines, scratch);
-        // A = (Z_k + conj Z_-k)/2, B = (Z_k - conj Z_-k)/2i
-        Lines<Real> A = (z.re == lines.re ? scratch : lines);
-        const int half = nz / 2 + 1;
+        Lines<Real> z = transform(*d.plans[2], lines, scratch), part = (z.re == lines.re ? scratch : lines);
+        auto store = [&](const long* rows) {
+            for (int lane = 0; lane < count; lane++) {
+                const long row = spectrumRow(d, rows[lane]);
+                getLine(part, lane, d.re + row, d.im + row, half);
+            }
+        };
         const Real h = 0.5;
-        Lanes<Real>*Ar = A.re, *Ai = A.im;  // the upper halves of A's arrays take B
-        long offsetA[N], offsetB[N];
-        for (int lane = 0; lane < count; lane++) {
-            offsetA[lane] = spectrumRow(a[lane]);
-            offsetB[lane] = spectrumRow(b[lane]);
-        }
-        for (int k = 0; k < half; k++) {
+        for (int k = 0; k < half; k++) {  // A_k = (Z_k + conj Z_-k)/2
             const int minus = (k == 0 ? 0 : nz - k);
-            Ar[k] = h * (z.re[k] + z.re[minus]);
-            Ai[k] = h * (z.im[k] - z.im[minus]);
+            part.re[k] = h * (z.re[k] + z.re[minus]);
+            part.im[k] = h * (z.im[k] - z.im[minus]);
         }
-        for (int lane = 0; lane < count; lane++)
-            for (int k = 0; k < half; k++) {
-                d.re[offsetA[lane] + k] = ((Real*) &Ar[k])[lane];
-                d.im[offsetA[lane] + k] = ((Real*) &Ai[k])[lane];
-            }
-        for (int k = 0; k < half; k++) {
+        store(a);
+        for (int k = 0; k < half; k++) {  // B_k = (Z_k - conj Z_-k)/2i
             const int minus = (k == 0 ? 0 : nz - k);
-            Ar[k] = h * (z.im[k] + z.im[minus]);
-            Ai[k] = h * (z.re[minus] - z.re[k]);
+            part.re[k] = h * (z.im[k] + z.im[minus]);
+            part.im[k] = h * (z.re[minus] - z.re[k]);
         }
-        for (int lane = 0; lane < count; lane++)
-            for (int k = 0; k < half; k++) {
-                d.re[offsetB[lane] + k] = ((Real*) &Ar[k])[lane];
-                d.im[offsetB[lane] + k] = ((Real*) &Ai[k])[lane];
-            }
+        store(b);
     });
     for (int plane = first; plane < last; plane++)
         alongY(d, plane, false);
@@ -263,49 +283,33 @@ void forwardPlanes(const MeshSpectrum<Real>& d, int first, int last) {
 
 template <class Real>
 void convolveRows(const MeshSpectrum<Real>& d, int first, int last) {
-    constexpr int N = LANES<Real>;
     const int nx = d.shape.size[0];
     auto [lines, scratch] = workspace<Real>(nx);
-    for (long start = (long) first * d.row; start < (long) last * d.row; start += N) {
-        for (int i = 0; i < nx; i++) {
-            lines.re[i] = *(const Lanes<Real>*) (d.re + start + i * d.plane);
-            lines.im[i] = *(const Lanes<Real>*) (d.im + start + i * d.plane);
-        }
+    for (long start = (long) first * d.row; start < (long) last * d.row; start += LANES<Real>) {
+        loadLines(d, start, d.plane, nx, lines);
         Lines<Real> there = transform(*d.plans[0], lines, scratch);
         for (int i = 0; i < nx; i++) {
             const Lanes<Real> g = *(const Lanes<Real>*) (d.influence + start + i * d.plane);
             there.re[i] *= g;
             there.im[i] *= g;
         }
-        Lines<Real> result = transformBack(*d.plans[0], there, there.re == lines.re ? scratch : lines);
-        for (int i = 0; i < nx; i++) {
-            *(Lanes<Real>*) (d.re + start + i * d.plane) = result.re[i];
-            *(Lanes<Real>*) (d.im + start + i * d.plane) = result.im[i];
-        }
+        storeLines(d, start, d.plane, nx, transformBack(*d.plans[0], there, there.re == lines.re ? scratch : lines));
     }
 }
 
 template <class Real>
 void backwardPlanes(const MeshSpectrum<Real>& d, int first, int last) {
-    constexpr int N = LANES<Real>;
-    const int ny = d.shape.size[1], nz = d.shape.size[2], half = nz / 2 + 1;
+    const int nz = d.shape.size[2], half = nz / 2 + 1;
     for (int plane = first; plane < last; plane++)
         alongY(d, plane, true);
     auto [lines, scratch] = workspace<Real>(nz);
-    auto meshRow = [&](long row) { return d.mesh + row / ny * d.shape.plane + row % ny * d.shape.row; };
-    auto spectrumRow = [&](long row) { return row / ny * d.plane + row % ny * d.row; };
     forPairsOfRows(d, first, last, [&, lines = lines, scratch = scratch](int count, const long* a, const long* b) {
-        for (int lane = 0; lane < N; lane++) {
-            const long offsetA = spectrumRow(a[lane]), offsetB = spectrumRow(b[lane]);
-            for (int k = 0; k < half; k++) {
-                ((Real*) &scratch.re[k])[lane] = d.re[offsetA + k];
-                ((Real*) &scratch.im[k])[lane] = d.im[offsetA + k];
-                ((Real*) &lines.re[k])[lane] = d.re[offsetB + k];
-                ((Real*) &lines.im[k])[lane] = d.im[offsetB + k];
-            }
+        for (int lane = 0; lane < LANES<Real>; lane++) {
+            const long rowA = spectrumRow(d, a[lane]), rowB = spectrumRow(d, b[lane]);
+            setLine(scratch, lane, d.re + rowA, d.im + rowA, half);
+            setLine(lines, lane, d.re + rowB, d.im + rowB, half);
         }
-        // Z_k = A + i B, Z_-k = conj A + i conj B
-        for (int k = 0; k < half; k++) {
+        for (int k = 0; k < half; k++) {  // Z_k = A_k + i B_k, Z_-k = conj A_k + i conj B_k
             const int minus = (k == 0 ? 0 : nz - k);
             const Lanes<Real> ar = scratch.re[k], ai = scratch.im[k], br = lines.re[k], bi = lines.im[k];
             lines.re[minus] = ar + bi;
@@ -315,11 +319,8 @@ void backwardPlanes(const MeshSpectrum<Real>& d, int first, int last) {
         }
         Lines<Real> z = transformBack(*d.plans[2], lines, scratch);
         for (int lane = 0; lane < count; lane++) {
-            Real *rowA = meshRow(a[lane]), *rowB = meshRow(b[lane]);
-            for (int k = 0; k < nz; k++) {
-                rowA[k] = ((Real*) &z.re[k])[lane];
-                rowB[k] = ((Real*) &z.im[k])[lane];
-            }
+            Real *rowA = meshRow(d, a[lane]), *rowB = meshRow(d, b[lane]);
+            getLine(z, lane, rowA, rowB, nz);
             std::copy_n(rowA, d.shape.overhang, rowA + nz);
             std::copy_n(rowB, d.shape.overhang, rowB + nz);
         }
