@@ -1,9 +1,9 @@
 // Compiled once per instruction set, with POLARMP_ARCH naming the namespace.
+#include "LargeArray.h"
 #include "MeshSpectrum.h"
 #include "Points.h"
 #include <algorithm>
 #include <utility>
-#include <vector>
 
 namespace PolarMPPlugin {
 namespace POLARMP_ARCH {
@@ -156,13 +156,9 @@ Lines<Real> transformBack(const FourierPlan<Real>& plan, Lines<Real> lines, Line
 /** Room for two bundles of n points, kept by each thread. */
 template <class Real>
 std::pair<Lines<Real>, Lines<Real>> workspace(int n) {
-    struct alignas(CACHE_LINE) Line {
-        Real numbers[CACHE_LINE / sizeof(Real)];
-    };
-    static thread_local std::vector<Line> room;
-    const size_t lines = 4L * n * VECTOR_BYTES / CACHE_LINE + 1;
-    if (room.size() < lines)
-        room.resize(lines);
+    static thread_local LargeArray<Real> room;
+    if (room.size() < 4 * (size_t) n * LANES<Real>)
+        room.resize(4 * (size_t) n * LANES<Real>);
     auto* r = (Lanes<Real>*) room.data();
     return {{r, r + n}, {r + 2 * n, r + 3 * n}};
 }

@@ -4,8 +4,6 @@
 
 namespace PolarMPPlugin {
 
-constexpr int CACHE_LINE = 64;  // bytes
-
 /**
  * A real mesh and the half of its spectrum, [nx][ny][nz/2+1] with rows filled up to whole cache lines, real
  * and imaginary parts apart. All pointers to the spectrum are aligned to cache lines.

@@ -8,6 +8,22 @@ using namespace PolarMPPlugin;
 using namespace OpenMM;
 using namespace std;
 
+namespace {
+
+/** Brings what a later turn of a loop needs into the cache, where the order of the loop is not that of memory. */
+template <class T>
+void prefetch(const vector<T>& values, const vector<int>& order, long place) {
+    const long AHEAD = 8;
+    if (place + AHEAD >= (long) order.size())
+        return;
+    const char* begin = reinterpret_cast<const char*>(&values[order[place + AHEAD]]);
+    for (size_t offset = 0; offset < sizeof(T); offset += CACHE_LINE)
+        __builtin_prefetch(begin + offset);
+    __builtin_prefetch(begin + sizeof(T) - 1);
+}
+
+} // namespace
+
 template <class Real>
 MeshSum<Real>::MeshSum(const PolarMPForce& force, const MeshRule& rule, ThreadTeam& threads)
         : sigma(force.getSigma() * ANGSTROM_PER_NM), kMax(force.getKMax() / ANGSTROM_PER_NM), rule(rule),
@@ -25,19 +41,18 @@ MeshSum<Real>::MeshSum(const PolarMPForce& force, const MeshRule& rule, ThreadTe
 
 template <class Real>
 void MeshSum<Real>::allocateMesh() {
-    const int lanes = CACHE_LINE / sizeof(Real);
-    const long row = (size[2] / 2 + lanes) / lanes, plane = size[1] * row + 1;  // one more, so that planes are no power of 2 apart
+    const long line = CACHE_LINE / sizeof(Real), row = (size[2] / 2 + line) / line * line;
+    const long plane = size[1] * row + line;  // so that planes are no power of 2 apart
     const int overhang = rule.width - 1;
     const long meshRow = size[2] + filledWidth(rule.width) - 1;
     mesh.assign(size[0] * size[1] * meshRow, 0);
-    for (vector<Line>* lines : {&re, &im, &influence})
-        lines->assign(size[0] * plane, Line());
+    for (auto* array : {&re, &im, &influence})
+        array->assign(size[0] * plane, 0);
     plans.clear();
     for (int n : size)
         plans.emplace_back(n);
     shape = {{size[0], size[1], size[2]}, meshRow, size[1] * meshRow, overhang};
-    spectrum = {shape, (int) (row * lanes), plane * lanes, mesh.data(), re[0].lane, im[0].lane, influence[0].lane,
-                {&plans[0], &plans[1], &plans[2]}};
+    spectrum = {shape, (int) row, plane, mesh.data(), re.data(), im.data(), influence.data(), {&plans[0], &plans[1], &plans[2]}};
 }
 
 template <class Real>
@@ -52,25 +67,40 @@ void MeshSum<Real>::setBox(const Vec3 newBox[3]) {
     const int half = size[2] / 2 + 1;
     for (int i = 0; i < size[0]; i++)
         for (int j = 0; j < size[1]; j++)
-            copy_n(&g[((long) i * size[1] + j) * half], half, influence[0].lane + i * spectrum.plane + j * spectrum.row);
+            copy_n(&g[((long) i * size[1] + j) * half], half, influence.data() + i * spectrum.plane + j * spectrum.row);
 }
 
 template <class Real>
 void MeshSum<Real>::place(const vector<Vec3>& points, Stencils& stencils) {
     const int w = rule.width, filled = filledWidth(w);
-    stencils.start.resize(3 * points.size());
-    stencils.weights.resize(12L * filled * points.size());
-    threads.forAll(points.size(), [&](long begin, long end) {
+    const long n = points.size();
+    stencils.order.resize(n);
+    stencils.start.resize(3 * n);
+    stencils.weights.resize(12L * filled * n);
+    first.resize(3 * n);
+    offset.resize(3 * n);
+    threads.execute([&](int thread) {
+        auto [begin, end] = threads.share(n, thread);
         for (long i = begin; i < end; i++)
             for (int d = 0; d < 3; d++) {
                 double u = points[i][0] * toGrid[d][0] + points[i][1] * toGrid[d][1] + points[i][2] * toGrid[d][2];
                 u -= size[d] * floor(u / size[d]);
                 double left = u - 0.5 * w;
                 int start = (int) floor(left) + 1;
-                double t = left - floor(left) - 0.5;
-                stencils.start[3 * i + d] = ((start % size[d]) + size[d]) % size[d];
-                loops.window(w, rule.degree, coefficients.data(), (Real) t, &stencils.weights[12L * filled * i + 4 * filled * d]);
+                first[3 * i + d] = ((start % size[d]) + size[d]) % size[d];
+                offset[3 * i + d] = (Real) (left - floor(left) - 0.5);
             }
+        threads.wait();
+        if (thread == 0)
+            sortByRow(stencils);
+        threads.wait();
+        for (long s = begin; s < end; s++) {
+            long i = stencils.order[s];
+            for (int d = 0; d < 3; d++) {
+                stencils.start[3 * s + d] = first[3 * i + d];
+                loops.window(w, rule.degree, coefficients.data(), offset[3 * i + d], &stencils.weights[filled * (12 * s + 4 * d)]);
+            }
+        }
     });
 }
 
@@ -78,29 +108,31 @@ template <class Real>
 void MeshSum<Real>::setPositions(const vector<Vec3>& newPositions) {
     PotentialSolver::setPositions(newPositions);
     place(newPositions, atoms);
-    sortByPlane();
 }
 
 template <class Real>
-void MeshSum<Real>::sortByPlane() {
-    int n = positions->size();
-    planeStart.assign(size[0] + 1, 0);
-    byPlane.resize(n);
-    for (int i = 0; i < n; i++)
-        planeStart[atoms.start[3 * i] + 1]++;
-    for (int plane = 0; plane < size[0]; plane++)
-        planeStart[plane + 1] += planeStart[plane];
-    vector<int> next(planeStart.begin(), planeStart.end() - 1);
-    for (int i = 0; i < n; i++)
-        byPlane[next[atoms.start[3 * i]]++] = i;
+void MeshSum<Real>::sortByRow(Stencils& stencils) {
+    const long n = stencils.order.size(), rows = (long) size[0] * size[1];
+    auto row = [&](long i) { return (long) first[3 * i] * size[1] + first[3 * i + 1]; };
+    next.assign(rows + 1, 0);
+    for (long i = 0; i < n; i++)
+        next[row(i) + 1]++;
+    for (long r = 0; r < rows; r++)
+        next[r + 1] += next[r];
+    stencils.planeStart.resize(size[0] + 1);
+    for (int plane = 0; plane <= size[0]; plane++)
+        stencils.planeStart[plane] = next[(long) plane * size[1]];
+    for (long i = 0; i < n; i++)
+        stencils.order[next[row(i)]++] = i;
 }
 
 template <class Real>
 void MeshSum<Real>::readSources(const vector<Multipole>& sources, int thread) {
     auto [begin, end] = threads.share(sources.size(), thread);
-    for (long i = begin; i < end; i++) {
-        const Multipole& m = sources[i];
-        Real* s = &gridSources[10 * i];
+    for (long place = begin; place < end; place++) {
+        prefetch(sources, atoms.order, place);
+        const Multipole& m = sources[atoms.order[place]];
+        Real* s = &gridSources[10 * place];
         s[0] = (Real) m.charge;
         for (int d = 0; d < 3; d++) {
             s[1 + d] = (Real) (toGrid[d][0] * m.dipole[0] + toGrid[d][1] * m.dipole[1] + toGrid[d][2] * m.dipole[2]);
@@ -125,11 +157,9 @@ void MeshSum<Real>::spreadAndTransform(int thread) {
     // Windows that begin up to w-1 planes before ours reach into them.
     int firsts = min<long>(size[0], end - begin + w - 1);
     for (int f = 0; f < firsts; f++) {
-        int first = (int) ((end - 1 - f + 2L * size[0]) % size[0]);
-        for (int s = planeStart[first]; s < planeStart[first + 1]; s++) {
-            long i = byPlane[s];
-            loops.spread(w, &gridSources[10 * i], &atoms.weights[weights * i], &atoms.start[3 * i], shape, mesh.data(), begin, end);
-        }
+        int plane = (int) ((end - firsts + f + size[0]) % size[0]);
+        for (long s = atoms.planeStart[plane]; s < atoms.planeStart[plane + 1]; s++)
+            loops.spread(w, &gridSources[10 * s], &atoms.weights[weights * s], &atoms.start[3 * s], shape, mesh.data(), begin, end);
     }
     fourier.forwardPlanes(spectrum, begin, end);
 }
@@ -203,10 +233,10 @@ void MeshSum<Real>::potentialAtAtoms(const vector<Multipole>& sources, vector<De
         sumPotential(sources, thread);
         auto [begin, end] = threads.share(sources.size(), thread);
         for (long s = begin; s < end; s++) {
-            long i = byPlane[s];
+            prefetch(result, atoms.order, s);
             Real grid[20];
-            loops.gather(w, &atoms.weights[weights * i], &atoms.start[3 * i], shape, mesh.data(), grid);
-            transformDerivatives(grid, result[i]);
+            loops.gather(w, &atoms.weights[weights * s], &atoms.start[3 * s], shape, mesh.data(), grid);
+            transformDerivatives(grid, result[atoms.order[s]]);
         }
     });
 }
@@ -221,10 +251,10 @@ void MeshSum<Real>::potentialAtPoints(const vector<Vec3>& points, const vector<M
     threads.execute([&](int thread) {
         sumPotential(sources, thread);
         auto [begin, end] = threads.share(points.size(), thread);
-        for (long i = begin; i < end; i++) {
+        for (long s = begin; s < end; s++) {
             Real grid[20];
-            loops.gather(w, &stencils.weights[weights * i], &stencils.start[3 * i], shape, mesh.data(), grid);
-            result[i] = grid[0];
+            loops.gather(w, &stencils.weights[weights * s], &stencils.start[3 * s], shape, mesh.data(), grid);
+            result[stencils.order[s]] = grid[0];
         }
     });
 }

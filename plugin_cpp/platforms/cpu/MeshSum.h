@@ -1,5 +1,6 @@
 #pragma once
 #include "../reference/PotentialSolver.h"
+#include "LargeArray.h"
 #include "MeshLoops.h"
 #include "MeshSpectrum.h"
 #include "ThreadTeam.h"
@@ -11,7 +12,7 @@
 namespace PolarMPPlugin {
 
 /**
- * The reciprocal sum on a mesh (theory.md section 5), with threads. Atoms are sorted by their first mesh plane; each
+ * The reciprocal sum on a mesh (theory.md section 5), with threads. Atoms are sorted by where they are on the mesh; each
  * thread spreads into its own planes only, so that no two threads write to the same place.
  */
 template <class Real>
@@ -28,18 +29,19 @@ public:
     void getMeshSize(int size[3]) const override;
 
 private:
-    /** Places on the mesh: first window point along each axis, and the window's weights (see MeshLoops). */
+    /**
+     * Places on the mesh: first window point along each axis, and the window's weights (see MeshLoops). They are sorted by
+     * the first row of the mesh that they touch, so that neighbours in memory are neighbours on the mesh.
+     */
     struct Stencils {
-        std::vector<int> start;
-        std::vector<Real> weights;
-    };
-    /** A cache line: what the spectrum is made of. */
-    struct alignas(CACHE_LINE) Line {
-        Real lane[CACHE_LINE / sizeof(Real)];
+        std::vector<int> order;       // which point has the s-th place
+        std::vector<int> start;       // [place][axis]
+        LargeArray<Real> weights;     // [place][axis][order of derivative][window point]
+        std::vector<int> planeStart;  // the first place of each plane
     };
     void allocateMesh();
     void place(const std::vector<OpenMM::Vec3>& points, Stencils& stencils);
-    void sortByPlane();
+    void sortByRow(Stencils& stencils);
     // What each thread does, in this order; between them all wait for each other.
     void readSources(const std::vector<Multipole>& sources, int thread);
     void spreadAndTransform(int thread);
@@ -61,13 +63,14 @@ private:
     double toGrid[3][3];
     std::vector<Real> coefficients;  // of the window, [degree+1][filled width]
     MeshShape shape;
-    std::vector<Real> mesh;
-    std::vector<Line> re, im, influence;  // [nx][plane], see MeshSpectrum
+    LargeArray<Real> mesh, re, im, influence;  // see MeshSpectrum
     std::vector<FourierPlan<Real>> plans;
     MeshSpectrum<Real> spectrum;
     Stencils atoms;
-    std::vector<Real> gridSources;         // 10 numbers per atom
-    std::vector<int> byPlane, planeStart;  // atoms in the order of their first plane; where each plane's begin
+    LargeArray<Real> gridSources;  // 10 numbers for each place
+    // Of the points that are being placed, in their own order; and what sorting them takes.
+    std::vector<int> first, next;
+    std::vector<Real> offset;
 };
 
 } // namespace PolarMPPlugin
