@@ -149,19 +149,32 @@ void MeshSum<Real>::readSources(const vector<Multipole>& sources, int thread) {
 
 template <class Real>
 void MeshSum<Real>::spreadAndTransform(int thread) {
-    auto [begin, end] = threads.share(size[0], thread);
+    const auto [begin, end] = threads.share(size[0], thread);
     if (begin == end)
         return;
     const long w = rule.width, weights = 12 * filledWidth(w);
-    fill(mesh.begin() + begin * shape.plane, mesh.begin() + end * shape.plane, Real(0));
     // Windows that begin up to w-1 planes before ours reach into them.
-    int firsts = min<long>(size[0], end - begin + w - 1);
-    for (int f = 0; f < firsts; f++) {
-        int plane = (int) ((end - firsts + f + size[0]) % size[0]);
+    const long firsts = min<long>(size[0], end - begin + w - 1);
+    // Planes are emptied, filled and transformed one after the other, while they are in the cache; unless windows reach
+    // around the whole mesh.
+    const bool allAtOnce = (firsts == size[0]);
+    const long planesAtOnce = 4;
+    long empty = begin, done = begin;
+    for (long first = end - firsts; first < end; first++) {
+        const long needed = (allAtOnce ? end : min<long>(end, first + w));
+        if (empty < needed) {
+            fill(mesh.begin() + empty * shape.plane, mesh.begin() + needed * shape.plane, Real(0));
+            empty = needed;
+        }
+        const long plane = (first + size[0]) % size[0];
         for (long s = atoms.planeStart[plane]; s < atoms.planeStart[plane + 1]; s++)
             loops.spread(w, &gridSources[10 * s], &atoms.weights[weights * s], &atoms.start[3 * s], shape, mesh.data(), begin, end);
+        if (!allAtOnce && first + 1 - done >= planesAtOnce) {
+            fourier.forwardPlanes(spectrum, done, first + 1);
+            done = first + 1;
+        }
     }
-    fourier.forwardPlanes(spectrum, begin, end);
+    fourier.forwardPlanes(spectrum, done, end);
 }
 
 template <class Real>

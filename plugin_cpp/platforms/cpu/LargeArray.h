@@ -1,0 +1,49 @@
+#pragma once
+#include <cstdlib>
+#include <new>
+#include <vector>
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
+namespace PolarMPPlugin {
+
+constexpr size_t CACHE_LINE = 64;  // bytes
+
+/** Arrays begin at a cache line; large ones ask the operating system for large pages, of which the processor needs to know fewer. */
+template <class T>
+struct LargeAllocator {
+    using value_type = T;
+    LargeAllocator() = default;
+    template <class U>
+    LargeAllocator(const LargeAllocator<U>&) {
+    }
+
+    T* allocate(size_t n) {
+        const size_t largePage = 2 << 20, bytes = n * sizeof(T);
+        const size_t alignment = bytes >= largePage ? largePage : CACHE_LINE;
+        const size_t rounded = (bytes + alignment - 1) / alignment * alignment;
+        void* memory = std::aligned_alloc(alignment, rounded);
+        if (memory == nullptr)
+            throw std::bad_alloc();
+#ifdef MADV_HUGEPAGE
+        if (alignment == largePage)
+            madvise(memory, rounded, MADV_HUGEPAGE);
+#endif
+        return static_cast<T*>(memory);
+    }
+    void deallocate(T* memory, size_t) {
+        std::free(memory);
+    }
+    bool operator==(const LargeAllocator&) const {
+        return true;
+    }
+    bool operator!=(const LargeAllocator&) const {
+        return false;
+    }
+};
+
+template <class T>
+using LargeArray = std::vector<T, LargeAllocator<T>>;
+
+} // namespace PolarMPPlugin
