@@ -48,8 +48,10 @@ def work_per_atom(atoms: int, density: float = 0.1, tolerance: float = 5e-4) -> 
     mesh = legal_mesh_size(math.ceil(edge / rule.spacing)) ** 3
     points = mesh / atoms
     place = 2 * 3 * w * (rule.degree + 1) * 4
-    spread = 2 * (3 * w**3 + 6 * w**2 + 12 * w) + w**3  # and the conversion to fixed point
-    gather = 2 * (4 * w**3 + 10 * w**2 + 20 * w) + 2 * 2 * 9 * 16
+    to_grid = 9 * 2 + 6 * 9 * 3  # moments into grid units, in each plane's thread
+    spread = 2 * (3 * w**3 + 6 * w**2 + 12 * w) + w**3 + w * to_grid  # and the conversion to fixed point
+    to_cartesian = 3 * 3 * 2 + 6 * 9 * 3 + 10 * (9 + 27 * 3)
+    gather = 2 * (4 * w**3 + 10 * w**2 + 20 * w) + 20 * w + to_cartesian  # and the sum over planes
     transform = 2.5 * points * math.log2(mesh)
     moved = points * (8 + 8 + 4 + 2 * 3 * 2 * 4 + 8 + 8 / 2 + 4)  # to real and clear, transforms, convolve, read back
     return {
