@@ -13,9 +13,9 @@ KERNEL void placeOnMesh(int numPoints, GLOBAL const mixed* RESTRICT positions, G
         mixed u = positions[3*point]*toGrid[3*axis]+positions[3*point+1]*toGrid[3*axis+1]+positions[3*point+2]*toGrid[3*axis+2];
         u -= size[axis]*floor(u/size[axis]);
         mixed left = u-0.5f*WIDTH;
-        int first = (int) floor(left)+1;
+        int first = ((int) floor(left)+1)%size[axis];
         real t = (real) (left-floor(left)-0.5f);
-        start[index] = (first+2*size[axis])%size[axis];
+        start[index] = (first < 0 ? first+size[axis] : first);  // within the mesh even where a position is not a number
         for (int p = 0; p < WIDTH; p++) {
             // Horner's rule; the derivatives over their factorials
             real v0 = coefficients[DEGREE*WIDTH+p], v1 = 0, v2 = 0, v3 = 0;
