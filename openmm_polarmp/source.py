@@ -113,9 +113,8 @@ class TorchSource(MomentNames):
         """The network in this source's precision on a device, made once."""
         with self._lock:
             if device not in self._networks:
-                network = copy.deepcopy(self.model.network)
+                network = copy.deepcopy(self.model.network).to(device, PRECISIONS[self.precision])
                 use_tensor_products(network, self.tensor_products)
-                network = network.to(device, PRECISIONS[self.precision])
                 self._networks[device] = network.eval().requires_grad_(False)
             return self._networks[device]
 

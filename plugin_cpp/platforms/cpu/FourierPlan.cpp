@@ -21,7 +21,7 @@ vector<int> factorsOf(int n) {
 } // namespace
 
 template <class Real>
-FourierPlan<Real>::FourierPlan(int n) : n(n) {
+FourierPlan<Real>::FourierPlan(int n) {
     int before = 1;
     for (int radix : factorsOf(n)) {
         Step step = {radix, before, n / (before * radix)};

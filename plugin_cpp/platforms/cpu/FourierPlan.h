@@ -19,7 +19,6 @@ struct FourierPlan {
     };
     explicit FourierPlan(int n);
 
-    int n;
     std::vector<Step> steps;
 };
 

@@ -55,28 +55,15 @@ Level level() {
 #define CHOOSE(LOOPS) baseline::LOOPS
 #endif
 
-template <>
-const MeshLoops<float>& meshLoops<float>() {
-    static const MeshLoops<float>& loops = CHOOSE(singleLoops);
-    return loops;
-}
-
-template <>
-const MeshLoops<double>& meshLoops<double>() {
-    static const MeshLoops<double>& loops = CHOOSE(doubleLoops);
-    return loops;
-}
-
-template <>
-const MeshFourier<float>& meshFourier<float>() {
-    static const MeshFourier<float>& fourier = CHOOSE(singleFourier);
-    return fourier;
-}
-
-template <>
-const MeshFourier<double>& meshFourier<double>() {
-    static const MeshFourier<double>& fourier = CHOOSE(doubleFourier);
-    return fourier;
-}
+#define ACCESS(TYPE, FUNCTION, LOOPS) \
+    template <> \
+    const TYPE& FUNCTION() { \
+        static const TYPE& loops = CHOOSE(LOOPS); \
+        return loops; \
+    }
+ACCESS(MeshLoops<float>, meshLoops<float>, singleLoops)
+ACCESS(MeshLoops<double>, meshLoops<double>, doubleLoops)
+ACCESS(MeshFourier<float>, meshFourier<float>, singleFourier)
+ACCESS(MeshFourier<double>, meshFourier<double>, doubleFourier)
 
 } // namespace PolarMPPlugin

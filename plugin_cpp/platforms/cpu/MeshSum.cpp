@@ -51,7 +51,7 @@ void MeshSum<Real>::allocateMesh() {
     plans.clear();
     for (int n : size)
         plans.emplace_back(n);
-    shape = {{size[0], size[1], size[2]}, meshRow, size[1] * meshRow, overhang};
+    const MeshShape shape = {{size[0], size[1], size[2]}, meshRow, size[1] * meshRow, overhang};
     spectrum = {shape, (int) row, plane, mesh.data(), re.data(), im.data(), influence.data(), {&plans[0], &plans[1], &plans[2]}};
 }
 
@@ -163,12 +163,12 @@ void MeshSum<Real>::spreadAndTransform(int thread) {
     for (long first = end - firsts; first < end; first++) {
         const long needed = (allAtOnce ? end : min<long>(end, first + w));
         if (empty < needed) {
-            fill(mesh.begin() + empty * shape.plane, mesh.begin() + needed * shape.plane, Real(0));
+            fill(mesh.begin() + empty * spectrum.shape.plane, mesh.begin() + needed * spectrum.shape.plane, Real(0));
             empty = needed;
         }
         const long plane = (first + size[0]) % size[0];
         for (long s = atoms.planeStart[plane]; s < atoms.planeStart[plane + 1]; s++)
-            loops.spread(w, &gridSources[10 * s], &atoms.weights[weights * s], &atoms.start[3 * s], shape, mesh.data(), begin, end);
+            loops.spread(w, &gridSources[10 * s], &atoms.weights[weights * s], &atoms.start[3 * s], spectrum.shape, mesh.data(), begin, end);
         if (!allAtOnce && first + 1 - done >= planesAtOnce) {
             fourier.forwardPlanes(spectrum, done, first + 1);
             done = first + 1;
@@ -248,7 +248,7 @@ void MeshSum<Real>::potentialAtAtoms(const vector<Multipole>& sources, vector<De
         for (long s = begin; s < end; s++) {
             prefetch(result, atoms.order, s);
             Real grid[20];
-            loops.gather(w, &atoms.weights[weights * s], &atoms.start[3 * s], shape, mesh.data(), grid);
+            loops.gather(w, &atoms.weights[weights * s], &atoms.start[3 * s], spectrum.shape, mesh.data(), grid);
             transformDerivatives(grid, result[atoms.order[s]]);
         }
     });
@@ -266,7 +266,7 @@ void MeshSum<Real>::potentialAtPoints(const vector<Vec3>& points, const vector<M
         auto [begin, end] = threads.share(points.size(), thread);
         for (long s = begin; s < end; s++) {
             Real grid[20];
-            loops.gather(w, &stencils.weights[weights * s], &stencils.start[3 * s], shape, mesh.data(), grid);
+            loops.gather(w, &stencils.weights[weights * s], &stencils.start[3 * s], spectrum.shape, mesh.data(), grid);
             result[stencils.order[s]] = grid[0];
         }
     });

@@ -6,8 +6,6 @@
 #include "ThreadTeam.h"
 #include "openmm_polarmp/PolarMPForce.h"
 #include "openmm_polarmp/internal/MeshChoice.h"
-#include <functional>
-#include <memory>
 
 namespace PolarMPPlugin {
 
@@ -62,7 +60,6 @@ private:
     /** toGrid[d][a] = d(grid coordinate d)/d(Cartesian a) */
     double toGrid[3][3];
     std::vector<Real> coefficients;  // of the window, [degree+1][filled width]
-    MeshShape shape;
     LargeArray<Real> mesh, re, im, influence;  // see MeshSpectrum
     std::vector<FourierPlan<Real>> plans;
     MeshSpectrum<Real> spectrum;

@@ -66,14 +66,13 @@ void CommonCalcPolarMPForceKernel::initialize(const System& system, const PolarM
     periodic = force.usesPeriodicBoundaryConditions();
     cc.addForce(new ForceInfo(particles, periodic));
 
-    vector<int> inverse(cc.getNumAtoms(), -1);
+    particleOfAtom.assign(cc.getNumAtoms(), -1);
     for (size_t i = 0; i < particles.size(); i++)
-        inverse[particles[i]] = i;
-    particleOfAtom = inverse;
+        particleOfAtom[particles[i]] = i;
     orderListener = new OrderListener;
     cc.addReorderListener(orderListener);
-    particleOf.initialize<int>(cc, inverse.size(), "polarmpParticleOf");
-    particleOf.upload(inverse);
+    particleOf.initialize<int>(cc, particleOfAtom.size(), "polarmpParticleOf");
+    particleOf.upload(particleOfAtom);
     atomOf.initialize<int>(cc, particles.size(), "polarmpAtomOf");
     differ.initialize<int>(cc, 1, "polarmpDiffer");
     build(force);

@@ -193,7 +193,7 @@ DEVICE real toCartesian(int n, LOCAL_ARG const real* grid, GLOBAL const mixed* T
  */
 DEVICE void gatherInGroup(int atom, int slot, int i, GLOBAL const real* mesh, GLOBAL const mixed* toGrid,
         GLOBAL const int* start, GLOBAL const real* weights, LOCAL_ARG real* byPlane, LOCAL_ARG real* grid,
-        LOCAL_ARG real* phi) {
+        LOCAL_ARG real* phi, GLOBAL real* result) {
     real mine[20];
     if (atom >= 0)
         gatherPlane(mesh, i, &start[3*atom], &weights[12*WIDTH*atom], mine);
@@ -214,6 +214,8 @@ DEVICE void gatherInGroup(int atom, int slot, int i, GLOBAL const real* mesh, GL
         int n = part+i;
         if (n < 20)
             phi[slot*20+n] = toCartesian(n, &grid[slot*20], toGrid);
+        if (n < 20 && atom >= 0)
+            result[20*atom+n] = phi[slot*20+n];
     }
     SYNC_THREADS;
 }
@@ -233,11 +235,8 @@ KERNEL void gatherAndInduce(GLOBAL const real* RESTRICT mesh, GLOBAL const int* 
     int slot = LOCAL_ID/WIDTH, i = LOCAL_ID%WIDTH;
     for (int first = GROUP_ID*GROUP_ATOMS; first < NUM_PARTICLES; first += NUM_GROUPS*GROUP_ATOMS) {
         int atom = (first+slot < NUM_PARTICLES ? order[first+slot] : -1);
-        gatherInGroup(atom, slot, i, mesh, toGrid, start, weights, byPlane, grid, phiOf);
+        gatherInGroup(atom, slot, i, mesh, toGrid, start, weights, byPlane, grid, phiOf, phi);
         if (atom >= 0) {
-            for (int part = 0; part < 20; part += WIDTH)
-                if (part+i < 20)
-                    phi[20*atom+part+i] = phiOf[20*slot+part+i];
             // Each of the atom's threads needs all of its induced moment; the first one writes it.
             real p[4], m[10];
             for (int n = 0; n < 4; n++)
@@ -261,11 +260,7 @@ KERNEL void gather(GLOBAL const real* RESTRICT mesh, GLOBAL const int* RESTRICT 
     int slot = LOCAL_ID/WIDTH, i = LOCAL_ID%WIDTH;
     for (int first = GROUP_ID*GROUP_ATOMS; first < NUM_PARTICLES; first += NUM_GROUPS*GROUP_ATOMS) {
         int atom = (first+slot < NUM_PARTICLES ? order[first+slot] : -1);
-        gatherInGroup(atom, slot, i, mesh, toGrid, start, weights, byPlane, grid, phiOf);
-        if (atom >= 0)
-            for (int part = 0; part < 20; part += WIDTH)
-                if (part+i < 20)
-                    phi[20*atom+part+i] = phiOf[20*slot+part+i];
+        gatherInGroup(atom, slot, i, mesh, toGrid, start, weights, byPlane, grid, phiOf, phi);
         SYNC_THREADS;
     }
 }
