@@ -29,6 +29,8 @@ DeviceNetwork::DeviceNetwork(ComputeContext& cc, const NetworkSource& source, co
           projects(source.getParameters().chargeProjection),
           cells(cc, source.getNumParticles(), source.getParameters().cutoff, description.periodic, arrays.positions) {
     const NetworkParameters& p = source.getParameters();
+    if (p.layers > 1)
+        throw OpenMMException("PolarMPForce: the device evaluates networks of one layer; use evaluator='torch'");
     int n = numParticles, lanes = (p.channels + 31) / 32 * 32;
     bool inWarp = (hasWarps && lanes == 32);
     NetworkCode code(cc, p, lanes);
