@@ -33,6 +33,7 @@ def run_bench(
     precision: str | None = None,
     threads: int | None = None,
     model: str = "polarmp-water",
+    evaluator: str | None = None,
     parts: Sequence[str] = ("electrostatics", "step"),
     peers: bool = True,
     seconds: float = 2.0,
@@ -48,6 +49,8 @@ def run_bench(
         OpenMM's platform, its precision mode, and threads on the CPU
     model
         File or name of the model of the whole step
+    evaluator
+        Of its network: ``native`` (default) or ``torch``
     parts
         ``electrostatics``, ``step``, ``threads`` (one against several), ``memory`` (bytes of the host per atom), ``floor``
         (what the kernels do for each atom, and the least time of that on an H200; nothing is measured)
@@ -72,7 +75,7 @@ def run_bench(
     if "electrostatics" in parts:
         result["electrostatics"] = _electrostatics(atoms, platform, properties, peers, seconds)
     if "step" in parts:
-        result["step"] = _steps(atoms, platform, properties, model, seconds)
+        result["step"] = _steps(atoms, platform, properties, model, evaluator, seconds)
     if "threads" in parts:
         result["threads"] = _threads(atoms, platform, threads or torch.get_num_threads(), seconds)
     if "memory" in parts:
@@ -118,11 +121,11 @@ def _electrostatics(atoms, platform, properties, peers, seconds) -> list[dict[st
     return rows
 
 
-def _steps(atoms, platform, properties, model, seconds) -> list[dict[str, Any]]:
+def _steps(atoms, platform, properties, model, evaluator, seconds) -> list[dict[str, Any]]:
     print(f"the whole step with {model}\n")
     rows = []
     for n in atoms:
-        row = phases(model, n, platform, properties, seconds)
+        row = phases(model, n, platform, properties, seconds, evaluator)
         if not rows:
             print("| atoms | " + " | ".join(row) + " |\n" + "|---" * (len(row) + 1) + "|")
         rows.append({"atoms": n, **row})

@@ -2,18 +2,106 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from openmm_polarmp import _polarmp
+from openmm_polarmp._torch import require_torch
 from openmm_polarmp.models._config import NetworkConfig
 from openmm_polarmp.models._rung import Rung
 from openmm_polarmp.models.couplings import TENSORS, message_coupling, product_couplings, second_harmonics
+from openmm_polarmp.models.description import ModelDescription
+from openmm_polarmp.models.file import ModelFile
 from openmm_polarmp.models.radii import COVALENT_RADII
+from openmm_polarmp.sources.options import SourceOptions
+
+if TYPE_CHECKING:
+    from openmm_polarmp.models import PolarMPModel
+
+
+class NativeSource(_polarmp.NetworkSource):
+    """A model whose network the plugin's own kernels evaluate: a step runs no Python and needs no torch.
+
+    Parameters
+    ----------
+    contents : ModelFile
+        The model.
+    options : SourceOptions
+
+    Attributes
+    ----------
+    description : ModelDescription
+        What the model file says of its model.
+    options : SourceOptions
+    """
+
+    evaluator = "native"
+    device, compile, tensor_products = None, False, "dense"  # what a `TorchSource` says of itself
+
+    def __init__(self, contents: ModelFile, options: SourceOptions) -> None:
+        description = ModelDescription.of(contents)
+        super().__init__(
+            *_arguments(
+                description.config,
+                contents.arrays(),
+                options.atomic_numbers,
+                charge_projection=description.charge_projection,
+                total_charge=options.total_charge,
+                multiplicity=options.multiplicity,
+                interaction_energy=options.interaction_energy,
+            )
+        )
+        self.description, self.options = description, options
+        self._contents = contents
+
+    @property
+    def atomic_numbers(self) -> list[int]:
+        """Of the force's particles, in their order."""
+        return list(self.options.atomic_numbers)
+
+    @property
+    def multiplicity(self) -> int:
+        """Spin multiplicity."""
+        return self.options.multiplicity
+
+    @property
+    def precision(self) -> str:
+        """Of the network."""
+        return self.options.precision
+
+    @property
+    def has_dipoles(self) -> bool:
+        """Whether the source gives dipoles."""
+        return self.description.rung.dipoles
+
+    @property
+    def has_quadrupoles(self) -> bool:
+        """Whether the source gives quadrupoles."""
+        return self.description.rung.quadrupoles
+
+    @property
+    def has_softness(self) -> bool:
+        """Whether the source gives softness (induced charges)."""
+        return self.description.rung.softness
+
+    @property
+    def has_polarizability(self) -> bool:
+        """Whether the source gives polarizabilities (induced dipoles)."""
+        return self.description.rung.polarizability
+
+    @functools.cached_property
+    def model(self) -> PolarMPModel:
+        """The same model in torch, made when it is first asked for."""
+        require_torch("the model of a force in torch (getModel().model)")
+        from openmm_polarmp.sources.torch_models import torch_model, without_atomic_energies
+
+        model = torch_model(self._contents)
+        return without_atomic_energies(model) if self.options.interaction_energy else model
 
 
 def network_source(
@@ -44,6 +132,30 @@ def network_source(
     interaction_energy : bool
         Leave the energies of the single atoms out.
     """
+    return _polarmp.NetworkSource(
+        *_arguments(
+            config,
+            weights,
+            atomic_numbers,
+            charge_projection=charge_projection,
+            total_charge=total_charge,
+            multiplicity=multiplicity,
+            interaction_energy=interaction_energy,
+        )
+    )
+
+
+def _arguments(
+    config: NetworkConfig,
+    weights: Mapping[str, NDArray[Any]],
+    atomic_numbers: Sequence[int],
+    *,
+    charge_projection: bool,
+    total_charge: float,
+    multiplicity: int,
+    interaction_energy: bool,
+) -> tuple[dict[str, Any], dict[str, tuple[list[int], list[float]]], list[int], float]:
+    """Settings, weights, the kind of each particle and the total charge, as the C++ side takes them."""
     kind_of = {z: kind for kind, z in enumerate(config.species)}
     unknown = sorted({int(z) for z in atomic_numbers} - set(kind_of))
     if unknown:
@@ -88,7 +200,7 @@ def network_source(
     }
     flat = {name: (list(a.shape), np.ascontiguousarray(a).ravel().tolist()) for name, a in arrays.items()}
     kinds = [kind_of[int(z)] for z in atomic_numbers]
-    return _polarmp.NetworkSource(settings, flat, kinds, float(total_charge))
+    return settings, flat, kinds, float(total_charge)
 
 
 def _head_degree(config: NetworkConfig, rung: Rung) -> int:

@@ -68,6 +68,8 @@ shared_ptr<const NetworkParameters> parametersOf(const nb::dict& settings, const
 } // namespace
 
 void PolarMPPlugin::bindNetworkSource(nb::module_& m) {
+    // OpenMM does not free a Context whose construction fails, and that holds a source: not a leak to bother users with.
+    nb::set_leak_warnings(false);
     nb::class_<NetworkSource>(m, "NetworkSource", "A PolarMPNet that the plugin's own kernels evaluate: openmm_polarmp.sources.native makes it.")
         .def("__init__",
              [](NetworkSource* self, nb::dict settings, const Weights& weights, vector<int> kinds, double totalCharge) {
@@ -79,5 +81,9 @@ void PolarMPPlugin::bindNetworkSource(nb::module_& m) {
         auto& force = dynamic_cast<PolarMPForce&>(*reinterpret_cast<OpenMM::Force*>(f));
         force.setSource(source);
         force.setSourceDescription({kind, properties});
+    });
+    // The Python object that the source was made as, of whichever subclass; None where the force has another source.
+    m.def("get_network_source", [](uintptr_t f) {
+        return dynamic_pointer_cast<NetworkSource>(dynamic_cast<PolarMPForce&>(*reinterpret_cast<OpenMM::Force*>(f)).requireSource());
     });
 }
