@@ -1,5 +1,6 @@
 #pragma once
 #include "CellList.h"
+#include "NetworkCode.h"
 #include "SourceLink.h"
 #include "openmm_polarmp/NetworkSource.h"
 
@@ -21,17 +22,36 @@ public:
     }
 
 private:
+    /** Kernels and arrays of one layer. */
+    struct Layer {
+        OpenMM::ComputeArray saved, sent;
+        OpenMM::ComputeKernel message, forward, backward, messageBackward;
+    };
+    /** Kernels of one program: how many threads an atom has, and how many atoms a work group. */
+    struct Launch {
+        int lanes, atomsInGroup, threads, blockSize;
+    };
+    void allocate(const NetworkSource& source, const NetworkCode& code);
+    void createAtomKernels(const NetworkCode& code, const std::map<std::string, std::string>& common, bool hasWarps);
+    void createMessageKernels(const NetworkCode& code, const std::map<std::string, std::string>& common);
+    Launch launchFor(int lanes, int realsOfAtom, int integersOfAtom, bool inWarp) const;
     void updateBox();
+
     OpenMM::ComputeContext& cc;
     SourceArrays& arrays;
-    const int numParticles;
+    OpenMM::ComputeArray& atomOf;
+    const NetworkParameters& parameters;
+    const int numParticles, realSize;
     const bool periodic, projects;
     double constantEnergy = 0;  // eV, of the single atoms
     OpenMM::Vec3 box[3];
     CellList cells;
-    OpenMM::ComputeArray kinds, weights, plain, saved, savedHeads, sums;
-    OpenMM::ComputeKernel firstKernel, firstBackwardKernel, projectKernel, sumKernel;
-    int threads = 0, blockSize = 0;
+    OpenMM::ComputeArray kinds, weights, plain, densities, repulsions, savedHeads, sums, messages, messageSums, invariants;
+    OpenMM::ComputeArray densityGradients, messageGradients, sentGradients, featureGradients, invariantGradients;
+    std::vector<Layer> layers;
+    std::vector<OpenMM::ComputeKernel> searching;  // kernels that look for neighbours
+    OpenMM::ComputeKernel densityKernel, forcesKernel, projectKernel, sumKernel;
+    Launch atomLaunch, messageLaunch;
 };
 
 } // namespace PolarMPPlugin

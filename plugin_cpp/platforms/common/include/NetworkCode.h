@@ -25,25 +25,33 @@ public:
  */
 class NetworkCode {
 public:
-    /** @param lanes  threads of an atom, at least the number of channels */
-    NetworkCode(const OpenMM::ComputeContext& cc, const NetworkParameters& parameters, int lanes);
+    NetworkCode(const OpenMM::ComputeContext& cc, const NetworkParameters& parameters);
     std::map<std::string, std::string> defines;
-    std::map<std::string, std::string> replacements;
+    std::map<std::string, std::string> replacements;  // in all kernels
+    /** What stands for the names in capitals of kernels/networkLayer.cc and kernels/networkMessage.cc, for each layer. */
+    std::vector<std::map<std::string, std::string>> layerReplacements, messageReplacements;
     PackedWeights weights;
-    int stageSize = 0;  // numbers in LOCAL memory that an atom's lanes exchange
+    int stageSize = 0;         // numbers that an atom's lanes exchange in the kernels of the layers
+    int messageStageSize = 0;  // in those of the messages
+    /** Numbers that a layer keeps for each channel of an atom. */
+    std::vector<int> saved;
+    int mostFeatures = 0;
 
 private:
     void harmonics();
     void radialAndKinds();
     void layer(int index);
+    void message(int index);
     void heads();
     std::string productsForward(int layer);
     std::string productsBackward(int layer);
+    std::string join(int layer);
+    std::string send(int layer);
     void needStage(int numbers);
     const OpenMM::ComputeContext& cc;
     const NetworkParameters& p;
-    const int c;          // channels
-    std::string functions;  // of all layers' couplings
+    const int c;  // channels
+    std::string functions;
     std::vector<std::vector<int>> betweenPack, betweenTransposed;
 };
 

@@ -102,26 +102,34 @@ int PackedWeights::addPlain(const vector<double>& values) {
     return begin;
 }
 
-NetworkCode::NetworkCode(const ComputeContext& cc, const NetworkParameters& parameters, int lanes) : cc(cc), p(parameters), c(parameters.channels) {
+NetworkCode::NetworkCode(const ComputeContext& cc, const NetworkParameters& parameters) : cc(cc), p(parameters), c(parameters.channels) {
     auto define = [&](const char* name, int value) { defines[name] = text(value); };
     define("CHANNELS", c);
     define("PADDED_CHANNELS", padded(c));
-    define("LANES", lanes);
-    int power = 1;
-    while (power < lanes)
-        power *= 2;
-    define("LANES_POWER_OF_TWO", power);
     define("NUM_SPECIES", p.numSpecies);
     define("NUM_RADIAL", p.numRadial);
     define("NUM_COMPONENTS", components(p.lMax));
+    define("NUM_POWERS", max(0, p.correlation - 2));
     define("LAYERS", p.layers);
+    define("SAVED_F", components(p.lMax) * (1 + max(0, p.correlation - 2)));
+    int parts = components(p.lMessage), sent = parts * p.messageChannels;
+    define("PARTS", parts);
+    define("MESSAGE_CHANNELS", p.messageChannels);
+    define("SENT", sent);
+    define("SENT_ROW", padded(sent));
+    for (int i = 0; i < p.layers; i++) {
+        int degree = p.featureDegree(i);
+        saved.push_back(components(p.lMax) * (1 + max(0, p.correlation - 2)) + components(degree) + degree + 1);
+        mostFeatures = max(mostFeatures, components(degree));
+    }
+    define("MOST_FEATURES", mostFeatures);
     harmonics();
     radialAndKinds();
+    messageReplacements.resize(p.layers);
     for (int i = 0; i < p.layers; i++)
         layer(i);
     heads();
     replacements["GENERATED_FUNCTIONS"] = functions;
-    define("STAGE_SIZE", stageSize);
 }
 
 void NetworkCode::needStage(int numbers) {
@@ -183,7 +191,21 @@ void NetworkCode::radialAndKinds() {
 void NetworkCode::layer(int index) {
     int lOut = p.featureDegree(index), gates = (lOut + 1) * c;
     string number = text(index), prefix = index == 0 ? "first." : "layers." + text(index - 1) + ".";
-    defines["FEATURE_DEGREE" + number] = text(lOut);
+    map<string, string> names;
+    names["LAYER"] = number;
+    names["LAYER_FORWARD"] = "networkLayer" + number;
+    names["LAYER_BACKWARD"] = "networkLayerBackward" + number;
+    names["DEGREE"] = text(lOut);
+    names["FEATURES"] = text(components(lOut));
+    names["SAVED"] = text(saved[index]);
+    names["PRODUCTS_FORWARD"] = "productsForward" + number;
+    names["PRODUCTS_BACKWARD"] = "productsBackward" + number;
+    names["JOIN_FORWARD"] = "joinForward" + number;
+    names["JOIN_BACKWARD"] = "joinBackward" + number;
+    names["SEND_FORWARD"] = "sendForward" + number;
+    names["SEND_BACKWARD"] = "sendBackward" + number;
+    names["PREVIOUS_SAVED"] = text(saved[max(0, index - 1)]);
+    names["PREVIOUS_FEATURES"] = text(components(p.featureDegree(max(0, index - 1))));
     if (index == 0) {
         defines["EMBEDDING"] = text(weights.addPlain(p.weight("embedding.weight", {p.numSpecies, c})));
         for (int l = 0; l <= p.lMax; l++) {
@@ -191,13 +213,15 @@ void NetworkCode::layer(int index) {
             const vector<double>& matrix = p.weight("first.density.mixing.weights." + text(l), {rows, c});
             defines["DENSITY" + text(l)] = text(weights.add(matrix, rows, c));
             defines["DENSITY_TRANSPOSED" + text(l)] = text(weights.addTransposed(matrix, rows, c));
+            defines["DENSITY_TRANSPOSED_LAST"] = defines["DENSITY_TRANSPOSED" + text(l)];
         }
     }
     // The gate's matrix is [outputs, inputs], as torch.nn.Linear has it.
     const vector<double>& gate = p.weight(prefix + "gate.linear.weight", {gates, c});
-    defines["GATE" + number] = text(weights.addTransposed(gate, gates, c));
-    defines["GATE_TRANSPOSED" + number] = text(weights.add(gate, gates, c));
-    defines["GATE_BIAS" + number] = text(weights.addPlain(p.weight(prefix + "gate.linear.bias", {gates})));
+    names["GATE"] = text(weights.addTransposed(gate, gates, c));
+    names["GATE_TRANSPOSED"] = text(weights.add(gate, gates, c));
+    names["GATE_BIAS"] = text(weights.addPlain(p.weight(prefix + "gate.linear.bias", {gates})));
+    layerReplacements.push_back(names);
     needStage(padded(gates));
     needStage(components(p.lMax) * padded(c));
 
@@ -219,6 +243,12 @@ void NetworkCode::layer(int index) {
         }
     functions += productsForward(index);
     functions += productsBackward(index);
+    if (index > 0) {
+        functions += join(index);
+        message(index);
+    }
+    if (index + 1 < p.layers)
+        functions += send(index);
 }
 
 /** Features (before the gate, without the atom's own scalars) and powers of a density; all lanes come here. */
@@ -345,6 +375,123 @@ string NetworkCode::productsBackward(int layer) {
         }
     code << "}\n";
     return code.str();
+}
+
+/** The density of a later layer from its messages M, the first layer's density D and the features F of the layer before. */
+string NetworkCode::join(int layer) {
+    stringstream forward, backward;
+    string number = text(layer);
+    int before = p.featureDegree(layer - 1);
+    forward << "DEVICE void joinForward" << number << "(const real* M, const real* D, const real* F, real* joined, int lane, int channel,\n"
+            << "        GLOBAL const real4* RESTRICT W, LOCAL_ARG real4* stage4) {\n    LOCAL_ARG real* stage = (LOCAL_ARG real*) stage4;\n";
+    backward << "DEVICE void joinBackward" << number << "(const real* gradient, real* M, real* D, real* F, int lane, int channel,\n"
+             << "        GLOBAL const real4* RESTRICT W, LOCAL_ARG real4* stage4) {\n    LOCAL_ARG real* stage = (LOCAL_ARG real*) stage4;\n";
+    for (int l = 0; l <= p.lMax; l++) {
+        vector<string> parts = {"M", "D"};
+        if (l <= before)
+            parts.push_back("F");
+        int rows = parts.size() * c, row = padded(rows);
+        needStage(row * (2 * l + 1));
+        const vector<double>& matrix = p.weight("layers." + text(layer - 1) + ".join.weights." + text(l), {rows, c});
+        for (int m = 0; m <= 2 * l; m++) {
+            forward << "    if (lane < CHANNELS) {\n";
+            for (size_t i = 0; i < parts.size(); i++)
+                forward << "        stage[" << m * row + i * c << "+lane] = " << parts[i] << "[" << l * l + m << "];\n";
+            forward << "    }\n    if (lane < " << row - rows << ") stage[" << m * row + rows << "+lane] = 0;\n";
+            backward << "    if (lane < PADDED_CHANNELS) stage[" << m * padded(c) << "+lane] = (lane < CHANNELS ? gradient[" << l * l + m << "] : 0);\n";
+        }
+        forward << "    SYNC_ATOM;\n    " << mix(l) << "(&W[" << weights.add(matrix, rows, c) << "], CHANNELS, channel, stage4, " << row / 4 << ", &joined["
+                << l * l << "]);\n    SYNC_ATOM;\n";
+        int transposed = weights.addTransposed(matrix, rows, c);
+        backward << "    SYNC_ATOM;\n";
+        for (size_t i = 0; i < parts.size(); i++)
+            backward << "    " << mix(l) << "(&W[" << transposed << "], " << rows << ", " << i * c << "+channel, stage4, PADDED_CHANNELS/4, &" << parts[i]
+                     << "[" << l * l << "]);\n";
+        backward << "    SYNC_ATOM;\n";
+    }
+    return forward.str() + "}\n" + backward.str() + "}\n";
+}
+
+/** What an atom sends to its neighbours: scalars and vectors of fewer channels. */
+string NetworkCode::send(int layer) {
+    stringstream code;
+    int row = padded(p.messageChannels), parts = components(p.lMessage);
+    vector<int> packs, transposed;
+    for (int l = 0; l <= p.lMessage; l++) {
+        const vector<double>& matrix = p.weight("senders." + text(layer) + ".weights." + text(l), {c, p.messageChannels});
+        packs.push_back(weights.add(matrix, c, p.messageChannels));
+        transposed.push_back(weights.addTransposed(matrix, c, p.messageChannels));
+    }
+    needStage(parts * padded(c));
+    needStage(parts * row);
+    code << "DEVICE void sendForward" << layer << "(const real* F, int lane, GLOBAL const real4* RESTRICT W, LOCAL_ARG real4* stage4, GLOBAL real* sent) {\n"
+         << "    LOCAL_ARG real* stage = (LOCAL_ARG real*) stage4;\n    if (lane < PADDED_CHANNELS)\n        for (int part = 0; part < PARTS; part++)\n"
+         << "            stage[part*PADDED_CHANNELS+lane] = (lane < CHANNELS ? F[part] : 0);\n    SYNC_ATOM;\n    FOR_LANES(n, SENT) {\n"
+         << "        int item = min(n, SENT-1), part = item/MESSAGE_CHANNELS;\n        real value[1] = {0};\n        mix1(&W[part == 0 ? " << packs.front()
+         << " : " << packs.back() << "], MESSAGE_CHANNELS, item%MESSAGE_CHANNELS, stage4+part*PADDED_CHANNELS/4, PADDED_CHANNELS/4, value);\n"
+         << "        if (n < SENT)\n            sent[n] = value[0];\n    }\n    SYNC_ATOM;\n}\n";
+    code << "/** Adds the derivatives by F; the sum of those by what was sent is left empty for the next time. */\n"
+         << "DEVICE void sendBackward" << layer << "(real* F, int lane, int channel, GLOBAL const real4* RESTRICT W, LOCAL_ARG real4* stage4, GLOBAL mm_long* sent) {\n"
+         << "    LOCAL_ARG real* stage = (LOCAL_ARG real*) stage4;\n    FOR_LANES(n, " << parts * row << ") {\n        int part = n/" << row << ", m = n%" << row << ";\n"
+         << "        if (n < " << parts * row << ") {\n            real value = 0;\n            if (m < MESSAGE_CHANNELS) {\n"
+         << "                value = (real) (((mixed) sent[part*MESSAGE_CHANNELS+m])*(1/GRADIENT_SCALE));\n                sent[part*MESSAGE_CHANNELS+m] = 0;\n            }\n"
+         << "            stage[n] = value;\n        }\n    }\n    SYNC_ATOM;\n";
+    for (int part = 0; part < parts; part++)
+        code << "    mix1(&W[" << (part == 0 ? transposed.front() : transposed.back()) << "], CHANNELS, channel, stage4+" << part * row / 4 << ", " << row / 4
+             << ", &F[" << part << "]);\n";
+    code << "    SYNC_ATOM;\n}\n";
+    return code.str();
+}
+
+/** Mixing of the channels of messages: from the sums X of kernels/networkMessage.cc to messages, and back. */
+void NetworkCode::message(int layer) {
+    stringstream forward, backward;
+    int width = p.numRadial * p.messageChannels;
+    for (int l = 0; l <= p.lMax; l++) {
+        int paths = p.message.paths[l], rows = width * (1 + paths), row = padded(rows);
+        messageStageSize = max(messageStageSize, row * (2 * l + 1));
+        const vector<double>& matrix = p.weight("layers." + text(layer - 1) + ".message.mixing.weights." + text(l), {rows, c});
+        string transposed = text(weights.addTransposed(matrix, rows, c));
+        vector<Term> terms = termsOfDegree(p.message, l);
+        forward << "        {\n        FOR_LANES(k, MIXED_ROW) {\n            if (k < MIXED_ROW) {\n"
+                << "                GLOBAL const real* x = &X[k/MESSAGE_CHANNELS*SENT+k%MESSAGE_CHANNELS];\n";
+        for (int m = 0; m <= 2 * l; m++) {
+            forward << "                stage[" << m * row << "+k] = x[" << l * l + m << "*NUM_RADIAL*SENT];\n";
+            for (int path = 0; path < paths; path++) {
+                forward << "                stage[" << m * row + (1 + path) * width << "+k] = 0";
+                for (const Term& t : terms)
+                    if (t.row == path * (2 * l + 1) + m)
+                        forward << "+" << cc.doubleToString(t.value) << "*x[" << t.right << "*NUM_RADIAL*SENT+" << 1 + t.left << "*MESSAGE_CHANNELS]";
+                forward << ";\n";
+            }
+            if (row > rows)
+                forward << "                if (k < " << row - rows << ") stage[" << m * row + rows << "+k] = 0;\n";
+        }
+        forward << "            }\n        }\n        SYNC_ATOM;\n        real mixedSum[" << 2 * l + 1 << "] = {0};\n"
+                << "        mixInTeams" << 2 * l + 1 << "(&W[" << weights.add(matrix, rows, c) << "], lane, stage4, " << row / 4 << ", mixedSum, partial, message+"
+                << l * l << "*CHANNELS);\n        }\n";
+        auto mixBack = [&](int path) {
+            backward << "            {\n            real g[" << 2 * l + 1 << "] = {0};\n            " << mix(l) << "(&W[" << transposed << "], " << rows << ", "
+                     << path * width << "+item, stage4+" << l * l << "*PADDED_CHANNELS/4, PADDED_CHANNELS/4, g);\n";
+        };
+        mixBack(0);
+        for (int m = 0; m <= 2 * l; m++)
+            backward << "            d[" << l * l + m << "] += g[" << m << "];\n";
+        backward << "            }\n";
+        for (int path = 0; path < paths; path++) {
+            mixBack(1 + path);
+            for (const Term& t : terms)
+                if (t.row / (2 * l + 1) == path)
+                    backward << "            d[" << 1 + t.left << "*NUM_COMPONENTS+" << t.right << "] += " << cc.doubleToString(t.value) << "*g["
+                             << t.row % (2 * l + 1) << "];\n";
+            backward << "            }\n";
+        }
+    }
+    map<string, string>& names = messageReplacements[layer];
+    names["MESSAGE_FORWARD"] = "networkMessage" + text(layer);
+    names["MESSAGE_BACKWARD"] = "networkMessageBackward" + text(layer);
+    names["MESSAGE_MIXING"] = forward.str();
+    names["MESSAGE_MIXING_BACKWARD"] = backward.str();
 }
 
 void NetworkCode::heads() {

@@ -22,7 +22,7 @@ DEFINE_MIX(mix5, 5)
 
 // A loop that an atom's lanes share. All of them go through it equally often and do the same in it, `n` may lie beyond the
 // end, and only what is written depends on it: PoCL gets loops before a barrier wrong that some threads leave earlier.
-#define FOR_LANES(n, count) for (int n = lane; n < ((count)+LANES-1)/LANES*LANES; n += LANES)
+#define FOR_LANES(n, count) for (int n = lane, n##Turn = 0; n##Turn < ((count)+LANES-1)/LANES; n##Turn++, n += LANES)
 
 DEVICE real sigmoid(real x) {
     return 1/(1+EXP(-x));
@@ -141,7 +141,7 @@ DEVICE void boundBackward(int n, const real* v, real limit, real* gradient) {
 }
 
 /** Components of l = 2 as a symmetric traceless matrix. */
-DEVICE void toMatrix(LOCAL_ARG const real* components, real scale, real* matrix) {
+DEVICE void toMatrix(const real* components, real scale, real* matrix) {
     const real T[45] = {TENSOR_TO_CARTESIAN};
     for (int n = 0; n < 9; n++) {
         matrix[n] = 0;
@@ -151,7 +151,7 @@ DEVICE void toMatrix(LOCAL_ARG const real* components, real scale, real* matrix)
 }
 
 /** From the derivative by a matrix to that by its components of l = 2. */
-DEVICE void fromMatrix(const real* gradient, real scale, LOCAL_ARG real* components) {
+DEVICE void fromMatrix(const real* gradient, real scale, real* components) {
     const real T[45] = {TENSOR_TO_CARTESIAN};
     for (int m = 0; m < 5; m++) {
         real sum = 0;
@@ -179,7 +179,7 @@ DEVICE real squaredNorm(int n, const real* v) {
 }
 
 /** The polarizability before its limit, as a matrix; `root` is the matrix whose square it is. */
-DEVICE void polarizabilityOf(LOCAL_ARG const real* scalars, LOCAL_ARG const real* tensors, real* root, real* alpha) {
+DEVICE void polarizabilityOf(const real* scalars, const real* tensors, real* root, real* alpha) {
 #ifdef TENSOR_POLARIZABILITY
     toMatrix(&tensors[ANISOTROPY_ROW], 1, root);
     for (int a = 0; a < 3; a++)
@@ -189,25 +189,29 @@ DEVICE void polarizabilityOf(LOCAL_ARG const real* scalars, LOCAL_ARG const real
 }
 
 /**
- * One thread turns the numbers of an atom's heads into its energy and moments (models/_heads.py).
+ * Turns the numbers of an atom's heads into its energy and moments (models/_heads.py). All of its lanes compute the same, one
+ * of them writes: PoCL gets loops wrong through which only one thread goes, before a barrier.
  *
  * @param scalars  energy, charge, softness, polarizability, those that are there
  * @param tensors  components of the dipole, the quadrupole, the anisotropy, those that are there
  */
-DEVICE void writeMoments(LOCAL_ARG const real* scalars, LOCAL_ARG const real* tensors, GLOBAL const real* kindTable, real repulsion,
-        int atom, GLOBAL mixed* RESTRICT energies, GLOBAL real* RESTRICT charges, GLOBAL real* RESTRICT dipoles,
+DEVICE void writeMoments(const real* scalars, const real* tensors, GLOBAL const real* kindTable, real repulsion,
+        int atom, int writes, GLOBAL mixed* RESTRICT energies, GLOBAL real* RESTRICT charges, GLOBAL real* RESTRICT dipoles,
         GLOBAL real* RESTRICT quadrupoles, GLOBAL real* RESTRICT softness, GLOBAL real* RESTRICT polarizability,
         GLOBAL mm_ulong* RESTRICT sums) {
     real energy = scalars[0];
     if (energy < 0)
         energy *= boundFactor(energy*energy, LOWEST_ENERGY);
-    energies[atom] = (mixed) energy*kindTable[KIND_ENERGY_SCALE]+repulsion;
+    if (writes)
+        energies[atom] = (mixed) energy*kindTable[KIND_ENERGY_SCALE]+repulsion;
 #ifdef HAS_CHARGES
     real q = CHARGE_UNIT*scalars[CHARGE_SCALAR];
     q *= boundFactor(q*q, LARGEST_CHARGE);
-    charges[atom] = q;
+    if (writes)
+        charges[atom] = q;
 #ifdef PROJECT_CHARGES
-    ATOMIC_ADD(&sums[0], (mm_ulong) (mm_long) (q*SUM_SCALE));
+    if (writes)
+        ATOMIC_ADD(&sums[0], (mm_ulong) (mm_long) (q*SUM_SCALE));
 #endif
 #endif
 #ifdef HAS_DIPOLES
@@ -215,40 +219,41 @@ DEVICE void writeMoments(LOCAL_ARG const real* scalars, LOCAL_ARG const real* te
     for (int a = 0; a < 3; a++)
         mu[a] = MOMENT_UNIT*tensors[DIPOLE_ROW+a];
     real shorter = boundFactor(squaredNorm(3, mu), LARGEST_DIPOLE);
-    for (int a = 0; a < 3; a++)
+    for (int a = 0; a < 3 && writes; a++)
         dipoles[3*atom+a] = shorter*mu[a];
 #endif
 #ifdef HAS_QUADRUPOLES
     real Q[9];
     toMatrix(&tensors[QUADRUPOLE_ROW], MOMENT_UNIT, Q);
     real smaller = boundFactor(squaredNorm(9, Q), LARGEST_QUADRUPOLE);
-    for (int n = 0; n < 9; n++)
+    for (int n = 0; n < 9 && writes; n++)
         quadrupoles[9*atom+n] = smaller*Q[n];
 #endif
 #ifdef HAS_SOFTNESS
     real kappa = SOFTNESS_UNIT*softplus(scalars[SOFTNESS_SCALAR]+UNIT_SOFTPLUS);
-    softness[atom] = kappa*boundFactor(kappa*kappa, LARGEST_SOFTNESS);
+    if (writes)
+        softness[atom] = kappa*boundFactor(kappa*kappa, LARGEST_SOFTNESS);
 #endif
 #ifdef TENSOR_POLARIZABILITY
     real root[9], alpha[9];
     polarizabilityOf(scalars, tensors, root, alpha);
     real less = boundFactor(squaredNorm(9, alpha), LARGEST_POLARIZABILITY);
-    for (int n = 0; n < 9; n++)
+    for (int n = 0; n < 9 && writes; n++)
         polarizability[9*atom+n] = less*alpha[n];
 #elif defined(HAS_POLARIZABILITY)
     real alpha = POLARIZABILITY_UNIT*softplus(scalars[POLARIZABILITY_SCALAR]+UNIT_SOFTPLUS);
     alpha *= boundFactor(alpha*alpha, LARGEST_POLARIZABILITY);
-    for (int n = 0; n < 9; n++)
+    for (int n = 0; n < 9 && writes; n++)
         polarizability[9*atom+n] = (n%4 == 0 ? alpha : 0);
 #endif
 }
 
 /** The reverse of writeMoments(): from the derivatives by the moments to those by scalars and tensors. */
-DEVICE void readGradients(LOCAL_ARG const real* scalars, LOCAL_ARG const real* tensors, GLOBAL const real* kindTable, real energyGradient,
+DEVICE void readGradients(const real* scalars, const real* tensors, GLOBAL const real* kindTable, real energyGradient,
         int atom, GLOBAL const real* RESTRICT chargeGradients, GLOBAL const real* RESTRICT dipoleGradients,
         GLOBAL const real* RESTRICT quadrupoleGradients, GLOBAL const real* RESTRICT softnessGradients,
-        GLOBAL const real* RESTRICT polarizabilityGradients, GLOBAL const mm_long* RESTRICT sums, LOCAL_ARG real* scalarGradients,
-        LOCAL_ARG real* tensorGradients) {
+        GLOBAL const real* RESTRICT polarizabilityGradients, GLOBAL const mm_long* RESTRICT sums, real* scalarGradients,
+        real* tensorGradients) {
     real v[9], g[9];
     v[0] = scalars[0];
     g[0] = energyGradient*kindTable[KIND_ENERGY_SCALE];
@@ -309,6 +314,43 @@ DEVICE void readGradients(LOCAL_ARG const real* scalars, LOCAL_ARG const real* t
 
 GENERATED_FUNCTIONS
 
+/** Unit vector and distance of a found pair. */
+DEVICE real directionOf(LOCAL_ARG const real* foundVector, int pair, real* u) {
+    for (int a = 0; a < 3; a++)
+        u[a] = foundVector[a*2*LANES+pair];
+    real d = SQRT(u[0]*u[0]+u[1]*u[1]+u[2]*u[2]);
+    for (int a = 0; a < 3; a++)
+        u[a] /= d;
+    return d;
+}
+
+/**
+ * The derivative of an energy by a neighbour's position, from those by the pair functions Y_lm B_n.
+ *
+ * @param u          unit vector to the neighbour, at the distance d
+ * @param gradients  by Y_lm B_n, at lm*componentStride+n*radialStride
+ * @param along      what else depends on the distance: its derivative
+ */
+DEVICE void pairGradient(const real* u, real d, LOCAL_ARG const real* gradients, int componentStride, int radialStride, real along, real* result) {
+    real B[NUM_RADIAL], slopes[NUM_RADIAL], Y[NUM_COMPONENTS], YGradient[NUM_COMPONENTS], uGradient[3];
+    radialFunctions(d, B, slopes, 1);
+    harmonics(u, Y);
+    for (int component = 0; component < NUM_COMPONENTS; component++) {
+        real value = 0, slope = 0;
+        for (int n = 0; n < NUM_RADIAL; n++) {
+            real gradient = gradients[component*componentStride+n*radialStride];
+            value += gradient*B[n];
+            slope += gradient*slopes[n];
+        }
+        YGradient[component] = value;
+        along += slope*Y[component];
+    }
+    harmonicsBackward(u, YGradient, uGradient);
+    real radialPart = uGradient[0]*u[0]+uGradient[1]*u[1]+uGradient[2]*u[2];
+    for (int a = 0; a < 3; a++)
+        result[a] = u[a]*along+(uGradient[a]-radialPart*u[a])/d;
+}
+
 /** The sum of one number of each of the atom's lanes, in every lane. */
 DEVICE real sumOverLanes(real value, int lane, LOCAL_ARG real* stage) {
     SYNC_ATOM;
@@ -319,6 +361,38 @@ DEVICE real sumOverLanes(real value, int lane, LOCAL_ARG real* stage) {
         sum += stage[other];
     SYNC_ATOM;
     return sum;
+}
+
+/** Numbers of one channel, from arrays [n][channels]. */
+DEVICE void readChannel(GLOBAL const real* array, int count, int channel, real* values) {
+    for (int n = 0; n < count; n++)
+        values[n] = array[n*CHANNELS+channel];
+}
+
+DEVICE void writeChannel(const real* values, int count, int lane, GLOBAL real* array) {
+    if (lane < CHANNELS)
+        for (int n = 0; n < count; n++)
+            array[n*CHANNELS+lane] = values[n];
+}
+
+/** Features F after the gate, from those before it and the gate's scalars. */
+DEVICE void openGate(const real* f, const real* g, int features, real* F) {
+    F[0] = silu(g[0]);
+    for (int n = 1; n < features; n++)
+        F[n] = f[n]*sigmoid(g[n < 4 ? 1 : 2]);
+}
+
+/** From derivatives by F to those by f, in the same place (but for the scalar), and to those by g. */
+DEVICE void closeGate(const real* f, const real* g, int features, int degree, real* gradient, real* gateGradient) {
+    gateGradient[0] = gradient[0]*siluDerivative(g[0]);
+    for (int l = 1; l <= degree; l++)
+        gateGradient[l] = 0;
+    for (int n = 1; n < features; n++) {
+        int l = (n < 4 ? 1 : 2);
+        real s = sigmoid(g[l]);
+        gateGradient[l] += gradient[n]*f[n]*s*(1-s);
+        gradient[n] *= s;
+    }
 }
 
 /** The gate's scalars g_l = linear(scalars), of each degree. */
@@ -357,10 +431,11 @@ DEVICE real gateBackward(const real* gradient, int degree, GLOBAL const real4* R
 #define SAVED_HIDDEN (SAVED_TENSORS+TENSOR_ROWS)
 #define SAVED_WEIGHTS (SAVED_HIDDEN+HIDDEN)
 #define SAVED_HEADS (SAVED_WEIGHTS+NUM_TENSORS*CHANNELS)
-// The heads' part of LOCAL memory, behind the stage: the hidden layer, then scalars and tensors with their derivatives.
-#define HEADS_LOCAL (PADDED_HIDDEN+48)
+// The heads' part of LOCAL memory lies behind the stage: the hidden layer, then scalars and components of tensors.
 
-DEVICE void headsForward(const real* F, int kind, int atom, int lane, int channel, real repulsion, GLOBAL const real4* RESTRICT W,
+/** @param invariants  [LAYERS-1][channels], scalars of the layers before */
+DEVICE void headsForward(const real* F, int kind, int atom, int lane, int channel, real repulsion, GLOBAL const real* invariants,
+        GLOBAL const real4* RESTRICT W,
         GLOBAL const real* RESTRICT plain, LOCAL_ARG real4* stage4, GLOBAL real* RESTRICT saved, GLOBAL mixed* RESTRICT energies,
         GLOBAL real* RESTRICT charges, GLOBAL real* RESTRICT dipoles, GLOBAL real* RESTRICT quadrupoles, GLOBAL real* RESTRICT softness,
         GLOBAL real* RESTRICT polarizability, GLOBAL mm_ulong* RESTRICT sums) {
@@ -368,9 +443,12 @@ DEVICE void headsForward(const real* F, int kind, int atom, int lane, int channe
     LOCAL_ARG real4* hidden4 = stage4+STAGE_SIZE/4;
     LOCAL_ARG real* hidden = (LOCAL_ARG real*) hidden4;
     LOCAL_ARG real* scalars = hidden+PADDED_HIDDEN;
-    LOCAL_ARG real* tensors = scalars+4;
-    if (lane < CHANNELS)
+    LOCAL_ARG real* tensors = scalars+NUM_SCALARS;
+    if (lane < CHANNELS) {
+        for (int layer = 0; layer < LAYERS-1; layer++)
+            stage[layer*CHANNELS+lane] = invariants[layer*CHANNELS+lane];
         stage[(LAYERS-1)*CHANNELS+lane] = F[0];
+    }
     if (lane < PADDED_INVARIANTS-LAYERS*CHANNELS)
         stage[LAYERS*CHANNELS+lane] = 0;
     SYNC_ATOM;
@@ -415,9 +493,11 @@ WRITE_TENSOR_PRODUCTS
     }
 #endif
     SYNC_ATOM;
-    if (lane == 0)
-        writeMoments(scalars, tensors, &plain[KIND_TABLE+kind*KIND_ENTRIES], repulsion, atom, energies, charges, dipoles, quadrupoles, softness,
-                polarizability, sums);
+    real values[NUM_SCALARS+TENSOR_ROWS];
+    for (int n = 0; n < NUM_SCALARS+TENSOR_ROWS; n++)
+        values[n] = scalars[n];
+    writeMoments(values, values+NUM_SCALARS, &plain[KIND_TABLE+kind*KIND_ENTRIES], repulsion, atom, lane == 0, energies, charges, dipoles,
+            quadrupoles, softness, polarizability, sums);
     SYNC_ATOM;
 }
 
@@ -425,24 +505,17 @@ WRITE_TENSOR_PRODUCTS
 DEVICE void headsBackward(const real* F, int kind, int atom, int lane, int channel, real energyGradient, GLOBAL const real4* RESTRICT W,
         GLOBAL const real* RESTRICT plain, LOCAL_ARG real4* stage4, GLOBAL const real* RESTRICT saved, GLOBAL const real* RESTRICT chargeGradients,
         GLOBAL const real* RESTRICT dipoleGradients, GLOBAL const real* RESTRICT quadrupoleGradients, GLOBAL const real* RESTRICT softnessGradients,
-        GLOBAL const real* RESTRICT polarizabilityGradients, GLOBAL const mm_long* RESTRICT sums, real* FGradient) {
+        GLOBAL const real* RESTRICT polarizabilityGradients, GLOBAL const mm_long* RESTRICT sums, GLOBAL real* invariantGradients, real* FGradient) {
     LOCAL_ARG real* stage = (LOCAL_ARG real*) stage4;
     LOCAL_ARG real4* hidden4 = stage4+STAGE_SIZE/4;
     LOCAL_ARG real* hidden = (LOCAL_ARG real*) hidden4;
-    LOCAL_ARG real* scalars = hidden+PADDED_HIDDEN;
-    LOCAL_ARG real* tensors = scalars+4;
-    LOCAL_ARG real* scalarGradients = tensors+20;
-    LOCAL_ARG real* tensorGradients = scalarGradients+4;
-    FOR_LANES(n, NUM_SCALARS+TENSOR_ROWS)
-        if (n < NUM_SCALARS+TENSOR_ROWS)
-            (n < NUM_SCALARS ? scalars : tensors-NUM_SCALARS)[n] = saved[n];
-    SYNC_ATOM;
-    if (lane == 0)
-        readGradients(scalars, tensors, &plain[KIND_TABLE+kind*KIND_ENTRIES], energyGradient, atom, chargeGradients, dipoleGradients,
-                quadrupoleGradients, softnessGradients, polarizabilityGradients, sums, scalarGradients, tensorGradients);
-    SYNC_ATOM;
-    FOR_LANES(n, NUM_SCALARS)
-        if (n < NUM_SCALARS)
+    real values[NUM_SCALARS+TENSOR_ROWS], scalarGradients[NUM_SCALARS], tensorGradients[TENSOR_ROWS+1];
+    for (int n = 0; n < NUM_SCALARS+TENSOR_ROWS; n++)
+        values[n] = saved[n];
+    readGradients(values, values+NUM_SCALARS, &plain[KIND_TABLE+kind*KIND_ENTRIES], energyGradient, atom, chargeGradients, dipoleGradients,
+            quadrupoleGradients, softnessGradients, polarizabilityGradients, sums, scalarGradients, tensorGradients);
+    for (int n = 0; n < NUM_SCALARS; n++)
+        if (lane == 0)
             stage[n] = scalarGradients[n];
     if (lane < PADDED_OUTPUTS-OUTPUTS)
         stage[OUTPUTS+lane] = 0;
@@ -465,6 +538,11 @@ TENSOR_PRODUCTS_BACKWARD
     }
     SYNC_ATOM;
     mix1(&W[TRUNK_TRANSPOSED], LAYERS*CHANNELS, (LAYERS-1)*CHANNELS+channel, hidden4, PADDED_HIDDEN/4, FGradient);
+    for (int layer = 0; layer < LAYERS-1; layer++) {
+        real value[1] = {0};
+        mix1(&W[TRUNK_TRANSPOSED], LAYERS*CHANNELS, layer*CHANNELS+channel, hidden4, PADDED_HIDDEN/4, value);
+        writeChannel(value, 1, lane, &invariantGradients[layer*CHANNELS]);
+    }
     SYNC_ATOM;
 }
 

@@ -1,15 +1,11 @@
-// What a lane does with its neighbour: two parts, one for each pass, that replace PROCESS_NEIGHBORS in networkSearch.cc.
+// What is done with the neighbours that were found: each part replaces PROCESS_NEIGHBORS in networkSearch.cc for one kernel.
 // ---- density
                     if (lane < batch) {
                         int otherKind = kinds[particles[foundPlace[lane]]];
-                        real v[3], B[NUM_RADIAL], Y[NUM_COMPONENTS];
-                        for (int a = 0; a < 3; a++)
-                            v[a] = foundVector[a*2*LANES+lane];
-                        real d = SQRT(v[0]*v[0]+v[1]*v[1]+v[2]*v[2]);
-                        for (int a = 0; a < 3; a++)
-                            v[a] /= d;
+                        real u[3], B[NUM_RADIAL], Y[NUM_COMPONENTS];
+                        real d = directionOf(foundVector, lane, u);
                         radialFunctions(d, B, B, 0);
-                        harmonics(v, Y);
+                        harmonics(u, Y);
                         pairKind[lane] = otherKind;
                         for (int n = 0; n < NUM_RADIAL; n++)
                             pairRadial[n*(LANES+1)+lane] = B[n];
@@ -32,36 +28,86 @@
 // ---- forces
                     if (lane < batch) {
                         int otherAtom = particles[foundPlace[lane]], otherKind = kinds[otherAtom];
-                        real v[3], B[NUM_RADIAL], slopes[NUM_RADIAL], Y[NUM_COMPONENTS], YGradient[NUM_COMPONENTS], vGradient[3];
-                        for (int a = 0; a < 3; a++)
-                            v[a] = foundVector[a*2*LANES+lane];
-                        real d = SQRT(v[0]*v[0]+v[1]*v[1]+v[2]*v[2]);
-                        for (int a = 0; a < 3; a++)
-                            v[a] /= d;
-                        radialFunctions(d, B, slopes, 1);
-                        harmonics(v, Y);
-                        real along = 0;  // the derivative by the distance
-                        for (int component = 0; component < NUM_COMPONENTS; component++) {
-                            real sum = 0, slopeSum = 0;
-                            for (int n = 0; n < NUM_RADIAL; n++) {
-                                real gradient = density[component*DENSITY_ROW+n*NUM_SPECIES+otherKind];
-                                sum += gradient*B[n];
-                                slopeSum += gradient*slopes[n];
-                            }
-                            YGradient[component] = sum;
-                            along += slopeSum*Y[component];
-                        }
+                        real u[3], along = 0, gradient[3];
+                        real d = directionOf(foundVector, lane, u);
 #ifdef ZBL
-                        real slope;
-                        zblEnergy(d, &plain[KIND_TABLE+kind*KIND_ENTRIES], &plain[KIND_TABLE+otherKind*KIND_ENTRIES], &slope);
-                        along += energyGradient*slope;
+                        zblEnergy(d, &plain[KIND_TABLE+kind*KIND_ENTRIES], &plain[KIND_TABLE+otherKind*KIND_ENTRIES], &along);
+                        along *= energyGradient;
 #endif
-                        harmonicsBackward(v, YGradient, vGradient);
-                        real radialPart = vGradient[0]*v[0]+vGradient[1]*v[1]+vGradient[2]*v[2];
+                        pairGradient(u, d, &density[otherKind], DENSITY_ROW, NUM_SPECIES, along, gradient);
                         for (int a = 0; a < 3; a++) {
-                            real gradient = v[a]*along+(vGradient[a]-radialPart*v[a])/d;
-                            total[a] += gradient;
-                            ATOMIC_ADD(&forces[atomOf[otherAtom]+a*PADDED_NUM_ATOMS], (mm_ulong) realToFixedPoint(-FORCE_TO_OPENMM*gradient));
+                            total[a] += gradient[a];
+                            ATOMIC_ADD(&forces[atomOf[otherAtom]+a*PADDED_NUM_ATOMS], (mm_ulong) realToFixedPoint(-FORCE_TO_OPENMM*gradient[a]));
                         }
                     }
                     SYNC_ATOM;
+// ---- messages
+                    for (int begin = 0; begin < batch; begin += PAIRS_AT_ONCE) {
+                        pairFunctions(foundVector, begin, batch, lane, factors, stage);
+                        int last = min(PAIRS_AT_ONCE, batch-begin);
+                        for (int pair = 0; pair < last; pair++) {
+                            real value = sent[(mm_long) foundPlace[begin+pair]*SENT+column];
+                            for (int n = 0; n < CHUNK/4; n++) {
+                                real4 v = rows4[(pair*FUNCTIONS_ROW+chunk*CHUNK)/4+n];
+                                sum[4*n] += v.x*value;
+                                sum[4*n+1] += v.y*value;
+                                sum[4*n+2] += v.z*value;
+                                sum[4*n+3] += v.w*value;
+                            }
+                        }
+                        SYNC_ATOM;
+                    }
+// ---- gradients of messages
+                    for (int begin = 0; begin < batch; begin += PAIRS_AT_ONCE) {
+                        int last = min(PAIRS_AT_ONCE, batch-begin);
+                        FOR_LANES(item, PAIRS_AT_ONCE*SENT_ROW) {
+                            int pair = min(item/SENT_ROW, last-1), n = item%SENT_ROW;
+                            real value = (n < SENT ? sent[(mm_long) foundPlace[begin+max(pair, 0)]*SENT+min(n, SENT-1)] : 0);
+                            if (item < PAIRS_AT_ONCE*SENT_ROW)
+                                received[item] = value;
+                        }
+                        pairFunctions(foundVector, begin, batch, lane, factors, stage);
+                        // Derivatives by the pairs' functions: a lane for each function, with its row of D
+                        FOR_LANES(n, FUNCTIONS) {
+                            real row[SENT_ROW];
+                            for (int s = 0; s < SENT_ROW; s++)
+                                row[s] = (s < SENT ? D[min(n, FUNCTIONS-1)*SENT+min(s, SENT-1)] : 0);
+                            for (int pair = 0; pair < last; pair++) {
+                                real value = 0;
+                                for (int s = 0; s < SENT_ROW/4; s++) {
+                                    real4 v = received4[pair*SENT_ROW/4+s];
+                                    value += v.x*row[4*s]+v.y*row[4*s+1]+v.z*row[4*s+2]+v.w*row[4*s+3];
+                                }
+                                if (n < FUNCTIONS)
+                                    gradients[pair*(FUNCTIONS+1)+n] = value;
+                            }
+                        }
+                        // Derivatives by what was sent: a lane for each number, with its column of D; the lanes' groups share the pairs
+                        {
+                            real entries[FUNCTIONS_ROW];
+                            for (int n = 0; n < FUNCTIONS_ROW; n++)
+                                entries[n] = (n < FUNCTIONS ? D[min(n, FUNCTIONS-1)*SENT+column] : 0);
+                            for (int first = 0; first < last; first += CHUNKS) {
+                                int pair = min(first+group, last-1);
+                                real value = 0;
+                                for (int n = 0; n < FUNCTIONS_ROW/4; n++) {
+                                    real4 v = rows4[pair*FUNCTIONS_ROW/4+n];
+                                    value += v.x*entries[4*n]+v.y*entries[4*n+1]+v.z*entries[4*n+2]+v.w*entries[4*n+3];
+                                }
+                                if (lane < CHUNKS*SENT && first+group < last)
+                                    ATOMIC_ADD(&sentGradients[(mm_long) foundPlace[begin+pair]*SENT+column], (mm_ulong) (mm_long) (value*GRADIENT_SCALE));
+                            }
+                        }
+                        SYNC_ATOM;
+                        if (lane < last) {
+                            int otherAtom = particles[foundPlace[begin+lane]];
+                            real u[3], gradient[3];
+                            real d = directionOf(foundVector, begin+lane, u);
+                            pairGradient(u, d, &gradients[lane*(FUNCTIONS+1)], NUM_RADIAL, 1, 0, gradient);
+                            for (int a = 0; a < 3; a++) {
+                                total[a] += gradient[a];
+                                ATOMIC_ADD(&forces[atomOf[otherAtom]+a*PADDED_NUM_ATOMS], (mm_ulong) realToFixedPoint(-FORCE_TO_OPENMM*gradient[a]));
+                            }
+                        }
+                        SYNC_ATOM;
+                    }
