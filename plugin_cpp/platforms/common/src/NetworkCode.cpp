@@ -180,7 +180,15 @@ void NetworkCode::radialAndKinds() {
     defines["KIND_ENTRIES"] = text(zbl ? 4 : 1);
     defines["KIND_ENERGY_SCALE"] = "0";
     if (zbl) {
+        auto list = [&](initializer_list<double> values) {
+            string result;
+            for (double value : values)
+                result += (result.empty() ? "" : ", ") + cc.doubleToString(value);
+            return result;
+        };
         defines["ZBL"] = "1";
+        defines["ZBL_EXPONENTS"] = list({3.1998, 0.94229, 0.4029, 0.20162});
+        defines["ZBL_COEFFICIENTS"] = list({0.18175, 0.50986, 0.28022, 0.02817});
         defines["KIND_NUMBER"] = "1";
         defines["KIND_RADIUS"] = "2";
         defines["KIND_ZBL_POWER"] = "3";
@@ -344,10 +352,14 @@ string NetworkCode::productsBackward(int layer) {
         int count = couplings[factors - 2].paths[l];
         if (count == 0)
             return;
-        code << "        {\n        real g[" << count * (2 * l + 1) << "] = {0};\n";
-        for (int path = 0; path < count; path++)
-            code << "        " << mix(l) << "(&W[" << pack << "], " << columns << ", " << first + path * c << "+channel, stage4, " << row / 4
-                 << ", &g[" << path * (2 * l + 1) << "]);\n";
+        code << "        {\n        real g[" << count * (2 * l + 1) << "];\n";
+        for (int path = 0; path < count; path++) {
+            code << "        {\n        real sum[" << 2 * l + 1 << "] = {0};\n        " << mix(l) << "(&W[" << pack << "], " << columns << ", "
+                 << first + path * c << "+channel, stage4, " << row / 4 << ", sum);\n";
+            for (int m = 0; m <= 2 * l; m++)
+                code << "        g[" << path * (2 * l + 1) + m << "] = sum[" << m << "];\n";
+            code << "        }\n";
+        }
         code << "        " << coupleName(layer, factors, l) << "Backward(" << power(factors) << ", A, g, " << powerGradient(factors)
              << ", AGradient);\n        }\n";
     };
@@ -358,7 +370,10 @@ string NetworkCode::productsBackward(int layer) {
         string pack = "MIXING_TRANSPOSED" + text(layer) + "_" + text(l);
         code << "    {\n";
         writeRows("fGradient", l * l, l);
-        code << "        " << mix(l) << "(&W[" << pack << "], " << paths * c << ", channel, stage4, " << row / 4 << ", &AGradient[" << l * l << "]);\n";
+        code << "        real sum[" << 2 * l + 1 << "] = {0};\n        " << mix(l) << "(&W[" << pack << "], " << paths * c << ", channel, stage4, " << row / 4
+             << ", sum);\n";
+        for (int m = 0; m <= 2 * l; m++)
+            code << "        AGradient[" << l * l + m << "] += sum[" << m << "];\n";
         int first = c;
         for (int factors = 2; factors <= p.correlation; factors++) {
             rowsAndCouple(factors, l, pack, paths * c, first);
@@ -397,16 +412,25 @@ string NetworkCode::join(int layer) {
             forward << "    if (lane < CHANNELS) {\n";
             for (size_t i = 0; i < parts.size(); i++)
                 forward << "        stage[" << m * row + i * c << "+lane] = " << parts[i] << "[" << l * l + m << "];\n";
-            forward << "    }\n    if (lane < " << row - rows << ") stage[" << m * row + rows << "+lane] = 0;\n";
+            forward << "    }\n";
+            if (row > rows)
+                forward << "    if (lane < " << row - rows << ") stage[" << m * row + rows << "+lane] = 0;\n";
             backward << "    if (lane < PADDED_CHANNELS) stage[" << m * padded(c) << "+lane] = (lane < CHANNELS ? gradient[" << l * l + m << "] : 0);\n";
         }
-        forward << "    SYNC_ATOM;\n    " << mix(l) << "(&W[" << weights.add(matrix, rows, c) << "], CHANNELS, channel, stage4, " << row / 4 << ", &joined["
-                << l * l << "]);\n    SYNC_ATOM;\n";
+        forward << "    SYNC_ATOM;\n    real sum" << l << "[" << 2 * l + 1 << "] = {0};\n    " << mix(l) << "(&W[" << weights.add(matrix, rows, c)
+                << "], CHANNELS, channel, stage4, " << row / 4 << ", sum" << l << ");\n";
+        for (int m = 0; m <= 2 * l; m++)
+            forward << "    joined[" << l * l + m << "] = sum" << l << "[" << m << "];\n";
+        forward << "    SYNC_ATOM;\n";
         int transposed = weights.addTransposed(matrix, rows, c);
         backward << "    SYNC_ATOM;\n";
-        for (size_t i = 0; i < parts.size(); i++)
-            backward << "    " << mix(l) << "(&W[" << transposed << "], " << rows << ", " << i * c << "+channel, stage4, PADDED_CHANNELS/4, &" << parts[i]
-                     << "[" << l * l << "]);\n";
+        for (size_t i = 0; i < parts.size(); i++) {
+            string sum = "sum" + text(l) + parts[i];
+            backward << "    real " << sum << "[" << 2 * l + 1 << "] = {0};\n    " << mix(l) << "(&W[" << transposed << "], " << rows << ", " << i * c
+                     << "+channel, stage4, PADDED_CHANNELS/4, " << sum << ");\n";
+            for (int m = 0; m <= 2 * l; m++)
+                backward << "    " << parts[i] << "[" << l * l + m << "] = " << sum << "[" << m << "];\n";
+        }
         backward << "    SYNC_ATOM;\n";
     }
     return forward.str() + "}\n" + backward.str() + "}\n";
@@ -437,8 +461,8 @@ string NetworkCode::send(int layer) {
          << "                value = (real) (((mixed) sent[part*MESSAGE_CHANNELS+m])*(1/GRADIENT_SCALE));\n                sent[part*MESSAGE_CHANNELS+m] = 0;\n            }\n"
          << "            stage[n] = value;\n        }\n    }\n    SYNC_ATOM;\n";
     for (int part = 0; part < parts; part++)
-        code << "    mix1(&W[" << (part == 0 ? transposed.front() : transposed.back()) << "], CHANNELS, channel, stage4+" << part * row / 4 << ", " << row / 4
-             << ", &F[" << part << "]);\n";
+        code << "    real sum" << part << "[1] = {0};\n    mix1(&W[" << (part == 0 ? transposed.front() : transposed.back()) << "], CHANNELS, channel, stage4+"
+             << part * row / 4 << ", " << row / 4 << ", sum" << part << ");\n    F[" << part << "] += sum" << part << "[0];\n";
     code << "    SYNC_ATOM;\n}\n";
     return code.str();
 }

@@ -5,7 +5,10 @@
 //
 // Weights are packed so that one load brings four of them: pack[k*columns+column] holds the rows 4k ... 4k+3.
 
-/** y[m] += sum_k W[k, column] x[m, k] for ROWS rows m at once; x has `packs` groups of four numbers in a row. */
+/**
+ * y[m] += sum_k W[k, column] x[m, k] for ROWS rows m at once; x has `packs` groups of four numbers in a row. Give an array of
+ * its own for y, not a part of a longer one: PoCL 3.1 gets that wrong.
+ */
 #define DEFINE_MIX(NAME, ROWS)                                                                                                  \
     DEVICE void NAME(GLOBAL const real4* RESTRICT W, int columns, int column, LOCAL_ARG const real4* x, int packs, real* y) {   \
         for (int k = 0; k < packs; k++) {                                                                                       \
@@ -74,7 +77,7 @@ DEVICE real zblEnergy(real d, GLOBAL const real* own, GLOBAL const real* other, 
     *derivative = 0;
     if (d >= reach)
         return 0;
-    const real exponents[4] = {3.1998f, 0.94229f, 0.4029f, 0.20162f}, coefficients[4] = {0.18175f, 0.50986f, 0.28022f, 0.02817f};
+    const real exponents[4] = {ZBL_EXPONENTS}, coefficients[4] = {ZBL_COEFFICIENTS};
     real scale = (own[KIND_ZBL_POWER]+other[KIND_ZBL_POWER])/ZBL_LENGTH, phi = 0, slope = 0;
     for (int i = 0; i < 4; i++) {
         real term = coefficients[i]*EXP(-exponents[i]*scale*d);
@@ -403,8 +406,9 @@ DEVICE void gateForward(real scalar, int degree, GLOBAL const real4* RESTRICT W,
         stage[lane] = (lane < CHANNELS ? scalar : 0);
     SYNC_ATOM;
     for (int l = 0; l <= degree; l++) {
-        g[l] = bias[l*CHANNELS+channel];
-        mix1(W, (degree+1)*CHANNELS, l*CHANNELS+channel, stage4, PADDED_CHANNELS/4, &g[l]);
+        real sum[1] = {bias[l*CHANNELS+channel]};
+        mix1(W, (degree+1)*CHANNELS, l*CHANNELS+channel, stage4, PADDED_CHANNELS/4, sum);
+        g[l] = sum[0];
     }
     SYNC_ATOM;
 }
@@ -475,8 +479,9 @@ DEVICE void headsForward(const real* F, int kind, int atom, int lane, int channe
     real w[NUM_TENSORS];
     for (int t = 0; t < NUM_TENSORS; t++) {
         int row = NUM_SCALARS+t*CHANNELS+channel;
-        w[t] = plain[FINAL_BIAS+row];
-        mix1(&W[FINAL], OUTPUTS, row, hidden4, PADDED_HIDDEN/4, &w[t]);
+        real sum[1] = {plain[FINAL_BIAS+row]};
+        mix1(&W[FINAL], OUTPUTS, row, hidden4, PADDED_HIDDEN/4, sum);
+        w[t] = sum[0];
         if (lane < CHANNELS)
             saved[SAVED_WEIGHTS+t*CHANNELS+lane] = w[t];
     }
@@ -537,7 +542,9 @@ TENSOR_PRODUCTS_BACKWARD
             hidden[n] = (n < HIDDEN ? value[0]*siluDerivative(saved[SAVED_HIDDEN+row]) : 0);
     }
     SYNC_ATOM;
-    mix1(&W[TRUNK_TRANSPOSED], LAYERS*CHANNELS, (LAYERS-1)*CHANNELS+channel, hidden4, PADDED_HIDDEN/4, FGradient);
+    real last[1] = {0};
+    mix1(&W[TRUNK_TRANSPOSED], LAYERS*CHANNELS, (LAYERS-1)*CHANNELS+channel, hidden4, PADDED_HIDDEN/4, last);
+    FGradient[0] += last[0];
     for (int layer = 0; layer < LAYERS-1; layer++) {
         real value[1] = {0};
         mix1(&W[TRUNK_TRANSPOSED], LAYERS*CHANNELS, layer*CHANNELS+channel, hidden4, PADDED_HIDDEN/4, value);

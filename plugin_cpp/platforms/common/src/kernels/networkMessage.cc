@@ -14,16 +14,17 @@
 
 /** The functions Y_lm B_n of some of the pairs that were found, as rows; all lanes come here. */
 DEVICE void pairFunctions(LOCAL_ARG const real* foundVector, int begin, int batch, int lane, LOCAL_ARG real* factors, LOCAL_ARG real* rows) {
-    if (lane < PAIRS_AT_ONCE && begin+lane < batch) {
-        real u[3], B[NUM_RADIAL], Y[NUM_COMPONENTS];
-        real d = directionOf(foundVector, begin+lane, u);
-        radialFunctions(d, B, B, 0);
-        harmonics(u, Y);
-        for (int n = 0; n < NUM_RADIAL; n++)
+    const int present = min(PAIRS_AT_ONCE, batch-begin);
+    real u[3], B[NUM_RADIAL], Y[NUM_COMPONENTS];
+    real d = directionOf(foundVector, begin+min(lane, present-1), u);
+    radialFunctions(d, B, B, 0);
+    harmonics(u, Y);
+    for (int n = 0; n < NUM_RADIAL; n++)
+        if (lane < present)
             factors[n*(PAIRS_AT_ONCE+1)+lane] = B[n];
-        for (int n = 0; n < NUM_COMPONENTS; n++)
+    for (int n = 0; n < NUM_COMPONENTS; n++)
+        if (lane < present)
             factors[(NUM_RADIAL+n)*(PAIRS_AT_ONCE+1)+lane] = Y[n];
-    }
     SYNC_ATOM;
     FOR_LANES(item, PAIRS_AT_ONCE*FUNCTIONS_ROW) {
         int pair = min(item/FUNCTIONS_ROW, PAIRS_AT_ONCE-1), function = min(item%FUNCTIONS_ROW, FUNCTIONS-1);

@@ -1,21 +1,24 @@
+// All lanes compute, and those without a neighbour do what the last one does but write nothing (PoCL: see FOR_LANES).
 // What is done with the neighbours that were found: each part replaces PROCESS_NEIGHBORS in networkSearch.cc for one kernel.
 // ---- density
-                    if (lane < batch) {
-                        int otherKind = kinds[particles[foundPlace[lane]]];
-                        real u[3], B[NUM_RADIAL], Y[NUM_COMPONENTS];
-                        real d = directionOf(foundVector, lane, u);
-                        radialFunctions(d, B, B, 0);
-                        harmonics(u, Y);
-                        pairKind[lane] = otherKind;
-                        for (int n = 0; n < NUM_RADIAL; n++)
-                            pairRadial[n*(LANES+1)+lane] = B[n];
-                        for (int n = 0; n < NUM_COMPONENTS; n++)
-                            pairHarmonics[n*(LANES+1)+lane] = Y[n];
+                    int mine = min(lane, batch-1), otherKind = kinds[particles[foundPlace[mine]]];
+                    real u[3], B[NUM_RADIAL], Y[NUM_COMPONENTS];
+                    real d = directionOf(foundVector, mine, u);
+                    radialFunctions(d, B, B, 0);
+                    harmonics(u, Y);
 #ifdef ZBL
-                        real slope;
-                        repulsion += zblEnergy(d, &plain[KIND_TABLE+kind*KIND_ENTRIES], &plain[KIND_TABLE+otherKind*KIND_ENTRIES], &slope);
+                    real slope;
+                    real energy = zblEnergy(d, &plain[KIND_TABLE+kind*KIND_ENTRIES], &plain[KIND_TABLE+otherKind*KIND_ENTRIES], &slope);
+                    repulsion += (lane < batch ? energy : 0);
 #endif
-                    }
+                    if (lane < batch)
+                        pairKind[lane] = otherKind;
+                    for (int n = 0; n < NUM_RADIAL; n++)
+                        if (lane < batch)
+                            pairRadial[n*(LANES+1)+lane] = B[n];
+                    for (int n = 0; n < NUM_COMPONENTS; n++)
+                        if (lane < batch)
+                            pairHarmonics[n*(LANES+1)+lane] = Y[n];
                     SYNC_ATOM;
                     FOR_LANES(n, NUM_COMPONENTS*NUM_RADIAL) {
                         int component = min(n/NUM_RADIAL, NUM_COMPONENTS-1), radial = n%NUM_RADIAL;
@@ -26,20 +29,19 @@
                     }
                     SYNC_ATOM;
 // ---- forces
-                    if (lane < batch) {
-                        int otherAtom = particles[foundPlace[lane]], otherKind = kinds[otherAtom];
-                        real u[3], along = 0, gradient[3];
-                        real d = directionOf(foundVector, lane, u);
+                    int mine = min(lane, batch-1), otherAtom = particles[foundPlace[mine]], otherKind = kinds[otherAtom];
+                    real u[3], along = 0, gradient[3];
+                    real d = directionOf(foundVector, mine, u);
 #ifdef ZBL
-                        zblEnergy(d, &plain[KIND_TABLE+kind*KIND_ENTRIES], &plain[KIND_TABLE+otherKind*KIND_ENTRIES], &along);
-                        along *= energyGradient;
+                    zblEnergy(d, &plain[KIND_TABLE+kind*KIND_ENTRIES], &plain[KIND_TABLE+otherKind*KIND_ENTRIES], &along);
+                    along *= energyGradient;
 #endif
-                        pairGradient(u, d, &density[otherKind], DENSITY_ROW, NUM_SPECIES, along, gradient);
-                        for (int a = 0; a < 3; a++) {
+                    pairGradient(u, d, &density[otherKind], DENSITY_ROW, NUM_SPECIES, along, gradient);
+                    for (int a = 0; a < 3; a++)
+                        if (lane < batch) {
                             total[a] += gradient[a];
                             ATOMIC_ADD(&forces[atomOf[otherAtom]+a*PADDED_NUM_ATOMS], (mm_ulong) realToFixedPoint(-FORCE_TO_OPENMM*gradient[a]));
                         }
-                    }
                     SYNC_ATOM;
 // ---- messages
                     for (int begin = 0; begin < batch; begin += PAIRS_AT_ONCE) {
@@ -99,15 +101,14 @@
                             }
                         }
                         SYNC_ATOM;
-                        if (lane < last) {
-                            int otherAtom = particles[foundPlace[begin+lane]];
-                            real u[3], gradient[3];
-                            real d = directionOf(foundVector, begin+lane, u);
-                            pairGradient(u, d, &gradients[lane*(FUNCTIONS+1)], NUM_RADIAL, 1, 0, gradient);
-                            for (int a = 0; a < 3; a++) {
+                        int mine = min(lane, last-1), otherAtom = particles[foundPlace[begin+mine]];
+                        real u[3], gradient[3];
+                        real d = directionOf(foundVector, begin+mine, u);
+                        pairGradient(u, d, &gradients[mine*(FUNCTIONS+1)], NUM_RADIAL, 1, 0, gradient);
+                        for (int a = 0; a < 3; a++)
+                            if (lane < last) {
                                 total[a] += gradient[a];
                                 ATOMIC_ADD(&forces[atomOf[otherAtom]+a*PADDED_NUM_ATOMS], (mm_ulong) realToFixedPoint(-FORCE_TO_OPENMM*gradient[a]));
                             }
-                        }
                         SYNC_ATOM;
                     }
