@@ -9,8 +9,8 @@ using namespace std;
 StreamHandover::StreamHandover(CudaContext& cu, CUstream sourceStream)
         : cu(cu), primary(cu.getDeviceIndex()), sourceStream(sourceStream) {
     const char* without = getenv("POLARMP_TEST_WITHOUT_WAIT");
-    sourceWaits = (without == nullptr || without != string("source"));
-    openmmWaits = (without == nullptr || without != string("openmm"));
+    sourceWaits = (without == nullptr || without == string("openmm"));
+    openmmWaits = (without == nullptr || without == string("source"));
     checkCuda(cuEventCreate(&openmmIsReady, CU_EVENT_DISABLE_TIMING), "cuEventCreate");
     PrimaryContext::Current current(primary);
     CUresult result = cuEventCreate(&sourceIsDone, CU_EVENT_DISABLE_TIMING);

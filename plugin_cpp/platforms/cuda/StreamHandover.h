@@ -33,7 +33,8 @@ private:
     const PrimaryContext primary;
     const CUstream sourceStream;
     CUevent openmmIsReady, sourceIsDone;
-    // tests/cuda/test_order.py leaves one of the waits out, to show that results are wrong then.
+    // With POLARMP_TEST_WITHOUT_WAIT set, one of them ("source", "openmm") or neither waits: tests/test_cuda_order.py shows
+    // that results are wrong then.
     bool sourceWaits, openmmWaits;
 };
 
