@@ -4,7 +4,7 @@ import pytest
 from support.platforms import PlatformChoice, why_unusable
 
 
-def usable(choice: PlatformChoice) -> PlatformChoice:
+def _usable(choice: PlatformChoice) -> PlatformChoice:
     reason = why_unusable(choice)
     if reason is not None:
         pytest.skip(f"{choice}: {reason}")
@@ -14,10 +14,10 @@ def usable(choice: PlatformChoice) -> PlatformChoice:
 @pytest.fixture(params=["OpenCL", "CUDA"])
 def device(request: pytest.FixtureRequest) -> PlatformChoice:
     """Each device platform in mixed precision."""
-    return usable(PlatformChoice(request.param, "mixed"))
+    return _usable(PlatformChoice(request.param, "mixed"))
 
 
 @pytest.fixture
 def cuda() -> PlatformChoice:
     """CUDA in mixed precision."""
-    return usable(PlatformChoice("CUDA", "mixed"))
+    return _usable(PlatformChoice("CUDA", "mixed"))

@@ -1,14 +1,15 @@
 """Numbers that cannot be used are found on the device, named, and do no harm to what comes after them."""
 
+from dataclasses import replace
+
 import numpy as np
 import openmm
+import openmm_polarmp._polarmp as extension
 import pytest
 import torch
-from support.platforms import PlatformChoice
 from support.sources import DeviceSource
 from support.systems import TRICLINIC, energy_and_forces, make_force, make_system, random_atoms, relative_error
 
-import openmm_polarmp._polarmp as extension
 from openmm_polarmp import FixedMultipoles, PolarMPForce
 
 NAMES = ("energy", "charges", "dipoles", "quadrupoles", "softness", "polarizability")
@@ -54,22 +55,26 @@ def force_with(source) -> PolarMPForce:
     return force
 
 
-@pytest.fixture(params=["OpenCL-single", "OpenCL-mixed", "OpenCL-double", "CUDA-single", "CUDA-mixed", "CUDA-double"])
-def spoiled(request, monkeypatch):
+def spoiled_context(platform, monkeypatch):
     """A source, its force and a Context that leaves all checks to the device."""
-    from .conftest import usable
-
     monkeypatch.setenv("POLARMP_TEST_DEVICE_CHECKS", "1")
     source = Spoiled(ATOMS.charges)
     force = force_with(source)
-    context = usable(PlatformChoice(*request.param.split("-"))).context(make_system(40, ATOMS.cell, force))
+    context = platform.context(make_system(40, ATOMS.cell, force))
     context.setPositions(0.1 * ATOMS.positions)
     return source, force, context
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "message"),
-    [
+@pytest.fixture
+def spoiled(device, monkeypatch):
+    return spoiled_context(device, monkeypatch)
+
+
+@pytest.mark.parametrize("precision", ["single", "mixed", "double"])
+def test_the_first_offender_is_named(device, precision, monkeypatch):
+    source, force, context = spoiled_context(replace(device, precision=precision), monkeypatch)
+    expected = energy_and_forces(context)[1]
+    for name, value, message in (
         ("energy", np.nan, "the energy that the source of moments gave is not a finite number"),
         ("charges", np.nan, "the charge of particle 7 is nan; it must be a finite number"),
         ("dipoles", np.inf, "the dipole of particle 7 is inf; it must be a finite number"),
@@ -77,21 +82,17 @@ def spoiled(request, monkeypatch):
         ("softness", -0.25, "the softness of particle 7 is -0.25; it must not be negative"),
         ("polarizability", np.nan, "the polarizability of particle 7 is nan; it must be a finite number"),
         ("forces", np.nan, "the force from the source of moments of particle 7 is nan; it must be a finite number"),
-    ],
-)
-def test_the_first_offender_is_named(spoiled, name, value, message):
-    source, force, context = spoiled
-    expected = energy_and_forces(context)[1]
-    source.name, source.value = name, value
-    asks = [lambda: context.getState(forces=True), lambda: force.getCharges(context)]
-    asks += [lambda: context.getState(energy=True)] if name != "forces" else []
-    for ask in asks:
-        context.setPositions(0.1 * ATOMS.positions + 1e-3)
-        with pytest.raises(REFUSED, match=message):
-            ask()
-    source.name = ""
-    context.setPositions(0.1 * ATOMS.positions)
-    assert relative_error(energy_and_forces(context)[1], expected) < 1e-5
+    ):
+        source.name, source.value = name, value
+        asks = [lambda: context.getState(forces=True), lambda: force.getCharges(context)]
+        asks += [lambda: context.getState(energy=True)] if name != "forces" else []
+        for ask in asks:
+            context.setPositions(0.1 * ATOMS.positions + 1e-3)
+            with pytest.raises(REFUSED, match=message):
+                ask()
+        source.name = ""
+        context.setPositions(0.1 * ATOMS.positions)
+        assert relative_error(energy_and_forces(context)[1], expected) < 1e-5
 
 
 def test_a_run_stops_before_it_uses_them(spoiled):

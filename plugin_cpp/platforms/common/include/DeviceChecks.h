@@ -10,7 +10,7 @@ namespace PolarMPPlugin {
 
 /**
  * Finds numbers that cannot be used (not finite; a negative softness) where they lie, on the device. Kernels leave a note
- * of the first such number: of the first quantity in the order of a step, the particle with the smallest index. The host
+ * of the first such number: of the first quantity in the order of a step, the first particle in the force's order. The host
  * reads the notes without stopping the device, and throws the error that HostLink throws for numbers that pass through
  * host memory.
  *
@@ -21,10 +21,13 @@ namespace PolarMPPlugin {
  */
 class DeviceChecks {
 public:
-    /** @param memory  for an AsyncDownload of NUM_NOTES integers */
-    DeviceChecks(OpenMM::ComputeContext& cc, const std::vector<int>& particles, std::shared_ptr<void> memory);
+    /**
+     * @param program  has kernels/checks.cc in it
+     * @param memory   for an AsyncDownload of NUM_NOTES integers
+     */
+    DeviceChecks(OpenMM::ComputeContext& cc, const std::vector<int>& particles, OpenMM::ComputeProgram& program, std::shared_ptr<void> memory);
     static constexpr int NUM_NOTES = 2;
-    /** Names of the quantities for kernels that leave notes. */
+    /** Macros for kernels that leave notes. */
     static std::map<std::string, std::string> defines();
     /** The argument of such kernels. */
     OpenMM::ComputeArray& getNotes() {

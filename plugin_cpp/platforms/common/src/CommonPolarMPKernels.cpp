@@ -76,13 +76,13 @@ void CommonCalcPolarMPForceKernel::initialize(const System& system, const PolarM
     particleOf.upload(particleOfAtom);
     atomOf.initialize<int>(cc, particles.size(), "polarmpAtomOf");
     differ.initialize<int>(cc, 1, "polarmpDiffer");
-    checks = make_unique<DeviceChecks>(cc, particles, allocateHostMemory(DeviceChecks::NUM_NOTES * sizeof(int)));
-    build(force);
-    presentPositions.initialize(cc, step->arrays.positions.getSize(), step->arrays.positions.getElementSize(), "polarmpPresentPositions");
-
     map<string, string> defines = commonDefines(cc, particles.size());
     defines.merge(DeviceChecks::defines());
     ComputeProgram program = cc.compileProgram(KernelSources::checks + KernelSources::positions, defines);
+    checks = make_unique<DeviceChecks>(cc, particles, program, allocateHostMemory(DeviceChecks::NUM_NOTES * sizeof(int)));
+    build(force);
+    presentPositions.initialize(cc, step->arrays.positions.getSize(), step->arrays.positions.getElementSize(), "polarmpPresentPositions");
+
     positionsKernel = program->createKernel("readPositions");
     compareKernel = program->createKernel("comparePositions");
     resultsKernel = program->createKernel("addResults");

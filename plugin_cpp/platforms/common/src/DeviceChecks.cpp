@@ -1,6 +1,4 @@
 #include "DeviceChecks.h"
-#include "DevicePotential.h"
-#include "KernelSources.h"
 #include "openmm/OpenMMException.h"
 #include <limits>
 
@@ -35,12 +33,11 @@ map<string, string> DeviceChecks::defines() {
     return result;
 }
 
-DeviceChecks::DeviceChecks(ComputeContext& cc, const vector<int>& particles, shared_ptr<void> memory) : cc(cc), particles(particles) {
+DeviceChecks::DeviceChecks(ComputeContext& cc, const vector<int>& particles, ComputeProgram& program, shared_ptr<void> memory)
+        : cc(cc), particles(particles) {
     notes.initialize<unsigned int>(cc, NUM_NOTES, "polarmpNotes");
     clear();
-    map<string, string> all = commonDefines(cc, particles.size());
-    all.merge(defines());
-    momentsKernel = cc.compileProgram(KernelSources::checks, all)->createKernel("checkMoments");
+    momentsKernel = program->createKernel("checkMoments");
     for (int i = 0; i < 6; i++)
         momentsKernel->addArg();
     momentsKernel->addArg(notes);
