@@ -58,20 +58,25 @@ def taken():
     return (total - free) / 2**20
 
 
-for _ in range(3):
+for _ in range(2):
     run_one()
-start = taken()
-for _ in range(count):
-    run_one()
-print("grown by MB", taken() - start)
+levels = [taken()]
+for _ in range(4):
+    for _ in range(count // 4):
+        run_one()
+    levels.append(taken())
+print("least growth in MB", min(b - a for a, b in zip(levels, levels[1:])))
 last = run_one()  # left to the interpreter's end
 """
 
 
 @pytest.mark.parametrize("kind", ["network", "user", "fixed"])
 def test_memory_and_exit_code(cuda, kind):
-    # More of them with POLARMP_TEST_CONTEXTS=50: each takes about a third of a second. A Context that stayed would take
-    # hundreds of MB, its arrays alone some MB.
+    """More of them with POLARMP_TEST_CONTEXTS=50; each takes about a third of a second.
+
+    The memory is the whole GPU's, on which other tests may run: it is looked at in four rounds, in all of which it would
+    grow if something stayed. A Context takes hundreds of MB, its arrays alone some MB.
+    """
     count = os.environ.get("POLARMP_TEST_CONTEXTS", "12")
     done = subprocess.run(
         [sys.executable, "-c", CODE, kind, count],
@@ -82,4 +87,4 @@ def test_memory_and_exit_code(cuda, kind):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "terminate" not in done.stderr, done.stderr
-    assert float(done.stdout.split()[-1]) < 20, done.stdout
+    assert float(done.stdout.split()[-1]) < 4, done.stdout

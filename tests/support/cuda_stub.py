@@ -11,12 +11,16 @@ from pathlib import Path
 import openmm
 import pytest
 
+from .platforms import PlatformChoice, why_unusable
+
 PLUGINS = Path(openmm.version.openmm_library_path) / "plugins"
 SOURCE = Path(__file__).parents[1] / "cuda_stub" / "stub.c"
 
 
 def stub_environment(folder: Path) -> dict[str, str]:
     """Environment of a process that finds the stub, built in ``folder``; skips the test where that is not possible."""
+    if why_unusable(PlatformChoice("CUDA", "mixed")) is None:
+        pytest.skip("there is a GPU: the same is tried on it")
     if not (PLUGINS / "libOpenMMCUDA.so").exists():
         pytest.skip("OpenMM's CUDA wheel is not installed here: pip install openmm-polarmp[cuda13]")
     if shutil.which("cc") is None:
