@@ -10,7 +10,8 @@ from __future__ import annotations
 import contextlib
 import copy
 import threading
-from collections.abc import Sequence
+import weakref
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -24,6 +25,20 @@ from openmm_polarmp.models._tensor_products import check_tensor_products, use_te
 from openmm_polarmp.neighbors import NeighborList, Neighbors, neighbor_pairs
 
 PRECISIONS = {"single": torch.float32, "double": torch.float64}
+
+_idle_streams: dict[torch.device, list[torch.cuda.Stream]] = {}
+
+
+def _own_stream(owner: object, device: torch.device) -> torch.cuda.Stream:
+    """A stream for ``owner`` alone.
+
+    torch keeps freed memory for the stream that used it. So the stream of an owner that is gone serves the next one:
+    Contexts that come and go would otherwise gather memory for each of torch's streams.
+    """
+    idle = _idle_streams.setdefault(device, [])
+    stream = idle.pop() if idle else torch.cuda.Stream(device)
+    weakref.finalize(owner, idle.append, stream).atexit = False
+    return stream
 
 
 class TorchSource(MomentNames):
@@ -151,18 +166,21 @@ class Evaluation:
     def __init__(self, source: TorchSource, buffers: Any) -> None:
         self._source, self._buffers = source, buffers
         self._device = buffers.positions.device if source.device is None else source.device
-        if self._device.type == "cuda" and self._device.index is None:
-            self._device = torch.device("cuda", torch.cuda.current_device())
         self._queue = None
-        with self._context():
+        if self._device.type == "cuda":
+            if self._device.index is None:
+                self._device = torch.device("cuda", torch.cuda.current_device())
+            if buffers.positions.is_cuda and buffers.positions.device != self._device:
+                raise ValueError(f"device is {self._device}, but the Context computes on {buffers.positions.device}")
+            self._queue = _own_stream(self, self._device)
+        with self._on_device():
             self._network = source.network_on(self._device)
             self._compiled = None
             if source.compile and isinstance(self._network, PolarMPNet):
                 self._compiled = CompiledNetwork(self._network)
             self._species = torch.tensor(source.atomic_numbers, dtype=torch.long, device=self._device)
-            if self._device.type == "cuda":
-                torch.cuda.synchronize(self._device)  # what follows runs in a stream that does not wait for this one
-                self._queue = torch.cuda.Stream(self._device)
+            if self._queue is not None:
+                self._queue.synchronize()  # other evaluations use the network in streams that do not wait for this one
         self._table: tuple[int, NeighborTable] | None = None
         self._guesses = self._device.type == "cuda"
         self._list = NeighborList(source.model.cutoff, source.skin, cut=not self._guesses)
@@ -175,7 +193,7 @@ class Evaluation:
 
     def forward(self, include_gradients: bool) -> None:
         """Positions and box in ``buffers`` -> energy and moments there."""
-        with self._context():
+        with self._on_device():
             self._forward(include_gradients)
 
     def backward(self, field: Sequence[float]) -> None:
@@ -189,20 +207,17 @@ class Evaluation:
         if self._state is None:
             raise RuntimeError("backward() needs a forward(True) before it, once each")
         state, self._state = self._state, None
-        with self._context():
+        with self._on_device():
             self._backward(state, field)
 
     @contextlib.contextmanager
-    def _context(self):
-        if self._device.type != "cuda":
+    def _on_device(self) -> Iterator[None]:
+        """Work goes to the own stream. On OpenMM's CUDA platform the plugin has made torch's context the current one."""
+        if self._queue is None:
             yield
             return
-        from openmm_polarmp.models._cuda import primary_context
-
-        with primary_context(self._device), torch.cuda.device(self._device):
-            # Buffers in host memory are copied by calls that wait; an own queue is for those on the device.
-            with torch.cuda.stream(self._queue) if self._queue is not None else contextlib.nullcontext():
-                yield
+        with torch.cuda.device(self._device), torch.cuda.stream(self._queue):
+            yield
 
     def _forward(self, include_gradients: bool) -> None:
         buffers = self._buffers

@@ -66,6 +66,10 @@ class NeighborList:
         self._box: torch.Tensor | None = None
         self._known: float | None = 0.0
         self._nearly = False
+        self._squared: torch.Tensor | None = None
+        # On a GPU, made once: page-locked memory for one number, and the event that says when it is there.
+        self._host: torch.Tensor | None = None
+        self._event: torch.cuda.Event | None = None
 
     def update(self, positions: torch.Tensor, cell: torch.Tensor | None = None) -> Neighbors:
         """Pairs for these positions; waits for the device to learn whether the list still holds.
@@ -108,9 +112,11 @@ class NeighborList:
             If a position is not a finite number.
         """
         if self._known is None:
-            if self._event is not None:
+            if self._squared.is_cuda:
                 self._event.synchronize()
-            self._known = float(self._host)
+                self._known = float(self._host)
+            else:
+                self._known = float(self._squared)
         if not self._known < float("inf"):
             raise FloatingPointError("a position is not a finite number")
         limit = (self.skin / 2) ** 2
@@ -134,7 +140,7 @@ class NeighborList:
         self._edge_shifts = shifts.to(positions.dtype)
         self._reference = positions.clone()
         self.builds += 1
-        self._known, self._event, self._nearly = 0.0, None, False
+        self._known, self._nearly = 0.0, False
         return self._cut(self._reference)
 
     def _must_rebuild(self, positions, cell) -> bool:
@@ -149,14 +155,13 @@ class NeighborList:
 
     def _measure(self, squared: torch.Tensor) -> None:
         """Send the square of the largest displacement to the host without waiting for it."""
-        self._known = None
+        self._known, self._squared = None, squared
         if squared.is_cuda:
-            self._host = torch.empty((), dtype=squared.dtype, pin_memory=True)
+            if self._host is None or self._host.dtype != squared.dtype:
+                self._host = torch.empty((), dtype=squared.dtype, pin_memory=True)
+                self._event = torch.cuda.Event()
             self._host.copy_(squared, non_blocking=True)
-            self._event = torch.cuda.Event()
             self._event.record()
-        else:
-            self._host, self._event = squared, None
 
     def _cut(self, positions: torch.Tensor) -> Neighbors:
         index, shifts = self._edge_index, self._edge_shifts

@@ -56,6 +56,7 @@ public:
 CommonCalcPolarMPForceKernel::~CommonCalcPolarMPForceKernel() {
     ContextSelector selector(cc);
     step.reset();
+    checks.reset();
 }
 
 void CommonCalcPolarMPForceKernel::initialize(const System& system, const PolarMPForce& force) {
@@ -76,11 +77,13 @@ void CommonCalcPolarMPForceKernel::initialize(const System& system, const PolarM
     particleOf.upload(particleOfAtom);
     atomOf.initialize<int>(cc, particles.size(), "polarmpAtomOf");
     differ.initialize<int>(cc, 1, "polarmpDiffer");
+    map<string, string> defines = commonDefines(cc, particles.size());
+    defines.merge(DeviceChecks::defines());
+    ComputeProgram program = cc.compileProgram(KernelSources::checks + KernelSources::positions, defines);
+    checks = make_unique<DeviceChecks>(cc, particles, program, allocateHostMemory(DeviceChecks::NUM_NOTES * sizeof(int)));
     build(force);
     presentPositions.initialize(cc, step->arrays.positions.getSize(), step->arrays.positions.getElementSize(), "polarmpPresentPositions");
 
-    map<string, string> defines = commonDefines(cc, particles.size());
-    ComputeProgram program = cc.compileProgram(KernelSources::positions, defines);
     positionsKernel = program->createKernel("readPositions");
     compareKernel = program->createKernel("comparePositions");
     resultsKernel = program->createKernel("addResults");
@@ -91,10 +94,12 @@ void CommonCalcPolarMPForceKernel::initialize(const System& system, const PolarM
     positionsKernel->addArg(particleOf);
     positionsKernel->addArg();
     positionsKernel->addArg(atomOf);
+    positionsKernel->addArg(checks->getNotes());
     for (int i = 0; i < 3; i++)
         compareKernel->addArg();
     for (int i = 0; i < 9; i++)
         resultsKernel->addArg();
+    resultsKernel->addArg(checks->getNotes());
 }
 
 unique_ptr<SourceLink> CommonCalcPolarMPForceKernel::createLink(MultipoleSource& source, const SourceBuffers& description, SourceArrays& arrays) {
@@ -103,10 +108,14 @@ unique_ptr<SourceLink> CommonCalcPolarMPForceKernel::createLink(MultipoleSource&
     return make_unique<HostLink>(source, description, arrays);
 }
 
+shared_ptr<void> CommonCalcPolarMPForceKernel::allocateHostMemory(size_t bytes) {
+    return shared_ptr<void>(new char[bytes](), [](void* memory) { delete[] static_cast<char*>(memory); });
+}
+
 void CommonCalcPolarMPForceKernel::build(const PolarMPForce& force) {
     auto made = make_unique<Step>();
     int n = particles.size();
-    made->source = force.requireSource();
+    made->source = prepare(force.requireSource());
     made->moments = made->source->getMomentSet();
     if (force.getPolarizationType() == PolarMPForce::NoPolarization)
         made->moments.softness = made->moments.polarizability = false;
@@ -119,6 +128,8 @@ void CommonCalcPolarMPForceKernel::build(const PolarMPForce& force) {
     else
         made->solver = make_unique<DevicePairSum>(cc, sigma, made->arrays, made->response, defines);
     createKernels(*made, defines);
+    ComputeArray& sums = made->response.sums;
+    made->sums = make_unique<AsyncDownload>(cc, sums, allocateHostMemory(sums.getSize() * sums.getElementSize()));
     SourceBuffers description;
     description.numParticles = n;
     description.periodic = periodic;
@@ -132,6 +143,7 @@ void CommonCalcPolarMPForceKernel::build(const PolarMPForce& force) {
     for (Vec3& vector : box)
         vector = Vec3();
     orderListener->changed = true;
+    complete = false;
 }
 
 map<string, string> CommonCalcPolarMPForceKernel::responseDefines(const PolarMPForce& force, const MomentSet& moments) {
@@ -210,18 +222,27 @@ double CommonCalcPolarMPForceKernel::fieldScaleOf(double traceSum) const {
     return sqrt(epsInf / (1 + 4 * M_PI * COULOMB * traceSum * inverseVolume()));
 }
 
-double CommonCalcPolarMPForceKernel::execute(ContextImpl& context, bool includeForces, bool includeEnergy) {
+double CommonCalcPolarMPForceKernel::execute(ContextImpl& context, bool includeForces, bool isState) {
     ContextSelector selector(cc);
     Step& s = *step;
     int n = particles.size();
+    if (!complete)
+        checks->clear();
+    complete = false;
     externalField = PolarMPForceImpl::externalField(context);
     readBox();
     readPositions(s.arrays.positions);
     updateOrder();
     // Where atoms lie on the mesh does not depend on their moments: that is found out while the source is at work.
     s.link->forward(includeForces, [&]() { s.solver->setPositions(); });
+    if (!s.link->checks())
+        checks->checkMoments(s.arrays);
+    checks->send();
+    bool chargesMove = includeForces && periodic && inField() && !s.link->isConstant();
     if (inField())
         s.sumForField->execute(REDUCTION_SIZE, REDUCTION_SIZE);
+    if (chargesMove && s.moments.polarizability)
+        s.sums->start();
     FieldArguments field = {externalField, inverseVolume()};
     s.solver->induce(field);
     if (s.moments.induces())
@@ -232,9 +253,10 @@ double CommonCalcPolarMPForceKernel::execute(ContextImpl& context, bool includeF
     s.differentiate->execute(n);
 
     if (includeForces) {
+        // The source needs the field's latent scale: a number that is on its way since before the potentials were queued.
         Vec3 movingCharges;
-        if (periodic && inField())
-            movingCharges = externalField * fieldScaleOf(downloaded(s.response.sums)[0]);
+        if (chargesMove)
+            movingCharges = externalField * fieldScaleOf(s.moments.polarizability ? traceSum() : 0);
         s.link->backward(&movingCharges[0]);
     }
     resultsKernel->setArg(0, s.response.energies);
@@ -247,13 +269,32 @@ double CommonCalcPolarMPForceKernel::execute(ContextImpl& context, bool includeF
     resultsKernel->setArg(7, (int) includeForces);
     resultsKernel->setArg(8, (int) s.arrays.energy.getSize());
     resultsKernel->execute(n);
+    // By now the device has got far enough that the host hardly waits, and enough is queued that the device does not.
+    checks->look(s.arrays);
+    if (isState)
+        checkForces();
+    complete = true;
     return s.link->getConstantEnergy() * EV_TO_KJ_PER_MOL;  // the rest is in the energy buffer
+}
+
+double CommonCalcPolarMPForceKernel::traceSum() const {
+    if (cc.getUseDoublePrecision() || cc.getUseMixedPrecision())
+        return step->sums->get<double>()[0];
+    return step->sums->get<float>()[0];
+}
+
+void CommonCalcPolarMPForceKernel::checkForces() {
+    complete = false;
+    checks->send();
+    checks->look(step->arrays);
+    complete = true;
 }
 
 bool CommonCalcPolarMPForceKernel::isCurrent(ContextImpl& context) {
     ContextSelector selector(cc);
-    if (PolarMPForceImpl::externalField(context) != externalField)
+    if (!complete || PolarMPForceImpl::externalField(context) != externalField)
         return false;
+    checkForces();
     Vec3 present[3];
     cc.getPeriodicBoxVectors(present[0], present[1], present[2]);
     for (int i = 0; i < 3 && periodic; i++)
@@ -272,6 +313,7 @@ bool CommonCalcPolarMPForceKernel::isCurrent(ContextImpl& context) {
 
 void CommonCalcPolarMPForceKernel::getStepData(ContextImpl& context, StepData& data) {
     ContextSelector selector(cc);
+    checkForces();
     Step& s = *step;
     int n = particles.size();
     data.numParticles = n;
@@ -318,6 +360,7 @@ void CommonCalcPolarMPForceKernel::getPotential(ContextImpl& context, const vect
     if (points.empty())
         return;
     ContextSelector selector(cc);
+    checkForces();
     Step& s = *step;
     ComputeArray places, values, total;
     places.initialize(cc, 3 * points.size(), s.arrays.positions.getElementSize(), "polarmpPoints");
