@@ -39,7 +39,6 @@ private:
     void build(const PolarMPForce& force);
     std::map<std::string, std::string> responseDefines(const PolarMPForce& force, const MomentSet& moments);
     void createKernels(Step& made, const std::map<std::string, std::string>& defines);
-    void updateOrder();
     void readPositions(OpenMM::ComputeArray& target);
     void readBox();
     bool inField() const {
@@ -48,10 +47,7 @@ private:
     double inverseVolume() const;
     double fieldScaleOf(double traceSum) const;
 
-    class OrderListener;
-
-    std::vector<int> particles, particleOfAtom;
-    OrderListener* orderListener = nullptr;  // owned by the ComputeContext
+    std::vector<int> particles;
     bool periodic = false;
     double epsInf = 1;
     OpenMM::Vec3 box[3], externalField;

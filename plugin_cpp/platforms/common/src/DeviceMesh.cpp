@@ -1,0 +1,162 @@
+#include "DeviceMesh.h"
+#include "KernelSources.h"
+#include "openmm_polarmp/PolarMPUnits.h"
+#include <algorithm>
+#include <cmath>
+
+using namespace PolarMPPlugin;
+using namespace OpenMM;
+using namespace std;
+
+namespace {
+// Values on the mesh are sums over the atoms within a window, far below 2^23 in magnitude; the rest is resolution.
+const double FIXED_POINT_SCALE = 1099511627776.0;  // 2^40
+
+const int TEAM = 32;          // threads for each atom (kernels/mesh.cc)
+const int BLOCK_SIZE = 256;   // fills a GPU although OpenMM starts no more than six blocks on each of its processors
+const int CELL_EDGE = 8;      // of the cells by which atoms are sorted, in mesh points: about a window
+
+// The order of the atoms matters to the caches only, and they hardly move in so many steps.
+const int STEPS_BETWEEN_SORTS = 50;
+} // namespace
+
+DeviceMesh::DeviceMesh(ComputeContext& cc, const PolarMPForce& force, SourceArrays& source, ResponseArrays& response, map<string, string> defines)
+        : DevicePotential(cc, source, response), sigma(force.getSigma() * ANGSTROM_PER_NM), kMax(force.getKMax() / ANGSTROM_PER_NM),
+          rule(chooseMeshRule(force.getEwaldErrorTolerance())), window(rule.width, rule.m, rule.beta, rule.degree),
+          groupAtoms(min(BLOCK_SIZE, cc.getMaxThreadBlockSize()) / TEAM), sorter(cc, numParticles) {
+    force.getPMEParameters(size[0], size[1], size[2]);
+    sizeIsFixed = (size[0] > 0);
+    if (sizeIsFixed)
+        checkMeshSize(size, rule);
+    int real = elementSize(cc, false);
+    coefficients.initialize(cc, rule.width * (rule.degree + 1), real, "polarmpWindow");
+    toFractional.initialize(cc, 9, elementSize(cc, true), "polarmpToFractional");
+    derivativeTransform.initialize(cc, 200, real, "polarmpDerivativeTransform");
+    vector<double> byPower;
+    for (int n = 0; n <= rule.degree; n++)
+        for (int p = 0; p < rule.width; p++)
+            byPower.push_back(window.getCoefficients()[p * (rule.degree + 1) + n]);
+    coefficients.upload(byPower, true);
+    defines["WIDTH"] = cc.intToString(rule.width);
+    defines["DEGREE"] = cc.intToString(rule.degree);
+    defines["TEAM"] = cc.intToString(TEAM);
+    defines["GROUP_ATOMS"] = cc.intToString(groupAtoms);
+    defines["FIXED_POINT_SCALE"] = cc.doubleToString(FIXED_POINT_SCALE);
+    program = cc.compileProgram(KernelSources::tensors + KernelSources::response + KernelSources::influence + KernelSources::mesh
+                                + KernelSources::gather, defines);
+    if (sizeIsFixed)
+        allocateMesh();
+}
+
+void DeviceMesh::allocateMesh() {
+    mesh = make_unique<Mesh>();
+    int real = elementSize(cc, false);
+    int points = size[0] * size[1] * size[2], half = size[0] * size[1] * (size[2] / 2 + 1);
+    mesh->fixedPoint.initialize<long long>(cc, points, "polarmpFixedPointMesh");
+    mesh->values.initialize(cc, points, real, "polarmpMesh");
+    mesh->spectrum.initialize(cc, half, 2 * real, "polarmpSpectrum");
+    mesh->influence.initialize(cc, half, real, "polarmpInfluence");
+    mesh->fft = cc.createFFT(size[0], size[1], size[2], true);
+    cc.clearBuffer(mesh->fixedPoint);
+    vector<double> deconvolution;
+    for (int n : size)
+        for (double value : window.inverseTransform(n))
+            deconvolution.push_back(value);
+    mesh->deconvolution.initialize(cc, deconvolution.size(), real, "polarmpDeconvolution");
+    mesh->deconvolution.upload(deconvolution, true);
+    sorter.setCells((size[0] + CELL_EDGE - 1) / CELL_EDGE, (size[1] + CELL_EDGE - 1) / CELL_EDGE, (size[2] + CELL_EDGE - 1) / CELL_EDGE);
+    stepsUntilSort = 0;
+    createKernels();
+}
+
+void DeviceMesh::createKernels() {
+    Mesh& m = *mesh;
+    SourceArrays& s = source;
+    ResponseArrays& r = response;
+    ComputeArray &order = sorter.getOrder(), &positions = s.positions, &transform = derivativeTransform;
+    ArrayInterface* later = nullptr;
+    auto create = [&](const char* name, vector<ArrayInterface*> arguments) {
+        arguments.insert(arguments.begin(), 3, later);
+        ComputeKernel kernel = createKernel(program, name, arguments);
+        for (int i = 0; i < 3; i++)
+            kernel->setArg(i, size[i]);
+        return kernel;
+    };
+    m.setBox = create("setBox", {later, later, later, later, later, later, later, later, later, &toFractional, &transform});
+    m.setInfluence = create("setInfluence", {&toFractional, &m.deconvolution, later, later, later, &m.influence});
+    m.spreadPermanent = create("spreadPermanent", {&s.charges, &s.dipoles, &s.quadrupoles, &order, &positions, &toFractional, &transform,
+                                                   &coefficients, &r.permanent, &m.fixedPoint});
+    m.spreadSources = create("spreadSources", {later, &order, &positions, &toFractional, &transform, &coefficients, &m.fixedPoint});
+    m.toReal = createKernel(program, "meshToReal", {later, &m.fixedPoint, &m.values});
+    m.toReal->setArg(0, (int) m.values.getSize());
+    m.convolve = createKernel(program, "convolve", {later, &m.influence, &m.spectrum});
+    m.convolve->setArg(0, (int) m.influence.getSize());
+    m.gatherAndInduce = create("gatherAndInduce", {&m.values, &order, &positions, &toFractional, &transform, &coefficients, &r.permanent,
+                                                   &s.softness, &s.polarizability, &r.sums, later, later, later, later, later, &r.phi,
+                                                   &r.potential, &r.electricField, &r.induced, &m.fixedPoint});
+    m.gather = create("gather", {&m.values, &order, &positions, &toFractional, &transform, &coefficients, &r.phiInduced});
+    m.gatherPotential = create("gatherPotential", {later, &m.values, later, &toFractional, &coefficients, later});
+}
+
+void DeviceMesh::setBox(const Vec3 box[3]) {
+    if (!sizeIsFixed && (mesh == nullptr || !meshIsFineEnough(box, sigma, kMax, rule, size))) {
+        chooseMeshSize(box, sigma, kMax, rule, size);
+        allocateMesh();
+    }
+    const int one[3] = {1, 1, 1};
+    vector<double> fractional = gridTransform(box, one);
+    for (int i = 0; i < 9; i++)
+        setMixedArg(cc, mesh->setBox, 3 + i, fractional[i]);
+    mesh->setBox->execute(200);
+    double volume = fabs(box[0].dot(box[1].cross(box[2])));
+    setMixedArg(cc, mesh->setInfluence, 5, 4 * M_PI * COULOMB / volume);
+    setMixedArg(cc, mesh->setInfluence, 6, 0.5 * sigma * sigma);
+    setMixedArg(cc, mesh->setInfluence, 7, kMax * kMax);
+    mesh->setInfluence->execute(mesh->influence.getSize(), BLOCK_SIZE);
+}
+
+void DeviceMesh::setPositions() {
+    if (stepsUntilSort == 0) {
+        sorter.sort(source.positions, toFractional);
+        stepsUntilSort = STEPS_BETWEEN_SORTS;
+    }
+    stepsUntilSort--;
+}
+
+void DeviceMesh::executeForAtoms(ComputeKernel& kernel, int numAtoms) {
+    kernel->execute((numAtoms + groupAtoms - 1) / groupAtoms * groupAtoms * TEAM, groupAtoms * TEAM);
+}
+
+void DeviceMesh::solve() {
+    mesh->toReal->execute(mesh->values.getSize(), BLOCK_SIZE);
+    mesh->fft->execFFT(mesh->values, mesh->spectrum, true);
+    mesh->convolve->execute(mesh->influence.getSize(), BLOCK_SIZE);
+    mesh->fft->execFFT(mesh->spectrum, mesh->values, false);
+}
+
+void DeviceMesh::induce(const FieldArguments& field) {
+    executeForAtoms(mesh->spreadPermanent, numParticles);
+    solve();
+    field.setArgs(cc, mesh->gatherAndInduce, 13);
+    executeForAtoms(mesh->gatherAndInduce, numParticles);
+}
+
+void DeviceMesh::potentialOfInduced() {
+    solve();  // induce() has spread them already
+    executeForAtoms(mesh->gather, numParticles);
+}
+
+void DeviceMesh::potentialAtPoints(ComputeArray& points, ComputeArray& sources, ComputeArray& potential) {
+    int numPoints = potential.getSize();
+    mesh->spreadSources->setArg(3, sources);
+    executeForAtoms(mesh->spreadSources, numParticles);
+    solve();
+    mesh->gatherPotential->setArg(3, numPoints);
+    mesh->gatherPotential->setArg(5, points);
+    mesh->gatherPotential->setArg(8, potential);
+    executeForAtoms(mesh->gatherPotential, numPoints);
+}
+
+void DeviceMesh::getMeshSize(int result[3]) const {
+    copy(size, size + 3, result);
+}
