@@ -35,7 +35,7 @@ private:
     const double sigma, kMax;
     const MeshRule rule;
     const Window window;
-    const int groupAtoms;
+    const int blockSize, groupAtoms;  // threads of a work group, and atoms that it takes at once
     bool sizeIsFixed;
     int size[3], stepsUntilSort = 0;
     OpenMM::ComputeArray coefficients, toFractional, derivativeTransform;

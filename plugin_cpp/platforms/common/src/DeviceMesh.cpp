@@ -12,9 +12,9 @@ namespace {
 // Values on the mesh are sums over the atoms within a window, far below 2^23 in magnitude; the rest is resolution.
 const double FIXED_POINT_SCALE = 1099511627776.0;  // 2^40
 
-const int TEAM = 32;          // threads for each atom (kernels/mesh.cc)
-const int BLOCK_SIZE = 256;   // fills a GPU although OpenMM starts no more than six blocks on each of its processors
-const int CELL_EDGE = 8;      // of the cells by which atoms are sorted, in mesh points: about a window
+const int TEAM = 32;           // threads for each atom (kernels/mesh.cc)
+const int LARGEST_BLOCK = 256; // fills a GPU although OpenMM starts no more than six blocks on each of its processors
+const int CELL_EDGE = 8;       // of the cells by which atoms are sorted, in mesh points: about a window
 
 // The order of the atoms matters to the caches only, and they hardly move in so many steps.
 const int STEPS_BETWEEN_SORTS = 50;
@@ -23,7 +23,7 @@ const int STEPS_BETWEEN_SORTS = 50;
 DeviceMesh::DeviceMesh(ComputeContext& cc, const PolarMPForce& force, SourceArrays& source, ResponseArrays& response, map<string, string> defines)
         : DevicePotential(cc, source, response), sigma(force.getSigma() * ANGSTROM_PER_NM), kMax(force.getKMax() / ANGSTROM_PER_NM),
           rule(chooseMeshRule(force.getEwaldErrorTolerance())), window(rule.width, rule.m, rule.beta, rule.degree),
-          groupAtoms(min(BLOCK_SIZE, cc.getMaxThreadBlockSize()) / TEAM), sorter(cc, numParticles) {
+          blockSize(min(LARGEST_BLOCK, cc.getMaxThreadBlockSize())), groupAtoms(blockSize / TEAM), sorter(cc, numParticles) {
     force.getPMEParameters(size[0], size[1], size[2]);
     sizeIsFixed = (size[0] > 0);
     if (sizeIsFixed)
@@ -112,7 +112,7 @@ void DeviceMesh::setBox(const Vec3 box[3]) {
     setMixedArg(cc, mesh->setInfluence, 5, 4 * M_PI * COULOMB / volume);
     setMixedArg(cc, mesh->setInfluence, 6, 0.5 * sigma * sigma);
     setMixedArg(cc, mesh->setInfluence, 7, kMax * kMax);
-    mesh->setInfluence->execute(mesh->influence.getSize(), BLOCK_SIZE);
+    mesh->setInfluence->execute(mesh->influence.getSize(), blockSize);
 }
 
 void DeviceMesh::setPositions() {
@@ -128,9 +128,9 @@ void DeviceMesh::executeForAtoms(ComputeKernel& kernel, int numAtoms) {
 }
 
 void DeviceMesh::solve() {
-    mesh->toReal->execute(mesh->values.getSize(), BLOCK_SIZE);
+    mesh->toReal->execute(mesh->values.getSize(), blockSize);
     mesh->fft->execFFT(mesh->values, mesh->spectrum, true);
-    mesh->convolve->execute(mesh->influence.getSize(), BLOCK_SIZE);
+    mesh->convolve->execute(mesh->influence.getSize(), blockSize);
     mesh->fft->execFFT(mesh->spectrum, mesh->values, false);
 }
 

@@ -92,7 +92,7 @@ DEVICE void induceAtoms(LOCAL_ARG const int* atoms, LOCAL_ARG const real* phi, G
 }
 
 /** After the first round: induced moments as soon as an atom's potential is there, and spread right away for the second round. */
-KERNEL void gatherAndInduce(int sizeX, int sizeY, int sizeZ, GLOBAL const real* RESTRICT mesh, GLOBAL const int* RESTRICT order,
+GROUP_KERNEL void gatherAndInduce(int sizeX, int sizeY, int sizeZ, GLOBAL const real* RESTRICT mesh, GLOBAL const int* RESTRICT order,
         GLOBAL const mixed* RESTRICT positions, GLOBAL const mixed* RESTRICT toFractional, GLOBAL const real* RESTRICT derivativeTransform,
         GLOBAL const real* RESTRICT coefficients, GLOBAL const real* RESTRICT permanent, GLOBAL const real* RESTRICT softness,
         GLOBAL const real* RESTRICT polarizability, GLOBAL const mixed* RESTRICT sums, mixed fieldX, mixed fieldY, mixed fieldZ,
@@ -131,7 +131,7 @@ KERNEL void gatherAndInduce(int sizeX, int sizeY, int sizeZ, GLOBAL const real* 
     }
 }
 
-KERNEL void gather(int sizeX, int sizeY, int sizeZ, GLOBAL const real* RESTRICT mesh, GLOBAL const int* RESTRICT order,
+GROUP_KERNEL void gather(int sizeX, int sizeY, int sizeZ, GLOBAL const real* RESTRICT mesh, GLOBAL const int* RESTRICT order,
         GLOBAL const mixed* RESTRICT positions, GLOBAL const mixed* RESTRICT toFractional, GLOBAL const real* RESTRICT derivativeTransform,
         GLOBAL const real* RESTRICT coefficients, GLOBAL real* RESTRICT phi) {
     LOCAL int atoms[GROUP_ATOMS];
@@ -156,7 +156,7 @@ KERNEL void gather(int sizeX, int sizeY, int sizeZ, GLOBAL const real* RESTRICT 
 }
 
 /** The potential alone, at any points. */
-KERNEL void gatherPotential(int sizeX, int sizeY, int sizeZ, int numPoints, GLOBAL const real* RESTRICT mesh,
+GROUP_KERNEL void gatherPotential(int sizeX, int sizeY, int sizeZ, int numPoints, GLOBAL const real* RESTRICT mesh,
         GLOBAL const mixed* RESTRICT positions, GLOBAL const mixed* RESTRICT toFractional, GLOBAL const real* RESTRICT coefficients,
         GLOBAL real* RESTRICT potential) {
     LOCAL int points[GROUP_ATOMS];

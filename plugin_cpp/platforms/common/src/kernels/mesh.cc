@@ -7,6 +7,18 @@
 #define PLANES (TEAM/WIDTH)
 #define GROUP_SIZE (GROUP_ATOMS*TEAM)
 
+// Enough threads at a time on each processor to hide the latency of memory: the compiler has to do with so many registers.
+#ifdef USE_DOUBLE_PRECISION
+#define THREADS_AT_A_TIME 512
+#else
+#define THREADS_AT_A_TIME 1024
+#endif
+#ifdef __CUDACC_RTC__
+#define GROUP_KERNEL KERNEL __launch_bounds__(GROUP_SIZE, THREADS_AT_A_TIME/GROUP_SIZE)
+#else
+#define GROUP_KERNEL KERNEL
+#endif
+
 /** The group's atoms. Where there are none left the last one is taken again: nothing changes when it is gathered for twice. */
 DEVICE void takeAtoms(int first, GLOBAL const int* order, LOCAL_ARG int* atoms) {
     if (LOCAL_ID < GROUP_ATOMS)
@@ -85,7 +97,7 @@ DEVICE void spreadWindow(LOCAL_ARG const real* s, LOCAL_ARG const int* start, LO
 }
 
 /** The permanent moments, from what the source gave. */
-KERNEL void spreadPermanent(int sizeX, int sizeY, int sizeZ, GLOBAL const real* RESTRICT charges, GLOBAL const real* RESTRICT dipoles,
+GROUP_KERNEL void spreadPermanent(int sizeX, int sizeY, int sizeZ, GLOBAL const real* RESTRICT charges, GLOBAL const real* RESTRICT dipoles,
         GLOBAL const real* RESTRICT quadrupoles, GLOBAL const int* RESTRICT order, GLOBAL const mixed* RESTRICT positions,
         GLOBAL const mixed* RESTRICT toFractional, GLOBAL const real* RESTRICT derivativeTransform, GLOBAL const real* RESTRICT coefficients,
         GLOBAL real* RESTRICT permanent, GLOBAL mm_ulong* RESTRICT mesh) {
@@ -116,7 +128,7 @@ KERNEL void spreadPermanent(int sizeX, int sizeY, int sizeZ, GLOBAL const real* 
 }
 
 /** Any sources. */
-KERNEL void spreadSources(int sizeX, int sizeY, int sizeZ, GLOBAL const real* RESTRICT any, GLOBAL const int* RESTRICT order,
+GROUP_KERNEL void spreadSources(int sizeX, int sizeY, int sizeZ, GLOBAL const real* RESTRICT any, GLOBAL const int* RESTRICT order,
         GLOBAL const mixed* RESTRICT positions, GLOBAL const mixed* RESTRICT toFractional, GLOBAL const real* RESTRICT derivativeTransform,
         GLOBAL const real* RESTRICT coefficients, GLOBAL mm_ulong* RESTRICT mesh) {
     LOCAL int atoms[GROUP_ATOMS];
