@@ -23,7 +23,7 @@ private:
     struct Mesh {
         OpenMM::ComputeArray fixedPoint, values, spectrum, deconvolution, influence;
         OpenMM::FFT3D fft;
-        OpenMM::ComputeKernel setBox, setInfluence, spreadPermanent, spreadSources, toReal, convolve, gatherAndInduce, gather, gatherPotential;
+        OpenMM::ComputeKernel setBox, setInfluence, spreadPermanent, spreadSources, toReal, convolve, preparePermanent, prepareSources, spreadTiles, gatherAndInduce, gather, gatherPotential;
     };
     void allocateMesh();
     void createKernels();
@@ -36,9 +36,9 @@ private:
     const MeshRule rule;
     const Window window;
     const int blockSize, groupAtoms;  // threads of a work group, and atoms that it takes at once
-    bool sizeIsFixed;
+    bool sizeIsFixed, tiles;
     int size[3], stepsUntilSort = 0;
-    OpenMM::ComputeArray coefficients, toFractional, derivativeTransform;
+    OpenMM::ComputeArray coefficients, toFractional, derivativeTransform, starts, prepared;
     OpenMM::ComputeProgram program;
     CellSort sorter;
     std::unique_ptr<Mesh> mesh;

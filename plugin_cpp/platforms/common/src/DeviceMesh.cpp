@@ -3,6 +3,7 @@
 #include "openmm_polarmp/PolarMPUnits.h"
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 
 using namespace PolarMPPlugin;
 using namespace OpenMM;
@@ -42,8 +43,17 @@ DeviceMesh::DeviceMesh(ComputeContext& cc, const PolarMPForce& force, SourceArra
     defines["TEAM"] = cc.intToString(TEAM);
     defines["GROUP_ATOMS"] = cc.intToString(groupAtoms);
     defines["FIXED_POINT_SCALE"] = cc.doubleToString(FIXED_POINT_SCALE);
+    const char* spread = getenv("POLARMP_SPREAD");
+    tiles = (spread != nullptr && string(spread) == "tiles");
+    const char* tileBlocks = getenv("POLARMP_TILE_BLOCKS");
+    defines["TILE_BLOCKS"] = (tileBlocks == nullptr ? "6" : tileBlocks);
+    defines["TILE_ATOMS"] = "16";
+    if (tiles)
+        defines["SPREAD_TILES"] = "1";
+    starts.initialize<int>(cc, 3 * numParticles, "polarmpStarts");
+    prepared.initialize(cc, 4 * rule.width * numParticles, 4 * real, "polarmpPrepared");
     program = cc.compileProgram(KernelSources::tensors + KernelSources::response + KernelSources::influence + KernelSources::mesh
-                                + KernelSources::gather, defines);
+                                + KernelSources::tiles + KernelSources::gather, defines);
     if (sizeIsFixed)
         allocateMesh();
 }
@@ -87,13 +97,19 @@ void DeviceMesh::createKernels() {
     m.spreadPermanent = create("spreadPermanent", {&s.charges, &s.dipoles, &s.quadrupoles, &order, &positions, &toFractional, &transform,
                                                    &coefficients, &r.permanent, &m.fixedPoint});
     m.spreadSources = create("spreadSources", {later, &order, &positions, &toFractional, &transform, &coefficients, &m.fixedPoint});
+    m.preparePermanent = create("preparePermanent", {&s.charges, &s.dipoles, &s.quadrupoles, &order, &positions, &toFractional, &transform,
+                                                     &coefficients, &r.permanent, &starts, &prepared});
+    m.prepareSources = create("prepareSources", {later, &order, &positions, &toFractional, &transform, &coefficients, &starts, &prepared});
+    m.spreadTiles = create("spreadTiles", {later, later, later, &sorter.getCellStart(), &starts, &prepared, &m.values});
+    for (int i = 0; i < 3; i++)
+        m.spreadTiles->setArg(3 + i, (size[i] + CELL_EDGE - 1) / CELL_EDGE);
     m.toReal = createKernel(program, "meshToReal", {later, &m.fixedPoint, &m.values});
     m.toReal->setArg(0, (int) m.values.getSize());
     m.convolve = createKernel(program, "convolve", {later, &m.influence, &m.spectrum});
     m.convolve->setArg(0, (int) m.influence.getSize());
     m.gatherAndInduce = create("gatherAndInduce", {&m.values, &order, &positions, &toFractional, &transform, &coefficients, &r.permanent,
                                                    &s.softness, &s.polarizability, &r.sums, later, later, later, later, later, &r.phi,
-                                                   &r.potential, &r.electricField, &r.induced, &m.fixedPoint});
+                                                   &r.potential, &r.electricField, &r.induced, &m.fixedPoint, &prepared});
     m.gather = create("gather", {&m.values, &order, &positions, &toFractional, &transform, &coefficients, &r.phiInduced});
     m.gatherPotential = create("gatherPotential", {later, &m.values, later, &toFractional, &coefficients, later});
 }
@@ -116,11 +132,11 @@ void DeviceMesh::setBox(const Vec3 box[3]) {
 }
 
 void DeviceMesh::setPositions() {
-    if (stepsUntilSort == 0) {
+    if (tiles || stepsUntilSort == 0) {
         sorter.sort(source.positions, toFractional);
         stepsUntilSort = STEPS_BETWEEN_SORTS;
     }
-    stepsUntilSort--;
+    stepsUntilSort = max(stepsUntilSort - 1, 0);
 }
 
 void DeviceMesh::executeForAtoms(ComputeKernel& kernel, int numAtoms) {
@@ -128,14 +144,19 @@ void DeviceMesh::executeForAtoms(ComputeKernel& kernel, int numAtoms) {
 }
 
 void DeviceMesh::solve() {
-    mesh->toReal->execute(mesh->values.getSize(), blockSize);
+    if (tiles) {
+        int number = (size[0] + 7) / 8 * ((size[1] + 15) / 16) * ((size[2] + 15) / 16);
+        mesh->spreadTiles->execute(256 * number, 256);
+    }
+    else
+        mesh->toReal->execute(mesh->values.getSize(), blockSize);
     mesh->fft->execFFT(mesh->values, mesh->spectrum, true);
     mesh->convolve->execute(mesh->influence.getSize(), blockSize);
     mesh->fft->execFFT(mesh->spectrum, mesh->values, false);
 }
 
 void DeviceMesh::induce(const FieldArguments& field) {
-    executeForAtoms(mesh->spreadPermanent, numParticles);
+    executeForAtoms(tiles ? mesh->preparePermanent : mesh->spreadPermanent, numParticles);
     solve();
     field.setArgs(cc, mesh->gatherAndInduce, 13);
     executeForAtoms(mesh->gatherAndInduce, numParticles);
@@ -148,8 +169,9 @@ void DeviceMesh::potentialOfInduced() {
 
 void DeviceMesh::potentialAtPoints(ComputeArray& points, ComputeArray& sources, ComputeArray& potential) {
     int numPoints = potential.getSize();
-    mesh->spreadSources->setArg(3, sources);
-    executeForAtoms(mesh->spreadSources, numParticles);
+    ComputeKernel& kernel = (tiles ? mesh->prepareSources : mesh->spreadSources);
+    kernel->setArg(3, sources);
+    executeForAtoms(kernel, numParticles);
     solve();
     mesh->gatherPotential->setArg(3, numPoints);
     mesh->gatherPotential->setArg(5, points);

@@ -6,6 +6,11 @@
 // same part of the mesh.
 #define PLANES (TEAM/WIDTH)
 #define GROUP_SIZE (GROUP_ATOMS*TEAM)
+#ifdef SPREAD_TILES
+#define SOURCE_SCALE 1
+#else
+#define SOURCE_SCALE FIXED_POINT_SCALE
+#endif
 
 // Enough threads at a time on each processor to hide the latency of memory: the compiler has to do with so many registers.
 #ifdef USE_DOUBLE_PRECISION
@@ -65,7 +70,7 @@ DEVICE void sourcesInGridUnits(LOCAL_ARG const real* moments, GLOBAL const real*
                 bool isDiagonal = (order == 2 && (n == 0 || n == 3 || n == 5));
                 sum += (isDiagonal ? 0.5f : 1.0f)*moments[10*slot+first+n]*derivativeTransform[10*(first+n)+i-first];
             }
-        sources[10*slot+i] = FIXED_POINT_SCALE*sum;
+        sources[10*slot+i] = SOURCE_SCALE*sum;
     }
 }
 
