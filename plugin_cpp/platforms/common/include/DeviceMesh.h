@@ -36,6 +36,7 @@ private:
     const MeshRule rule;
     const Window window;
     const int blockSize, groupAtoms;  // threads of a work group, and atoms that it takes at once
+    int threadsAtATime;  // on one of the device's processors
     bool sizeIsFixed, tiles;
     int size[3], stepsUntilSort = 0;
     OpenMM::ComputeArray coefficients, toFractional, derivativeTransform, starts, prepared;

@@ -24,7 +24,7 @@ const int STEPS_BETWEEN_SORTS = 50;
 DeviceMesh::DeviceMesh(ComputeContext& cc, const PolarMPForce& force, SourceArrays& source, ResponseArrays& response, map<string, string> defines)
         : DevicePotential(cc, source, response), sigma(force.getSigma() * ANGSTROM_PER_NM), kMax(force.getKMax() / ANGSTROM_PER_NM),
           rule(chooseMeshRule(force.getEwaldErrorTolerance())), window(rule.width, rule.m, rule.beta, rule.degree),
-          blockSize(min(LARGEST_BLOCK, cc.getMaxThreadBlockSize())), groupAtoms(blockSize / TEAM), sorter(cc, numParticles) {
+          blockSize(min(LARGEST_BLOCK, cc.getMaxThreadBlockSize())), groupAtoms(blockSize / TEAM), threadsAtATime(cc.getUseDoublePrecision() ? 512 : 1024), sorter(cc, numParticles) {
     force.getPMEParameters(size[0], size[1], size[2]);
     sizeIsFixed = (size[0] > 0);
     if (sizeIsFixed)
@@ -48,6 +48,10 @@ DeviceMesh::DeviceMesh(ComputeContext& cc, const PolarMPForce& force, SourceArra
     const char* tileBlocks = getenv("POLARMP_TILE_BLOCKS");
     defines["TILE_BLOCKS"] = (tileBlocks == nullptr ? "6" : tileBlocks);
     defines["TILE_ATOMS"] = "16";
+    const char* threads = getenv("POLARMP_MESH_THREADS");
+    if (threads != nullptr)
+        threadsAtATime = stoi(threads);
+    defines["THREADS_AT_A_TIME"] = cc.intToString(threadsAtATime);
     if (tiles)
         defines["SPREAD_TILES"] = "1";
     starts.initialize<int>(cc, 3 * numParticles, "polarmpStarts");
@@ -140,7 +144,10 @@ void DeviceMesh::setPositions() {
 }
 
 void DeviceMesh::executeForAtoms(ComputeKernel& kernel, int numAtoms) {
-    kernel->execute((numAtoms + groupAtoms - 1) / groupAtoms * groupAtoms * TEAM, groupAtoms * TEAM);
+    // OpenMM has six groups for each processor. Those that could not run at a time would start when the others have ended.
+    int atATime = max(1, cc.getNumThreadBlocks() * threadsAtATime / (6 * LARGEST_BLOCK));
+    int groups = min((numAtoms + groupAtoms - 1) / groupAtoms, atATime);
+    kernel->execute(groups * groupAtoms * TEAM, groupAtoms * TEAM);
 }
 
 void DeviceMesh::solve() {

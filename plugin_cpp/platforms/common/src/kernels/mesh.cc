@@ -12,12 +12,7 @@
 #define SOURCE_SCALE FIXED_POINT_SCALE
 #endif
 
-// Enough threads at a time on each processor to hide the latency of memory: the compiler has to do with so many registers.
-#ifdef USE_DOUBLE_PRECISION
-#define THREADS_AT_A_TIME 512
-#else
-#define THREADS_AT_A_TIME 1024
-#endif
+// The compiler has to do with so few registers that enough threads run at a time to hide the latency of memory.
 #ifdef __CUDACC_RTC__
 #define GROUP_KERNEL KERNEL __launch_bounds__(GROUP_SIZE, THREADS_AT_A_TIME/GROUP_SIZE)
 #else

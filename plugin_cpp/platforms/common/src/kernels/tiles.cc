@@ -33,8 +33,7 @@ DEVICE void cellsNear(int first, int length, int size, int cells, int* low, int*
 
 TILE_KERNEL void spreadTiles(int sizeX, int sizeY, int sizeZ, int cellsX, int cellsY, int cellsZ, GLOBAL const int* RESTRICT cellStart,
         GLOBAL const int* RESTRICT starts, GLOBAL const real4* RESTRICT prepared, GLOBAL real* RESTRICT mesh) {
-    LOCAL int startY[TILE_ATOMS];
-    LOCAL int startZ[TILE_ATOMS];
+    LOCAL int2 startYZ[TILE_ATOMS];
     LOCAL real4 x[TILE_X*TILE_ATOMS];
     LOCAL real4 y[WIDTH*TILE_ATOMS];
     LOCAL real4 z[2*WIDTH*TILE_ATOMS];
@@ -69,7 +68,9 @@ TILE_KERNEL void spreadTiles(int sizeX, int sizeY, int sizeZ, int cellsX, int ce
                             if (atom < atoms) {
                                 GLOBAL const real4* source = &prepared[PREPARED*(begin+atom)];
                                 if (n < TILE_X) {
-                                    int k = (firstX+n-starts[3*(begin+atom)]+sizeX)%sizeX;
+                                    int k = firstX+n-starts[3*(begin+atom)];
+                                    k += (k < 0 ? sizeX : 0);
+                                    k -= (k >= sizeX ? sizeX : 0);
                                     x[TILE_X*atom+n] = (k < WIDTH ? source[k] : make_real4(0, 0, 0, 0));
                                 }
                                 else if (n < TILE_X+WIDTH)
@@ -79,22 +80,24 @@ TILE_KERNEL void spreadTiles(int sizeX, int sizeY, int sizeZ, int cellsX, int ce
                             }
                         }
                         if (LOCAL_ID < atoms) {
-                            startY[LOCAL_ID] = starts[3*(begin+LOCAL_ID)+1]-firstY;
-                            startZ[LOCAL_ID] = starts[3*(begin+LOCAL_ID)+2]-firstZ;
+                            // From the tile's corner, within the box
+                            GLOBAL const int* start = &starts[3*(begin+LOCAL_ID)];
+                            startYZ[LOCAL_ID] = make_int2((start[1]-firstY+2*sizeY)%sizeY, (start[2]-firstZ+2*sizeZ)%sizeZ);
                         }
                         SYNC_THREADS;
                         for (int atom = 0; atom < atoms; atom++) {
-                            int j = myY-startY[atom], k = myZ-startZ[atom];
+                            int2 start = startYZ[atom];
+                            int j = myY-start.x, k = myZ-start.y;
                             j += (j < 0 ? sizeY : 0);
-                            j -= (j >= sizeY ? sizeY : 0);
                             k += (k < 0 ? sizeZ : 0);
-                            k -= (k >= sizeZ ? sizeZ : 0);
                             if (max(j, k) < WIDTH) {
                                 real4 w = y[WIDTH*atom+j], a = z[2*(WIDTH*atom+k)], b = z[2*(WIDTH*atom+k)+1];
                                 real x0 = a.x*w.x+a.y*w.y+a.z*w.z, x1 = a.w*w.x+b.x*w.y, x2 = b.y*w.x;
                                 for (int q = 0; q < TILE_X; q++) {
                                     real4 v = x[TILE_X*atom+q];
-                                    sum[q] += x0*v.x+x1*v.y+x2*v.z;
+                                    sum[q] += x0*v.x;
+                                    sum[q] += x1*v.y;
+                                    sum[q] += x2*v.z;
                                 }
                             }
                         }
