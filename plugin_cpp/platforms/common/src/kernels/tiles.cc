@@ -34,7 +34,7 @@ DEVICE void cellsNear(int first, int length, int size, int cells, int* low, int*
 TILE_KERNEL void spreadTiles(int sizeX, int sizeY, int sizeZ, int cellsX, int cellsY, int cellsZ, GLOBAL const int* RESTRICT cellStart,
         GLOBAL const int* RESTRICT starts, GLOBAL const real4* RESTRICT prepared, GLOBAL real* RESTRICT mesh) {
     LOCAL int2 startYZ[TILE_ATOMS];
-    LOCAL real4 x[TILE_X*TILE_ATOMS];
+    LOCAL real4 x[3*TILE_X/4*TILE_ATOMS];
     LOCAL real4 y[WIDTH*TILE_ATOMS];
     LOCAL real4 z[2*WIDTH*TILE_ATOMS];
     int tilesY = (sizeY+TILE_Y-1)/TILE_Y, tilesZ = (sizeZ+TILE_Z-1)/TILE_Z, tiles = (sizeX+TILE_X-1)/TILE_X*tilesY*tilesZ;
@@ -71,7 +71,11 @@ TILE_KERNEL void spreadTiles(int sizeX, int sizeY, int sizeZ, int cellsX, int ce
                                     int k = firstX+n-starts[3*(begin+atom)];
                                     k += (k < 0 ? sizeX : 0);
                                     k -= (k >= sizeX ? sizeX : 0);
-                                    x[TILE_X*atom+n] = (k < WIDTH ? source[k] : make_real4(0, 0, 0, 0));
+                                    real4 weight = (k < WIDTH ? source[k] : make_real4(0, 0, 0, 0));
+                                    LOCAL_ARG real* packed = (LOCAL_ARG real*) &x[3*TILE_X/4*atom]+3*n;
+                                    packed[0] = weight.x;
+                                    packed[1] = weight.y;
+                                    packed[2] = weight.z;
                                 }
                                 else if (n < TILE_X+WIDTH)
                                     y[WIDTH*atom+n-TILE_X] = source[WIDTH+n-TILE_X];
@@ -93,11 +97,22 @@ TILE_KERNEL void spreadTiles(int sizeX, int sizeY, int sizeZ, int cellsX, int ce
                             if (max(j, k) < WIDTH) {
                                 real4 w = y[WIDTH*atom+j], a = z[2*(WIDTH*atom+k)], b = z[2*(WIDTH*atom+k)+1];
                                 real x0 = a.x*w.x+a.y*w.y+a.z*w.z, x1 = a.w*w.x+b.x*w.y, x2 = b.y*w.x;
-                                for (int q = 0; q < TILE_X; q++) {
-                                    real4 v = x[TILE_X*atom+q];
-                                    sum[q] += x0*v.x;
-                                    sum[q] += x1*v.y;
-                                    sum[q] += x2*v.z;
+                                for (int q = 0; q < TILE_X; q += 4) {
+                                    // Three weights for each of four points
+                                    LOCAL_ARG const real4* v = &x[3*(TILE_X*atom+q)/4];
+                                    real4 v0 = v[0], v1 = v[1], v2 = v[2];
+                                    sum[q] += x0*v0.x;
+                                    sum[q+1] += x0*v0.w;
+                                    sum[q+2] += x0*v1.z;
+                                    sum[q+3] += x0*v2.y;
+                                    sum[q] += x1*v0.y;
+                                    sum[q+1] += x1*v1.x;
+                                    sum[q+2] += x1*v1.w;
+                                    sum[q+3] += x1*v2.z;
+                                    sum[q] += x2*v0.z;
+                                    sum[q+1] += x2*v1.y;
+                                    sum[q+2] += x2*v2.x;
+                                    sum[q+3] += x2*v2.w;
                                 }
                             }
                         }
