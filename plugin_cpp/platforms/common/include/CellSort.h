@@ -5,21 +5,26 @@
 namespace PolarMPPlugin {
 
 /**
- * Sorts points by the cell of a periodic box in which they lie, on the device (kernels/cellsort.cc). The order does not
- * depend on how its threads run: within a cell it is that of the points' numbers.
+ * Sorts points by the cells in which they lie, on the device (kernels/cellsort.cc). The order does not depend on how its
+ * threads run: within a cell it is that of the points' numbers.
+ *
+ * The user's own kernel finds the cells: before sort() it has written each point's cell into getCellOf() and added 1 to the
+ * cell's entry of getCount(), which it found empty.
  */
 class CellSort {
 public:
     CellSort(OpenMM::ComputeContext& cc, int numPoints);
-    /** Cells along each box vector; z counts fastest. */
-    void setCells(int x, int y, int z);
-    /**
-     * Four kernels.
-     *
-     * @param positions     [3 N] `mixed`
-     * @param toFractional  [9] `mixed`: row d gives the fractional coordinate d
-     */
-    void sort(OpenMM::ComputeArray& positions, OpenMM::ComputeArray& toFractional);
+    void setNumCells(int number);
+    /** Three kernels. */
+    void sort();
+    /** [N] */
+    OpenMM::ComputeArray& getCellOf() {
+        return cellOf;
+    }
+    /** [cells] */
+    OpenMM::ComputeArray& getCount() {
+        return count;
+    }
     /** [N] the points, sorted */
     OpenMM::ComputeArray& getOrder() {
         return order;
@@ -31,11 +36,11 @@ public:
 
 private:
     OpenMM::ComputeContext& cc;
-    const int numPoints;
-    int cells[3] = {0, 0, 0};
+    const int numPoints, scanSize;
+    int numCells = 0;
     OpenMM::ComputeArray cellOf, count, cellStart, members, order;
     OpenMM::ComputeProgram program;
-    OpenMM::ComputeKernel countPoints, findCellStarts, fillCells, sortCells;
+    OpenMM::ComputeKernel findCellStarts, fillCells, sortCells;
 };
 
 } // namespace PolarMPPlugin

@@ -21,12 +21,14 @@ public:
 private:
     /** What depends on the number of mesh points. */
     struct Mesh {
-        OpenMM::ComputeArray fixedPoint, values, spectrum, deconvolution, influence;
+        OpenMM::ComputeArray fixedPoint, patches, values, spectrum, deconvolution, influence;
         OpenMM::FFT3D fft;
-        OpenMM::ComputeKernel setBox, setInfluence, spreadPermanent, spreadSources, toReal, convolve, preparePermanent, prepareSources, spreadTiles, gatherAndInduce, gather, gatherPotential;
+        OpenMM::ComputeKernel setBox, setInfluence, spreadPermanent, spreadSources, toReal, convolve, findCells, readMoments, spreadInPatches, sumPatches, gatherAndInduce, gather, gatherPotential;
     };
     void allocateMesh();
+    void chooseCells();
     void createKernels();
+    void spreadInPatches(OpenMM::ComputeArray& sources);
     /** Runs a kernel whose work groups take several atoms at once. */
     void executeForAtoms(OpenMM::ComputeKernel& kernel, int numAtoms);
     /** From what has been spread to the potential on the mesh. */
@@ -37,9 +39,9 @@ private:
     const Window window;
     const int blockSize, groupAtoms;  // threads of a work group, and atoms that it takes at once
     int threadsAtATime;  // on one of the device's processors
-    bool sizeIsFixed, tiles;
-    int size[3], stepsUntilSort = 0;
-    OpenMM::ComputeArray coefficients, toFractional, derivativeTransform, starts, prepared;
+    bool sizeIsFixed, inPatches;
+    int size[3], edge[3], cells[3], patchSize, stepsUntilSort = 0;
+    OpenMM::ComputeArray coefficients, toFractional, derivativeTransform, starts;
     OpenMM::ComputeProgram program;
     CellSort sorter;
     std::unique_ptr<Mesh> mesh;

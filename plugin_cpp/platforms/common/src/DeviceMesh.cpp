@@ -29,7 +29,7 @@ DeviceMesh::DeviceMesh(ComputeContext& cc, const PolarMPForce& force, SourceArra
     sizeIsFixed = (size[0] > 0);
     if (sizeIsFixed)
         checkMeshSize(size, rule);
-    int real = elementSize(cc, false);
+    int real = elementSize(cc, false), w = rule.width;
     coefficients.initialize(cc, rule.width * (rule.degree + 1), real, "polarmpWindow");
     toFractional.initialize(cc, 9, elementSize(cc, true), "polarmpToFractional");
     derivativeTransform.initialize(cc, 200, real, "polarmpDerivativeTransform");
@@ -44,20 +44,20 @@ DeviceMesh::DeviceMesh(ComputeContext& cc, const PolarMPForce& force, SourceArra
     defines["GROUP_ATOMS"] = cc.intToString(groupAtoms);
     defines["FIXED_POINT_SCALE"] = cc.doubleToString(FIXED_POINT_SCALE);
     const char* spread = getenv("POLARMP_SPREAD");
-    tiles = (spread != nullptr && string(spread) == "tiles");
-    const char* tileBlocks = getenv("POLARMP_TILE_BLOCKS");
-    defines["TILE_BLOCKS"] = (tileBlocks == nullptr ? "6" : tileBlocks);
-    defines["TILE_ATOMS"] = "16";
+    inPatches = (spread != nullptr && string(spread) == "patches");
+    if (inPatches)
+        defines["SPREAD_IN_PATCHES"] = "1";
+    starts.initialize<int>(cc, 3 * numParticles, "polarmpStarts");
+    // What else a work group has in local memory of 48 kB: windows, rows, moments, places
+    int others = groupAtoms * (20 * w * real + 20 * real + 16);
+    patchSize = (49152 - others) / real;
+    defines["PATCH_SIZE"] = cc.intToString(patchSize);
     const char* threads = getenv("POLARMP_MESH_THREADS");
     if (threads != nullptr)
         threadsAtATime = stoi(threads);
     defines["THREADS_AT_A_TIME"] = cc.intToString(threadsAtATime);
-    if (tiles)
-        defines["SPREAD_TILES"] = "1";
-    starts.initialize<int>(cc, 3 * numParticles, "polarmpStarts");
-    prepared.initialize(cc, 4 * rule.width * numParticles, 4 * real, "polarmpPrepared");
     program = cc.compileProgram(KernelSources::tensors + KernelSources::response + KernelSources::influence + KernelSources::mesh
-                                + KernelSources::tiles + KernelSources::gather, defines);
+                                + KernelSources::patches + KernelSources::gather, defines);
     if (sizeIsFixed)
         allocateMesh();
 }
@@ -78,7 +78,7 @@ void DeviceMesh::allocateMesh() {
             deconvolution.push_back(value);
     mesh->deconvolution.initialize(cc, deconvolution.size(), real, "polarmpDeconvolution");
     mesh->deconvolution.upload(deconvolution, true);
-    sorter.setCells((size[0] + CELL_EDGE - 1) / CELL_EDGE, (size[1] + CELL_EDGE - 1) / CELL_EDGE, (size[2] + CELL_EDGE - 1) / CELL_EDGE);
+    chooseCells();
     stepsUntilSort = 0;
     createKernels();
 }
@@ -101,19 +101,27 @@ void DeviceMesh::createKernels() {
     m.spreadPermanent = create("spreadPermanent", {&s.charges, &s.dipoles, &s.quadrupoles, &order, &positions, &toFractional, &transform,
                                                    &coefficients, &r.permanent, &m.fixedPoint});
     m.spreadSources = create("spreadSources", {later, &order, &positions, &toFractional, &transform, &coefficients, &m.fixedPoint});
-    m.preparePermanent = create("preparePermanent", {&s.charges, &s.dipoles, &s.quadrupoles, &order, &positions, &toFractional, &transform,
-                                                     &coefficients, &r.permanent, &starts, &prepared});
-    m.prepareSources = create("prepareSources", {later, &order, &positions, &toFractional, &transform, &coefficients, &starts, &prepared});
-    m.spreadTiles = create("spreadTiles", {later, later, later, &sorter.getCellStart(), &starts, &prepared, &m.values});
-    for (int i = 0; i < 3; i++)
-        m.spreadTiles->setArg(3 + i, (size[i] + CELL_EDGE - 1) / CELL_EDGE);
+    m.findCells = create("findCells", {later, later, later, later, later, &positions, &toFractional, &starts, &sorter.getCellOf(), &sorter.getCount()});
+    m.spreadInPatches = create("spreadInPatches", {later, later, later, later, later, later, &sorter.getCellStart(), &order, &starts, later,
+                                                   &positions, &toFractional, &transform, &coefficients, &m.patches});
+    m.sumPatches = create("sumPatches", {later, later, later, later, later, later, &m.patches, &m.values});
+    m.readMoments = createKernel(program, "readMoments", {&s.charges, &s.dipoles, &s.quadrupoles, &r.permanent});
+    for (int i = 0; i < 3; i++) {
+        m.findCells->setArg(3 + i, edge[i]);
+        for (ComputeKernel* kernel : {&m.spreadInPatches, &m.sumPatches}) {
+            (*kernel)->setArg(3 + i, edge[i]);
+            (*kernel)->setArg(6 + i, cells[i]);
+        }
+    }
+    m.findCells->setArg(6, cells[1]);
+    m.findCells->setArg(7, cells[2]);
     m.toReal = createKernel(program, "meshToReal", {later, &m.fixedPoint, &m.values});
     m.toReal->setArg(0, (int) m.values.getSize());
     m.convolve = createKernel(program, "convolve", {later, &m.influence, &m.spectrum});
     m.convolve->setArg(0, (int) m.influence.getSize());
     m.gatherAndInduce = create("gatherAndInduce", {&m.values, &order, &positions, &toFractional, &transform, &coefficients, &r.permanent,
                                                    &s.softness, &s.polarizability, &r.sums, later, later, later, later, later, &r.phi,
-                                                   &r.potential, &r.electricField, &r.induced, &m.fixedPoint, &prepared});
+                                                   &r.potential, &r.electricField, &r.induced, &m.fixedPoint});
     m.gather = create("gather", {&m.values, &order, &positions, &toFractional, &transform, &coefficients, &r.phiInduced});
     m.gatherPotential = create("gatherPotential", {later, &m.values, later, &toFractional, &coefficients, later});
 }
@@ -136,11 +144,44 @@ void DeviceMesh::setBox(const Vec3 box[3]) {
 }
 
 void DeviceMesh::setPositions() {
-    if (tiles || stepsUntilSort == 0) {
-        sorter.sort(source.positions, toFractional);
+    if (inPatches || stepsUntilSort == 0) {
+        mesh->findCells->execute(numParticles, 128);
+        sorter.sort();
         stepsUntilSort = STEPS_BETWEEN_SORTS;
     }
     stepsUntilSort = max(stepsUntilSort - 1, 0);
+}
+
+void DeviceMesh::spreadInPatches(ComputeArray& sources) {
+    mesh->spreadInPatches->setArg(12, sources);
+    mesh->spreadInPatches->execute(128 * cells[0] * cells[1] * cells[2], 128);
+}
+
+void DeviceMesh::chooseCells() {
+    // As large as local memory allows, as long as there is enough to do for all of the device's processors.
+    int largest = 1;
+    while (pow(largest + rule.width, 3) <= patchSize)
+        largest++;
+    const char* edgeLimit = getenv("POLARMP_CELL_EDGE");
+    if (edgeLimit != nullptr)
+        largest = min(largest, stoi(edgeLimit));
+    int wanted = cc.getNumThreadBlocks() / 2;
+    for (int longest = largest; longest >= min(largest, 6); longest--) {
+        for (int i = 0; i < 3; i++) {
+            cells[i] = (size[i] + longest - 1) / longest;
+            edge[i] = (size[i] + cells[i] - 1) / cells[i];
+        }
+        if (cells[0] * cells[1] * cells[2] >= wanted || edgeLimit != nullptr)
+            break;
+    }
+    int patch = 1;
+    for (int i = 0; i < 3; i++) {
+        cells[i] = (size[i] + edge[i] - 1) / edge[i];
+        patch *= edge[i] + rule.width - 1;
+    }
+    int numCells = cells[0] * cells[1] * cells[2];
+    sorter.setNumCells(numCells);
+    mesh->patches.initialize(cc, (size_t) numCells * patch, elementSize(cc, false), "polarmpPatches");
 }
 
 void DeviceMesh::executeForAtoms(ComputeKernel& kernel, int numAtoms) {
@@ -151,10 +192,8 @@ void DeviceMesh::executeForAtoms(ComputeKernel& kernel, int numAtoms) {
 }
 
 void DeviceMesh::solve() {
-    if (tiles) {
-        int number = (size[0] + 7) / 8 * ((size[1] + 15) / 16) * ((size[2] + 15) / 16);
-        mesh->spreadTiles->execute(256 * number, 256);
-    }
+    if (inPatches)
+        mesh->sumPatches->execute(mesh->values.getSize(), blockSize);
     else
         mesh->toReal->execute(mesh->values.getSize(), blockSize);
     mesh->fft->execFFT(mesh->values, mesh->spectrum, true);
@@ -163,22 +202,32 @@ void DeviceMesh::solve() {
 }
 
 void DeviceMesh::induce(const FieldArguments& field) {
-    executeForAtoms(tiles ? mesh->preparePermanent : mesh->spreadPermanent, numParticles);
+    if (inPatches) {
+        mesh->readMoments->execute(numParticles);
+        spreadInPatches(response.permanent);
+    }
+    else
+        executeForAtoms(mesh->spreadPermanent, numParticles);
     solve();
     field.setArgs(cc, mesh->gatherAndInduce, 13);
     executeForAtoms(mesh->gatherAndInduce, numParticles);
 }
 
 void DeviceMesh::potentialOfInduced() {
+    if (inPatches)
+        spreadInPatches(response.induced);
     solve();  // induce() has spread them already
     executeForAtoms(mesh->gather, numParticles);
 }
 
 void DeviceMesh::potentialAtPoints(ComputeArray& points, ComputeArray& sources, ComputeArray& potential) {
     int numPoints = potential.getSize();
-    ComputeKernel& kernel = (tiles ? mesh->prepareSources : mesh->spreadSources);
-    kernel->setArg(3, sources);
-    executeForAtoms(kernel, numParticles);
+    if (inPatches)
+        spreadInPatches(sources);
+    else {
+        mesh->spreadSources->setArg(3, sources);
+        executeForAtoms(mesh->spreadSources, numParticles);
+    }
     solve();
     mesh->gatherPotential->setArg(3, numPoints);
     mesh->gatherPotential->setArg(5, points);

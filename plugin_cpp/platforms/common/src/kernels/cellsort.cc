@@ -1,24 +1,5 @@
-// Points are sorted by the cell of the box in which they lie, and by their number within a cell.
-// The cells are counted along z first, then y, then x.
-
-DEVICE int cellAlong(mixed fraction, int number) {
-    fraction -= floor(fraction);
-    int cell = (int) (fraction*number);
-    return cell >= 0 && cell < number ? cell : 0;  // also where a position is not a number
-}
-
-KERNEL void countPoints(int numPoints, int cellsX, int cellsY, int cellsZ, GLOBAL const mixed* RESTRICT positions,
-        GLOBAL const mixed* RESTRICT toFractional, GLOBAL int* RESTRICT cellOf, GLOBAL int* RESTRICT count) {
-    for (int point = GLOBAL_ID; point < numPoints; point += GLOBAL_SIZE) {
-        mixed x = positions[3*point], y = positions[3*point+1], z = positions[3*point+2];
-        int cx = cellAlong(x*toFractional[0]+y*toFractional[1]+z*toFractional[2], cellsX);
-        int cy = cellAlong(x*toFractional[3]+y*toFractional[4]+z*toFractional[5], cellsY);
-        int cz = cellAlong(x*toFractional[6]+y*toFractional[7]+z*toFractional[8], cellsZ);
-        int cell = (cx*cellsY+cy)*cellsZ+cz;
-        cellOf[point] = cell;
-        ATOMIC_ADD(&count[cell], 1);
-    }
-}
+// Points are sorted by their cells, and by their number within a cell. Before, each point's cell has been found, and the points
+// of each cell counted.
 
 /** One work group. Afterwards count[] holds the place of a cell's first point. */
 KERNEL void findCellStarts(int numCells, int numPoints, GLOBAL int* RESTRICT count, GLOBAL int* RESTRICT cellStart) {

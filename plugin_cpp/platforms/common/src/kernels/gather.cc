@@ -97,7 +97,7 @@ GROUP_KERNEL void gatherAndInduce(int sizeX, int sizeY, int sizeZ, GLOBAL const 
         GLOBAL const real* RESTRICT coefficients, GLOBAL const real* RESTRICT permanent, GLOBAL const real* RESTRICT softness,
         GLOBAL const real* RESTRICT polarizability, GLOBAL const mixed* RESTRICT sums, mixed fieldX, mixed fieldY, mixed fieldZ,
         mixed inverseVolume, int inField, GLOBAL real* RESTRICT phi, GLOBAL real* RESTRICT potential, GLOBAL real* RESTRICT electricField,
-        GLOBAL real* RESTRICT induced, GLOBAL mm_ulong* RESTRICT nextMesh, GLOBAL real4* RESTRICT prepared) {
+        GLOBAL real* RESTRICT induced, GLOBAL mm_ulong* RESTRICT nextMesh) {
     LOCAL int atoms[GROUP_ATOMS];
     LOCAL int start[3*GROUP_ATOMS];
     LOCAL real4 windows[3*WIDTH*GROUP_ATOMS];
@@ -124,10 +124,7 @@ GROUP_KERNEL void gatherAndInduce(int sizeX, int sizeY, int sizeZ, GLOBAL const 
 #ifdef INDUCES
         sourcesInGridUnits(moments, derivativeTransform, sources);
         SYNC_THREADS;
-#ifdef SPREAD_TILES
-        if (first+slot < NUM_PARTICLES && LOCAL_ID%TEAM < WIDTH)
-            prepareAlongZ(&sources[10*slot], windows[(3*slot+2)*WIDTH+LOCAL_ID%TEAM], &prepared[PREPARED*(first+slot)+2*WIDTH+2*(LOCAL_ID%TEAM)]);
-#else
+#ifndef SPREAD_IN_PATCHES
         if (first+slot < NUM_PARTICLES)
             spreadWindow(&sources[10*slot], &start[3*slot], &windows[3*WIDTH*slot], sizeX, sizeY, sizeZ, nextMesh);
 #endif

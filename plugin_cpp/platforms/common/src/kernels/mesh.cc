@@ -6,7 +6,7 @@
 // same part of the mesh.
 #define PLANES (TEAM/WIDTH)
 #define GROUP_SIZE (GROUP_ATOMS*TEAM)
-#ifdef SPREAD_TILES
+#ifdef SPREAD_IN_PATCHES
 #define SOURCE_SCALE 1
 #else
 #define SOURCE_SCALE FIXED_POINT_SCALE
@@ -25,32 +25,43 @@ DEVICE void takeAtoms(int first, GLOBAL const int* order, LOCAL_ARG int* atoms) 
         atoms[LOCAL_ID] = order[min(first+(int) LOCAL_ID, NUM_PARTICLES-1)];
 }
 
+/** Where a point's window begins along an axis, in units of the mesh. */
+DEVICE mixed leftEdge(GLOBAL const mixed* r, GLOBAL const mixed* toFractional, int size) {
+    mixed fraction = r[0]*toFractional[0]+r[1]*toFractional[1]+r[2]*toFractional[2];
+    return (fraction-floor(fraction))*size-0.5f*WIDTH;
+}
+
+/** The first mesh point of a window, within the mesh also where a position is not a number. */
+DEVICE int firstPoint(mixed left, int size) {
+    int first = (int) floor(left)+1;
+    first += (first < 0 ? size : 0);
+    return first >= 0 && first < size ? first : 0;
+}
+
+/** The window at its p-th point with three derivatives; t: how far the first point is from the window's edge, less 1/2. */
+DEVICE real4 windowWeights(GLOBAL const real* coefficients, int p, real t) {
+    // Horner's rule; the derivatives over their factorials
+    real v0 = coefficients[DEGREE*WIDTH+p], v1 = 0, v2 = 0, v3 = 0;
+    for (int n = DEGREE-1; n >= 0; n--) {
+        v3 = v3*t+v2;
+        v2 = v2*t+v1;
+        v1 = v1*t+v0;
+        v0 = v0*t+coefficients[n*WIDTH+p];
+    }
+    return make_real4(v0, v1, 2*v2, 6*v3);
+}
+
 /** For each axis of each point: the first mesh point of its window, and the window's weights with three derivatives. */
 DEVICE void findWindows(LOCAL_ARG const int* points, GLOBAL const mixed* positions, GLOBAL const mixed* toFractional,
         GLOBAL const real* coefficients, int sizeX, int sizeY, int sizeZ, LOCAL_ARG int* start, LOCAL_ARG real4* windows) {
     for (int begin = 0; begin < 3*WIDTH*GROUP_ATOMS; begin += GROUP_SIZE) {
         int index = begin+LOCAL_ID, slot = index/(3*WIDTH), axis = index/WIDTH-3*slot, p = index-(3*slot+axis)*WIDTH;
         if (slot < GROUP_ATOMS) {
-            int point = points[slot];
             int size = (axis == 0 ? sizeX : axis == 1 ? sizeY : sizeZ);
-            GLOBAL const mixed* r = &positions[3*point];
-            GLOBAL const mixed* f = &toFractional[3*axis];
-            mixed fraction = r[0]*f[0]+r[1]*f[1]+r[2]*f[2];
-            mixed left = (fraction-floor(fraction))*size-0.5f*WIDTH;
-            int first = (int) floor(left)+1;
-            first += (first < 0 ? size : 0);
+            mixed left = leftEdge(&positions[3*points[slot]], &toFractional[3*axis], size);
             if (p == 0)
-                start[3*slot+axis] = (first >= 0 && first < size ? first : 0);  // also where a position is not a number
-            // Horner's rule; the derivatives over their factorials
-            real t = (real) (left-floor(left)-0.5f);
-            real v0 = coefficients[DEGREE*WIDTH+p], v1 = 0, v2 = 0, v3 = 0;
-            for (int n = DEGREE-1; n >= 0; n--) {
-                v3 = v3*t+v2;
-                v2 = v2*t+v1;
-                v1 = v1*t+v0;
-                v0 = v0*t+coefficients[n*WIDTH+p];
-            }
-            windows[index] = make_real4(v0, v1, 2*v2, 6*v3);
+                start[3*slot+axis] = firstPoint(left, size);
+            windows[index] = windowWeights(coefficients, p, (real) (left-floor(left)-0.5f));
         }
     }
 }
