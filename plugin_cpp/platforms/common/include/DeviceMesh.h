@@ -23,12 +23,12 @@ private:
     struct Mesh {
         OpenMM::ComputeArray fixedPoint, patches, values, spectrum, deconvolution, influence;
         OpenMM::FFT3D fft;
-        OpenMM::ComputeKernel setBox, setInfluence, spreadPermanent, spreadSources, toReal, convolve, findCells, readMoments, spreadInPatches, sumPatches, gatherAndInduce, gather, gatherPotential;
+        OpenMM::ComputeKernel setBox, setInfluence, findCells, spreadPermanent, spreadSources, sum, convolve, gatherAndInduce, gather, gatherPotential;
     };
     void allocateMesh();
     void chooseCells();
     void createKernels();
-    void spreadInPatches(OpenMM::ComputeArray& sources);
+    void executeSpread(OpenMM::ComputeKernel& kernel);
     /** Runs a kernel whose work groups take several atoms at once. */
     void executeForAtoms(OpenMM::ComputeKernel& kernel, int numAtoms);
     /** From what has been spread to the potential on the mesh. */

@@ -14,6 +14,7 @@ namespace {
 const double FIXED_POINT_SCALE = 1099511627776.0;  // 2^40
 
 const int TEAM = 32;           // threads for each atom (kernels/mesh.cc)
+const int PATCH_THREADS = 128;
 const int LARGEST_BLOCK = 256; // fills a GPU although OpenMM starts no more than six blocks on each of its processors
 const int CELL_EDGE = 8;       // of the cells by which atoms are sorted, in mesh points: about a window
 
@@ -44,20 +45,22 @@ DeviceMesh::DeviceMesh(ComputeContext& cc, const PolarMPForce& force, SourceArra
     defines["GROUP_ATOMS"] = cc.intToString(groupAtoms);
     defines["FIXED_POINT_SCALE"] = cc.doubleToString(FIXED_POINT_SCALE);
     const char* spread = getenv("POLARMP_SPREAD");
-    inPatches = (spread != nullptr && string(spread) == "patches");
-    if (inPatches)
-        defines["SPREAD_IN_PATCHES"] = "1";
+    inPatches = (spread == nullptr || string(spread) == "patches");
+    if (!inPatches)
+        defines["SPREAD_BY_ATOMICS"] = "1";
     starts.initialize<int>(cc, 3 * numParticles, "polarmpStarts");
-    // What else a work group has in local memory of 48 kB: windows, rows, moments, places
-    int others = groupAtoms * (20 * w * real + 20 * real + 16);
-    patchSize = (49152 - others) / real;
+    // Every device has 32 kB of local memory for a work group, those for double precision have 48.
+    int patchAtoms = (real == sizeof(float) ? 8 : 4), localMemory = (real == sizeof(float) ? 32768 : 49152);
+    defines["PATCH_ATOMS"] = cc.intToString(patchAtoms);
+    // Beside the patch a work group has these atoms' windows, rows, moments and places in its local memory.
+    patchSize = (localMemory - patchAtoms * ((20 * w + 20) * real + 16)) / real;
     defines["PATCH_SIZE"] = cc.intToString(patchSize);
     const char* threads = getenv("POLARMP_MESH_THREADS");
     if (threads != nullptr)
         threadsAtATime = stoi(threads);
     defines["THREADS_AT_A_TIME"] = cc.intToString(threadsAtATime);
     program = cc.compileProgram(KernelSources::tensors + KernelSources::response + KernelSources::influence + KernelSources::mesh
-                                + KernelSources::patches + KernelSources::gather, defines);
+                                + (inPatches ? KernelSources::patches : KernelSources::atomics) + KernelSources::gather, defines);
     if (sizeIsFixed)
         allocateMesh();
 }
@@ -66,12 +69,14 @@ void DeviceMesh::allocateMesh() {
     mesh = make_unique<Mesh>();
     int real = elementSize(cc, false);
     int points = size[0] * size[1] * size[2], half = size[0] * size[1] * (size[2] / 2 + 1);
-    mesh->fixedPoint.initialize<long long>(cc, points, "polarmpFixedPointMesh");
     mesh->values.initialize(cc, points, real, "polarmpMesh");
     mesh->spectrum.initialize(cc, half, 2 * real, "polarmpSpectrum");
     mesh->influence.initialize(cc, half, real, "polarmpInfluence");
     mesh->fft = cc.createFFT(size[0], size[1], size[2], true);
-    cc.clearBuffer(mesh->fixedPoint);
+    if (!inPatches) {
+        mesh->fixedPoint.initialize<long long>(cc, points, "polarmpFixedPointMesh");
+        cc.clearBuffer(mesh->fixedPoint);
+    }
     vector<double> deconvolution;
     for (int n : size)
         for (double value : window.inverseTransform(n))
@@ -98,30 +103,43 @@ void DeviceMesh::createKernels() {
     };
     m.setBox = create("setBox", {later, later, later, later, later, later, later, later, later, &toFractional, &transform});
     m.setInfluence = create("setInfluence", {&toFractional, &m.deconvolution, later, later, later, &m.influence});
-    m.spreadPermanent = create("spreadPermanent", {&s.charges, &s.dipoles, &s.quadrupoles, &order, &positions, &toFractional, &transform,
-                                                   &coefficients, &r.permanent, &m.fixedPoint});
-    m.spreadSources = create("spreadSources", {later, &order, &positions, &toFractional, &transform, &coefficients, &m.fixedPoint});
     m.findCells = create("findCells", {later, later, later, later, later, &positions, &toFractional, &starts, &sorter.getCellOf(), &sorter.getCount()});
-    m.spreadInPatches = create("spreadInPatches", {later, later, later, later, later, later, &sorter.getCellStart(), &order, &starts, later,
-                                                   &positions, &toFractional, &transform, &coefficients, &m.patches});
-    m.sumPatches = create("sumPatches", {later, later, later, later, later, later, &m.patches, &m.values});
-    m.readMoments = createKernel(program, "readMoments", {&s.charges, &s.dipoles, &s.quadrupoles, &r.permanent});
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 3; i++)
         m.findCells->setArg(3 + i, edge[i]);
-        for (ComputeKernel* kernel : {&m.spreadInPatches, &m.sumPatches}) {
-            (*kernel)->setArg(3 + i, edge[i]);
-            (*kernel)->setArg(6 + i, cells[i]);
-        }
-    }
     m.findCells->setArg(6, cells[1]);
     m.findCells->setArg(7, cells[2]);
-    m.toReal = createKernel(program, "meshToReal", {later, &m.fixedPoint, &m.values});
-    m.toReal->setArg(0, (int) m.values.getSize());
+    if (inPatches) {
+        auto createForCells = [&](const char* name, vector<ArrayInterface*> arguments) {
+            arguments.insert(arguments.begin(), 6, later);
+            ComputeKernel kernel = create(name, arguments);
+            for (int i = 0; i < 3; i++) {
+                kernel->setArg(3 + i, edge[i]);
+                kernel->setArg(6 + i, cells[i]);
+            }
+            return kernel;
+        };
+        ComputeArray& cellStart = sorter.getCellStart();
+        m.spreadPermanent = createForCells("spreadPermanent", {&cellStart, &order, &starts, &s.charges, &s.dipoles, &s.quadrupoles, &positions,
+                                                               &toFractional, &transform, &coefficients, &r.permanent, &m.patches});
+        m.spreadSources = createForCells("spreadSources", {&cellStart, &order, &starts, later, &positions, &toFractional, &transform,
+                                                           &coefficients, &m.patches});
+        m.sum = createForCells("sumPatches", {&m.patches, &m.values});
+    }
+    else {
+        m.spreadPermanent = create("spreadPermanent", {&s.charges, &s.dipoles, &s.quadrupoles, &order, &positions, &toFractional, &transform,
+                                                       &coefficients, &r.permanent, &m.fixedPoint});
+        m.spreadSources = create("spreadSources", {later, &order, &positions, &toFractional, &transform, &coefficients, &m.fixedPoint});
+        m.sum = createKernel(program, "meshToReal", {later, &m.fixedPoint, &m.values});
+        m.sum->setArg(0, (int) m.values.getSize());
+    }
     m.convolve = createKernel(program, "convolve", {later, &m.influence, &m.spectrum});
     m.convolve->setArg(0, (int) m.influence.getSize());
-    m.gatherAndInduce = create("gatherAndInduce", {&m.values, &order, &positions, &toFractional, &transform, &coefficients, &r.permanent,
+    vector<ArrayInterface*> forGather = {&m.values, &order, &positions, &toFractional, &transform, &coefficients, &r.permanent,
                                                    &s.softness, &s.polarizability, &r.sums, later, later, later, later, later, &r.phi,
-                                                   &r.potential, &r.electricField, &r.induced, &m.fixedPoint});
+                                                   &r.potential, &r.electricField, &r.induced};
+    if (!inPatches)
+        forGather.push_back(&m.fixedPoint);
+    m.gatherAndInduce = create("gatherAndInduce", forGather);
     m.gather = create("gather", {&m.values, &order, &positions, &toFractional, &transform, &coefficients, &r.phiInduced});
     m.gatherPotential = create("gatherPotential", {later, &m.values, later, &toFractional, &coefficients, later});
 }
@@ -152,9 +170,11 @@ void DeviceMesh::setPositions() {
     stepsUntilSort = max(stepsUntilSort - 1, 0);
 }
 
-void DeviceMesh::spreadInPatches(ComputeArray& sources) {
-    mesh->spreadInPatches->setArg(12, sources);
-    mesh->spreadInPatches->execute(128 * cells[0] * cells[1] * cells[2], 128);
+void DeviceMesh::executeSpread(ComputeKernel& kernel) {
+    if (inPatches)
+        kernel->execute(PATCH_THREADS * cells[0] * cells[1] * cells[2], PATCH_THREADS);
+    else
+        executeForAtoms(kernel, numParticles);
 }
 
 void DeviceMesh::chooseCells() {
@@ -181,7 +201,8 @@ void DeviceMesh::chooseCells() {
     }
     int numCells = cells[0] * cells[1] * cells[2];
     sorter.setNumCells(numCells);
-    mesh->patches.initialize(cc, (size_t) numCells * patch, elementSize(cc, false), "polarmpPatches");
+    if (inPatches)
+        mesh->patches.initialize(cc, (size_t) numCells * patch, elementSize(cc, false), "polarmpPatches");
 }
 
 void DeviceMesh::executeForAtoms(ComputeKernel& kernel, int numAtoms) {
@@ -192,42 +213,32 @@ void DeviceMesh::executeForAtoms(ComputeKernel& kernel, int numAtoms) {
 }
 
 void DeviceMesh::solve() {
-    if (inPatches)
-        mesh->sumPatches->execute(mesh->values.getSize(), blockSize);
-    else
-        mesh->toReal->execute(mesh->values.getSize(), blockSize);
+    mesh->sum->execute(mesh->values.getSize(), blockSize);
     mesh->fft->execFFT(mesh->values, mesh->spectrum, true);
     mesh->convolve->execute(mesh->influence.getSize(), blockSize);
     mesh->fft->execFFT(mesh->spectrum, mesh->values, false);
 }
 
 void DeviceMesh::induce(const FieldArguments& field) {
-    if (inPatches) {
-        mesh->readMoments->execute(numParticles);
-        spreadInPatches(response.permanent);
-    }
-    else
-        executeForAtoms(mesh->spreadPermanent, numParticles);
+    executeSpread(mesh->spreadPermanent);
     solve();
     field.setArgs(cc, mesh->gatherAndInduce, 13);
     executeForAtoms(mesh->gatherAndInduce, numParticles);
 }
 
 void DeviceMesh::potentialOfInduced() {
-    if (inPatches)
-        spreadInPatches(response.induced);
-    solve();  // induce() has spread them already
+    if (inPatches) {
+        mesh->spreadSources->setArg(12, response.induced);
+        executeSpread(mesh->spreadSources);
+    }
+    solve();
     executeForAtoms(mesh->gather, numParticles);
 }
 
 void DeviceMesh::potentialAtPoints(ComputeArray& points, ComputeArray& sources, ComputeArray& potential) {
     int numPoints = potential.getSize();
-    if (inPatches)
-        spreadInPatches(sources);
-    else {
-        mesh->spreadSources->setArg(3, sources);
-        executeForAtoms(mesh->spreadSources, numParticles);
-    }
+    mesh->spreadSources->setArg(inPatches ? 12 : 3, sources);
+    executeSpread(mesh->spreadSources);
     solve();
     mesh->gatherPotential->setArg(3, numPoints);
     mesh->gatherPotential->setArg(5, points);

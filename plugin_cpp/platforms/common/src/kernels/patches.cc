@@ -11,29 +11,13 @@
 #define PATCH_KERNEL KERNEL
 #endif
 
-KERNEL void findCells(int sizeX, int sizeY, int sizeZ, int edgeX, int edgeY, int edgeZ, int cellsY, int cellsZ,
-        GLOBAL const mixed* RESTRICT positions, GLOBAL const mixed* RESTRICT toFractional, GLOBAL int* RESTRICT starts,
-        GLOBAL int* RESTRICT cellOf, GLOBAL int* RESTRICT count) {
-    for (int atom = GLOBAL_ID; atom < NUM_PARTICLES; atom += GLOBAL_SIZE) {
-        int x = firstPoint(leftEdge(&positions[3*atom], &toFractional[0], sizeX), sizeX);
-        int y = firstPoint(leftEdge(&positions[3*atom], &toFractional[3], sizeY), sizeY);
-        int z = firstPoint(leftEdge(&positions[3*atom], &toFractional[6], sizeZ), sizeZ);
-        starts[3*atom] = x;
-        starts[3*atom+1] = y;
-        starts[3*atom+2] = z;
-        int cell = (x/edgeX*cellsY+y/edgeY)*cellsZ+z/edgeZ;
-        cellOf[atom] = cell;
-        ATOMIC_ADD(&count[cell], 1);
-    }
-}
-
 /** Windows that begin where findCells() has found them, from the patch's first point. */
 DEVICE void findWindowsInPatch(LOCAL_ARG const int* atoms, GLOBAL const mixed* positions, GLOBAL const mixed* toFractional,
         GLOBAL const real* coefficients, GLOBAL const int* starts, int sizeX, int sizeY, int sizeZ, int cornerX, int cornerY, int cornerZ,
         LOCAL_ARG int* start, LOCAL_ARG real4* windows) {
-    for (int begin = 0; begin < 3*WIDTH*GROUP_ATOMS; begin += PATCH_THREADS) {
+    for (int begin = 0; begin < 3*WIDTH*PATCH_ATOMS; begin += PATCH_THREADS) {
         int index = begin+LOCAL_ID, slot = index/(3*WIDTH), axis = index/WIDTH-3*slot, p = index-(3*slot+axis)*WIDTH;
-        if (slot < GROUP_ATOMS) {
+        if (slot < PATCH_ATOMS) {
             int size = (axis == 0 ? sizeX : axis == 1 ? sizeY : sizeZ);
             int first = starts[3*atoms[slot]+axis];
             mixed t = leftEdge(&positions[3*atoms[slot]], &toFractional[3*axis], size)-first+0.5f;
@@ -45,14 +29,28 @@ DEVICE void findWindowsInPatch(LOCAL_ARG const int* atoms, GLOBAL const mixed* p
     }
 }
 
+/** Sources in units of the mesh, with the factors of 1/2 Q:grad grad inside. */
+DEVICE void sourcesInGridUnits(LOCAL_ARG const real* moments, GLOBAL const real* derivativeTransform, LOCAL_ARG real* sources) {
+    int slot = LOCAL_ID/10, i = LOCAL_ID-10*slot, order = orderOf(i), first = firstOfOrder(order);
+    if (slot < PATCH_ATOMS) {
+        real sum = 0;
+        for (int n = 0; n < 6; n++)
+            if (n < numberOfOrder(order)) {
+                bool isDiagonal = (order == 2 && (n == 0 || n == 3 || n == 5));
+                sum += (isDiagonal ? 0.5f : 1.0f)*moments[10*slot+first+n]*derivativeTransform[10*(first+n)+i-first];
+            }
+        sources[10*slot+i] = sum;
+    }
+}
+
 /**
  * For each point along z what multiplies the window along the other axes: with x times y, y', y'' and with x' times y; then with x' times y' and
  * with x'' times y.
  */
 DEVICE void combineAlongZ(LOCAL_ARG const real* sources, LOCAL_ARG const real4* windows, LOCAL_ARG real4* rows) {
-    for (int begin = 0; begin < WIDTH*GROUP_ATOMS; begin += PATCH_THREADS) {
+    for (int begin = 0; begin < WIDTH*PATCH_ATOMS; begin += PATCH_THREADS) {
         int index = begin+LOCAL_ID, slot = index/WIDTH, k = index-slot*WIDTH;
-        if (slot < GROUP_ATOMS) {
+        if (slot < PATCH_ATOMS) {
             LOCAL_ARG const real* s = &sources[10*slot];
             real4 z = windows[(3*slot+2)*WIDTH+k];
             rows[2*index] = make_real4(s[0]*z.x+s[3]*z.y+s[9]*z.z, s[2]*z.x+s[8]*z.y, s[7]*z.x, s[1]*z.x+s[6]*z.y);
@@ -93,49 +91,102 @@ DEVICE void addWindow(LOCAL_ARG const int* start, LOCAL_ARG const real4* window,
         }
 }
 
-PATCH_KERNEL void spreadInPatches(int sizeX, int sizeY, int sizeZ, int edgeX, int edgeY, int edgeZ, int cellsX, int cellsY, int cellsZ,
+/** The group's atoms, whose moments have been read. */
+DEVICE void addAtoms(int number, int cornerX, int cornerY, int cornerZ, int sizeX, int sizeY, int sizeZ, int patchY, int patchZ,
+        GLOBAL const mixed* positions, GLOBAL const mixed* toFractional, GLOBAL const real* derivativeTransform,
+        GLOBAL const real* coefficients, GLOBAL const int* starts, LOCAL_ARG const int* atoms, LOCAL_ARG const real* moments,
+        LOCAL_ARG int* start, LOCAL_ARG real4* windows, LOCAL_ARG real4* rows, LOCAL_ARG real* sources, LOCAL_ARG real* patch) {
+    findWindowsInPatch(atoms, positions, toFractional, coefficients, starts, sizeX, sizeY, sizeZ, cornerX, cornerY, cornerZ, start, windows);
+    sourcesInGridUnits(moments, derivativeTransform, sources);
+    SYNC_THREADS;
+    combineAlongZ(sources, windows, rows);
+    SYNC_THREADS;
+    for (int slot = 0; slot < PATCH_ATOMS; slot++) {
+        if (slot < number)
+            addWindow(&start[3*slot], &windows[3*WIDTH*slot], &rows[2*WIDTH*slot], patchY, patchZ, patch);
+        SYNC_WARPS;
+    }
+    SYNC_THREADS;
+}
+
+DEVICE void clearPatch(int size, LOCAL_ARG real* patch) {
+    for (int first = 0; first < size; first += PATCH_THREADS)
+        if (first+LOCAL_ID < size)
+            patch[first+LOCAL_ID] = 0;
+}
+
+DEVICE void writePatch(int size, LOCAL_ARG const real* patch, GLOBAL real* result) {
+    SYNC_THREADS;
+    for (int first = 0; first < size; first += PATCH_THREADS)
+        if (first+LOCAL_ID < size)
+            result[first+LOCAL_ID] = patch[first+LOCAL_ID];
+    SYNC_THREADS;
+}
+
+/** The permanent moments, from what the source gave. */
+PATCH_KERNEL void spreadPermanent(int sizeX, int sizeY, int sizeZ, int edgeX, int edgeY, int edgeZ, int cellsX, int cellsY, int cellsZ,
+        GLOBAL const int* RESTRICT cellStart, GLOBAL const int* RESTRICT order, GLOBAL const int* RESTRICT starts,
+        GLOBAL const real* RESTRICT charges, GLOBAL const real* RESTRICT dipoles, GLOBAL const real* RESTRICT quadrupoles,
+        GLOBAL const mixed* RESTRICT positions, GLOBAL const mixed* RESTRICT toFractional, GLOBAL const real* RESTRICT derivativeTransform,
+        GLOBAL const real* RESTRICT coefficients, GLOBAL real* RESTRICT permanent, GLOBAL real* RESTRICT patches) {
+    LOCAL real patch[PATCH_SIZE];
+    LOCAL int atoms[PATCH_ATOMS];
+    LOCAL int start[3*PATCH_ATOMS];
+    LOCAL real4 windows[3*WIDTH*PATCH_ATOMS];
+    LOCAL real4 rows[2*WIDTH*PATCH_ATOMS];
+    LOCAL real moments[10*PATCH_ATOMS];
+    LOCAL real sources[10*PATCH_ATOMS];
+    int patchY = edgeY+WIDTH-1, patchZ = edgeZ+WIDTH-1, size = (edgeX+WIDTH-1)*patchY*patchZ;
+    for (int cell = GROUP_ID; cell < cellsX*cellsY*cellsZ; cell += NUM_GROUPS) {
+        int column = cell/cellsZ, cx = column/cellsY, cy = column-cx*cellsY, cz = cell-column*cellsZ;
+        int end = cellStart[cell+1];
+        clearPatch(size, patch);
+        for (int first = cellStart[cell]; first < end; first += PATCH_ATOMS) {
+            if (LOCAL_ID < PATCH_ATOMS) {
+                int atom = order[min(first+(int) LOCAL_ID, end-1)];
+                real m[10];
+                momentsOf(atom, charges, dipoles, quadrupoles, m);
+                for (int n = 0; n < 10; n++)
+                    permanent[10*atom+n] = moments[10*LOCAL_ID+n] = m[n];
+                atoms[LOCAL_ID] = atom;
+            }
+            SYNC_THREADS;
+            addAtoms(end-first, cx*edgeX, cy*edgeY, cz*edgeZ, sizeX, sizeY, sizeZ, patchY, patchZ, positions, toFractional, derivativeTransform,
+                    coefficients, starts, atoms, moments, start, windows, rows, sources, patch);
+        }
+        writePatch(size, patch, &patches[cell*size]);
+    }
+}
+
+/** Any sources. */
+PATCH_KERNEL void spreadSources(int sizeX, int sizeY, int sizeZ, int edgeX, int edgeY, int edgeZ, int cellsX, int cellsY, int cellsZ,
         GLOBAL const int* RESTRICT cellStart, GLOBAL const int* RESTRICT order, GLOBAL const int* RESTRICT starts,
         GLOBAL const real* RESTRICT any, GLOBAL const mixed* RESTRICT positions, GLOBAL const mixed* RESTRICT toFractional,
         GLOBAL const real* RESTRICT derivativeTransform, GLOBAL const real* RESTRICT coefficients, GLOBAL real* RESTRICT patches) {
     LOCAL real patch[PATCH_SIZE];
-    LOCAL int atoms[GROUP_ATOMS];
-    LOCAL int start[3*GROUP_ATOMS];
-    LOCAL real4 windows[3*WIDTH*GROUP_ATOMS];
-    LOCAL real4 rows[2*WIDTH*GROUP_ATOMS];
-    LOCAL real moments[10*GROUP_ATOMS];
-    LOCAL real sources[10*GROUP_ATOMS];
+    LOCAL int atoms[PATCH_ATOMS];
+    LOCAL int start[3*PATCH_ATOMS];
+    LOCAL real4 windows[3*WIDTH*PATCH_ATOMS];
+    LOCAL real4 rows[2*WIDTH*PATCH_ATOMS];
+    LOCAL real moments[10*PATCH_ATOMS];
+    LOCAL real sources[10*PATCH_ATOMS];
     int patchY = edgeY+WIDTH-1, patchZ = edgeZ+WIDTH-1, size = (edgeX+WIDTH-1)*patchY*patchZ;
     for (int cell = GROUP_ID; cell < cellsX*cellsY*cellsZ; cell += NUM_GROUPS) {
         int column = cell/cellsZ, cx = column/cellsY, cy = column-cx*cellsY, cz = cell-column*cellsZ;
-        int begin = cellStart[cell], end = cellStart[cell+1];
-        for (int first = 0; first < size; first += PATCH_THREADS)
-            if (first+LOCAL_ID < size)
-                patch[first+LOCAL_ID] = 0;
-        for (int first = begin; first < end; first += GROUP_ATOMS) {
-            if (LOCAL_ID < GROUP_ATOMS)
-                atoms[LOCAL_ID] = order[min(first+(int) LOCAL_ID, end-1)];
-            SYNC_THREADS;
-            findWindowsInPatch(atoms, positions, toFractional, coefficients, starts, sizeX, sizeY, sizeZ, cx*edgeX, cy*edgeY, cz*edgeZ, start,
-                    windows);
-            if (LOCAL_ID < 10*GROUP_ATOMS)
-                moments[LOCAL_ID] = any[10*atoms[LOCAL_ID/10]+LOCAL_ID%10];
-            SYNC_THREADS;
-            sourcesInGridUnits(moments, derivativeTransform, sources);
-            SYNC_THREADS;
-            combineAlongZ(sources, windows, rows);
-            SYNC_THREADS;
-            for (int slot = 0; slot < GROUP_ATOMS; slot++) {
-                if (slot < end-first)
-                    addWindow(&start[3*slot], &windows[3*WIDTH*slot], &rows[2*WIDTH*slot], patchY, patchZ, patch);
-                SYNC_WARPS;
+        int end = cellStart[cell+1];
+        clearPatch(size, patch);
+        for (int first = cellStart[cell]; first < end; first += PATCH_ATOMS) {
+            if (LOCAL_ID < 10*PATCH_ATOMS) {
+                int slot = LOCAL_ID/10, n = LOCAL_ID-10*slot, atom = order[min(first+slot, end-1)];
+                moments[LOCAL_ID] = any[10*atom+n];
+                if (n == 0)
+                    atoms[slot] = atom;
             }
             SYNC_THREADS;
+            addAtoms(end-first, cx*edgeX, cy*edgeY, cz*edgeZ, sizeX, sizeY, sizeZ, patchY, patchZ, positions, toFractional, derivativeTransform,
+                    coefficients, starts, atoms, moments, start, windows, rows, sources, patch);
         }
-        SYNC_THREADS;
-        for (int first = 0; first < size; first += PATCH_THREADS)
-            if (first+LOCAL_ID < size)
-                patches[cell*size+first+LOCAL_ID] = patch[first+LOCAL_ID];
-        SYNC_THREADS;
+        writePatch(size, patch, &patches[cell*size]);
     }
 }
 
