@@ -5,17 +5,16 @@
 namespace PolarMPPlugin {
 
 /**
- * Sorts points by the cells in which they lie, on the device (kernels/cellsort.cc). The order does not depend on how its
- * threads run: within a cell it is that of the points' numbers.
+ * Sorts points by the cells in which they lie, on the device (kernels/cellsort.cc).
  *
- * The user's own kernel finds the cells: before sort() it has written each point's cell into getCellOf() and added 1 to the
- * cell's entry of getCount(), which it found empty.
+ * A kernel of the user's finds the cells: before sort() it writes each point's cell into getCellOf() and adds 1 to the cell's entry
+ * of getCount(), which it finds empty. Within a cell the points come in any order, not the same from run to run.
  */
 class CellSort {
 public:
     CellSort(OpenMM::ComputeContext& cc, int numPoints);
     void setNumCells(int number);
-    /** Three kernels. */
+    /** Two kernels. */
     void sort();
     /** [N] */
     OpenMM::ComputeArray& getCellOf() {
@@ -26,10 +25,10 @@ public:
         return count;
     }
     /** [N] the points, sorted */
-    OpenMM::ComputeArray& getOrder() {
-        return order;
+    OpenMM::ComputeArray& getMembers() {
+        return members;
     }
-    /** [cells + 1] where a cell's points begin in the order */
+    /** [cells + 1] where a cell's points begin among the members */
     OpenMM::ComputeArray& getCellStart() {
         return cellStart;
     }
@@ -38,9 +37,9 @@ private:
     OpenMM::ComputeContext& cc;
     const int numPoints, scanSize;
     int numCells = 0;
-    OpenMM::ComputeArray cellOf, count, cellStart, members, order;
+    OpenMM::ComputeArray cellOf, count, next, cellStart, members;
     OpenMM::ComputeProgram program;
-    OpenMM::ComputeKernel findCellStarts, fillCells, sortCells;
+    OpenMM::ComputeKernel findCellStarts, fillCells;
 };
 
 } // namespace PolarMPPlugin

@@ -41,7 +41,7 @@ private:
     int threadsAtATime;  // on one of the device's processors
     bool sizeIsFixed, inPatches;
     int size[3], edge[3], cells[3], patchSize, stepsUntilSort = 0;
-    OpenMM::ComputeArray coefficients, toFractional, derivativeTransform, starts;
+    OpenMM::ComputeArray coefficients, toFractional, derivativeTransform, starts, order;
     OpenMM::ComputeProgram program;
     CellSort sorter;
     std::unique_ptr<Mesh> mesh;

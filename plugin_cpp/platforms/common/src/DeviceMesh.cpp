@@ -49,6 +49,7 @@ DeviceMesh::DeviceMesh(ComputeContext& cc, const PolarMPForce& force, SourceArra
     if (!inPatches)
         defines["SPREAD_BY_ATOMICS"] = "1";
     starts.initialize<int>(cc, 3 * numParticles, "polarmpStarts");
+    order.initialize<int>(cc, numParticles, "polarmpOrder");
     // Every device has 32 kB of local memory for a work group, those for double precision have 48.
     int patchAtoms = (real == sizeof(float) ? 8 : 4), localMemory = (real == sizeof(float) ? 32768 : 49152);
     defines["PATCH_ATOMS"] = cc.intToString(patchAtoms);
@@ -92,7 +93,9 @@ void DeviceMesh::createKernels() {
     Mesh& m = *mesh;
     SourceArrays& s = source;
     ResponseArrays& r = response;
-    ComputeArray &order = sorter.getOrder(), &positions = s.positions, &transform = derivativeTransform;
+    ComputeArray &positions = s.positions, &transform = derivativeTransform;
+    // Additions of fixed-point numbers do not depend on the order of the atoms.
+    ComputeArray& atoms = (inPatches ? order : sorter.getMembers());
     ArrayInterface* later = nullptr;
     auto create = [&](const char* name, vector<ArrayInterface*> arguments) {
         arguments.insert(arguments.begin(), 3, later);
@@ -119,28 +122,28 @@ void DeviceMesh::createKernels() {
             return kernel;
         };
         ComputeArray& cellStart = sorter.getCellStart();
-        m.spreadPermanent = createForCells("spreadPermanent", {&cellStart, &order, &starts, &s.charges, &s.dipoles, &s.quadrupoles, &positions,
-                                                               &toFractional, &transform, &coefficients, &r.permanent, &m.patches});
+        m.spreadPermanent = createForCells("spreadPermanent", {&cellStart, &sorter.getMembers(), &order, &starts, &s.charges,
+                                                               &s.dipoles, &s.quadrupoles, &positions,                                                               &toFractional, &transform, &coefficients, &r.permanent, &m.patches});
         m.spreadSources = createForCells("spreadSources", {&cellStart, &order, &starts, later, &positions, &toFractional, &transform,
                                                            &coefficients, &m.patches});
         m.sum = createForCells("sumPatches", {&m.patches, &m.values});
     }
     else {
-        m.spreadPermanent = create("spreadPermanent", {&s.charges, &s.dipoles, &s.quadrupoles, &order, &positions, &toFractional, &transform,
+        m.spreadPermanent = create("spreadPermanent", {&s.charges, &s.dipoles, &s.quadrupoles, &atoms, &positions, &toFractional, &transform,
                                                        &coefficients, &r.permanent, &m.fixedPoint});
-        m.spreadSources = create("spreadSources", {later, &order, &positions, &toFractional, &transform, &coefficients, &m.fixedPoint});
+        m.spreadSources = create("spreadSources", {later, &atoms, &positions, &toFractional, &transform, &coefficients, &m.fixedPoint});
         m.sum = createKernel(program, "meshToReal", {later, &m.fixedPoint, &m.values});
         m.sum->setArg(0, (int) m.values.getSize());
     }
     m.convolve = createKernel(program, "convolve", {later, &m.influence, &m.spectrum});
     m.convolve->setArg(0, (int) m.influence.getSize());
-    vector<ArrayInterface*> forGather = {&m.values, &order, &positions, &toFractional, &transform, &coefficients, &r.permanent,
+    vector<ArrayInterface*> forGather = {&m.values, &atoms, &positions, &toFractional, &transform, &coefficients, &r.permanent,
                                                    &s.softness, &s.polarizability, &r.sums, later, later, later, later, later, &r.phi,
                                                    &r.potential, &r.electricField, &r.induced};
     if (!inPatches)
         forGather.push_back(&m.fixedPoint);
     m.gatherAndInduce = create("gatherAndInduce", forGather);
-    m.gather = create("gather", {&m.values, &order, &positions, &toFractional, &transform, &coefficients, &r.phiInduced});
+    m.gather = create("gather", {&m.values, &atoms, &positions, &toFractional, &transform, &coefficients, &r.phiInduced});
     m.gatherPotential = create("gatherPotential", {later, &m.values, later, &toFractional, &coefficients, later});
 }
 

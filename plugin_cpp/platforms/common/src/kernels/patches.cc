@@ -123,9 +123,21 @@ DEVICE void writePatch(int size, LOCAL_ARG const real* patch, GLOBAL real* resul
     SYNC_THREADS;
 }
 
-/** The permanent moments, from what the source gave. */
+/** The atoms of a cell came into it in any order; now in that of their numbers. */
+DEVICE void sortCell(int begin, int end, GLOBAL const int* members, GLOBAL int* order) {
+    for (int first = begin; first < end; first += PATCH_THREADS) {
+        int atom = members[min(first+(int) LOCAL_ID, end-1)], place = begin;
+        for (int i = begin; i < end; i++)
+            place += (members[i] < atom ? 1 : 0);
+        order[place] = atom;
+    }
+    SYNC_THREADS;
+}
+
+/** The permanent moments, from what the source gave. Comes first in a step and sorts the cells' atoms, too. */
 PATCH_KERNEL void spreadPermanent(int sizeX, int sizeY, int sizeZ, int edgeX, int edgeY, int edgeZ, int cellsX, int cellsY, int cellsZ,
-        GLOBAL const int* RESTRICT cellStart, GLOBAL const int* RESTRICT order, GLOBAL const int* RESTRICT starts,
+        GLOBAL const int* RESTRICT cellStart, GLOBAL const int* RESTRICT members, GLOBAL int* RESTRICT order,
+        GLOBAL const int* RESTRICT starts,
         GLOBAL const real* RESTRICT charges, GLOBAL const real* RESTRICT dipoles, GLOBAL const real* RESTRICT quadrupoles,
         GLOBAL const mixed* RESTRICT positions, GLOBAL const mixed* RESTRICT toFractional, GLOBAL const real* RESTRICT derivativeTransform,
         GLOBAL const real* RESTRICT coefficients, GLOBAL real* RESTRICT permanent, GLOBAL real* RESTRICT patches) {
@@ -139,9 +151,10 @@ PATCH_KERNEL void spreadPermanent(int sizeX, int sizeY, int sizeZ, int edgeX, in
     int patchY = edgeY+WIDTH-1, patchZ = edgeZ+WIDTH-1, size = (edgeX+WIDTH-1)*patchY*patchZ;
     for (int cell = GROUP_ID; cell < cellsX*cellsY*cellsZ; cell += NUM_GROUPS) {
         int column = cell/cellsZ, cx = column/cellsY, cy = column-cx*cellsY, cz = cell-column*cellsZ;
-        int end = cellStart[cell+1];
+        int begin = cellStart[cell], end = cellStart[cell+1];
         clearPatch(size, patch);
-        for (int first = cellStart[cell]; first < end; first += PATCH_ATOMS) {
+        sortCell(begin, end, members, order);
+        for (int first = begin; first < end; first += PATCH_ATOMS) {
             if (LOCAL_ID < PATCH_ATOMS) {
                 int atom = order[min(first+(int) LOCAL_ID, end-1)];
                 real m[10];
