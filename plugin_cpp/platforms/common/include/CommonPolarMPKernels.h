@@ -52,7 +52,6 @@ private:
     void build(const PolarMPForce& force);
     std::map<std::string, std::string> responseDefines(const PolarMPForce& force, const MomentSet& moments);
     void createKernels(Step& made, const std::map<std::string, std::string>& defines);
-    void updateOrder();
     void readPositions(OpenMM::ComputeArray& target);
     void readBox();
     bool inField() const {
@@ -65,10 +64,7 @@ private:
     /** Throws an exception if a force of the last step could not be used; waits for the step's end. */
     void checkForces();
 
-    class OrderListener;
-
-    std::vector<int> particles, particleOfAtom;
-    OrderListener* orderListener = nullptr;  // owned by the ComputeContext
+    std::vector<int> particles;
     bool periodic = false;
     bool complete = false;  // the last execute() went to its end, and no fault of it is known
     double epsInf = 1;

@@ -1,4 +1,5 @@
 #include "CommonPolarMPKernels.h"
+#include "DeviceMesh.h"
 #include "DeviceNetwork.h"
 #include "KernelSources.h"
 #include "openmm/common/ContextSelector.h"
@@ -44,15 +45,6 @@ vector<double> downloaded(const ComputeArray& array) {
 
 } // namespace
 
-/** Hears of it when OpenMM has sorted its atoms anew. */
-class CommonCalcPolarMPForceKernel::OrderListener : public ComputeContext::ReorderListener {
-public:
-    void execute() override {
-        changed = true;
-    }
-    bool changed = true;
-};
-
 CommonCalcPolarMPForceKernel::~CommonCalcPolarMPForceKernel() {
     ContextSelector selector(cc);
     step.reset();
@@ -68,11 +60,9 @@ void CommonCalcPolarMPForceKernel::initialize(const System& system, const PolarM
     periodic = force.usesPeriodicBoundaryConditions();
     cc.addForce(new ForceInfo(particles, periodic));
 
-    particleOfAtom.assign(cc.getNumAtoms(), -1);
+    vector<int> particleOfAtom(cc.getNumAtoms(), -1);
     for (size_t i = 0; i < particles.size(); i++)
         particleOfAtom[particles[i]] = i;
-    orderListener = new OrderListener;
-    cc.addReorderListener(orderListener);
     particleOf.initialize<int>(cc, particleOfAtom.size(), "polarmpParticleOf");
     particleOf.upload(particleOfAtom);
     atomOf.initialize<int>(cc, particles.size(), "polarmpAtomOf");
@@ -142,7 +132,6 @@ void CommonCalcPolarMPForceKernel::build(const PolarMPForce& force) {
     epsInf = force.getEpsInf();
     for (Vec3& vector : box)
         vector = Vec3();
-    orderListener->changed = true;
     complete = false;
 }
 
@@ -177,18 +166,6 @@ void CommonCalcPolarMPForceKernel::createKernels(Step& made, const map<string, s
                                                                  &r.potential, &r.electricField, &r.induced, &r.sums, later, later, later, later,
                                                                  later, &r.energies, &r.forces, &a.chargeGradients, &a.dipoleGradients,
                                                                  &a.quadrupoleGradients, &a.softnessGradients, &a.polarizabilityGradients});
-}
-
-void CommonCalcPolarMPForceKernel::updateOrder() {
-    if (!orderListener->changed)
-        return;
-    vector<int> order;
-    const vector<int>& sorted = cc.getAtomIndex();  // and what fills up the last tile
-    for (int i = 0; i < cc.getNumAtoms(); i++)
-        if (particleOfAtom[sorted[i]] >= 0)
-            order.push_back(particleOfAtom[sorted[i]]);
-    step->solver->setOrder(order);
-    orderListener->changed = false;
 }
 
 void CommonCalcPolarMPForceKernel::readPositions(ComputeArray& target) {
@@ -232,7 +209,6 @@ double CommonCalcPolarMPForceKernel::execute(ContextImpl& context, bool includeF
     externalField = PolarMPForceImpl::externalField(context);
     readBox();
     readPositions(s.arrays.positions);
-    updateOrder();
     // Where atoms lie on the mesh does not depend on their moments: that is found out while the source is at work.
     s.link->forward(includeForces, [&]() { s.solver->setPositions(); });
     if (!s.link->checks())
