@@ -25,6 +25,7 @@ def network_source(
     total_charge: float = 0.0,
     multiplicity: int = 1,
     interaction_energy: bool = False,
+    precision: str = "single",
 ) -> _polarmp.NetworkSource:
     """The network of a model file as a source that the plugin's kernels evaluate.
 
@@ -43,7 +44,11 @@ def network_source(
         Spin multiplicity.
     interaction_energy : bool
         Leave the energies of the single atoms out.
+    precision : str
+        ``"single"`` or ``"double"``, on the CPU platform (Reference always works in double precision).
     """
+    if precision not in ("single", "double"):
+        raise ValueError(f"precision must be 'single' or 'double', got {precision!r}")
     kind_of = {z: kind for kind, z in enumerate(config.species)}
     unknown = sorted({int(z) for z in atomic_numbers} - set(kind_of))
     if unknown:
@@ -88,7 +93,7 @@ def network_source(
     }
     flat = {name: (list(a.shape), np.ascontiguousarray(a).ravel().tolist()) for name, a in arrays.items()}
     kinds = [kind_of[int(z)] for z in atomic_numbers]
-    return _polarmp.NetworkSource(settings, flat, kinds, float(total_charge))
+    return _polarmp.NetworkSource(settings, flat, kinds, float(total_charge), precision == "double")
 
 
 def _head_degree(config: NetworkConfig, rung: Rung) -> int:
