@@ -1,8 +1,9 @@
 #include "NetworkEvaluation.h"
-#include <algorithm>
+#include "openmm/OpenMMException.h"
 #include <numeric>
 
 using namespace PolarMPPlugin;
+using namespace OpenMM;
 using namespace std;
 
 namespace {
@@ -21,7 +22,13 @@ void NetworkEvaluation::forward(bool includeGradients) {
     const bool searched = pairs.update((const double*) buffers.positions, buffers.periodic ? buffers.cell : nullptr);
     Outputs outputs = {0, (double*) buffers.charges, (double*) buffers.dipoles, (double*) buffers.quadrupoles, (double*) buffers.softness,
                        (double*) buffers.polarizability};
-    passes->forward(pairs, searched, outputs);
+    try {
+        passes->forward(pairs, searched, outputs);
+    }
+    catch (const Overlap& overlap) {
+        throw OpenMMException("PolarMPForce: the particles " + to_string(buffers.particles[overlap.first]) + " and "
+                              + to_string(buffers.particles[overlap.second]) + " lie at the same place");
+    }
     *(double*) buffers.energy = outputs.energy;
     if (projected) {
         const double excess = accumulate(outputs.charges, outputs.charges + buffers.numParticles, 0.0) - totalCharge;

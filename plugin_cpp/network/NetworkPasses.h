@@ -15,6 +15,11 @@ struct Cotangents {
     const double *charges = nullptr, *dipoles = nullptr, *quadrupoles = nullptr, *softness = nullptr, *polarizability = nullptr;
 };
 
+/** Two particles at the same place: thrown by forward(). */
+struct Overlap {
+    int first, second;
+};
+
 /** The network's two passes. What backward() needs of forward() is kept until the next forward(). */
 class NetworkPasses {
 public:

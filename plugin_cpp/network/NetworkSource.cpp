@@ -100,6 +100,7 @@ void NetworkParameters::check() const {
 NetworkSource::NetworkSource(shared_ptr<const NetworkParameters> parameters, vector<int> kinds, double totalCharge, bool doublePrecision)
         : parameters(parameters), kinds(kinds), totalCharge(totalCharge), doublePrecision(doublePrecision) {
     parameters->check();
+    ReferenceNetwork(parameters, kinds);  // asks for every weight, so that a wrong one is found here
     for (size_t i = 0; i < kinds.size(); i++)
         if (kinds[i] < 0 || kinds[i] >= parameters->numSpecies)
             throw OpenMMException("NetworkSource: the kind of particle " + to_string(i) + " is " + to_string(kinds[i]) + "; 0 to "

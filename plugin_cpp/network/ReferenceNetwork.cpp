@@ -1,10 +1,8 @@
 #include "ReferenceNetwork.h"
-#include "openmm/OpenMMException.h"
 #include "openmm_polarmp/PolarMPUnits.h"
 #include <cmath>
 
 using namespace PolarMPPlugin;
-using namespace OpenMM;
 using namespace std;
 
 namespace {
@@ -133,7 +131,7 @@ vector<ReferenceNetwork::Pair> ReferenceNetwork::pairsWithin(const PairList& pai
         for (double x : pair.displacement)
             square += x * x;
         if (square == 0)
-            throw OpenMMException("PolarMPForce: two particles lie at the same place");
+            throw Overlap{pairs.getParticle(atom), pairs.getParticle(pair.sender)};
         if (square < p.cutoff * p.cutoff)
             result.push_back(pair);
     }
