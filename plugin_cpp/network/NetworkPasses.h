@@ -1,0 +1,25 @@
+#pragma once
+#include "NetworkArrays.h"
+#include "PairList.h"
+
+namespace PolarMPPlugin {
+
+/** Two particles at the same place: thrown by forward(). */
+struct Overlap {
+    int first, second;
+};
+
+/** The network's two passes. What backward() needs of forward() is kept until the next forward(). */
+class NetworkPasses {
+public:
+    virtual ~NetworkPasses() = default;
+    /**
+     * @param pairs     up to date
+     * @param searched  whether the pairs were searched since the last call
+     */
+    virtual void forward(const PairList& pairs, bool searched, Outputs& outputs) = 0;
+    /** Gradient [N,3] by the particles' positions. May be called several times. */
+    virtual void backward(const PairList& pairs, const Cotangents& cotangents, double* gradient) = 0;
+};
+
+} // namespace PolarMPPlugin
