@@ -16,7 +16,7 @@ from openmm_polarmp.models._config import NetworkConfig
 from openmm_polarmp.models._rung import Rung
 from openmm_polarmp.models.couplings import TENSORS, message_coupling, product_couplings, second_harmonics
 from openmm_polarmp.models.description import ModelDescription
-from openmm_polarmp.models.file import ModelFile
+from openmm_polarmp.models.file import ModelFile, ModelFileError
 from openmm_polarmp.models.radii import COVALENT_RADII
 from openmm_polarmp.sources.options import SourceOptions
 
@@ -45,17 +45,11 @@ class NativeSource(_polarmp.NetworkSource):
 
     def __init__(self, contents: ModelFile, options: SourceOptions) -> None:
         description = ModelDescription.of(contents)
-        super().__init__(
-            *_arguments(
-                description.config,
-                contents.arrays(),
-                options.atomic_numbers,
-                charge_projection=description.charge_projection,
-                total_charge=options.total_charge,
-                multiplicity=options.multiplicity,
-                interaction_energy=options.interaction_energy,
-            )
-        )
+        arguments = _arguments(description.config, contents.arrays(), description.charge_projection, options)
+        try:
+            super().__init__(*arguments)
+        except RuntimeError as error:  # weights that are missing or of another shape
+            raise ModelFileError(f"{contents.source}: the configuration does not make a model: {error}") from error
         self.description, self.options = description, options
         self._contents = contents
 
@@ -110,9 +104,7 @@ def network_source(
     atomic_numbers: Sequence[int],
     *,
     charge_projection: bool,
-    total_charge: float = 0.0,
-    multiplicity: int = 1,
-    interaction_energy: bool = False,
+    **options: Any,
 ) -> _polarmp.NetworkSource:
     """The network of a model file as a source that the plugin's kernels evaluate.
 
@@ -125,39 +117,20 @@ def network_source(
         Of the force's particles, in their order.
     charge_projection : bool
         Whether charges are shifted to the total charge.
-    total_charge : float
-        e.
-    multiplicity : int
-        Spin multiplicity.
-    interaction_energy : bool
-        Leave the energies of the single atoms out.
+    **options
+        Of `SourceOptions`.
     """
     return _polarmp.NetworkSource(
-        *_arguments(
-            config,
-            weights,
-            atomic_numbers,
-            charge_projection=charge_projection,
-            total_charge=total_charge,
-            multiplicity=multiplicity,
-            interaction_energy=interaction_energy,
-        )
+        *_arguments(config, weights, charge_projection, SourceOptions.of(atomic_numbers, **options))
     )
 
 
 def _arguments(
-    config: NetworkConfig,
-    weights: Mapping[str, NDArray[Any]],
-    atomic_numbers: Sequence[int],
-    *,
-    charge_projection: bool,
-    total_charge: float,
-    multiplicity: int,
-    interaction_energy: bool,
-) -> tuple[dict[str, Any], dict[str, tuple[list[int], list[float]]], list[int], float]:
-    """Settings, weights, the kind of each particle and the total charge, as the C++ side takes them."""
+    config: NetworkConfig, weights: Mapping[str, NDArray[Any]], charge_projection: bool, options: SourceOptions
+) -> tuple[Any, ...]:
+    """What the C++ side's constructor takes: settings, weights, each particle's kind, total charge, double precision."""
     kind_of = {z: kind for kind, z in enumerate(config.species)}
-    unknown = sorted({int(z) for z in atomic_numbers} - set(kind_of))
+    unknown = sorted(set(options.atomic_numbers) - set(kind_of))
     if unknown:
         raise ValueError(
             f"species has atomic numbers {unknown} that the model does not know; it knows {list(config.species)}"
@@ -165,7 +138,7 @@ def _arguments(
     rung = Rung.parse(config.rung)
     head_degree = _head_degree(config, rung)
     arrays = {name: np.asarray(value, dtype=np.float64) for name, value in weights.items()}
-    arrays["embedding.weight"] = _embedding(config, arrays, total_charge, multiplicity)
+    arrays["embedding.weight"] = _embedding(config, arrays, options.total_charge, options.multiplicity)
     arrays.pop("state_embedding.weight", None)
     settings = {
         "num_species": len(config.species),
@@ -187,7 +160,9 @@ def _arguments(
         "tensor_polarizability": rung.polarizability and config.polarizability == "tensor",
         "charge_projection": charge_projection and rung.charges,
         "energy_scale": [config.energy_scale.get(z, 1.0) for z in config.species],
-        "energy_shift": [0.0 if interaction_energy else config.energy_shift.get(z, 0.0) for z in config.species],
+        "energy_shift": [
+            0.0 if options.interaction_energy else config.energy_shift.get(z, 0.0) for z in config.species
+        ],
         "zbl_number": [float(z) for z in config.species] if config.zbl else [],
         "zbl_radius": [COVALENT_RADII[z - 1] for z in config.species] if config.zbl else [],
         "second_harmonics": second_harmonics(),
@@ -199,8 +174,8 @@ def _arguments(
         "tensor_to_cartesian": TENSORS.ravel().tolist(),
     }
     flat = {name: (list(a.shape), np.ascontiguousarray(a).ravel().tolist()) for name, a in arrays.items()}
-    kinds = [kind_of[int(z)] for z in atomic_numbers]
-    return settings, flat, kinds, float(total_charge)
+    kinds = [kind_of[z] for z in options.atomic_numbers]
+    return settings, flat, kinds, float(options.total_charge), options.precision == "double"
 
 
 def _head_degree(config: NetworkConfig, rung: Rung) -> int:

@@ -1,4 +1,6 @@
 #include "openmm_polarmp/NetworkSource.h"
+#include "NetworkEvaluation.h"
+#include "ReferenceNetwork.h"
 #include "openmm/OpenMMException.h"
 #include <cmath>
 #include <sstream>
@@ -95,9 +97,10 @@ void NetworkParameters::check() const {
     }
 }
 
-NetworkSource::NetworkSource(shared_ptr<const NetworkParameters> parameters, vector<int> kinds, double totalCharge)
-        : parameters(parameters), kinds(kinds), totalCharge(totalCharge) {
+NetworkSource::NetworkSource(shared_ptr<const NetworkParameters> parameters, vector<int> kinds, double totalCharge, bool doublePrecision)
+        : parameters(parameters), kinds(kinds), totalCharge(totalCharge), doublePrecision(doublePrecision) {
     parameters->check();
+    ReferenceNetwork(parameters, kinds);  // asks for every weight, so that a wrong one is found here
     for (size_t i = 0; i < kinds.size(); i++)
         if (kinds[i] < 0 || kinds[i] >= parameters->numSpecies)
             throw OpenMMException("NetworkSource: the kind of particle " + to_string(i) + " is " + to_string(kinds[i]) + "; 0 to "
@@ -116,5 +119,9 @@ MomentSet NetworkSource::getMomentSet() const {
 }
 
 unique_ptr<SourceEvaluation> NetworkSource::bind(const SourceBuffers& buffers) {
-    throw OpenMMException("NetworkSource: no evaluation in host memory");
+    if (buffers.numParticles != getNumParticles())
+        throw OpenMMException("NetworkSource: the buffers hold " + to_string(buffers.numParticles) + " particles, but the source describes "
+                              + to_string(getNumParticles()));
+    unique_ptr<NetworkPasses> passes = make_unique<ReferenceNetwork>(parameters, kinds);
+    return make_unique<NetworkEvaluation>(*this, buffers, move(passes));
 }

@@ -72,8 +72,8 @@ void PolarMPPlugin::bindNetworkSource(nb::module_& m) {
     nb::set_leak_warnings(false);
     nb::class_<NetworkSource>(m, "NetworkSource", "A PolarMPNet that the plugin's own kernels evaluate: openmm_polarmp.sources.native makes it.")
         .def("__init__",
-             [](NetworkSource* self, nb::dict settings, const Weights& weights, vector<int> kinds, double totalCharge) {
-                 new (self) NetworkSource(parametersOf(settings, weights), kinds, totalCharge);
+             [](NetworkSource* self, nb::dict settings, const Weights& weights, vector<int> kinds, double totalCharge, bool doublePrecision) {
+                 new (self) NetworkSource(parametersOf(settings, weights), kinds, totalCharge, doublePrecision);
              })
         .def_prop_ro("num_particles", &NetworkSource::getNumParticles)
         .def_prop_ro("total_charge", &NetworkSource::getTotalCharge);

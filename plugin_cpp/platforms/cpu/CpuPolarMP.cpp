@@ -51,6 +51,10 @@ protected:
         return make_unique<MeshSum<float>>(force, rule, threads);
     }
 
+    WorkerThreads* workerThreads() override {
+        return &threads;
+    }
+
     void together(const function<void()>& work) override {
         threads.together(work);
     }

@@ -1,5 +1,6 @@
 #pragma once
 #include "openmm/internal/ThreadPool.h"
+#include "openmm_polarmp/MultipoleSource.h"
 #include <atomic>
 #include <condition_variable>
 #include <functional>
@@ -12,14 +13,16 @@ namespace PolarMPPlugin {
  * OpenMM's threads at work on something that has many short parts. Waking a thread can cost as much as a part, so they are
  * woken once for all parts and wait actively in between, for a moment. The calling thread is one of them.
  */
-class ThreadTeam {
+class ThreadTeam : public WorkerThreads {
 public:
     explicit ThreadTeam(OpenMM::ThreadPool& pool) : pool(pool), size(pool.getNumThreads()) {
     }
     /** Calls work(), during which the team is awake. */
     void together(const std::function<void()>& work);
-    /** Calls work(thread) in every thread and returns when all are done. The work must not throw. */
-    void execute(const std::function<void(int thread)>& work);
+    int getNumThreads() const override {
+        return size;
+    }
+    void execute(const std::function<void(int thread)>& work) override;
     /** Within the work of execute(): wait until all threads have come here. */
     void wait();
     /** The part of `count` items, [first, last), that falls to a thread. */

@@ -80,6 +80,7 @@ void HostKernel::bindSource(const PolarMPForce& force) {
     buffers.numParticles = n;
     buffers.periodic = periodic;
     buffers.particles = particles;
+    buffers.threads = workerThreads();
     buffers.cell = memory.cell;
     buffers.energy = &memory.energy;
     auto allocate = [&](vector<double>& values, int components) {
@@ -219,6 +220,14 @@ double HostKernel::execute(ContextImpl& context, bool includeForces, bool includ
 void HostKernel::evaluate(ContextImpl& context, bool includeForces) {
     readPositions(context);
     readBox(context);
+    auto step = [&]() { evaluateMoments(context, includeForces); };
+    if (evaluation->usesThreads())
+        together(step);
+    else
+        step();
+}
+
+void HostKernel::evaluateMoments(ContextImpl& context, bool includeForces) {
     evaluation->forward(includeForces);
     if (!isfinite(memory.energy))
         throw OpenMMException("PolarMPForce: the energy that the source of moments gave is not a finite number");

@@ -25,6 +25,10 @@ public:
 
 protected:
     virtual std::unique_ptr<PotentialSolver> createSolver(const PolarMPForce& force) = 0;
+    /** Of a platform that has some. */
+    virtual WorkerThreads* workerThreads() {
+        return nullptr;
+    }
     /** Calls work(), which has many short loops; a platform with threads keeps them awake. */
     virtual void together(const std::function<void()>& work) {
         work();
@@ -43,6 +47,7 @@ private:
     };
     void bindSource(const PolarMPForce& force);
     void evaluate(OpenMM::ContextImpl& context, bool includeForces);
+    void evaluateMoments(OpenMM::ContextImpl& context, bool includeForces);
     void computeElectrostatics(OpenMM::ContextImpl& context);
     void readPositions(OpenMM::ContextImpl& context);
     void readBox(OpenMM::ContextImpl& context);

@@ -1,10 +1,20 @@
 #pragma once
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 namespace PolarMPPlugin {
+
+/** The threads of a platform that has some: a source may share its work among them. */
+class WorkerThreads {
+public:
+    virtual ~WorkerThreads() = default;
+    virtual int getNumThreads() const = 0;
+    /** Calls work(thread) in every thread and returns when all are done. The work must not throw. */
+    virtual void execute(const std::function<void(int thread)>& work) = 0;
+};
 
 /**
  * The memory through which a platform's kernel and a source of moments talk to each other. The kernel owns it,
@@ -20,6 +30,7 @@ struct SourceBuffers {
     bool doublePositions = true;  // type of positions and energy
     bool doubleMoments = true;    // type of moments, gradients and forces
     std::vector<int> particles;   // the System's index of each of our particles
+    WorkerThreads* threads = nullptr;  // none: the platform is the plain one to compare with
 
     // kernel -> source, before forward()
     void* positions = nullptr;     // [N,3]   A
@@ -63,6 +74,10 @@ public:
      *               section 6). Zero otherwise: a cluster's field is contained in the gradients.
      */
     virtual void backward(const double field[3]) = 0;
+    /** Works in the threads of SourceBuffers, which the kernel then keeps awake for the whole step. */
+    virtual bool usesThreads() const {
+        return false;
+    }
     /** The moments never change (so that they need to travel to a device only once). */
     virtual bool isConstant() const {
         return false;

@@ -85,8 +85,11 @@ public:
     /**
      * @param kinds        of each particle: which of the network's species it is
      * @param totalCharge  e; the charges are shifted to it if the model asks for it
+     * @param doublePrecision  of the network on the CPU platform; Reference always works in double precision, GPUs in that
+     *                         of their platform. Positions are subtracted and energies added in double precision everywhere.
      */
-    NetworkSource(std::shared_ptr<const NetworkParameters> parameters, std::vector<int> kinds, double totalCharge);
+    NetworkSource(std::shared_ptr<const NetworkParameters> parameters, std::vector<int> kinds, double totalCharge,
+                  bool doublePrecision = false);
     MomentSet getMomentSet() const override;
     int getNumParticles() const override {
         return kinds.size();
@@ -101,11 +104,15 @@ public:
     double getTotalCharge() const {
         return totalCharge;
     }
+    bool isDoublePrecision() const {
+        return doublePrecision;
+    }
 
 private:
     std::shared_ptr<const NetworkParameters> parameters;
     std::vector<int> kinds;
     double totalCharge;
+    bool doublePrecision;
 };
 
 } // namespace PolarMPPlugin

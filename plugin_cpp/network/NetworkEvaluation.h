@@ -1,0 +1,31 @@
+#pragma once
+#include "MovingCharges.h"
+#include "NetworkPasses.h"
+#include "openmm_polarmp/NetworkSource.h"
+#include <memory>
+
+namespace PolarMPPlugin {
+
+/** One Context's use of a NetworkSource in host memory: what surrounds the network's two passes. */
+class NetworkEvaluation : public SourceEvaluation {
+public:
+    NetworkEvaluation(const NetworkSource& source, const SourceBuffers& buffers, std::unique_ptr<NetworkPasses> passes);
+    void forward(bool includeGradients) override;
+    void backward(const double field[3]) override;
+    bool usesThreads() const override {
+        return buffers.threads != nullptr;
+    }
+
+private:
+    void projectCharges(double* charges) const;
+
+    const SourceBuffers buffers;
+    const bool charges, projected;
+    const double totalCharge;
+    PairList pairs;
+    std::unique_ptr<NetworkPasses> passes;
+    MovingCharges movingCharges;
+    std::vector<double> chargeCotangents, gradient;
+};
+
+} // namespace PolarMPPlugin

@@ -1,0 +1,259 @@
+#include "PairList.h"
+#include "Matrix3.h"
+#include "openmm/OpenMMException.h"
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <numeric>
+#include <sstream>
+
+using namespace PolarMPPlugin;
+using namespace OpenMM;
+using namespace std;
+
+namespace {
+
+// Water has 50 neighbours within 5 A. More than this: the box has collapsed, or is in another unit.
+const double MOST_NEIGHBORS = 3000;
+// Finer bins follow the sphere better and are more to visit.
+const double BINS_PER_CUTOFF = 2;
+// A, far from every atom; its square is a number in single precision.
+const double NOWHERE = 1e15;
+
+void checkDensity(int numAtoms, double cutoff, const double* cell) {
+    double expected = numAtoms * 4.19 * cutoff * cutoff * cutoff / fabs(determinant(cell));
+    if (expected <= MOST_NEIGHBORS)
+        return;
+    stringstream message;
+    message << "PolarMPForce: box vectors of ";
+    for (int d = 0; d < 3; d++)
+        message << (d == 0 ? "" : ", ") << hypot(hypot(cell[3 * d], cell[3 * d + 1]), cell[3 * d + 2]);
+    message << " A for " << numAtoms << " atoms are too short: an atom would have " << expected << " neighbors within " << cutoff
+            << " A; " << MOST_NEIGHBORS << " are accepted";
+    throw OpenMMException(message.str());
+}
+
+} // namespace
+
+PairList::PairList(int numAtoms, double cutoff, double skin, WorkerThreads* threads)
+        : numAtoms(numAtoms), cutoff(cutoff), skin(skin), threads(threads) {
+}
+
+void PairList::share(long count, const function<void(long, long, int)>& work) const {
+    if (threads == nullptr)
+        work(0, count, 0);
+    else {
+        const long n = threads->getNumThreads();
+        threads->execute([&](int thread) { work(count * thread / n, count * (thread + 1) / n, thread); });
+    }
+}
+
+bool PairList::update(const double* positions, const double* cell) {
+    bool sameBox = built && periodic == (cell != nullptr) && (cell == nullptr || equal(cell, cell + 9, box));
+    bool search = !sameBox || !follow(positions);
+    if (search)
+        rebuild(positions, cell);
+    else
+        placeSites();
+    return search;
+}
+
+/** Continue the path of each atom, which an integrator may have wrapped by box vectors; false if one has gone too far. */
+bool PairList::follow(const double* positions) {
+    vector<char> tooFar(threads == nullptr ? 1 : threads->getNumThreads());
+    share(numAtoms, [&](long first, long last, int thread) {
+        double largest = 0;
+        for (long i = 3 * first; i < 3 * last; i += 3) {
+            double moved[3], wraps[3], shift[3] = {0, 0, 0};
+            for (int a = 0; a < 3; a++)
+                moved[a] = positions[i + a] - start[i + a];
+            if (periodic) {
+                times(moved, inverse, wraps);
+                for (int a = 0; a < 3; a++)
+                    wraps[a] = round(wraps[a]);
+                times(wraps, box, shift);
+            }
+            double square = 0;
+            for (int a = 0; a < 3; a++) {
+                path[i + a] = positions[i + a] - shift[a];
+                square += (moved[a] - shift[a]) * (moved[a] - shift[a]);
+            }
+            largest = max(largest, square);
+        }
+        tooFar[thread] = !(largest <= skin * skin / 4);
+    });
+    return none_of(tooFar.begin(), tooFar.end(), [](char c) { return c; });
+}
+
+void PairList::placeSites() {
+    share(getNumSites(), [&](long first, long last, int) {
+        for (long site = first; site < last; site++) {
+            const double* from = &path[3 * particleOf[atomOf[site]]];
+            const int* n = &shiftOf[3 * site];
+            for (int a = 0; a < 3; a++)
+                points[4 * site + a] = from[a] + (periodic ? n[0] * box[a] + n[1] * box[3 + a] + n[2] * box[6 + a] : 0.0);
+        }
+    });
+}
+
+void PairList::rebuild(const double* positions, const double* cell) {
+    built = false;  // until everything is there
+    if (cell != nullptr)
+        checkDensity(numAtoms, cutoff, cell);
+    periodic = (cell != nullptr);
+    path.assign(positions, positions + 3 * numAtoms);
+    setBox(cell);
+    vector<Image> images = wrapAndRepeat(positions);
+    sortIntoBins(images);
+    start = path;
+    pointMemory.assign(4 * images.size() + 8, 0.0);
+    points = (double*) (((uintptr_t) pointMemory.data() + 31) / 32 * 32);
+    fill(points + 4 * images.size(), points + 4 * images.size() + 3, NOWHERE);
+    placeSites();
+    search();
+    built = true;
+}
+
+void PairList::setBox(const double* cell) {
+    fill(origin, origin + 3, 0.0);
+    if (periodic)
+        copy(cell, cell + 9, box);
+    else {
+        fill(box, box + 9, 0.0);
+        for (int a = 0; a < 3; a++) {
+            double low = path[a], high = path[a];
+            for (int i = 0; i < numAtoms; i++) {
+                low = min(low, path[3 * i + a]);
+                high = max(high, path[3 * i + a]);
+            }
+            origin[a] = low;
+            box[4 * a] = high - low + cutoff;
+        }
+    }
+    invert(box, inverse);
+    for (int d = 0; d < 3; d++)
+        reach[d] = (cutoff + skin) / height(inverse, d);
+}
+
+/** Moves atoms into the box and adds the images that lie near enough to it to be anyone's neighbours. */
+vector<PairList::Image> PairList::wrapAndRepeat(const double* positions) {
+    vector<Image> images;
+    for (int i = 0; i < numAtoms; i++) {
+        double s[3], shift[3], relative[3];
+        for (int a = 0; a < 3; a++)
+            relative[a] = positions[3 * i + a] - origin[a];
+        times(relative, inverse, s);
+        if (!periodic) {
+            images.push_back({{s[0], s[1], s[2]}, i, {0, 0, 0}});
+            continue;
+        }
+        double wraps[3] = {floor(s[0]), floor(s[1]), floor(s[2])};
+        times(wraps, box, shift);
+        int low[3], high[3], n[3];
+        for (int a = 0; a < 3; a++) {
+            path[3 * i + a] -= shift[a];
+            s[a] -= wraps[a];
+            // An image lies within [-reach, 1 + reach], up to rounding.
+            low[a] = ceil(-reach[a] - s[a] - 1e-9);
+            high[a] = floor(1 + reach[a] - s[a] + 1e-9);
+        }
+        for (n[0] = low[0]; n[0] <= high[0]; n[0]++)
+            for (n[1] = low[1]; n[1] <= high[1]; n[1]++)
+                for (n[2] = low[2]; n[2] <= high[2]; n[2]++)
+                    images.push_back({{s[0] + n[0], s[1] + n[1], s[2] + n[2]}, i, {n[0], n[1], n[2]}});
+    }
+    return images;
+}
+
+void PairList::sortIntoBins(const vector<Image>& images) {
+    const int numSites = images.size();
+    const double most = cbrt(numSites) + 2;  // no more bins than sites, about
+    double perBin[3];
+    for (int d = 0; d < 3; d++) {
+        double length = 1 + 2 * reach[d];
+        bins[d] = max(1.0, min(most, floor(BINS_PER_CUTOFF * length / reach[d])));
+        perBin[d] = bins[d] / length;
+    }
+    vector<int> bin(numSites);
+    auto alongAxis = [&](const Image& image, int d) {
+        return min(bins[d] - 1, max(0, (int) ((image.position[d] + reach[d]) * perBin[d])));
+    };
+    firstInBin.assign(bins[0] * bins[1] * bins[2] + 1, 0);
+    for (int k = 0; k < numSites; k++) {
+        bin[k] = (alongAxis(images[k], 0) * bins[1] + alongAxis(images[k], 1)) * bins[2] + alongAxis(images[k], 2);
+        firstInBin[bin[k] + 1]++;
+    }
+    partial_sum(firstInBin.begin(), firstInBin.end(), firstInBin.begin());
+    vector<int> next(firstInBin.begin(), firstInBin.end() - 1), order(numSites);
+    for (int k = 0; k < numSites; k++)
+        order[next[bin[k]]++] = k;
+
+    atomOf.resize(numSites);
+    binOf.resize(3 * numSites);
+    shiftOf.resize(3 * numSites);
+    particleOf.clear();
+    siteOf.clear();
+    vector<int> atomOfParticle(numAtoms);
+    for (int site = 0; site < numSites; site++) {
+        const Image& image = images[order[site]];
+        for (int d = 0; d < 3; d++) {
+            shiftOf[3 * site + d] = image.shift[d];
+            binOf[3 * site + d] = alongAxis(image, d);
+        }
+        if (image.shift[0] == 0 && image.shift[1] == 0 && image.shift[2] == 0) {
+            atomOfParticle[image.particle] = particleOf.size();
+            particleOf.push_back(image.particle);
+            siteOf.push_back(site);
+        }
+    }
+    firstSite.assign(numAtoms + 1, 0);
+    for (int site = 0; site < numSites; site++) {
+        atomOf[site] = atomOfParticle[images[order[site]].particle];
+        firstSite[atomOf[site] + 1]++;
+    }
+    partial_sum(firstSite.begin(), firstSite.end(), firstSite.begin());
+    sites.resize(numSites);
+    next.assign(firstSite.begin(), firstSite.end() - 1);
+    for (int site = 0; site < numSites; site++)
+        sites[next[atomOf[site]]++] = site;
+}
+
+void PairList::search() {
+    vector<vector<int>> found(threads == nullptr ? 1 : threads->getNumThreads());
+    vector<long> firstAtom(found.size() + 1, numAtoms);
+    firstNeighbor.assign(numAtoms + 1, 0);
+    share(numAtoms, [&](long first, long last, int thread) {
+        firstAtom[thread] = first;
+        for (int atom = first; atom < last; atom++) {
+            searchAtom(atom, found[thread]);
+            firstNeighbor[atom + 1] = found[thread].size();
+        }
+    });
+    neighbors.clear();
+    for (size_t t = 0; t < found.size(); t++) {
+        for (long atom = firstAtom[t]; atom < firstAtom[t + 1]; atom++)
+            firstNeighbor[atom + 1] += neighbors.size();
+        neighbors.insert(neighbors.end(), found[t].begin(), found[t].end());
+    }
+}
+
+void PairList::searchAtom(int atom, vector<int>& found) const {
+    const int self = siteOf[atom];
+    const double *own = getPosition(self), limit = (cutoff + skin) * (cutoff + skin);
+    int low[3], high[3];
+    for (int d = 0; d < 3; d++) {
+        int around = ceil(reach[d] * bins[d] / (1 + 2 * reach[d]));
+        low[d] = max(0, binOf[3 * self + d] - around);
+        high[d] = min(bins[d] - 1, binOf[3 * self + d] + around);
+    }
+    for (int x = low[0]; x <= high[0]; x++)
+        for (int y = low[1]; y <= high[1]; y++) {
+            const int row = (x * bins[1] + y) * bins[2];
+            for (int site = firstInBin[row + low[2]]; site < firstInBin[row + high[2] + 1]; site++) {
+                const double* r = getPosition(site);
+                double dx = r[0] - own[0], dy = r[1] - own[1], dz = r[2] - own[2];
+                if (dx * dx + dy * dy + dz * dz < limit && site != self)
+                    found.push_back(site);
+            }
+        }
+}

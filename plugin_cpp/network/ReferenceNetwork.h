@@ -1,0 +1,70 @@
+#pragma once
+#include "NetworkPasses.h"
+#include "ReferenceHeads.h"
+#include <memory>
+
+namespace PolarMPPlugin {
+
+/**
+ * The network in double precision, atom by atom, in one thread: what faster ones are compared with. To be read beside
+ * models/network.py.
+ */
+class ReferenceNetwork : public NetworkPasses {
+public:
+    ReferenceNetwork(std::shared_ptr<const NetworkParameters> parameters, const std::vector<int>& kinds);
+    void forward(const PairList& pairs, bool searched, Outputs& outputs) override;
+    void backward(const PairList& pairs, const Cotangents& cotangents, double* gradient) override;
+
+private:
+    struct Pair {
+        int sender;  // an atom
+        double displacement[3];
+    };
+    /** A layer after the first. */
+    struct MessageLayer {
+        ReferenceMixing sender, message, join;
+        ReferenceProducts products;
+        ReferenceGate gate;
+        int lPrevious;  // degree of the features that come in
+    };
+    /** What is kept of an atom in a layer. */
+    struct AtomState {
+        Array density;   // that is multiplied with itself: of the neighbours, or joined with their messages
+        Array ungated, features;
+        Array sent;      // features that its neighbours receive
+        Array byFeatures, bySent;
+    };
+    std::vector<Pair> pairsWithin(const PairList& pairs, int atom) const;
+    Array own(int atom) const;
+    double nuclearRepulsion(int atom, const Pair& pair, double* derivative) const;
+
+    void firstForward(int atom);
+    void firstBackward(int atom, double* gradient);
+    void messageForward(int layer, int atom);
+    void messageBackward(int layer, int atom, double* gradient);
+    /** [part of what is sent][harmonic][radial function][channel of the part] */
+    Array messageSums(int layer, int atom) const;
+    Blocks messageBlocks(const Array& sums, const Array& coupled, Array* bySums, Array* byCoupled) const;
+    Blocks joinBlocks(int layer, int atom, const Array& message, Array* byMessage, Array* byDensity, Array* byFeatures) const;
+    Blocks sendBlocks(const Array& features, Array* byFeatures) const;
+    Array invariants(int atom) const;
+    /** Adds to the gradient what a pair contributes: byProducts [harmonic][radial function] is the gradient by Y B. */
+    void addPairGradient(int atom, const Pair& pair, const PairFunctions& functions, const Array& byProducts, double* gradient) const;
+
+    const std::shared_ptr<const NetworkParameters> parameters;
+    const NetworkParameters& p;
+    const std::vector<int> kinds;  // of the particles
+    const Array& embedding;
+    const ReferenceMixing density;
+    const ReferenceProducts products;
+    const ReferenceGate gate;
+    std::vector<MessageLayer> layers;
+    const ReferenceHeads heads;
+
+    std::vector<int> particleOf, kindOf;  // of each atom
+    std::vector<std::vector<Pair>> pairsOf;
+    std::vector<std::vector<AtomState>> states;  // [layer][atom]
+    std::vector<Array> byDensity;                // of the first layer, from all layers
+};
+
+} // namespace PolarMPPlugin
