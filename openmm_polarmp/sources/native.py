@@ -45,10 +45,10 @@ class NativeSource(_polarmp.NetworkSource):
 
     def __init__(self, contents: ModelFile, options: SourceOptions) -> None:
         description = ModelDescription.of(contents)
-        arguments = _arguments(description.config, contents.arrays(), description.charge_projection, options)
+        weights = contents.arrays()
         try:
-            super().__init__(*arguments)
-        except RuntimeError as error:  # weights that are missing or of another shape
+            super().__init__(*_arguments(description.config, weights, description.charge_projection, options))
+        except (KeyError, RuntimeError) as error:  # weights that are missing or of another shape
             raise ModelFileError(f"{contents.source}: the configuration does not make a model: {error}") from error
         self.description, self.options = description, options
         self._contents = contents
@@ -138,8 +138,11 @@ def _arguments(
     rung = Rung.parse(config.rung)
     head_degree = _head_degree(config, rung)
     arrays = {name: np.asarray(value, dtype=np.float64) for name, value in weights.items()}
-    arrays["embedding.weight"] = _embedding(config, arrays, options.total_charge, options.multiplicity)
-    arrays.pop("state_embedding.weight", None)
+    # What the network sees of the state of the whole structure is the same for all atoms of a kind.
+    state = [options.total_charge] if config.total_charge_input else []
+    state += [options.multiplicity - 1] if config.multiplicity_input else []
+    if state:
+        arrays["embedding.weight"] = arrays["embedding.weight"] + arrays.pop("state_embedding.weight") @ np.array(state)
     settings = {
         "num_species": len(config.species),
         "layers": config.layers,
@@ -188,11 +191,3 @@ def _head_degree(config: NetworkConfig, rung: Rung) -> int:
 def _feature_degree(config: NetworkConfig, layer: int, head_degree: int) -> int:
     """Highest degree of a layer's features."""
     return head_degree if layer + 1 == config.layers else max(config.l_message, head_degree)
-
-
-def _embedding(config: NetworkConfig, arrays: Mapping[str, Any], total_charge: float, multiplicity: int) -> Any:
-    """What the network knows of each kind of atom; the state of the whole structure is the same for all of its atoms."""
-    embedding = arrays["embedding.weight"]
-    inputs = [total_charge] if config.total_charge_input else []
-    inputs += [multiplicity - 1] if config.multiplicity_input else []
-    return embedding + arrays["state_embedding.weight"] @ np.array(inputs) if inputs else embedding
