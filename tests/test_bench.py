@@ -15,6 +15,7 @@ from openmm_polarmp.cli import main
 def test_the_command_measures_and_writes(tmp_path, capsys):
     out = tmp_path / "bench.json"
     arguments = ["bench", "--atoms", "96", "192", "--threads", "1", "--seconds", "0.02", "--output", str(out)]
+    arguments += ["--evaluator", "torch"]
     assert main(arguments) == 0
     text = capsys.readouterr().out
     assert "1 threads" in text and "grows as N^" in text and "| 192 |" in text
@@ -25,6 +26,13 @@ def test_the_command_measures_and_writes(tmp_path, capsys):
         assert isinstance(row["AMOEBA direct"], float) and isinstance(row["point charges"], float)
     for row in result["step"]:
         assert row["whole"] > 0 and row["forward"] > 0 and row["backward"] > 0 and row["electrostatics"] > 0
+
+
+@pytest.mark.parametrize("evaluator", [None, "native"])
+def test_a_native_step_has_no_phases_of_its_network(evaluator):
+    (row,) = run_bench([96], parts=["step"], seconds=0.02, threads=1, evaluator=evaluator)["step"]
+    assert set(row) == {"atoms", "whole", "electrostatics", "network and the rest"}
+    assert row["whole"] > 0 and row["network and the rest"] == pytest.approx(row["whole"] - row["electrostatics"])
 
 
 def test_parts_and_peers_can_be_left_out(capsys):
