@@ -1,6 +1,7 @@
 """The benchmark measures what it says: the numbers themselves are the machine's."""
 
 import json
+from importlib.metadata import entry_points
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from openmm_polarmp import PolarMPForce
 from openmm_polarmp.bench import electrostatics, run_bench
 from openmm_polarmp.bench.floor import work_per_atom
 from openmm_polarmp.bench.memory import bytes_per_atom
+from openmm_polarmp.bench.startup import startup
 from openmm_polarmp.cli import main
 
 
@@ -75,3 +77,13 @@ def test_a_peer_that_is_not_installed_is_left_out(monkeypatch):
     monkeypatch.setattr("openmm_polarmp.bench.run.find_spec", lambda name: None)
     result = run_bench([96], parts=["electrostatics"], seconds=0.01, threads=1)
     assert not any("torch-pme" in name for name in result["electrostatics"][0])
+
+
+@pytest.mark.skipif(
+    not entry_points(group="openmmml.potentials", name="polarmp"), reason="the package is not installed"
+)
+def test_a_native_start_is_light():
+    """torch alone takes more memory than OpenMM and everything else."""
+    native, torch = (startup(evaluator) for evaluator in ("native", "torch"))
+    assert all(value > 0 for value in native)
+    assert native[-1] < 0.5 * torch[-1] and native[1] < torch[1]
