@@ -3,6 +3,7 @@
 import copy
 import pickle
 import re
+import warnings
 
 import numpy as np
 import openmm
@@ -83,6 +84,22 @@ def test_what_torch_has_to_do(model, path):
         assert evaluator(copy.deepcopy(force)) == "torch", named
         with pytest.raises(ValueError, match=f"evaluator is 'native', which cannot be had with {re.escape(named)}"):
             PolarMPForce(given, atomic_numbers=NUMBERS, evaluator="native", **options)
+
+
+def test_a_torchscript_module_is_torch_s():
+    class Cluster(torch.nn.Module):
+        def forward(self, positions: torch.Tensor) -> dict[str, torch.Tensor]:
+            return {"energy": positions.square().sum(), "charges": torch.zeros(len(positions))}
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TorchScript is deprecated in newer versions of torch
+        module = torch.jit.script(Cluster())
+    for asked in (None, "torch"):
+        assert evaluator(PolarMPForce(module, num_particles=2, evaluator=asked)) == "torch"
+    with pytest.raises(ValueError, match="cannot be had with a TorchForce"):
+        PolarMPForce(module, num_particles=2, evaluator="native")
+    with pytest.raises(ValueError, match="evaluator is 'jax'"):
+        PolarMPForce(module, num_particles=2, evaluator="jax")
 
 
 def test_a_changed_polarmpnet_stays_changed_in_copies(model):

@@ -141,7 +141,7 @@ def test_mixed_systems_and_interpolation(model):
         system = potential.createMixedSystem(
             topology, base, list(range(12)), interpolate=True, evaluator=word, precision="double"
         )
-        context = PlatformChoice("CPU").context(system)
+        context = PlatformChoice("Reference").context(system)  # the CPU platform's other forces are single
         context.setPositions(positions)
         for weight in (0.0, 0.5, 1.0):
             context.setParameter("lambda_interpolate", weight)
