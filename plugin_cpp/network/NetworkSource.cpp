@@ -1,4 +1,5 @@
 #include "openmm_polarmp/NetworkSource.h"
+#include "BlockNetwork.h"
 #include "NetworkEvaluation.h"
 #include "ReferenceNetwork.h"
 #include "openmm/OpenMMException.h"
@@ -122,6 +123,12 @@ unique_ptr<SourceEvaluation> NetworkSource::bind(const SourceBuffers& buffers) {
     if (buffers.numParticles != getNumParticles())
         throw OpenMMException("NetworkSource: the buffers hold " + to_string(buffers.numParticles) + " particles, but the source describes "
                               + to_string(getNumParticles()));
-    unique_ptr<NetworkPasses> passes = make_unique<ReferenceNetwork>(parameters, kinds);
+    unique_ptr<NetworkPasses> passes;
+    if (buffers.threads == nullptr)
+        passes = make_unique<ReferenceNetwork>(parameters, kinds);
+    else if (doublePrecision)
+        passes = make_unique<BlockNetwork<double>>(parameters, kinds, *buffers.threads);
+    else
+        passes = make_unique<BlockNetwork<float>>(parameters, kinds, *buffers.threads);
     return make_unique<NetworkEvaluation>(*this, buffers, move(passes));
 }

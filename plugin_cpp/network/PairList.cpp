@@ -106,9 +106,10 @@ void PairList::rebuild(const double* positions, const double* cell) {
     vector<Image> images = wrapAndRepeat(positions);
     sortIntoBins(images);
     start = path;
-    pointMemory.assign(4 * images.size() + 8, 0.0);
+    pointMemory.assign(4 * images.size() + 12, 0.0);
     points = (double*) (((uintptr_t) pointMemory.data() + 31) / 32 * 32);
     fill(points + 4 * images.size(), points + 4 * images.size() + 3, NOWHERE);
+    fill(points + 4 * images.size() + 4, points + 4 * images.size() + 7, -NOWHERE);
     placeSites();
     search();
     built = true;

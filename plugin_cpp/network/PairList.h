@@ -39,13 +39,19 @@ public:
     int getAtom(int site) const {
         return atomOf[site];
     }
+    const int* getAtoms() const {
+        return atomOf.data();
+    }
+    const double* getPositions() const {
+        return points;
+    }
     /** The site of an atom itself, of which the others are images. */
     int getSite(int atom) const {
         return siteOf[atom];
     }
     /**
-     * Position of a site, 4 numbers of which the last is zero; at a multiple of 32 bytes. The site of number getNumSites() is
-     * far from all others: it can fill up tables.
+     * Position of a site, 4 numbers of which the last is zero; at a multiple of 32 bytes. The sites of numbers getNumSites()
+     * and getNumSites() + 1 are far from all others and from each other: they can fill up tables.
      */
     const double* getPosition(int site) const {
         return points + 4 * (size_t) site;

@@ -20,7 +20,7 @@ def test_position_not_finite(evaluator, value):
     broken = structure.positions.copy()
     broken[7, 1] = value
     context.setPositions(0.1 * broken)
-    with pytest.raises(openmm.OpenMMException, match="position of particle 7 is (nan|inf)|Particle coordinate is NaN"):
+    with pytest.raises(openmm.OpenMMException, match=r"position of particle 7 is (nan|inf)|Particle coordinate is NaN"):
         context.getState(energy=True)
     context.setPositions(0.1 * structure.positions)
     networks.assert_equal_results(results(context), expected, evaluator.tolerance)

@@ -1,7 +1,7 @@
 // Compiled once per instruction set, with POLARMP_ARCH naming the namespace.
-#include "LargeArray.h"
 #include "MeshSpectrum.h"
 #include "Points.h"
+#include "openmm_polarmp/internal/LargeArray.h"
 #include <algorithm>
 #include <utility>
 

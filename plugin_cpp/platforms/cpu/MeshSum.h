@@ -1,10 +1,10 @@
 #pragma once
 #include "../reference/PotentialSolver.h"
-#include "LargeArray.h"
 #include "MeshLoops.h"
 #include "MeshSpectrum.h"
 #include "ThreadTeam.h"
 #include "openmm_polarmp/PolarMPForce.h"
+#include "openmm_polarmp/internal/LargeArray.h"
 #include "openmm_polarmp/internal/MeshChoice.h"
 
 namespace PolarMPPlugin {

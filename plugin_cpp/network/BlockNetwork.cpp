@@ -1,0 +1,121 @@
+#include "BlockNetwork.h"
+#include <algorithm>
+#include <numeric>
+
+using namespace PolarMPPlugin;
+using namespace std;
+
+template <class Real>
+BlockNetwork<Real>::BlockNetwork(shared_ptr<const NetworkParameters> parameters, const vector<int>& kinds, WorkerThreads& threads)
+        : parameters(parameters), kinds(kinds), threads(threads), loops(networkLoops<Real>()), builder(*parameters, loops.lanes),
+          plan(builder.getPlan()), table(loops.lanes, parameters->numSpecies), keptSize(loops.keptSize(plan)) {
+    const int n = threads.getNumThreads();
+    scratch.resize(n);
+    bySites.resize(n);
+    for (int layer = 1; layer < plan.layers; layer++) {
+        bySent[layer].resize(n);
+        bySentPointers[layer].resize(n);
+    }
+}
+
+template <class Real>
+void BlockNetwork<Real>::arrange(const PairList& pairs) {
+    table.build(pairs, kinds);
+    kept.resize(keptSize * table.getNumBlocks());
+    energies.resize(table.getNumBlocks());
+    const size_t size = loops.scratchSize(plan, table.getMaxVectors());
+    for (LargeArray<Real>& memory : scratch)
+        memory.resize(size);
+    for (int layer = 1; layer < plan.layers; layer++) {
+        const size_t rowSize = plan.messages[layer].rowSize;
+        sent[layer].assign((pairs.getNumAtoms() + 1) * rowSize, Real(0));
+        for (int thread = 0; thread < threads.getNumThreads(); thread++) {
+            bySent[layer][thread].resize(pairs.getNumAtoms() * rowSize);
+            bySentPointers[layer][thread] = bySent[layer][thread].data();
+        }
+    }
+    for (LargeArray<Real>& memory : bySites)
+        memory.resize(4 * (size_t) (pairs.getNumSites() + 2));
+}
+
+template <class Real>
+AtomBlock<Real> BlockNetwork<Real>::blockOf(int block) {
+    return {table.getAtoms(block), table.getParticles(block), table.getKinds(block), table.getSites(block), table.getFirstVector(block),
+            table.getNeighbors(), &kept[keptSize * block]};
+}
+
+template <class Real>
+SharedArrays<Real> BlockNetwork<Real>::sharedOf(const PairList& pairs) {
+    SharedArrays<Real> shared = {pairs.getPositions(), pairs.getAtoms(), pairs.getNumSites(), pairs.getNumAtoms(), table.getMaxVectors(),
+                                 {}, threads.getNumThreads(), {}};
+    for (int layer = 1; layer < plan.layers; layer++) {
+        shared.sent[layer] = sent[layer].data();
+        shared.bySent[layer] = bySentPointers[layer].data();
+    }
+    return shared;
+}
+
+template <class Real>
+Workspace<Real> BlockNetwork<Real>::workspaceOf(int thread) {
+    return {scratch[thread].data(), bySites[thread].data(), thread, 0.0};
+}
+
+template <class Real>
+void BlockNetwork<Real>::forward(const PairList& pairs, bool searched, Outputs& outputs) {
+    if (searched)
+        arrange(pairs);
+    const SharedArrays<Real> shared = sharedOf(pairs);
+    vector<pair<int, int>> overlaps(threads.getNumThreads(), {-1, -1});
+    for (int layer = 0; layer < plan.layers; layer++)
+        pairs.share(table.getNumBlocks(), [&](long first, long last, int thread) {
+            Workspace<Real> workspace = workspaceOf(thread);
+            for (long block = first; block < last; block++) {
+                loops.forward(plan, layer, blockOf(block), shared, workspace, outputs);
+                energies[block] = workspace.energy;
+            }
+            if (workspace.overlap[0] >= 0)
+                overlaps[thread] = {workspace.overlap[0], workspace.overlap[1]};
+        });
+    for (auto [atom, site] : overlaps)
+        if (atom >= 0)
+            throw Overlap{pairs.getParticle(atom), pairs.getParticle(pairs.getAtom(site))};
+    outputs.energy = accumulate(energies.begin(), energies.end(), 0.0);
+}
+
+template <class Real>
+void BlockNetwork<Real>::backward(const PairList& pairs, const Cotangents& cotangents, double* gradient) {
+    const SharedArrays<Real> shared = sharedOf(pairs);
+    for (int layer = plan.layers - 1; layer >= 0; layer--)
+        pairs.share(table.getNumBlocks(), [&](long first, long last, int thread) {
+            if (layer + 1 == plan.layers)
+                clearGradients(pairs, thread);
+            Workspace<Real> workspace = workspaceOf(thread);
+            for (long block = first; block < last; block++)
+                loops.backward(plan, layer, blockOf(block), shared, workspace, cotangents);
+        });
+    addGradients(pairs, gradient);
+}
+
+template <class Real>
+void BlockNetwork<Real>::clearGradients(const PairList& pairs, int thread) {
+    fill(bySites[thread].begin(), bySites[thread].end(), Real(0));
+    for (int layer = 1; layer < plan.layers; layer++)
+        fill(bySent[layer][thread].begin(), bySent[layer][thread].end(), Real(0));
+}
+
+template <class Real>
+void BlockNetwork<Real>::addGradients(const PairList& pairs, double* gradient) const {
+    pairs.share(pairs.getNumAtoms(), [&](long first, long last, int) {
+        for (int atom = first; atom < last; atom++) {
+            double sum[3] = {0, 0, 0};
+            for (const int* site = pairs.beginSites(atom); site < pairs.endSites(atom); site++)
+                for (const LargeArray<Real>& ofThread : bySites)
+                    for (int a = 0; a < 3; a++)
+                        sum[a] += ofThread[4 * (size_t) *site + a];
+            copy(sum, sum + 3, gradient + 3 * pairs.getParticle(atom));
+        }
+    });
+}
+
+template class PolarMPPlugin::BlockNetwork<float>;
+template class PolarMPPlugin::BlockNetwork<double>;

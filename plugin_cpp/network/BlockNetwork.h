@@ -1,0 +1,47 @@
+#pragma once
+#include "BlockTable.h"
+#include "NetworkLoops.h"
+#include "NetworkPasses.h"
+#include "NetworkPlanBuilder.h"
+#include "openmm_polarmp/internal/LargeArray.h"
+#include <memory>
+
+namespace PolarMPPlugin {
+
+/**
+ * The network on blocks of atoms, in threads and in the vectors of the processor; ReferenceNetwork says what is computed.
+ *
+ * Each thread has its own blocks and adds gradients by other atoms to an array of its own; the arrays are added in the
+ * order of the threads. So the same number of threads gives the same numbers.
+ */
+template <class Real>
+class BlockNetwork : public NetworkPasses {
+public:
+    BlockNetwork(std::shared_ptr<const NetworkParameters> parameters, const std::vector<int>& kinds, WorkerThreads& threads);
+    void forward(const PairList& pairs, bool searched, Outputs& outputs) override;
+    void backward(const PairList& pairs, const Cotangents& cotangents, double* gradient) override;
+
+private:
+    void arrange(const PairList& pairs);
+    AtomBlock<Real> blockOf(int block);
+    SharedArrays<Real> sharedOf(const PairList& pairs);
+    Workspace<Real> workspaceOf(int thread);
+    void clearGradients(const PairList& pairs, int thread);
+    void addGradients(const PairList& pairs, double* gradient) const;
+
+    const std::shared_ptr<const NetworkParameters> parameters;
+    const std::vector<int> kinds;
+    WorkerThreads& threads;
+    const NetworkLoops<Real>& loops;
+    const NetworkPlanBuilder<Real> builder;
+    const NetworkPlan<Real>& plan;
+    BlockTable table;
+    const size_t keptSize;
+    LargeArray<Real> kept, sent[3];
+    // of each thread
+    std::vector<LargeArray<Real>> scratch, bySites, bySent[3];
+    std::vector<Real*> bySentPointers[3];
+    std::vector<double> energies;  // of the blocks
+};
+
+} // namespace PolarMPPlugin

@@ -1,0 +1,58 @@
+#pragma once
+#include "PairList.h"
+#include <vector>
+
+namespace PolarMPPlugin {
+
+/**
+ * Atoms in blocks, as many as a vector has lanes, and their neighbours as the block's vectors see them: the k-th neighbour of
+ * each lane side by side, those of each kind for themselves.
+ */
+class BlockTable {
+public:
+    BlockTable(int lanes, int numKinds) : lanes(lanes), numKinds(numKinds) {
+    }
+    void build(const PairList& pairs, const std::vector<int>& kindOfParticle);
+
+    int getNumBlocks() const {
+        return atoms.size() / lanes;
+    }
+    // of each lane of a block
+    const int* getAtoms(int block) const {
+        return &atoms[block * lanes];
+    }
+    const int* getParticles(int block) const {
+        return &particles[block * lanes];
+    }
+    const int* getKinds(int block) const {
+        return &kinds[block * lanes];
+    }
+    const int* getSites(int block) const {
+        return &sites[block * lanes];
+    }
+    /** Where a kind's vectors begin in the table, and one number more. */
+    const int* getFirstVector(int block) const {
+        return &firstVector[block * (numKinds + 1)];
+    }
+    const int* getNeighbors() const {
+        return neighbors.data();
+    }
+    /** The largest number of vectors that a block has. */
+    int getMaxVectors() const {
+        return maxVectors;
+    }
+
+private:
+    struct Neighbor {
+        int kind, site;
+        double square;
+    };
+    void fillLanes(const PairList& pairs, const std::vector<int>& kindOfParticle);
+    void sortNeighbors(const PairList& pairs, const std::vector<int>& kindOfParticle, int atom, std::vector<Neighbor>& sorted) const;
+
+    const int lanes, numKinds;
+    int maxVectors = 0;
+    std::vector<int> atoms, particles, kinds, sites, firstVector, neighbors;
+};
+
+} // namespace PolarMPPlugin

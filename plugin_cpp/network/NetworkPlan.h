@@ -1,0 +1,105 @@
+#pragma once
+
+namespace PolarMPPlugin {
+
+// A network's weights and couplings as the vectorised loops read them: plain arrays in their precision, without any
+// function, because the loops are compiled for instruction sets that the rest of the library must not use.
+// NetworkPlanBuilder makes them.
+
+/** Harmonics up to degree l = 2. */
+constexpr int MAX_DEGREES = 3;
+/** Products of up to four factors: of two, three and four. */
+constexpr int MAX_PRODUCTS = 3;
+
+/** One linear map of the channels for each degree. */
+template <class Real>
+struct Mixing {
+    int outputs;
+    int inputs[MAX_DEGREES];
+    const Real* weights[MAX_DEGREES];     // [inputs][outputs]
+    const Real* transposed[MAX_DEGREES];  // [outputs][inputs]
+    const Real* bias;                     // [outputs], of degree 0; may be null
+};
+
+template <class Real>
+struct BilinearTerm {
+    int left, right;
+    Real value;
+};
+
+/** y[k] = sum value * a[left] * b[right] over the terms first[k] ... first[k + 1]. */
+template <class Real>
+struct BilinearMap {
+    int outputs;
+    const int* first;
+    const BilinearTerm<Real>* terms;
+};
+
+/** A coupling of degree left with degree right to degree l > 0 in the last product of the last layer. */
+template <class Real>
+struct CouplingPath {
+    int left, right, l;
+    int input;                         // the first of the rows of the degree's mixing that the path's channels have
+    int numTerms;
+    const BilinearTerm<Real>* terms;   // left: component of both factors, i * (2 right + 1) + j; right: component of the result
+};
+
+/** Products of an atom's density with itself, and what follows on them. */
+template <class Real>
+struct Products {
+    int lOut;          // highest degree of the features
+    int factors;       // in the longest products
+    // Of the products of 2, 3, ... factors. In the last product of the last layer only scalars; the rest is in `lastPaths`.
+    int paths[MAX_PRODUCTS][MAX_DEGREES];
+    BilinearMap<Real> couple[MAX_PRODUCTS];   // (shorter product, density) -> rows
+    BilinearMap<Real> byLeft[MAX_PRODUCTS];   // (gradient by rows, density) -> gradient by the shorter product
+    BilinearMap<Real> byRight[MAX_PRODUCTS];  // (gradient by rows, shorter product) -> gradient by the density; of 2 factors: none
+    Mixing<Real> between[MAX_PRODUCTS], mixing, gate;
+    int numLastPaths;
+    const CouplingPath<Real>* lastPaths;
+};
+
+/** How a layer after the first sees what its neighbours send. */
+template <class Real>
+struct Messages {
+    int channels, parts;      // of what is sent: its components
+    int rowSize;              // of what an atom sends: parts * channels, filled up to whole vectors
+    int paths[MAX_DEGREES];   // of vectors with harmonics
+    int numRows;
+    BilinearMap<Real> couple, byVectors;  // terms' left: part * harmonics + harmonic, or row; right is not used
+    Mixing<Real> sender, mixing, join;
+    int lPrevious;            // highest degree of the features that come in
+};
+
+/** One head that weights the channels' vectors or tensors. */
+struct TensorHead {
+    enum Moment { Dipole, Quadrupole, Anisotropy } moment;
+    int l;
+    int row;  // of the last map's outputs, where its weights begin
+};
+
+template <class Real>
+struct NetworkPlan {
+    int numKinds, layers, lMax, harmonics, channels, numRadial, hidden;
+    Real cutoff, radialScale;  // the scale times the norm of the radial functions
+    const Real* embedding;     // [kinds][channels]
+    Mixing<Real> density;      // rows: kind, radial function
+    Products<Real> products[3];
+    Messages<Real> messages[3];  // of each layer; the first is not used
+
+    Real perChannel;  // 1 / sqrt(channels)
+    int numOutputs;   // of the last map
+    int charge, softness, polarizability;  // rows of the last map, or -1
+    int numHeads;
+    TensorHead heads[3];
+    const Real* speciesHidden;  // [kinds][hidden], with the bias of the trunk
+    Mixing<Real> trunk, final;
+    bool tensorPolarizability;
+    const double *energyScale, *energyShift;
+    double tensors[5][9];  // components of l = 2 to a matrix
+
+    bool repulsion;
+    const Real *repulsionNumber, *repulsionPower, *repulsionRadius;  // of each kind: Z, Z^0.23, covalent radius
+};
+
+} // namespace PolarMPPlugin

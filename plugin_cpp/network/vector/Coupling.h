@@ -1,0 +1,115 @@
+#pragma once
+#include "../NetworkPlan.h"
+#include "Lanes.h"
+
+namespace PolarMPPlugin {
+namespace POLARMP_ARCH {
+
+/** N channels of one output of a bilinear map. */
+template <class Real, int N>
+inline void bilinearChannels(const BilinearTerm<Real>* term, const BilinearTerm<Real>* end, const V<Real>* a, const V<Real>* b, int channels,
+                             V<Real>* out, bool add) {
+    V<Real> sums[N];
+#pragma GCC unroll 8
+    for (int c = 0; c < N; c++)
+        sums[c] = add ? out[c] : V<Real>{};
+    for (; term < end; term++) {
+        const V<Real> *left = a + term->left * channels, *right = b + term->right * channels;
+#pragma GCC unroll 8
+        for (int c = 0; c < N; c++)
+            sums[c] += term->value * left[c] * right[c];
+    }
+#pragma GCC unroll 8
+    for (int c = 0; c < N; c++)
+        out[c] = sums[c];
+}
+
+/** The outputs of a bilinear map, channel by channel, or added to them: all arrays are [...][channels]. */
+template <class Real>
+void bilinear(const BilinearMap<Real>& map, const V<Real>* a, const V<Real>* b, int channels, V<Real>* out, bool add) {
+    for (int k = 0; k < map.outputs; k++) {
+        const BilinearTerm<Real>*begin = map.terms + map.first[k], *end = map.terms + map.first[k + 1];
+        int c = 0;
+        for (; c + 8 <= channels; c += 8)
+            bilinearChannels<Real, 8>(begin, end, a + c, b + c, channels, out + k * channels + c, add);
+        for (; c < channels; c++)
+            bilinearChannels<Real, 1>(begin, end, a + c, b + c, channels, out + k * channels + c, add);
+    }
+}
+
+// The last layer's vectors and tensors are only ever summed over channels with the heads' weights. So they are never
+// computed: for a path (left, right -> l) the sum over channels comes first, of the products of components, and the
+// coupling after it; backwards the coupling of the gradient comes first.
+
+/** products[i][j] += sum_c u[c] a[i][c] b[j][c] */
+template <class Real, int L, int R>
+inline void sumProducts(const V<Real>* u, const V<Real>* a, const V<Real>* b, int channels, V<Real>* products) {
+    constexpr int I = 2 * L + 1, J = 2 * R + 1;
+    V<Real> sums[I][J];
+#pragma GCC unroll 5
+    for (int i = 0; i < I; i++)
+#pragma GCC unroll 5
+        for (int j = 0; j < J; j++)
+            sums[i][j] = products[i * J + j];
+    for (int c = 0; c < channels; c++)
+#pragma GCC unroll 5
+        for (int j = 0; j < J; j++) {
+            const V<Real> weighted = u[c] * b[j * channels + c];
+#pragma GCC unroll 5
+            for (int i = 0; i < I; i++)
+                sums[i][j] += weighted * a[i * channels + c];
+        }
+#pragma GCC unroll 5
+    for (int i = 0; i < I; i++)
+#pragma GCC unroll 5
+        for (int j = 0; j < J; j++)
+            products[i * J + j] = sums[i][j];
+}
+
+/**
+ * The other way, with matrix[i][j] the gradient by the products: y[c] = sum_ij matrix[i][j] a[i][c] b[j][c], and the gradients
+ * by a and b are added to.
+ */
+template <class Real, int L, int R>
+inline void sumProductsBack(const V<Real>* matrix, const V<Real>* u, const V<Real>* a, const V<Real>* b, int channels, V<Real>* y, V<Real>* byA,
+                            V<Real>* byB) {
+    constexpr int I = 2 * L + 1, J = 2 * R + 1;
+    for (int c = 0; c < channels; c++) {
+        V<Real> sum = V<Real>{};
+        V<Real> towardsB[J];
+#pragma GCC unroll 5
+        for (int j = 0; j < J; j++)
+            towardsB[j] = V<Real>{};
+#pragma GCC unroll 5
+        for (int i = 0; i < I; i++) {
+            V<Real> towardsA = V<Real>{};
+#pragma GCC unroll 5
+            for (int j = 0; j < J; j++) {
+                towardsA += matrix[i * J + j] * b[j * channels + c];
+                towardsB[j] += matrix[i * J + j] * a[i * channels + c];
+            }
+            sum += a[i * channels + c] * towardsA;
+            byA[i * channels + c] += u[c] * towardsA;
+        }
+#pragma GCC unroll 5
+        for (int j = 0; j < J; j++)
+            byB[j * channels + c] += u[c] * towardsB[j];
+        y[c] = sum;
+    }
+}
+
+/** Calls DO with the degrees of a path as constants: those that couple to l > 0. */
+#define POLARMP_FOR_DEGREES(path, DO) \
+    switch (3 * (path).left + (path).right) { \
+    case 1: DO(0, 1) break; \
+    case 2: DO(0, 2) break; \
+    case 3: DO(1, 0) break; \
+    case 4: DO(1, 1) break; \
+    case 5: DO(1, 2) break; \
+    case 6: DO(2, 0) break; \
+    case 7: DO(2, 1) break; \
+    default: DO(2, 2) \
+    }
+
+} // namespace POLARMP_ARCH
+} // namespace PolarMPPlugin

@@ -1,0 +1,221 @@
+#pragma once
+#include "ProductLayers.h"
+
+namespace PolarMPPlugin {
+namespace POLARMP_ARCH {
+
+// The heads: models/_heads.py. Constants as in HeadUnits, which explains them.
+
+struct Units {
+    static constexpr double CHARGE = 0.5, MOMENT = 0.5, SOFTNESS = 0.003, POLARIZABILITY = 0.02;
+    static constexpr double LARGEST_CHARGE = 3.0, LARGEST_DIPOLE = 1.0, LARGEST_QUADRUPOLE = 1.5, LARGEST_SOFTNESS = 0.1;
+    static constexpr double LARGEST_POLARIZABILITY = 0.5, LOWEST_ENERGY = 30.0;
+    static constexpr double UNIT_SOFTPLUS = 0.54132485461291801;  // softplus of this is one
+};
+
+template <class Real>
+inline V<Real> sumOfSquares(const V<Real>* values, int count) {
+    V<Real> sum = V<Real>{};
+    for (int k = 0; k < count; k++)
+        sum += values[k] * values[k];
+    return sum;
+}
+
+/** Shortens values smoothly so that their norm stays below the limit. */
+template <class Real>
+inline void bound(V<Real>* values, int count, double limit) {
+    const V<Real> shorter = Real(1) / squareRoot<Real>(Real(1) + sumOfSquares<Real>(values, count) * Real(1 / (limit * limit)));
+    for (int k = 0; k < count; k++)
+        values[k] *= shorter;
+}
+
+/** In place: the gradient by the shortened values becomes that by the values. */
+template <class Real>
+inline void boundBack(const V<Real>* values, int count, double limit, V<Real>* gradient) {
+    const Real scale = 1 / (limit * limit);
+    V<Real> along = V<Real>{};
+    for (int k = 0; k < count; k++)
+        along += values[k] * gradient[k];
+    const V<Real> square = Real(1) / (Real(1) + sumOfSquares<Real>(values, count) * scale), shorter = squareRoot<Real>(square);
+    for (int k = 0; k < count; k++)
+        gradient[k] = shorter * (gradient[k] - values[k] * along * square * scale);
+}
+
+/** Symmetric matrices as xx xy xz yy yz zz. */
+constexpr int ROW[6] = {0, 0, 0, 1, 1, 2}, COLUMN[6] = {0, 1, 2, 1, 2, 2};
+
+template <class Real>
+inline void toMatrix(const NetworkPlan<Real>& plan, const V<Real>* components, V<Real>* matrix) {
+    for (int k = 0; k < 6; k++) {
+        matrix[k] = V<Real>{};
+        for (int m = 0; m < 5; m++)
+            matrix[k] += components[m] * Real(plan.tensors[m][3 * ROW[k] + COLUMN[k]]);
+    }
+}
+
+/** The transposed map, of the gradient by all nine elements. */
+template <class Real>
+inline void fromMatrix(const NetworkPlan<Real>& plan, const V<Real>* matrix, V<Real>* components) {
+    for (int m = 0; m < 5; m++) {
+        components[m] = V<Real>{};
+        for (int k = 0; k < 6; k++)
+            components[m] += matrix[k] * Real(plan.tensors[m][3 * ROW[k] + COLUMN[k]] * (ROW[k] == COLUMN[k] ? 1 : 2));
+    }
+}
+
+/** Product of two symmetric matrices, its symmetric part times two. */
+template <class Real>
+inline void symmetricProduct(const V<Real>* a, const V<Real>* b, V<Real>* result) {
+    constexpr int AT[3][3] = {{0, 1, 2}, {1, 3, 4}, {2, 4, 5}};
+    for (int k = 0; k < 6; k++) {
+        result[k] = V<Real>{};
+        for (int c = 0; c < 3; c++)
+            result[k] += a[AT[ROW[k]][c]] * b[AT[c][COLUMN[k]]] + b[AT[ROW[k]][c]] * a[AT[c][COLUMN[k]]];
+    }
+}
+
+/** Numbers of the particles in the lanes. */
+template <class Real>
+inline V<Real> fetch(const AtomBlock<Real>& block, const double* source, int stride, int offset) {
+    V<Real> result = V<Real>{};
+    if (source != nullptr)
+        for (int k = 0; k < LANES<Real>; k++)
+            if (block.particles[k] >= 0)
+                result[k] = source[(long) stride * block.particles[k] + offset];
+    return result;
+}
+template <class Real>
+inline void store(const AtomBlock<Real>& block, V<Real> values, double* target, int stride, int offset) {
+    for (int k = 0; k < LANES<Real>; k++)
+        if (block.particles[k] >= 0)
+            target[(long) stride * block.particles[k] + offset] = values[k];
+}
+
+/** The heads of one degree. */
+template <class Real>
+struct HeadsOfDegree {
+    int l, first = 0, count = 0;
+
+    HeadsOfDegree(const NetworkPlan<Real>& plan, int l) : l(l) {
+        for (int h = 0; h < plan.numHeads; h++)
+            if (plan.heads[h].l == l) {
+                first = (count == 0 ? h : first);
+                count++;
+            }
+    }
+};
+
+/**
+ * What weights the rows of the last mixing for the heads of a degree: the channels' weights from the last map, through the
+ * gates and the mixing.
+ */
+template <class Real>
+void weightInputs(const NetworkPlan<Real>& plan, const HeadsOfDegree<Real>& heads, const Kept<Real>& kept, Scratch<Real>& scratch) {
+    const int c = plan.channels;
+    const V<Real>* gates = kept.layers[plan.layers - 1].gates + heads.l * c;
+    for (int h = 0; h < heads.count; h++)
+        for (int k = 0; k < c; k++)
+            scratch.headWeights[h * c + k] = kept.outputs[plan.heads[heads.first + h].row + k] * sigmoid<Real>(gates[k]);
+    const Mixing<Real>& mixing = plan.products[plan.layers - 1].mixing;
+    mixBack<Real>(mixing, heads.l, heads.count, scratch.headWeights, 0, mixing.inputs[heads.l], scratch.inputWeights, false);
+}
+
+/** sums[head][component] = the channels' vectors or tensors, weighted. */
+template <class Real>
+void sumChannels(const NetworkPlan<Real>& plan, const HeadsOfDegree<Real>& heads, const Kept<Real>& kept, Scratch<Real>& scratch, V<Real> (*sums)[5]) {
+    const int c = plan.channels, l = heads.l, components = 2 * l + 1;
+    const Products<Real>& products = plan.products[plan.layers - 1];
+    const typename Kept<Real>::Layer& layer = kept.layers[plan.layers - 1];
+    const int numInputs = products.mixing.inputs[l];
+    V<Real>* blocks[MAX_INPUTS];
+    const int count = gather(plan, products, l, layer.density, scratch.coupled, true, blocks);
+    for (int h = 0; h < heads.count; h++) {
+        const V<Real>* weights = scratch.inputWeights + h * numInputs;
+        for (int m = 0; m < components; m++) {
+            V<Real> sum = V<Real>{};
+            for (int b = 0; b < count; b++)
+                for (int k = 0; k < c; k++)
+                    sum += weights[b * c + k] * blocks[b][m * c + k];
+            sums[h][m] = sum;
+        }
+        for (int p = 0; p < products.numLastPaths; p++) {
+            const CouplingPath<Real>& path = products.lastPaths[p];
+            if (path.l != l)
+                continue;
+            const V<Real>* left = shorter(products.factors - 2, layer.density, layer.powers);
+            V<Real> pairs[25];
+            for (V<Real>& pair : pairs)
+                pair = V<Real>{};
+#define POLARMP_SUM(L, R) \
+    sumProducts<Real, L, R>(weights + path.input, left + L * L * c, layer.density + R * R * c, c, pairs);
+            POLARMP_FOR_DEGREES(path, POLARMP_SUM)
+#undef POLARMP_SUM
+            for (int t = 0; t < path.numTerms; t++)
+                sums[h][path.terms[t].right] += path.terms[t].value * pairs[path.terms[t].left];
+        }
+    }
+}
+
+/** From the gradient by the sums to those by the density, the products, the gates and the last map's outputs. */
+template <class Real>
+void sumChannelsBack(const NetworkPlan<Real>& plan, const HeadsOfDegree<Real>& heads, const Kept<Real>& kept, Scratch<Real>& scratch,
+                     const V<Real> (*bySums)[5]) {
+    const int c = plan.channels, l = heads.l, components = 2 * l + 1;
+    const Products<Real>& products = plan.products[plan.layers - 1];
+    const typename Kept<Real>::Layer& layer = kept.layers[plan.layers - 1];
+    const int numInputs = products.mixing.inputs[l];
+    V<Real>*blocks[MAX_INPUTS], *byBlocks[MAX_INPUTS];
+    const int count = gather(plan, products, l, layer.density, scratch.coupled, true, blocks);
+    gather(plan, products, l, scratch.byDensity, scratch.byCoupled, true, byBlocks);
+    for (int b = 1; b < count; b++)  // gradients by the density, the first, are added to
+        for (int k = 0; k < components * c; k++)
+            byBlocks[b][k] = V<Real>{};
+    for (int h = 0; h < heads.count; h++) {
+        const V<Real>* weights = scratch.inputWeights + h * numInputs;
+        V<Real>* byInputs = scratch.byInputs + h * numInputs;
+        for (int b = 0; b < count; b++)
+            for (int k = 0; k < c; k++) {
+                V<Real> sum = V<Real>{};
+                for (int m = 0; m < components; m++) {
+                    sum += bySums[h][m] * blocks[b][m * c + k];
+                    byBlocks[b][m * c + k] += bySums[h][m] * weights[b * c + k];
+                }
+                byInputs[b * c + k] = sum;
+            }
+        for (int p = 0; p < products.numLastPaths; p++) {
+            const CouplingPath<Real>& path = products.lastPaths[p];
+            if (path.l != l)
+                continue;
+            const int last = products.factors - 2;
+            V<Real>*left = shorter(last, layer.density, layer.powers), *byLeft = shorter(last, scratch.byDensity, scratch.byPowers);
+            V<Real> byPairs[25];
+            for (V<Real>& by : byPairs)
+                by = V<Real>{};
+            for (int t = 0; t < path.numTerms; t++)
+                byPairs[path.terms[t].left] += path.terms[t].value * bySums[h][path.terms[t].right];
+#define POLARMP_BACK(L, R) \
+    sumProductsBack<Real, L, R>(byPairs, weights + path.input, left + L * L * c, layer.density + R * R * c, c, byInputs + path.input, \
+                                byLeft + L * L * c, scratch.byDensity + R * R * c);
+            POLARMP_FOR_DEGREES(path, POLARMP_BACK)
+#undef POLARMP_BACK
+        }
+    }
+    if (heads.count == 0)
+        return;
+    const MixingInput<Real> input = {scratch.byInputs, products.mixing.weights[l]};
+    mix<Real>(heads.count, &input, 1, numInputs, c, scratch.byHeadWeights, c, false);
+    const V<Real>* gates = layer.gates + l * c;
+    for (int k = 0; k < c; k++) {
+        const V<Real> open = sigmoid<Real>(gates[k]);
+        V<Real> byOpen = V<Real>{};
+        for (int h = 0; h < heads.count; h++) {
+            const int row = plan.heads[heads.first + h].row + k;
+            byOpen += scratch.byHeadWeights[h * c + k] * kept.outputs[row];
+            scratch.byOutputs[row] = scratch.byHeadWeights[h * c + k] * open;
+        }
+        scratch.byGates[l * c + k] = byOpen * gateSlope<Real>(open);
+    }
+}
+
+} // namespace POLARMP_ARCH
+} // namespace PolarMPPlugin

@@ -1,0 +1,167 @@
+#pragma once
+#include "../NetworkLoops.h"
+#include "Lanes.h"
+
+namespace PolarMPPlugin {
+namespace POLARMP_ARCH {
+
+/** Hands out pieces of an array one after the other; without an array it counts how long it must be. */
+template <class Real>
+class Pieces {
+public:
+    explicit Pieces(V<Real>* memory) : memory(memory) {
+    }
+    V<Real>* take(long vectors) {
+        V<Real>* result = (memory == nullptr ? nullptr : memory + used);
+        used += vectors;
+        return result;
+    }
+    size_t numbers() const {
+        return used * LANES<Real>;
+    }
+
+private:
+    V<Real>* memory;
+    long used = 0;
+};
+
+/** Vectors of pairs whose functions lie in the first cache until they are summed. */
+constexpr int PAIR_CHUNK = 16;
+
+inline int components(int lMax) {
+    return (lMax + 1) * (lMax + 1);
+}
+
+/** Rows of the products of factors 2, 3, ... (index 0, 1, ...) of degree l begin here. */
+template <class Real>
+inline int firstRow(const Products<Real>& products, int index, int l) {
+    int row = 0;
+    for (int lower = 0; lower < l; lower++)
+        row += products.paths[index][lower] * (2 * lower + 1);
+    return row;
+}
+
+/** What is kept of a block between the passes. */
+template <class Real>
+struct Kept {
+    struct Layer {
+        V<Real>*density, *powers[MAX_PRODUCTS];  // the density and its mixed products
+        V<Real>*gates, *ungated;                 // before the gate; ungated only of degrees above 0, and not of the last layer
+        V<Real>* byFeatures;                     // gradient, of layers before the last
+    } layers[3];
+    V<Real>*hidden, *outputs;  // of the heads, before silu and after the last map
+    V<Real>* tensorSums;       // [head][5]: the channels' vectors or tensors, weighted and summed
+    V<Real>* repulsion;        // energy of the nuclear repulsion
+    V<Real>* byDensity;        // gradient by the first layer's density, of networks with more layers
+
+    Kept(const NetworkPlan<Real>& plan, V<Real>* memory, size_t* numbers = nullptr) {
+        Pieces<Real> pieces(memory);
+        const int c = plan.channels;
+        for (int k = 0; k < plan.layers; k++) {
+            const Products<Real>& products = plan.products[k];
+            Layer& layer = layers[k];
+            layer.density = pieces.take(plan.harmonics * c);
+            for (int factors = 2; factors < products.factors; factors++)
+                layer.powers[factors - 2] = pieces.take(plan.harmonics * c);
+            layer.gates = pieces.take((products.lOut + 1) * c);
+            const bool last = (k + 1 == plan.layers);
+            layer.ungated = last ? nullptr : pieces.take(components(products.lOut) * c);
+            layer.byFeatures = last ? nullptr : pieces.take(components(products.lOut) * c);
+        }
+        hidden = pieces.take(plan.hidden);
+        outputs = pieces.take(plan.numOutputs);
+        tensorSums = pieces.take(5 * plan.numHeads);
+        repulsion = pieces.take(1);
+        byDensity = plan.layers > 1 ? pieces.take(plan.harmonics * c) : nullptr;
+        if (numbers != nullptr)
+            *numbers = pieces.numbers();
+    }
+};
+
+/** A thread's memory for what is forgotten after a block. */
+template <class Real>
+struct Scratch {
+    V<Real>* radial;                  // of PAIR_CHUNK pairs
+    V<Real>*sums, *bySums;            // [kind][harmonic][radial function]
+    V<Real>* coupled[MAX_PRODUCTS];    // rows of the products of 2, 3, ... factors
+    V<Real>* byCoupled[MAX_PRODUCTS];
+    V<Real>* byPowers[MAX_PRODUCTS];   // gradients by what is kept of the same name
+    V<Real>*byDensity, *byGates;
+    V<Real>*features, *byFeatures;     // of a layer, before or after its gate
+    V<Real>*own;                       // embedding of the atoms
+    V<Real>*hidden, *byOutputs, *invariants, *byInvariants;
+    V<Real>*headWeights, *byHeadWeights;  // [head][channel], with the gates
+    V<Real>*inputWeights, *byInputs;      // of the heads of one degree, by the rows of its mixing
+    // messages
+    V<Real>*messageSums, *byMessageSums;  // [part][harmonic][radial function][channel]
+    V<Real>*messageRows, *byMessageRows;  // coupled
+    V<Real>*message, *previous, *sent;
+    V<Real>* atomSums;                    // [lane][harmonic][radial function][row of what is sent]
+    // pairs of one atom in the lanes, filled up to whole vectors
+    V<Real>*pairs, *functions, *byFunctions;  // displacement; [harmonic][radial function][pair] and the gradient by it
+    V<Real>*senders, *sendersByPair;          // what they send, [pair][row] and [row][pair]
+    V<Real>* byPair;                          // gradient by that, [pair][row]
+
+    Scratch(const NetworkPlan<Real>& plan, int maxNeighbors, V<Real>* memory, size_t* numbers = nullptr) {
+        Pieces<Real> pieces(memory);
+        const int c = plan.channels, all = plan.harmonics * c, numSums = plan.numKinds * plan.harmonics * plan.numRadial;
+        radial = pieces.take(PAIR_CHUNK * plan.numRadial);
+        sums = pieces.take(numSums);
+        bySums = pieces.take(numSums);
+        long inputs = 0;
+        for (int index = 0; index < MAX_PRODUCTS; index++) {
+            long rows = 0;
+            for (int layer = 0; layer < plan.layers; layer++)
+                if (index + 2 <= plan.products[layer].factors)
+                    rows = larger<long>(rows, firstRow(plan.products[layer], index, MAX_DEGREES));
+            coupled[index] = pieces.take(rows * c);
+            byCoupled[index] = pieces.take(rows * c);
+            byPowers[index] = pieces.take(all);
+        }
+        for (int l = 0; l < MAX_DEGREES; l++)
+            for (int layer = 0; layer < plan.layers; layer++)
+                inputs = larger<long>(inputs, plan.products[layer].mixing.inputs[l]);
+        byDensity = pieces.take(all);
+        byGates = pieces.take(MAX_DEGREES * c);
+        features = pieces.take(all);
+        byFeatures = pieces.take(all);
+        own = pieces.take(c);
+        hidden = pieces.take(plan.hidden);
+        byOutputs = pieces.take(plan.numOutputs);
+        invariants = pieces.take(plan.layers * c);
+        byInvariants = pieces.take(plan.layers * c);
+        headWeights = pieces.take(plan.numHeads * c);
+        byHeadWeights = pieces.take(plan.numHeads * c);
+        inputWeights = pieces.take(2 * inputs);
+        byInputs = pieces.take(2 * inputs);
+        takeForMessages(plan, maxNeighbors, pieces);
+        if (numbers != nullptr)
+            *numbers = pieces.numbers();
+    }
+
+private:
+    void takeForMessages(const NetworkPlan<Real>& plan, int maxNeighbors, Pieces<Real>& pieces) {
+        if (plan.layers == 1)
+            return;
+        const Messages<Real>& m = plan.messages[1];
+        const int width = plan.numRadial * m.channels, terms = plan.harmonics * plan.numRadial;
+        messageSums = pieces.take(m.parts * plan.harmonics * width);
+        byMessageSums = pieces.take(m.parts * plan.harmonics * width);
+        messageRows = pieces.take(m.numRows * width);
+        byMessageRows = pieces.take(m.numRows * width);
+        message = pieces.take(plan.harmonics * plan.channels);
+        previous = pieces.take(plan.harmonics * plan.channels);
+        sent = pieces.take(m.rowSize);
+        atomSums = pieces.take((long) terms * m.rowSize);
+        const long pairVectors = maxNeighbors / LANES<Real> + 1;
+        pairs = pieces.take(5 * pairVectors);
+        functions = pieces.take(terms * pairVectors);
+        byFunctions = pieces.take(terms * pairVectors);
+        senders = pieces.take(m.rowSize * pairVectors);
+        sendersByPair = pieces.take(m.rowSize * pairVectors);
+        byPair = pieces.take(m.rowSize * pairVectors);
+    }
+};
+
+} // namespace POLARMP_ARCH
+} // namespace PolarMPPlugin

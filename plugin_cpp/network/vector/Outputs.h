@@ -1,0 +1,240 @@
+#pragma once
+#include "Heads.h"
+
+namespace PolarMPPlugin {
+namespace POLARMP_ARCH {
+
+/** Scalars of all layers to the outputs of the last map. */
+template <class Real>
+void lastMap(const NetworkPlan<Real>& plan, const AtomBlock<Real>& block, const Kept<Real>& kept, Scratch<Real>& scratch) {
+    const int c = plan.channels;
+    for (int layer = 0; layer < plan.layers; layer++)
+        for (int k = 0; k < c; k++)
+            scratch.invariants[layer * c + k] = silu<Real>(kept.layers[layer].gates[k]);
+    for (int h = 0; h < plan.hidden; h++)
+        for (int k = 0; k < LANES<Real>; k++)
+            kept.hidden[h][k] = plan.speciesHidden[block.kinds[k] * plan.hidden + h];
+    mixBlock<Real>(plan.trunk, 0, 1, scratch.invariants, kept.hidden, true);
+    for (int h = 0; h < plan.hidden; h++)
+        scratch.hidden[h] = silu<Real>(kept.hidden[h]);
+    for (int k = 0; k < plan.numOutputs; k++)
+        kept.outputs[k] = all<Real>(plan.final.bias[k]);
+    mixBlock<Real>(plan.final, 0, 1, scratch.hidden, kept.outputs, true);
+}
+
+/** What the heads that weight the channels' vectors and tensors sum, before it is bounded. */
+template <class Real>
+void sumTensors(const NetworkPlan<Real>& plan, const Kept<Real>& kept, Scratch<Real>& scratch) {
+    for (int l = 1; l <= plan.lMax; l++) {
+        const HeadsOfDegree<Real> heads(plan, l);
+        if (heads.count == 0)
+            continue;
+        weightInputs(plan, heads, kept, scratch);
+        sumChannels(plan, heads, kept, scratch, (V<Real>(*)[5]) (kept.tensorSums + 5 * heads.first));
+    }
+}
+
+/** 1 + s + A, whose square is the polarizability. */
+template <class Real>
+inline void polarizabilityRoot(const NetworkPlan<Real>& plan, const V<Real>* sums, V<Real> isotropic, V<Real>* root) {
+    V<Real> scaled[5];
+    for (int m = 0; m < 5; m++)
+        scaled[m] = sums[m] * plan.perChannel;
+    toMatrix(plan, scaled, root);
+    for (int k : {0, 3, 5})
+        root[k] += Real(1) + isotropic;
+}
+
+/** POLARIZABILITY times the square of the root: all nine elements, the last three repeat those beside the diagonal. */
+template <class Real>
+inline void squareOfRoot(const V<Real>* root, V<Real>* matrix) {
+    symmetricProduct<Real>(root, root, matrix);
+    for (int k = 0; k < 6; k++)
+        matrix[k] *= Real(Units::POLARIZABILITY / 2);
+    matrix[6] = matrix[1];
+    matrix[7] = matrix[2];
+    matrix[8] = matrix[4];
+}
+
+template <class Real>
+inline V<Real> boundedEnergy(V<Real> energy) {
+    V<Real> bounded = energy;
+    bound<Real>(&bounded, 1, Units::LOWEST_ENERGY);
+    return energy < 0 ? bounded : energy;
+}
+
+/** A scalar that is a softplus of an output of the last map, in units of its own. */
+struct PositiveScalar {
+    double unit, largest;
+};
+constexpr PositiveScalar SOFT = {Units::SOFTNESS, Units::LARGEST_SOFTNESS}, POLARIZABLE = {Units::POLARIZABILITY, Units::LARGEST_POLARIZABILITY};
+
+template <class Real>
+inline V<Real> positiveScalar(PositiveScalar scalar, V<Real> output) {
+    V<Real> value = Real(scalar.unit) * softplus<Real>(output + Real(Units::UNIT_SOFTPLUS));
+    bound<Real>(&value, 1, scalar.largest);
+    return value;
+}
+
+template <class Real>
+inline V<Real> positiveScalarBack(PositiveScalar scalar, V<Real> output, V<Real> gradient) {
+    const V<Real> shifted = output + Real(Units::UNIT_SOFTPLUS), value = Real(scalar.unit) * softplus<Real>(shifted);
+    boundBack<Real>(&value, 1, scalar.largest, &gradient);
+    return gradient * sigmoid<Real>(shifted) * Real(scalar.unit);
+}
+
+/** Energies, summed, and moments, to the particles' places. */
+template <class Real>
+void writeOutputs(const NetworkPlan<Real>& plan, const AtomBlock<Real>& block, const Kept<Real>& kept, const Outputs& outputs, double& total) {
+    const V<Real> energy = boundedEnergy<Real>(kept.outputs[0]), repulsion = *kept.repulsion;
+    total = 0;
+    for (int k = 0; k < LANES<Real>; k++)
+        if (block.particles[k] >= 0)
+            total += energy[k] * plan.energyScale[block.kinds[k]] + plan.energyShift[block.kinds[k]] + repulsion[k];
+    if (plan.charge >= 0) {
+        V<Real> charge = kept.outputs[plan.charge] * Real(Units::CHARGE);
+        bound<Real>(&charge, 1, Units::LARGEST_CHARGE);
+        store<Real>(block, charge, outputs.charges, 1, 0);
+    }
+    if (plan.softness >= 0)
+        store<Real>(block, positiveScalar<Real>(SOFT, kept.outputs[plan.softness]), outputs.softness, 1, 0);
+    if (plan.polarizability >= 0 && !plan.tensorPolarizability)
+        for (int a = 0; a < 3; a++)
+            store<Real>(block, positiveScalar<Real>(POLARIZABLE, kept.outputs[plan.polarizability]), outputs.polarizability, 9, 4 * a);
+    auto storeMatrix = [&](const V<Real>* matrix, double* target) {
+        for (int k = 0; k < 6; k++) {
+            store<Real>(block, matrix[k], target, 9, 3 * ROW[k] + COLUMN[k]);
+            if (ROW[k] != COLUMN[k])
+                store<Real>(block, matrix[k], target, 9, 3 * COLUMN[k] + ROW[k]);
+        }
+    };
+    for (int h = 0; h < plan.numHeads; h++) {
+        V<Real> values[5], matrix[9];
+        for (int m = 0; m < 5; m++)
+            values[m] = kept.tensorSums[5 * h + m] * (Real(Units::MOMENT) * plan.perChannel);
+        if (plan.heads[h].moment == TensorHead::Dipole) {
+            bound<Real>(values, 3, Units::LARGEST_DIPOLE);
+            for (int a = 0; a < 3; a++)
+                store<Real>(block, values[a], outputs.dipoles, 3, a);
+        }
+        else if (plan.heads[h].moment == TensorHead::Quadrupole) {
+            bound<Real>(values, 5, Units::LARGEST_QUADRUPOLE);  // the matrix of a component has the norm one
+            toMatrix(plan, values, matrix);
+            storeMatrix(matrix, outputs.quadrupoles);
+        }
+        else {
+            V<Real> root[6];
+            polarizabilityRoot(plan, kept.tensorSums + 5 * h, kept.outputs[plan.polarizability], root);
+            squareOfRoot<Real>(root, matrix);
+            bound<Real>(matrix, 9, Units::LARGEST_POLARIZABILITY);
+            storeMatrix(matrix, outputs.polarizability);
+        }
+    }
+}
+
+/** From the derivatives by the moments to those by the last map's outputs and by the sums of the tensor heads. */
+template <class Real>
+void writeOutputsBack(const NetworkPlan<Real>& plan, const AtomBlock<Real>& block, const Kept<Real>& kept, const Cotangents& cotangents,
+                      V<Real>* byOutputs, V<Real> (*bySums)[5]) {
+    V<Real> byEnergy;
+    for (int k = 0; k < LANES<Real>; k++)
+        byEnergy[k] = (block.particles[k] >= 0 ? cotangents.energy * plan.energyScale[block.kinds[k]] : 0.0);
+    V<Real> bounded = byEnergy;
+    boundBack<Real>(&kept.outputs[0], 1, Units::LOWEST_ENERGY, &bounded);
+    byOutputs[0] = kept.outputs[0] < 0 ? bounded : byEnergy;
+    if (plan.charge >= 0) {
+        const V<Real> charge = kept.outputs[plan.charge] * Real(Units::CHARGE);
+        V<Real> by = fetch(block, cotangents.charges, 1, 0);
+        boundBack<Real>(&charge, 1, Units::LARGEST_CHARGE, &by);
+        byOutputs[plan.charge] = by * Real(Units::CHARGE);
+    }
+    if (plan.softness >= 0)
+        byOutputs[plan.softness] = positiveScalarBack<Real>(SOFT, kept.outputs[plan.softness], fetch(block, cotangents.softness, 1, 0));
+    auto fetchMatrix = [&](const double* source, V<Real>* matrix) {
+        for (int k = 0; k < 6; k++)
+            matrix[k] = Real(0.5) * (fetch(block, source, 9, 3 * ROW[k] + COLUMN[k]) + fetch(block, source, 9, 3 * COLUMN[k] + ROW[k]));
+    };
+    V<Real> byMatrix[9];
+    if (plan.polarizability >= 0) {
+        fetchMatrix(cotangents.polarizability, byMatrix);
+        if (!plan.tensorPolarizability)
+            byOutputs[plan.polarizability] =
+                positiveScalarBack<Real>(POLARIZABLE, kept.outputs[plan.polarizability], byMatrix[0] + byMatrix[3] + byMatrix[5]);
+    }
+    for (int h = 0; h < plan.numHeads; h++) {
+        const Real unit = Real(Units::MOMENT) * plan.perChannel;
+        V<Real> values[5];
+        for (int m = 0; m < 5; m++)
+            values[m] = kept.tensorSums[5 * h + m] * unit;
+        if (plan.heads[h].moment == TensorHead::Dipole) {
+            for (int a = 0; a < 3; a++)
+                bySums[h][a] = fetch(block, cotangents.dipoles, 3, a);
+            boundBack<Real>(values, 3, Units::LARGEST_DIPOLE, bySums[h]);
+            for (int a = 0; a < 3; a++)
+                bySums[h][a] *= unit;
+        }
+        else if (plan.heads[h].moment == TensorHead::Quadrupole) {
+            V<Real> byQuadrupole[6];
+            fetchMatrix(cotangents.quadrupoles, byQuadrupole);
+            fromMatrix(plan, byQuadrupole, bySums[h]);
+            boundBack<Real>(values, 5, Units::LARGEST_QUADRUPOLE, bySums[h]);
+            for (int m = 0; m < 5; m++)
+                bySums[h][m] *= unit;
+        }
+        else {
+            V<Real> root[6], alpha[9], byRoot[6];
+            polarizabilityRoot(plan, kept.tensorSums + 5 * h, kept.outputs[plan.polarizability], root);
+            squareOfRoot<Real>(root, alpha);
+            byMatrix[6] = byMatrix[1];
+            byMatrix[7] = byMatrix[2];
+            byMatrix[8] = byMatrix[4];
+            boundBack<Real>(alpha, 9, Units::LARGEST_POLARIZABILITY, byMatrix);
+            symmetricProduct<Real>(byMatrix, root, byRoot);
+            for (V<Real>& by : byRoot)
+                by *= Real(Units::POLARIZABILITY);
+            byOutputs[plan.polarizability] = byRoot[0] + byRoot[3] + byRoot[5];
+            fromMatrix(plan, byRoot, bySums[h]);
+            for (int m = 0; m < 5; m++)
+                bySums[h][m] *= plan.perChannel;
+        }
+    }
+}
+
+/**
+ * Everything of the heads backwards: fills the gradient by the scalars before the gate (scratch.byFeatures) and by the products
+ * of higher degree, adds to that by the density and the shorter products, and begins that by the features of earlier layers.
+ */
+template <class Real>
+void outputsBack(const NetworkPlan<Real>& plan, const AtomBlock<Real>& block, const Kept<Real>& kept, Scratch<Real>& scratch,
+                 const Cotangents& cotangents) {
+    const int c = plan.channels, last = plan.layers - 1;
+    V<Real> bySums[3][5];
+    writeOutputsBack(plan, block, kept, cotangents, scratch.byOutputs, bySums);
+    for (int l = 1; l <= plan.products[last].lOut; l++) {
+        const HeadsOfDegree<Real> heads(plan, l);
+        if (heads.count > 0)
+            weightInputs(plan, heads, kept, scratch);
+        else
+            for (int k = 0; k < c; k++)
+                scratch.byGates[l * c + k] = V<Real>{};
+        sumChannelsBack(plan, heads, kept, scratch, bySums + heads.first);
+    }
+    mixBack<Real>(plan.final, 0, 1, scratch.byOutputs, 0, plan.hidden, scratch.hidden, false);
+    for (int h = 0; h < plan.hidden; h++)
+        scratch.hidden[h] *= siluSlope<Real>(kept.hidden[h]);
+    mixBack<Real>(plan.trunk, 0, 1, scratch.hidden, 0, plan.layers * c, scratch.byInvariants, false);
+    for (int k = 0; k < c; k++)
+        scratch.byGates[k] = scratch.byInvariants[last * c + k] * siluSlope<Real>(kept.layers[last].gates[k]);
+    mixBack<Real>(plan.products[last].gate, 0, 1, scratch.byGates, 0, c, scratch.byFeatures, false);
+    for (int layer = 0; layer < last; layer++) {
+        const int size = components(plan.products[layer].lOut) * c;
+        for (int k = 0; k < size; k++)
+            kept.layers[layer].byFeatures[k] = k < c ? scratch.byInvariants[layer * c + k] : V<Real>{};
+    }
+    if (last > 0)
+        for (int k = 0; k < plan.harmonics * c; k++)
+            kept.byDensity[k] = V<Real>{};
+}
+
+} // namespace POLARMP_ARCH
+} // namespace PolarMPPlugin
