@@ -133,8 +133,11 @@ def _is_torchscript(model: Any) -> bool:
     )
 
 
-def _torchscript(model: Any, num_particles: int | None = None, **options: Any) -> MadeSource:
+def _torchscript(
+    model: Any, num_particles: int | None = None, evaluator: str | None = None, **options: Any
+) -> MadeSource:
     """The source for a TorchForce or its module."""
+    SourceOptions.of((), evaluator=evaluator).resolved(["a TorchForce"])
     require_torch("a TorchForce")
     from .torchforce import TorchScriptSource, check_versions, to_bytes
 

@@ -13,7 +13,7 @@ NEEDED = ("torch", "e3nn")
 
 def require_torch(what: str) -> None:
     """Raise an ImportError that says what to install if torch or e3nn is missing; ``what`` is the subject of its sentence."""
-    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    missing = [name for name in NEEDED if sys.modules.get(name) is None and importlib.util.find_spec(name) is None]
     if missing:
         raise ImportError(
             f"{what} needs {' and '.join(missing)}, not installed here: pip install 'openmm-polarmp[torch]'"

@@ -1,6 +1,7 @@
 """The benchmark measures what it says: the numbers themselves are the machine's."""
 
 import json
+from importlib.metadata import entry_points
 
 import numpy as np
 import pytest
@@ -9,12 +10,14 @@ from openmm_polarmp import PolarMPForce
 from openmm_polarmp.bench import electrostatics, run_bench
 from openmm_polarmp.bench.floor import work_per_atom
 from openmm_polarmp.bench.memory import bytes_per_atom
+from openmm_polarmp.bench.startup import startup
 from openmm_polarmp.cli import main
 
 
 def test_the_command_measures_and_writes(tmp_path, capsys):
     out = tmp_path / "bench.json"
     arguments = ["bench", "--atoms", "96", "192", "--threads", "1", "--seconds", "0.02", "--output", str(out)]
+    arguments += ["--evaluator", "torch"]
     assert main(arguments) == 0
     text = capsys.readouterr().out
     assert "1 threads" in text and "grows as N^" in text and "| 192 |" in text
@@ -25,6 +28,13 @@ def test_the_command_measures_and_writes(tmp_path, capsys):
         assert isinstance(row["AMOEBA direct"], float) and isinstance(row["point charges"], float)
     for row in result["step"]:
         assert row["whole"] > 0 and row["forward"] > 0 and row["backward"] > 0 and row["electrostatics"] > 0
+
+
+@pytest.mark.parametrize("evaluator", [None, "native"])
+def test_a_native_step_has_no_phases_of_its_network(evaluator):
+    (row,) = run_bench([96], parts=["step"], seconds=0.02, threads=1, evaluator=evaluator)["step"]
+    assert set(row) == {"atoms", "whole", "electrostatics", "network and the rest"}
+    assert row["whole"] > 0 and row["network and the rest"] == pytest.approx(row["whole"] - row["electrostatics"])
 
 
 def test_parts_and_peers_can_be_left_out(capsys):
@@ -67,3 +77,13 @@ def test_a_peer_that_is_not_installed_is_left_out(monkeypatch):
     monkeypatch.setattr("openmm_polarmp.bench.run.find_spec", lambda name: None)
     result = run_bench([96], parts=["electrostatics"], seconds=0.01, threads=1)
     assert not any("torch-pme" in name for name in result["electrostatics"][0])
+
+
+@pytest.mark.skipif(
+    not entry_points(group="openmmml.potentials", name="polarmp"), reason="the package is not installed"
+)
+def test_a_native_start_is_light():
+    """torch alone takes more memory than OpenMM and everything else."""
+    native, torch = (startup(evaluator) for evaluator in ("native", "torch"))
+    assert all(value > 0 for value in native)
+    assert native[-1] < 0.5 * torch[-1] and native[1] < torch[1]

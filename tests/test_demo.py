@@ -80,7 +80,7 @@ def test_dipole_reporter_adds_no_evaluation(tmp_path):
     system.setDefaultPeriodicBoxVectors(*topology.getPeriodicBoxVectors())
     for atom in topology.atoms():
         system.addParticle(atom.element.mass)
-    PolarMPPotentialImpl("polarmp", "polarmp-water").addForces(topology, system, None, 0)
+    PolarMPPotentialImpl("polarmp", "polarmp-water").addForces(topology, system, None, 0, evaluator="torch")
     calls = []
     from openmm_polarmp import source
 

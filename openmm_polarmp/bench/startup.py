@@ -7,6 +7,9 @@ import statistics
 import subprocess
 import sys
 
+import openmm
+
+from openmm_polarmp.electrostatics._benchmark import machine
 from openmm_polarmp.sources.options import EVALUATORS
 
 SCRIPT = """
@@ -62,9 +65,9 @@ def main() -> None:
     parser.add_argument("--platform", default="CPU")
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
-    print(
-        "| evaluator | imports of OpenMM, s | createSystem, s | Context and first step, s | in all, s | peak memory, MB |"
-    )
+    print(f"{machine('cpu')}, OpenMM {openmm.version.short_version}, {options.platform}\n")
+    columns = ("imports of OpenMM, s", "createSystem, s", "Context and first step, s", "in all, s", "peak memory, MB")
+    print(f"| evaluator | {' | '.join(columns)} |")
     print("|---|---|---|---|---|---|")
     for evaluator in EVALUATORS:
         startup(evaluator, options.platform)

@@ -34,7 +34,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    require_torch("polarmp bench")
+    require_torch("this command")
     from openmm_polarmp.bench import run_bench
 
     run_bench(

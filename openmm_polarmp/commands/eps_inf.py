@@ -25,7 +25,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    require_torch("polarmp eps-inf")
+    require_torch("this command")
     import numpy as np
     import torch
 

@@ -47,6 +47,8 @@ def close_pairs(
     counts = np.bincount(linear, minlength=bins.prod())
     starts = np.cumsum(counts) - counts
     around = np.ceil(reach / (heights / bins)).astype(int)
+    if not periodic:
+        around = np.minimum(around, bins - 1)
     pairs, distances = [], []
     for offset in itertools.product(*(range(-n, n + 1) for n in around)):
         images, there = np.divmod(own_bin + offset, bins)

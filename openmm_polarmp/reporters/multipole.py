@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import io
 import json
+import weakref
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,6 +58,8 @@ class MultipoleReporter:
         self._number = len(existing)
         self._rows: dict[str, list] = {}
         self._force: PolarMPForce | None = None
+        # A script may end with its reporters alive: what is deleted with the interpreter cannot write files any more.
+        atexit.register(_flush, weakref.ref(self))
 
     def describeNextReport(self, simulation: Any) -> dict[str, Any]:
         """What the next report needs (called by Simulation)."""
@@ -105,6 +109,12 @@ class MultipoleReporter:
     def __del__(self) -> None:
         if getattr(self, "_rows", None):
             self.flush()
+
+
+def _flush(reference: weakref.ref[MultipoleReporter]) -> None:
+    reporter = reference()
+    if reporter is not None:
+        reporter.flush()
 
 
 class MultipoleFile:

@@ -75,12 +75,15 @@ class SourceOptions:
     @classmethod
     def from_json(cls, text: str) -> SourceOptions:
         """Read what `to_json` wrote, or a version of it that knew fewer options."""
-        return cls.of(**json.loads(text))
+        # What an older version has written may have lost its end (see `to_json`).
+        return cls.of(**json.loads(text if text.endswith("}") else text + "}"))
 
     def to_json(self) -> str:
         """The options that are not their defaults."""
         defaults = {f.name: f.default for f in dataclasses.fields(self)}
         kept = {name: value for name, value in dataclasses.asdict(self).items() if value != defaults[name]}
+        # The numbers come last: OpenMM's XML reader loses a single character that follows an escaped quotation mark.
+        kept["atomic_numbers"] = kept.pop("atomic_numbers")
         return json.dumps(kept)
 
     def only_in_torch(self) -> list[str]:
