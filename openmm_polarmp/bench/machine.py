@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import re
 import subprocess
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import openmm
 import torch
 
+from openmm_polarmp._driver import driver_cuda
 from openmm_polarmp._version import __version__
 from openmm_polarmp.electrostatics._benchmark import machine
 
@@ -40,14 +40,3 @@ def driver() -> str:
             pass
     version = driver_cuda()
     return found if version is None else f"{found} for CUDA {version[0]}.{version[1]}"
-
-
-def driver_cuda() -> tuple[int, int] | None:
-    """The newest CUDA that the driver runs; None without a driver."""
-    number = ctypes.c_int()
-    try:
-        if ctypes.CDLL("libcuda.so.1").cuDriverGetVersion(ctypes.byref(number)) != 0:
-            return None
-    except OSError:
-        return None
-    return number.value // 1000, number.value % 1000 // 10
