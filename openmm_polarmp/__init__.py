@@ -1,14 +1,12 @@
 """Molecular dynamics with learned, polarizable electrostatics: a force plugin for OpenMM.
 
 Importing the package loads the plugin into OpenMM, so that Systems that contain a `PolarMPForce` can be read from XML.
-torch is imported only when something needs it.
+torch is imported only when something needs it: dynamics with a model file does not.
 """
 
 from __future__ import annotations
 
-import importlib
 import os
-from typing import Any
 
 # OpenMM's threads and torch's take turns at each step. By default torch's idle threads spin for milliseconds on the
 # cores that OpenMM's threads need: on 2 cores a step took 1.5 times as long, on a busy machine many times. This is
@@ -16,19 +14,13 @@ from typing import Any
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from . import _plugin
+from ._torch import lazy_attributes
 from ._version import __version__
 
 _plugin.load()
 
 from .force import FixedMultipoles, PolarMPForce  # noqa: E402  (needs the plugin)
 
-# Names whose modules import torch.
-_LAZY = {"load_model": ".models", "PolarMPModel": ".models"}
+__getattr__ = lazy_attributes(__name__, {"PolarMPModel": ".models", "load_model": ".models"})
 
 __all__ = ["FixedMultipoles", "PolarMPForce", "PolarMPModel", "__version__", "load_model"]
-
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(importlib.import_module(_LAZY[name], __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,7 +1,4 @@
-"""What the C++ side asks of Python: sources of moments read from XML, and warnings.
-
-The hooks import torch only when they are called.
-"""
+"""What the C++ side asks of Python: sources of moments read from XML, and warnings."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from openmm import unit
 
 from . import units
+from ._torch import require_torch
 
 if TYPE_CHECKING:
     from .force import PolarMPForce
@@ -51,14 +52,15 @@ def induced_charge_part(force: PolarMPForce, context: openmm.Context) -> NDArray
     Every atom's induced charge depends on all atoms: this takes one backward pass through electrostatics and network for
     each of them, in torch and double precision.
     """
-    import torch
-
-    from .electrostatics import electrostatic_energy
-
     particles = force.getParticles() or list(range(context.getSystem().getNumParticles()))
     step = force._step(context)
     if not step["softness"].any():
         return np.zeros((len(particles), 3, 3))
+    require_torch("the induced charges' part of Born charges in a box (induced_charges=False leaves it out)")
+    import torch
+
+    from .electrostatics import electrostatic_energy
+
     state = context.getState(positions=True)
     scale = units.ANGSTROM_PER_NM
     positions = scale * state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)[particles]
@@ -90,12 +92,13 @@ def _moments(force: PolarMPForce, positions, cell):
     from .electrostatics import Multipoles
     from .fixed import FixedMultipoles
     from .source import TorchSource
+    from .sources.native import NativeSource
 
     source = force.getModel()
     if isinstance(source, FixedMultipoles):
         members = (source.charges, source.dipoles, source.quadrupoles, source.softness, source.polarizability)
         return Multipoles(*(None if m is None else torch.from_numpy(m) for m in members))
-    if not isinstance(source, TorchSource):
+    if not isinstance(source, (NativeSource, TorchSource)):
         raise TypeError(
             f"the induced charges' part of Born charges needs a model or FixedMultipoles, not a {type(source).__name__}; "
             "leave it out with induced_charges=False"

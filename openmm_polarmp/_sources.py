@@ -8,25 +8,25 @@ that made it can find again).
 from __future__ import annotations
 
 import base64
-import copy
 import itertools
-import json
 import os
+import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-
-from .models import ModelFileError, PolarMPModel
+from ._torch import is_torch_module, require_torch
+from .models import ModelFileError
 from .models import file as model_file
-from .source import TorchSource
+from .models.description import ModelDescription
+from .sources.native import NativeSource
+from .sources.options import SourceOptions
 
-OPTIONS = ("total_charge", "multiplicity", "precision", "device", "interaction_energy", "compile", "tensor_products")
+if TYPE_CHECKING:
+    from .models import PolarMPModel
 
 _lock = threading.Lock()
-_loaded: dict[str, PolarMPModel] = {}  # by checksum: copies of a force share one set of weights
 _objects: dict[str, Any] = {}  # a module that has no file; kept as long as the process lives
 _keys = itertools.count()
 
@@ -58,60 +58,84 @@ def make_source(
     embed : bool
         Whether XML holds the model itself instead of its path.
     **options
-        total_charge (e), multiplicity, precision ('single', 'double'), device, interaction_energy (leave the energies of
-        the single atoms out), compile (the network through torch.compile), tensor_products ('dense', 'cuequivariance').
+        See `openmm_polarmp.sources.options.SourceOptions`.
     """
-    if _is_torchforce(model) or (isinstance(model, torch.jit.ScriptModule) and not hasattr(model, "species")):
+    if _is_torchforce(model) or _is_torchscript(model):
         if atomic_numbers is not None:
             options["atomic_numbers"] = atomic_numbers
         return _torchscript(model, **options)
-    unknown = sorted(set(options) - set(OPTIONS))
-    if unknown:
-        raise TypeError(f"unknown options {unknown}; accepted are atomic_numbers, embed, {', '.join(OPTIONS)}")
-    if not isinstance(model, (str, os.PathLike, torch.nn.Module)):
+    from_file = isinstance(model, (str, os.PathLike))
+    if not from_file and not is_torch_module(model):
         raise TypeError(
             f"model is a {type(model).__name__}; a path or name, a PolarMPModel, a torch.nn.Module, a TorchForce or FixedMultipoles is accepted"
         )
     if atomic_numbers is None:
         raise TypeError("atomic_numbers is missing: the atomic number of each of the force's particles")
-    kept = {"atomic_numbers": [int(z) for z in atomic_numbers]}
-    kept.update({name: str(v) if name == "device" else v for name, v in options.items() if v is not None})
-    properties = {"options": json.dumps(kept)}
-    if isinstance(model, (str, os.PathLike)):
-        path = model_file.find(model)
-        data = model_file.read_bytes(path)
-        loaded = _load(data, str(path))
-        sha256 = model_file.unpack(data, str(path)).sha256
-        if embed:
-            kind = "bytes"
-            properties["content"] = base64.b64encode(data).decode()
-        else:
-            kind = "file"
-            # A shipped model is found by name wherever the package lies.
-            name = str(model) if str(model) in model_file.shipped_models() else str(path.resolve())
-            properties.update(path=name, sha256=sha256)
-        model = loaded
+    asked = SourceOptions.of(atomic_numbers, **options)
+    if not from_file:
+        return _from_object(model, asked)
+    path = model_file.find(model)
+    contents = model_file.read(path)
+    if embed:
+        return _from_contents(contents, asked)
+    # A shipped model is found by name wherever the package lies.
+    name = str(model) if str(model) in model_file.shipped_models() else str(path.resolve())
+    return _from_contents(contents, asked, name)
+
+
+def _from_contents(
+    contents: model_file.ModelFile, asked: SourceOptions, path: str | None = None, model: PolarMPModel | None = None
+) -> MadeSource:
+    """The source for a model file, of which XML keeps the path or, without one, the bytes; ``model``: the same in torch."""
+    options = asked.resolved()
+    properties = {"options": options.to_json()}
+    if path is None:
+        properties["content"] = base64.b64encode(contents.data).decode()
     else:
-        wrapped = model if isinstance(model, PolarMPModel) else PolarMPModel(model)
+        properties.update(path=path, sha256=contents.sha256)
+    description = ModelDescription.of(contents)
+    source = NativeSource(contents, options) if options.evaluator == "native" else _torch(model or contents, options)
+    return MadeSource(source, "file" if path else "bytes", properties, description.sigma, description.k_max)
+
+
+def _from_object(model: Any, asked: SourceOptions) -> MadeSource:
+    """The source for a module: what can be written to a model file is treated as one."""
+    from .models import PolarMPModel, PolarMPNet
+
+    wrapped = model if isinstance(model, PolarMPModel) else PolarMPModel(model)
+    if type(wrapped.network) is PolarMPNet:
         try:
-            properties["content"] = base64.b64encode(wrapped.to_bytes()).decode()
-            kind = "bytes"
-        except (TypeError, ValueError, AttributeError):
-            kind = "object"
-            with _lock:
-                key = f"{os.getpid()}-{next(_keys)}"
-                _objects[key] = wrapped
-            properties["key"] = key
-        model = wrapped
-    return MadeSource(_source(model, kept), kind, properties, model.sigma, model.k_max)
+            data = wrapped.to_bytes()
+        except (TypeError, ValueError) as error:  # for example metadata that are no JSON
+            obstacle = f"a model that no file can hold ({error})"
+        else:
+            return _from_contents(model_file.unpack(data, "model in memory"), asked, model=wrapped)
+    else:
+        obstacle = f"a network of the class {type(wrapped.network).__name__}"
+    options = asked.resolved([obstacle])
+    with _lock:
+        key = f"{os.getpid()}-{next(_keys)}"
+        _objects[key] = wrapped
+    properties = {"options": options.to_json(), "key": key}
+    return MadeSource(_torch(wrapped, options), "object", properties, wrapped.sigma, wrapped.k_max)
 
 
 def _is_torchforce(model: Any) -> bool:
     return type(model).__module__.split(".")[0] == "openmmtorch"
 
 
+def _is_torchscript(model: Any) -> bool:
+    """Whether this is a compiled module with a convention of its own, not a compiled network."""
+    return (
+        is_torch_module(model)
+        and isinstance(model, sys.modules["torch"].jit.ScriptModule)
+        and not hasattr(model, "species")
+    )
+
+
 def _torchscript(model: Any, num_particles: int | None = None, **options: Any) -> MadeSource:
     """The source for a TorchForce or its module."""
+    require_torch("a TorchForce")
     from .torchforce import TorchScriptSource, check_versions, to_bytes
 
     if options:
@@ -135,15 +159,16 @@ def _torchscript(model: Any, num_particles: int | None = None, **options: Any) -
 def create_source(kind: str, properties: dict[str, str]) -> Any:
     """The source that `make_source` described, for a force that was read from XML."""
     if kind == "torchscript":
+        require_torch("a force made from a TorchForce")
         from .torchforce import TorchScriptSource, from_bytes
 
         module = from_bytes(base64.b64decode(properties["content"]))
         return TorchScriptSource(module, int(properties["num_particles"]))
-    kept = json.loads(properties["options"])
-    if kind == "file":
-        return _source(_reload(properties["path"], properties["sha256"]), kept)
-    if kind == "bytes":
-        return _source(_load(base64.b64decode(properties["content"]), "model inside of the XML"), kept)
+    if kind not in ("file", "bytes", "object"):
+        raise ValueError(
+            f"source of kind {kind!r} is unknown; 'fixed', 'file', 'bytes', 'torchscript' and 'object' are. Is the XML newer?"
+        )
+    options = SourceOptions.from_json(properties["options"])
     if kind == "object":
         with _lock:
             model = _objects.get(properties["key"])
@@ -152,43 +177,28 @@ def create_source(kind: str, properties: dict[str, str]) -> Any:
                 "this force takes its moments from a torch module that lives only in the process that made it; save a "
                 "PolarMPModel to a file (model.save) and give its path to be able to read the force elsewhere"
             )
-        return _source(model, kept)
-    raise ValueError(
-        f"source of kind {kind!r} is unknown; 'fixed', 'file', 'bytes', 'torchscript' and 'object' are. Is the XML newer?"
-    )
+        return _torch(model, options.resolved(["a module that no file holds"]))
+    if kind == "file":
+        contents = _read_again(properties["path"], properties["sha256"])
+    else:
+        contents = model_file.unpack(base64.b64decode(properties["content"]), "model inside of the XML")
+    options = options.resolved()
+    return NativeSource(contents, options) if options.evaluator == "native" else _torch(contents, options)
 
 
-def _reload(path: str, sha256: str) -> PolarMPModel:
+def _read_again(path: str, sha256: str) -> model_file.ModelFile:
     found = model_file.find(path)
-    data = model_file.read_bytes(found)
-    actual = model_file.unpack(data, str(found)).sha256
-    if actual != sha256:
+    contents = model_file.read(found)
+    if contents.sha256 != sha256:
         raise ModelFileError(
-            f"model file {found} has changed since the force was made: its checksum is {actual}, {sha256} was expected"
+            f"model file {found} has changed since the force was made: its checksum is {contents.sha256}, {sha256} was expected"
         )
-    return _load(data, str(found))
+    return contents
 
 
-def _load(data: bytes, where: str) -> PolarMPModel:
-    sha256 = model_file.unpack(data, where).sha256
-    with _lock:
-        if sha256 not in _loaded:
-            _loaded[sha256] = PolarMPModel.from_bytes(data, where)
-        return _loaded[sha256]
+def _torch(model: model_file.ModelFile | PolarMPModel, options: SourceOptions) -> Any:
+    """The model evaluated by torch."""
+    require_torch(" and ".join(options.only_in_torch()) or "evaluator='torch'")
+    from .sources.torch_models import torch_model, torch_source
 
-
-def _source(model: PolarMPModel, kept: dict[str, Any]) -> TorchSource:
-    options = dict(kept)
-    if options.pop("interaction_energy", False):
-        model = _without_atomic_energies(model)
-    return TorchSource(model, options.pop("atomic_numbers"), **options)
-
-
-def _without_atomic_energies(model: PolarMPModel) -> PolarMPModel:
-    shift = getattr(model.network, "energy_shift", None)
-    if shift is None:
-        raise ValueError("interaction_energy: the network has no energy_shift, the energies of single atoms")
-    model = copy.deepcopy(model)
-    with torch.no_grad():
-        model.network.energy_shift.zero_()
-    return model
+    return torch_source(torch_model(model) if isinstance(model, model_file.ModelFile) else model, options)

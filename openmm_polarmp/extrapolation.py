@@ -11,6 +11,10 @@ from openmm import unit
 
 from . import units
 from .force import PolarMPForce
+from .models import TrainingRange
+from .neighbors import close_pairs
+from .reporters._force import next_report, the_force
+from .sources.native import NativeSource
 
 ACTIONS = ("warn", "raise", "record")
 
@@ -51,12 +55,11 @@ class ExtrapolationReporter:
         if self._file is not None:
             print("step,time (ps),outside the training range", file=self._file, flush=True)
         self.violations = 0
-        self._range: Any = None
+        self._range: TrainingRange | None = None
 
     def describeNextReport(self, simulation: Any) -> dict[str, Any]:
         """What the next report needs (called by Simulation)."""
-        steps = self._interval - simulation.currentStep % self._interval
-        return {"steps": steps, "periodic": False, "include": ["positions", "forces"]}
+        return next_report(simulation, self._interval, ["positions", "forces"])
 
     def report(self, simulation: Any, state: openmm.State) -> None:
         """Check one state (called by Simulation)."""
@@ -77,46 +80,36 @@ class ExtrapolationReporter:
             warnings.warn(text, ExtrapolationWarning, stacklevel=2)
 
     def _prepare(self, simulation: Any) -> None:
-        import torch
-
-        from .models import PolarMPModel
-
-        found = [f for f in simulation.system.getForces() if PolarMPForce.isinstance(f)]
-        if len(found) != 1:
-            raise ValueError(f"ExtrapolationReporter needs a System with one PolarMPForce; this one has {len(found)}")
-        force = PolarMPForce.cast(found[0])
-        model = getattr(force.getModel(), "model", None)
-        if not isinstance(model, PolarMPModel) or not model.training_range.smallest_distances:
+        force, self._particles = the_force(simulation, "ExtrapolationReporter")
+        self._range = _training_range(force)
+        if self._range is None or not self._range.smallest_distances:
             raise ValueError("ExtrapolationReporter: the model says nothing of the range of its training data")
-        self._range = model.training_range
-        n = simulation.system.getNumParticles()
-        self._particles = force.getParticles() or list(range(n))
-        self._whole = len(self._particles) == n  # otherwise other forces act on the atoms too
+        # Otherwise other forces act on the atoms too.
+        self._whole = len(self._particles) == simulation.system.getNumParticles()
         self._periodic = force.usesPeriodicBoundaryConditions()
         elements = [atom.element for atom in simulation.topology.atoms()]
-        self._species = torch.tensor([elements[i].atomic_number if elements[i] else 1 for i in self._particles])
+        self._species = np.array([elements[i].atomic_number if elements[i] else 1 for i in self._particles])
 
-    def _observed(self, state: openmm.State) -> Any:
-        import torch
-
-        from .models import TrainingRange
-        from .neighbors import neighbor_pairs
-
+    def _observed(self, state: openmm.State) -> TrainingRange:
         positions = state.getPositions(asNumpy=True).value_in_unit(unit.angstrom)[self._particles]
-        r = torch.from_numpy(np.ascontiguousarray(positions))
         box = None
         if self._periodic:
-            box = torch.from_numpy(np.array(state.getPeriodicBoxVectors().value_in_unit(unit.angstrom)))
+            box = np.array(state.getPeriodicBoxVectors().value_in_unit(unit.angstrom))
         reach = max(self._range.smallest_distances.values()) + 1e-6
-        (senders, receivers), shifts = neighbor_pairs(r, reach, box)
-        images = 0 if box is None else shifts.double() @ box
-        distances = (r[senders] + images - r[receivers]).norm(dim=1)
+        pairs, distances = close_pairs(positions, reach, box)
         forces = None
         if self._whole:
             values = state.getForces(asNumpy=True).value_in_unit(unit.kilojoule_per_mole / unit.nanometer)
-            forces = torch.from_numpy(values / units.FORCE_TO_OPENMM)
-        return TrainingRange.of(self._species, torch.stack([senders, receivers]), distances, forces)
+            forces = values / units.FORCE_TO_OPENMM
+        return TrainingRange.of(self._species, pairs, distances, forces)
 
     def __del__(self) -> None:
         if getattr(self, "_own", False) and getattr(self, "_file", None) is not None:
             self._file.close()
+
+
+def _training_range(force: PolarMPForce) -> TrainingRange | None:
+    """What the force's model says of the data it was trained with."""
+    source = force.getModel()
+    known = source.description if isinstance(source, NativeSource) else getattr(source, "model", None)
+    return getattr(known, "training_range", None)

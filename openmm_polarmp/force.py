@@ -27,8 +27,10 @@ class PolarMPForce(openmm.Force):
     model : FixedMultipoles, str, os.PathLike, PolarMPModel, torch.nn.Module or openmmtorch.TorchForce
         Where the moments come from. A string is the path of a `.polarmp` file or the name of a shipped model.
     **options
-        Passed on to the source; see `openmm_polarmp.source.TorchSource`. FixedMultipoles takes none, a TorchForce (whose
-        module follows the convention of `openmm_polarmp.torchforce`) takes ``num_particles``.
+        ``atomic_numbers`` (of the particles, in their order), ``embed`` (XML holds the model itself instead of its path) and
+        those of `openmm_polarmp.sources.options.SourceOptions`, among them ``evaluator``: ``"native"``, the plugin's own
+        kernels, or ``"torch"``; without it native where it can. FixedMultipoles takes none, a TorchForce (whose module
+        follows the convention of `openmm_polarmp.torchforce`) takes ``num_particles``.
 
     Notes
     -----
@@ -81,7 +83,9 @@ class PolarMPForce(openmm.Force):
         from ._sources import make_source
 
         made = make_source(model, **options)
-        _polarmp.set_python_source(self._address, made.source, made.kind, made.properties)
+        native = isinstance(made.source, _polarmp.NetworkSource)
+        set_source = _polarmp.set_network_source if native else _polarmp.set_python_source
+        set_source(self._address, made.source, made.kind, made.properties)
         if made.sigma is not None:
             self.setSigma(made.sigma * unit.angstrom)
         if made.k_max is not None:
@@ -90,10 +94,13 @@ class PolarMPForce(openmm.Force):
             self.setNonbondedMethod(self.PME if made.periodic else self.NoCutoff)
 
     def getModel(self) -> Any:
-        """The source of moments: `FixedMultipoles` or the object that the force evaluates."""
+        """The source of moments: `FixedMultipoles`, a `NativeSource`, or the object in torch that the force evaluates.
+
+        What the force's network is asked of a source as ``model`` (a `PolarMPModel`), who evaluates it as ``evaluator``.
+        """
         fixed = _polarmp.get_fixed_source(self._address)
         if fixed is None:
-            return _polarmp.get_python_source(self._address)
+            return _polarmp.get_network_source(self._address) or _polarmp.get_python_source(self._address)
         n = len(fixed[0])
         shapes = ((n,), (n, 3), (n, 3, 3), (n,), (n, 3, 3))
         return FixedMultipoles(*(np.reshape(v, s) if len(v) else None for v, s in zip(fixed, shapes, strict=True)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,8 +13,7 @@ from openmmml.mlpotential import MLPotentialImpl
 
 from . import _mixed
 from .force import PolarMPForce
-from .models import load_model, shipped_models
-from .models.model import PolarMPModel
+from .models import ModelDescription, shipped_models
 
 POLARIZATION = {"direct": PolarMPForce.Direct, "none": PolarMPForce.NoPolarization}
 ENERGY_TYPES = ("interaction_energy", "energy")
@@ -34,15 +34,17 @@ class PolarMPPotentialImpl(MLPotentialImpl):
     `createSystem` and `createMixedSystem` take these keywords, which may also be given to `MLPotential`:
 
     precision : 'single' (default) or 'double', of the network
-    device : where the network runs; by default where OpenMM runs
+    evaluator : 'native': the plugin's own kernels evaluate the network; 'torch': torch does. By default native where it can,
+        that is for models with a `PolarMPNet` and without the keywords device, compile and tensorProducts
+    device : with torch: where the network runs; by default where OpenMM runs
     charge : total charge of the atoms in e (default 0)
     multiplicity : spin multiplicity (default 1)
     polarization : 'direct' (default), or 'none': no induced charges and dipoles
     ewaldErrorTolerance : error of the forces over their rms that the mesh may make (default 5e-4)
     returnEnergyType : 'interaction_energy' (default): without the energies of the single atoms; 'energy': with them
-    compile : whether the network runs through torch.compile (default False): under a minute of compiling, then a little
+    compile : with torch: whether the network runs through torch.compile (default False): under a minute of compiling, then a little
         faster for systems of up to some thousand atoms on the CPU; where it fails, a warning, and the network runs as it is
-    tensorProducts : 'dense' (default), or 'cuequivariance' for GPUs, if it is installed: the network's products by NVIDIA's kernels
+    tensorProducts : with torch: 'dense' (default), or 'cuequivariance' for GPUs, if it is installed: the network's products by NVIDIA's kernels
     embed : whether the System's XML holds the model itself instead of its path (default False)
     """
 
@@ -74,6 +76,7 @@ class PolarMPPotentialImpl(MLPotentialImpl):
             total_charge=settings.charge,
             multiplicity=settings.multiplicity,
             precision=settings.precision,
+            evaluator=settings.evaluator,
             compile=settings.compile or None,
             tensor_products=settings.tensor_products,
             device=settings.device,
@@ -126,8 +129,9 @@ class PolarMPPotentialImpl(MLPotentialImpl):
         """True for a model with electrostatics, as all shipped ones are."""
         if self.modelPath is None:
             return True
-        model = self.modelPath if isinstance(self.modelPath, PolarMPModel) else load_model(self.modelPath)
-        return model.has_electrostatics
+        if isinstance(self.modelPath, (str, os.PathLike)):
+            return ModelDescription.find(self.modelPath).has_electrostatics
+        return getattr(self.modelPath, "has_electrostatics", True)
 
 
 class _Settings:
@@ -136,6 +140,7 @@ class _Settings:
     def __init__(
         self,
         precision: str | None = None,
+        evaluator: str | None = None,
         device: Any = None,
         charge: float = 0,
         multiplicity: int = 1,
@@ -146,7 +151,7 @@ class _Settings:
         compile: bool = False,
         tensorProducts: str | None = None,
     ) -> None:
-        self.tensor_products = tensorProducts
+        self.evaluator, self.tensor_products = evaluator, tensorProducts
         self.compile = bool(compile)
         self.precision = "single" if precision is None else precision
         self.device, self.charge, self.multiplicity = device, charge, multiplicity
@@ -176,7 +181,7 @@ def _atomic_numbers(topology: openmm.app.Topology, atoms: Iterable[int] | None) 
 
 
 def _shipped_model_for(elements: set[int]) -> str:
-    covered = {name: set(load_model(path).species) for name, path in shipped_models().items()}
+    covered = {name: set(ModelDescription.find(path).species) for name, path in shipped_models().items()}
     fitting = [name for name, species in covered.items() if elements <= species]
     if not fitting:
         symbol = openmm.app.Element.getByAtomicNumber

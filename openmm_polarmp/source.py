@@ -52,6 +52,8 @@ class TorchSource(MomentNames):
         ``"dense"`` (default) or ``"cuequivariance"`` (if it is installed; for GPUs): who multiplies in a `PolarMPNet`.
     """
 
+    evaluator = "torch"
+
     def __init__(
         self,
         model: PolarMPModel | torch.nn.Module,

@@ -14,23 +14,33 @@ SEARCH_EVERY = 20
 """Steps between two searches of the pairs, as in water at 300 K with steps of 0.5 fs and a skin of 0.5 A or so."""
 
 
-def phases(model: str | PolarMPModel, atoms: int, platform: str, properties: dict[str, str], seconds: float) -> dict:
-    """Milliseconds of a step and of its phases for a box of water, the network in torch.
+def phases(
+    model: str | PolarMPModel,
+    atoms: int,
+    platform: str,
+    properties: dict[str, str],
+    seconds: float,
+    evaluator: str | None = None,
+) -> dict:
+    """Milliseconds of a step and of its phases for a box of water.
 
     Every number is that of many calls in a row, for which the host waits once, as it does in steps. The whole step is
-    one run; the network's passes and the pairs, which a step queues in the same way, are others; the electrostatics is
-    a step with fixed moments of the same rung without what a step costs that has no force (``OpenMM``). What is left of
-    the whole step is ``other``: Python, handing over, copies, and what was not overlapped as it was alone.
+    one run; the electrostatics is another with fixed moments of the same rung, without what a step costs that has no force
+    (``OpenMM``). In torch the network's passes and the pairs, queued as a step queues them, are further ones, and what is
+    left of the whole step is ``other``: Python, handing over, copies, and what was not overlapped as it was alone.
     """
     loaded = load_model(model) if isinstance(model, str) else model
-    whole = _whole_step(loaded, atoms, platform, properties, seconds)
-    device = torch.device("cuda" if platform == "CUDA" else "cpu")
-    network = benchmark(loaded.to(device), atoms, "single", device, seconds)
+    whole, evaluated_by = _whole_step(loaded, atoms, platform, properties, seconds, evaluator)
     own = no_force(atoms, platform, properties).milliseconds(seconds)
     rung = loaded.rung.word if loaded.rung is not None else "quQ+ka"
     electrostatics = 0.0
     if loaded.has_electrostatics:
         electrostatics = max(0.0, ours(atoms, rung, platform, properties).milliseconds(seconds) - own)
+    if evaluated_by == "native":
+        rest = whole - electrostatics - own
+        return {"whole": whole, "electrostatics": electrostatics, "OpenMM": own, "network and the rest": rest}
+    device = torch.device("cuda" if platform == "CUDA" else "cpu")
+    network = benchmark(loaded.to(device), atoms, "single", device, seconds)
     found = {
         "whole": whole,
         "pairs": network["update"] + network["search"] / SEARCH_EVERY,
@@ -46,10 +56,13 @@ def phases(model: str | PolarMPModel, atoms: int, platform: str, properties: dic
     return found
 
 
-def _whole_step(model: PolarMPModel, atoms: int, platform: str, properties: dict[str, str], seconds: float) -> float:
+def _whole_step(
+    model: PolarMPModel, atoms: int, platform: str, properties: dict[str, str], seconds: float, evaluator: str | None
+) -> tuple[float, str]:
+    """Its milliseconds, and who evaluated the network."""
     positions, species, edge = water(atoms)
     system = empty_system(len(species), edge)
-    force = PolarMPForce(model, atomic_numbers=species.tolist())
+    force = PolarMPForce(model, atomic_numbers=species.tolist(), evaluator=evaluator)
     force.setNonbondedMethod(PolarMPForce.PME)
     system.addForce(force)
-    return Stepper(system, positions, platform, properties).milliseconds(seconds)
+    return Stepper(system, positions, platform, properties).milliseconds(seconds), force.getModel().evaluator

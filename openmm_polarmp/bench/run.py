@@ -36,6 +36,7 @@ def run_bench(
     precision: str | None = None,
     threads: int | None = None,
     model: str = "polarmp-water",
+    evaluator: str | None = None,
     parts: Sequence[str] = ("electrostatics", "step"),
     peers: bool = True,
     seconds: float = 2.0,
@@ -51,6 +52,8 @@ def run_bench(
         OpenMM's platform, its precision mode, and threads on the CPU
     model
         File or name of the model of the whole step
+    evaluator
+        Of its network: ``native`` (default) or ``torch``
     parts
         ``electrostatics``, ``step``, ``threads`` (one against several), ``memory`` (bytes of the host per atom), ``floor``
         (what the kernels do for each atom, and the least time of that on an H200; nothing is measured)
@@ -75,7 +78,7 @@ def run_bench(
     if "electrostatics" in parts:
         result["electrostatics"] = _electrostatics(atoms, platform, properties, peers, seconds)
     if "step" in parts:
-        result["step"] = _steps(atoms, platform, properties, model, seconds)
+        result["step"] = _steps(atoms, platform, properties, model, evaluator, seconds)
     if "threads" in parts:
         result["threads"] = _threads(atoms, platform, threads or torch.get_num_threads(), seconds)
     if "memory" in parts:
@@ -135,12 +138,12 @@ def _add_peers(row: dict[str, Any], n: int, platform: str, properties, others: S
             row[name], row[f"error of {name}"] = PEERS[name](n, device=device)
 
 
-def _steps(atoms, platform, properties, model, seconds) -> list[dict[str, Any]]:
-    print(f"the whole step with {model}, its network in torch\n")
+def _steps(atoms, platform, properties, model, evaluator, seconds) -> list[dict[str, Any]]:
+    print(f"the whole step with {model}\n")
     rows: list[dict[str, Any]] = []
     for n in atoms:
         try:
-            row = phases(model, n, platform, properties, seconds)
+            row = phases(model, n, platform, properties, seconds, evaluator)
         except (openmm.OpenMMException, RuntimeError, MemoryError) as error:  # a GPU's memory is at its end
             print(f"{n} atoms: {type(error).__name__}: {(str(error).splitlines() or [''])[0]}", flush=True)
             rows.append({"atoms": n, "error": str(error)})

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from .._torch import require_torch
+from ..sources.options import EVALUATORS
 from ._parser import command
 
 
@@ -23,6 +25,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--precision", help="single, mixed or double, on platforms that have a choice")
     parser.add_argument("--threads", type=int, help="threads of OpenMM and torch on the CPU (default: all)")
     parser.add_argument("--model", default="polarmp-water", help="model of the whole step (default polarmp-water)")
+    parser.add_argument("--evaluator", choices=EVALUATORS, help="of the model's network (default: native)")
     parts = ("electrostatics", "step", "threads", "memory", "floor")
     parser.add_argument("--parts", nargs="+", choices=parts, default=["electrostatics", "step"])
     parser.add_argument("--no-peers", action="store_true", help="leave out the dense sum, AMOEBA and point-charge PME")
@@ -31,6 +34,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    require_torch("polarmp bench")
     from openmm_polarmp.bench import run_bench
 
     run_bench(
@@ -39,6 +43,7 @@ def run(options: argparse.Namespace) -> int:
         precision=options.precision,
         threads=options.threads,
         model=options.model,
+        evaluator=options.evaluator,
         parts=options.parts,
         peers=not options.no_peers,
         seconds=options.seconds,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from .._torch import require_torch
 from ._parser import command
 
 
@@ -24,6 +25,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    require_torch("polarmp eps-inf")
     import numpy as np
     import torch
 

@@ -1,9 +1,20 @@
 """Electrostatics of polarizable atomic multipoles in torch, differentiable to any order (units: A, e, eV)."""
 
-from .energy import ElectrostaticResult, electrostatic_energy
-from .multipoles import Multipoles
-from .plan import ElectrostaticPlan
-from .response import Scaled, born_effective_charges, polarizability, polarization
+from openmm_polarmp._torch import lazy_attributes
+
+__getattr__ = lazy_attributes(
+    __name__,
+    {
+        "ElectrostaticPlan": ".plan",
+        "ElectrostaticResult": ".energy",
+        "Multipoles": ".multipoles",
+        "Scaled": ".response",
+        "born_effective_charges": ".response",
+        "electrostatic_energy": ".energy",
+        "polarizability": ".response",
+        "polarization": ".response",
+    },
+)
 
 __all__ = [
     "ElectrostaticPlan",

@@ -1,18 +1,31 @@
 """Networks that give every atom its short-range energy, multipoles and response coefficients, and their files."""
 
+from openmm_polarmp._torch import lazy_attributes
 from openmm_polarmp.models._config import NetworkConfig
-from openmm_polarmp.models._geometry import displacements
 from openmm_polarmp.models._rung import RUNGS, Rung
-from openmm_polarmp.models._tensor_products import TENSOR_PRODUCTS, use_tensor_products
+from openmm_polarmp.models.description import ModelDescription
 from openmm_polarmp.models.file import ModelFileError, shipped_models
 from openmm_polarmp.models.info import model_info
-from openmm_polarmp.models.model import PolarMPModel, batched_pairs, load_model, project_total_charge
-from openmm_polarmp.models.network import PolarMPNet
 from openmm_polarmp.models.training_range import TrainingRange
+
+__getattr__ = lazy_attributes(
+    __name__,
+    {
+        "PolarMPModel": ".model",
+        "PolarMPNet": ".network",
+        "TENSOR_PRODUCTS": "._tensor_products",
+        "batched_pairs": ".model",
+        "displacements": "._geometry",
+        "load_model": ".model",
+        "project_total_charge": ".model",
+        "use_tensor_products": "._tensor_products",
+    },
+)
 
 __all__ = [
     "RUNGS",
     "TENSOR_PRODUCTS",
+    "ModelDescription",
     "ModelFileError",
     "NetworkConfig",
     "PolarMPModel",

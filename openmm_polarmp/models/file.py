@@ -11,11 +11,17 @@ import hashlib
 import json
 import os
 import struct
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
 
 from openmm_polarmp._atomic import write_atomically
+
+if TYPE_CHECKING:
+    import torch
 
 FORMAT = "polarmp"
 FORMAT_VERSION = 1
@@ -30,14 +36,44 @@ class ModelFileError(ValueError):
 
 @dataclass(frozen=True)
 class ModelFile:
-    """Contents of a model file: configuration, checksum and the tensors by name (torch, on the CPU)."""
+    """A model file whose checksum has been verified.
+
+    Attributes
+    ----------
+    configuration : dict
+    sha256 : str
+        The checksum.
+    data : bytes
+        The whole file.
+    source : str
+        Names the file in errors.
+    """
 
     configuration: dict[str, Any]
     sha256: str
-    tensors: dict[str, Any]
+    data: bytes = field(repr=False)
+    source: str
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The tensors by name, in NumPy."""
+        from safetensors.numpy import load
+
+        return self._load(load)
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """The tensors by name, in torch on the CPU."""
+        from safetensors.torch import load
+
+        return self._load(load)
+
+    def _load(self, load: Callable[[bytes], dict[str, Any]]) -> dict[str, Any]:
+        try:
+            return load(self.data)
+        except Exception as error:
+            raise ModelFileError(f"{self.source}: the tensors cannot be read ({error}); the file is damaged") from error
 
 
-def pack(configuration: dict[str, Any], tensors: dict[str, Any]) -> bytes:
+def pack(configuration: dict[str, Any], tensors: dict[str, torch.Tensor]) -> bytes:
     """Bytes of a model file."""
     from safetensors.torch import save
 
@@ -58,25 +94,13 @@ def pack(configuration: dict[str, Any], tensors: dict[str, Any]) -> bytes:
 
 def unpack(data: bytes, source: str = "model data") -> ModelFile:
     """Contents of the bytes of a model file; ``source`` names them in errors."""
-    from safetensors.torch import load
-
-    configuration, checksum, _, _ = _verify(data, source)
-    try:
-        tensors = load(data)
-    except Exception as error:
-        raise ModelFileError(f"{source}: the tensors cannot be read ({error}); the file is damaged") from error
-    return ModelFile(configuration, checksum, tensors)
+    configuration, checksum = _verify(data, source)
+    return ModelFile(configuration, checksum, data, source)
 
 
 def read(path: str | Path) -> ModelFile:
     """Contents of a model file on disk."""
     return unpack(read_bytes(path), str(path))
-
-
-def read_configuration(path: str | Path) -> tuple[dict[str, Any], str]:
-    """Configuration and checksum of a model file, verified; needs no torch."""
-    configuration, checksum, _, _ = _verify(read_bytes(path), str(path))
-    return configuration, checksum
 
 
 def read_bytes(path: str | Path) -> bytes:
@@ -136,7 +160,8 @@ def _header(data: bytes, source: str) -> tuple[dict[str, Any], bytes]:
     return header, data[8 + length :]
 
 
-def _verify(data: bytes, source: str) -> tuple[dict[str, Any], str, dict[str, Any], bytes]:
+def _verify(data: bytes, source: str) -> tuple[dict[str, Any], str]:
+    """Configuration and checksum."""
     header, body = _header(data, source)
     metadata = header.pop("__metadata__", None)
     if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
@@ -155,7 +180,7 @@ def _verify(data: bytes, source: str) -> tuple[dict[str, Any], str, dict[str, An
     found = _checksum(text, header, body)
     if found != expected:
         raise ModelFileError(f"{source}: checksum {found} differs from the recorded {expected}: damaged or changed")
-    return json.loads(text), found, header, body
+    return json.loads(text), found
 
 
 def _checksum(configuration: str, entries: dict[str, Any], body: bytes) -> str:

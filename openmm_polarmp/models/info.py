@@ -17,7 +17,8 @@ SYMBOLS = (
 def model_info(path_or_name: str | Path) -> str:
     """A description of a model file, verified against its checksum; needs no torch."""
     path = file.find(path_or_name)
-    settings, checksum = file.read_configuration(path)
+    contents = file.read(path)
+    settings, checksum = contents.configuration, contents.sha256
     network, electrostatics = settings["network"], settings["electrostatics"]
     k_max = electrostatics["k_max"]
     lines = [

@@ -10,16 +10,14 @@ import torch
 
 from openmm_polarmp.electrostatics.multipoles import Multipoles
 from openmm_polarmp.models import file
-from openmm_polarmp.models._config import NetworkConfig
 from openmm_polarmp.models._rung import Rung
+from openmm_polarmp.models.description import ModelDescription
 from openmm_polarmp.models.network import PolarMPNet
 from openmm_polarmp.models.training_range import TrainingRange
 from openmm_polarmp.neighbors import neighbor_pairs
 
 if TYPE_CHECKING:
     from openmm_polarmp.electrostatics.energy import ElectrostaticResult
-
-UNITS = {"energy": "eV", "length": "A", "charge": "e"}
 
 
 class Evaluation(NamedTuple):
@@ -222,21 +220,17 @@ class PolarMPModel(torch.nn.Module):
         """Everything but the weights, as plain values for JSON."""
         if not isinstance(self.network, PolarMPNet):
             raise TypeError(f"only a PolarMPNet can be written to a model file, got {type(self.network).__name__}")
-        return {
-            "architecture": "PolarMPNet",
-            "network": self.network.config.to_dict(),
-            "electrostatics": {
-                "sigma": self.sigma,
-                "accuracy": self.accuracy,
-                "k_max": self.k_max,
-                "charge_projection": self.charge_projection,
-            },
-            "units": UNITS,
-            "training_data": self.training_data,
-            "licence": self.licence,
-            "training_range": self.training_range.to_dict(),
-            "metadata": self.metadata,
-        }
+        return ModelDescription(
+            self.network.config,
+            sigma=self.sigma,
+            accuracy=self.accuracy,
+            k_max=self.k_max,
+            charge_projection=self.charge_projection,
+            training_data=self.training_data,
+            licence=self.licence,
+            training_range=self.training_range,
+            metadata=self.metadata,
+        ).to_dict()
 
     def to_bytes(self) -> bytes:
         """The bytes of a model file."""
@@ -249,30 +243,31 @@ class PolarMPModel(torch.nn.Module):
     @classmethod
     def from_bytes(cls, data: bytes, source: str = "model data") -> PolarMPModel:
         """Read the bytes of a model file."""
-        return cls._from_file(file.unpack(data, source), source)
+        return cls.from_file(file.unpack(data, source))
 
     @classmethod
-    def _from_file(cls, contents: file.ModelFile, source: str) -> PolarMPModel:
-        settings = contents.configuration
-        if settings.get("architecture") != "PolarMPNet":
-            raise file.ModelFileError(f"{source}: architecture {settings.get('architecture')!r} is not known here")
-        if settings.get("units") != UNITS:
-            raise file.ModelFileError(f"{source}: units {settings.get('units')} are not {UNITS}")
+    def from_file(cls, contents: file.ModelFile) -> PolarMPModel:
+        """The model of a file that has been read."""
+        description = ModelDescription.of(contents)
+        tensors = contents.tensors()
         try:
-            network = PolarMPNet(NetworkConfig.from_dict(settings["network"]))
-            dtypes = {tensor.dtype for tensor in contents.tensors.values()}
+            network = PolarMPNet(description.config)
+            dtypes = {tensor.dtype for tensor in tensors.values()}
             network = network.to(max(dtypes, key=lambda dtype: dtype.itemsize))
-            network.load_state_dict(contents.tensors)
+            network.load_state_dict(tensors)
             model = cls(
                 network,
-                **settings["electrostatics"],
-                training_data=settings["training_data"],
-                licence=settings["licence"],
-                training_range=TrainingRange.from_dict(settings["training_range"]),
-                metadata=settings["metadata"],
+                sigma=description.sigma,
+                accuracy=description.accuracy,
+                k_max=description.k_max,
+                charge_projection=description.charge_projection,
+                training_data=description.training_data,
+                licence=description.licence,
+                training_range=description.training_range,
+                metadata=description.metadata,
             )
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise file.ModelFileError(f"{source}: the configuration does not make a model: {error}") from error
+            raise file.ModelFileError(f"{contents.source}: the configuration does not make a model: {error}") from error
         model.sha256 = contents.sha256
         return model.eval()
 

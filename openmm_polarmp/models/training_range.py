@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import torch
+import numpy as np
+from numpy.typing import ArrayLike
 
 
 @dataclass(frozen=True)
@@ -43,19 +44,19 @@ class TrainingRange:
 
     @classmethod
     def of(
-        cls,
-        species: torch.Tensor,
-        edge_index: torch.Tensor,
-        distances: torch.Tensor,
-        forces: torch.Tensor | None = None,
+        cls, species: ArrayLike, edge_index: ArrayLike, distances: ArrayLike, forces: ArrayLike | None = None
     ) -> TrainingRange:
-        """The range that one structure spans: its pairs with their distances in A, its forces in eV/A."""
-        pairs = torch.sort(species[edge_index], dim=0).values
-        code = pairs[0] * 1000 + pairs[1]
+        """The range that one structure spans: its pairs with their distances in A, its forces in eV/A.
+
+        Arrays or tensors in host memory, as `openmm_polarmp.neighbors.neighbor_pairs` has them.
+        """
+        pairs = np.sort(np.asarray(species)[np.asarray(edge_index)], axis=0)
+        code, distances = pairs[0] * 1000 + pairs[1], np.asarray(distances)
         smallest = {}
-        for value in torch.unique(code).tolist():
+        for value in np.unique(code).tolist():
             smallest[divmod(value, 1000)] = float(distances[code == value].min())
-        largest = None if forces is None or forces.numel() == 0 else float(forces.norm(dim=1).max())
+        forces = np.zeros((0, 3)) if forces is None else np.asarray(forces)
+        largest = float(np.sqrt(np.square(forces).sum(1)).max()) if len(forces) else None
         return cls(smallest, largest)
 
     def violations(self, observed: TrainingRange, *, tolerance: float = 0.0) -> list[str]:

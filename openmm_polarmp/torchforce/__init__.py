@@ -5,10 +5,20 @@ The module's ``forward(positions, boxvectors)`` follows the convention of openmm
 ``quadrupoles``, ``softness``, ``polarizability``, all in OpenMM's units (see `openmm_polarmp.torchforce.outputs`).
 """
 
-from openmm_polarmp.torchforce.export import ExportedModel, export_module
-from openmm_polarmp.torchforce.serialize import from_bytes, to_bytes
-from openmm_polarmp.torchforce.source import TorchScriptSource
-from openmm_polarmp.torchforce.versions import TORCH_VERSIONS, check_versions
+from openmm_polarmp._torch import lazy_attributes
+
+__getattr__ = lazy_attributes(
+    __name__,
+    {
+        "ExportedModel": ".export",
+        "TORCH_VERSIONS": ".versions",
+        "TorchScriptSource": ".source",
+        "check_versions": ".versions",
+        "export_module": ".export",
+        "from_bytes": ".serialize",
+        "to_bytes": ".serialize",
+    },
+)
 
 __all__ = [
     "TORCH_VERSIONS",

@@ -29,6 +29,7 @@ class TorchScriptSource(MomentNames):
         Number of atoms, for a module that does not say.
     """
 
+    evaluator = "torch"
     supports_cuda = (
         False  # openmm-torch works on the Reference and CPU platforms; others hand their moments over the host
     )

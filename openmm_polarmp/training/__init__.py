@@ -1,16 +1,27 @@
 """Training data, and models from energies and forces."""
 
-from openmm_polarmp.training.config import (
-    DataConfig,
-    LossConfig,
-    ModelConfig,
-    OptimizerConfig,
-    TrainingConfig,
+from openmm_polarmp._torch import lazy_attributes
+
+__getattr__ = lazy_attributes(
+    __name__,
+    {
+        "Batch": ".structure",
+        "Comparison": ".evaluation",
+        "DataConfig": ".config",
+        "LossConfig": ".config",
+        "ModelConfig": ".config",
+        "OptimizerConfig": ".config",
+        "Structure": ".structure",
+        "TrainingConfig": ".config",
+        "TrainingResult": ".run",
+        "compare": ".evaluation",
+        "fit_reference_energies": ".data",
+        "labels": ".data",
+        "read_frames": ".data",
+        "split_frames": ".data",
+        "train": ".run",
+    },
 )
-from openmm_polarmp.training.data import fit_reference_energies, labels, read_frames, split_frames
-from openmm_polarmp.training.evaluation import Comparison, compare
-from openmm_polarmp.training.run import TrainingResult, train
-from openmm_polarmp.training.structure import Batch, Structure
 
 __all__ = [
     "Batch",

@@ -1,10 +1,12 @@
 #include "PythonSource.h"
 #include "PythonError.h"
 #include "openmm_polarmp/FixedMultipoles.h"
+#include "openmm_polarmp/NetworkSource.h"
 #include "openmm_polarmp/PolarMPForce.h"
 #include "openmm_polarmp/internal/Warning.h"
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/map.h>
+#include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
@@ -95,7 +97,10 @@ public:
     shared_ptr<MultipoleSource> create(const SourceDescription& description) override {
         nb::gil_scoped_acquire gil;
         try {
-            return make_shared<PythonSource>(function(description.kind, description.properties));
+            nb::object source = function(description.kind, description.properties);
+            if (nb::isinstance<NetworkSource>(source))
+                return nb::cast<shared_ptr<NetworkSource>>(source);
+            return make_shared<PythonSource>(source);
         }
         catch (nb::python_error& error) {
             throw PythonError(error);

@@ -1,3 +1,4 @@
+#include "NetworkSourceBinding.h"
 #include "PythonError.h"
 #include "PythonSource.h"
 #include "openmm/OpenMMException.h"
@@ -85,6 +86,7 @@ nb::object potentialAt(uintptr_t forceAddress, uintptr_t contextAddress, nb::nda
 NB_MODULE(_polarmp, m) {
     m.doc() = "C++ side of openmm_polarmp. Forces and Contexts are given as the addresses of OpenMM's C++ objects.";
     bindSources(m);
+    bindNetworkSource(m);
 
     m.def("is_polarmp_force",
           [](uintptr_t f) { return dynamic_cast<PolarMPForce*>(reinterpret_cast<Force*>(f)) != nullptr; });

@@ -21,6 +21,9 @@ protected:
             return make_unique<CudaLink>(cu, source, description, arrays);
         return CommonCalcPolarMPForceKernel::createLink(source, description, arrays);
     }
+    bool hasWarps() const override {
+        return true;
+    }
 
 private:
     CudaContext& cu;

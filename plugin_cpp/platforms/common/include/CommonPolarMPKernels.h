@@ -23,6 +23,10 @@ public:
 protected:
     /** How this platform reaches a source; here: through host memory. */
     virtual std::unique_ptr<SourceLink> createLink(MultipoleSource& source, const SourceBuffers& description, SourceArrays& arrays);
+    /** Whether threads run in step, 32 at a time, with the ballot of CUDA. */
+    virtual bool hasWarps() const {
+        return false;
+    }
     OpenMM::ComputeContext& cc;
 
 private:

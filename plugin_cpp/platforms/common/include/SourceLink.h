@@ -9,7 +9,10 @@
 
 namespace PolarMPPlugin {
 
-/** The arrays of SourceBuffers on the device, in the order of the force's particles. */
+/**
+ * The arrays of SourceBuffers on the device, in the order of the force's particles. A source may give the energy in several
+ * parts: then it makes that array longer.
+ */
 struct SourceArrays {
     OpenMM::ComputeArray positions, energy, charges, dipoles, quadrupoles, softness, polarizability;
     OpenMM::ComputeArray chargeGradients, dipoleGradients, quadrupoleGradients, softnessGradients, polarizabilityGradients, forces;
@@ -29,6 +32,10 @@ public:
     virtual void forward(bool includeGradients, const std::function<void()>& meanwhile) = 0;
     /** Gradients are in place; afterwards forces are. */
     virtual void backward(const double field[3]) = 0;
+    /** Energy (eV) that does not depend on the positions and is not among the array's energies. */
+    virtual double getConstantEnergy() const {
+        return 0;
+    }
 };
 
 /** A source that works in host memory: arrays are copied. */

@@ -1,4 +1,5 @@
 #include "CommonPolarMPKernels.h"
+#include "DeviceNetwork.h"
 #include "KernelSources.h"
 #include "openmm/common/ContextSelector.h"
 #include "openmm/internal/ContextImpl.h"
@@ -92,11 +93,13 @@ void CommonCalcPolarMPForceKernel::initialize(const System& system, const PolarM
     positionsKernel->addArg(atomOf);
     for (int i = 0; i < 3; i++)
         compareKernel->addArg();
-    for (int i = 0; i < 8; i++)
+    for (int i = 0; i < 9; i++)
         resultsKernel->addArg();
 }
 
 unique_ptr<SourceLink> CommonCalcPolarMPForceKernel::createLink(MultipoleSource& source, const SourceBuffers& description, SourceArrays& arrays) {
+    if (auto* network = dynamic_cast<NetworkSource*>(&source))
+        return make_unique<DeviceNetwork>(cc, *network, description, arrays, atomOf, hasWarps());
     return make_unique<HostLink>(source, description, arrays);
 }
 
@@ -242,8 +245,9 @@ double CommonCalcPolarMPForceKernel::execute(ContextImpl& context, bool includeF
     resultsKernel->setArg(5, cc.getLongForceBuffer());
     resultsKernel->setArg(6, cc.getEnergyBuffer());
     resultsKernel->setArg(7, (int) includeForces);
+    resultsKernel->setArg(8, (int) s.arrays.energy.getSize());
     resultsKernel->execute(n);
-    return 0.0;  // it is in the energy buffer
+    return s.link->getConstantEnergy() * EV_TO_KJ_PER_MOL;  // the rest is in the energy buffer
 }
 
 bool CommonCalcPolarMPForceKernel::isCurrent(ContextImpl& context) {
@@ -271,7 +275,9 @@ void CommonCalcPolarMPForceKernel::getStepData(ContextImpl& context, StepData& d
     Step& s = *step;
     int n = particles.size();
     data.numParticles = n;
-    data.sourceEnergy = downloaded(s.arrays.energy)[0];
+    data.sourceEnergy = s.link->getConstantEnergy();
+    for (double energy : downloaded(s.arrays.energy))
+        data.sourceEnergy += energy;
     data.electrostaticEnergy = 0;
     for (double energy : downloaded(s.response.energies))
         data.electrostaticEnergy += energy;

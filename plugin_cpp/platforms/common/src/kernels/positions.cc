@@ -35,8 +35,10 @@ KERNEL void comparePositions(GLOBAL const mixed* RESTRICT positions, GLOBAL cons
 /** The source's energy and forces, and the electrostatic ones, into OpenMM's buffers. */
 KERNEL void addResults(GLOBAL const mixed* RESTRICT atomEnergies, GLOBAL const mixed* RESTRICT sourceEnergy,
         GLOBAL const real* RESTRICT electrostaticForces, GLOBAL const real* RESTRICT sourceForces, GLOBAL const int* RESTRICT atomOf,
-        GLOBAL mm_ulong* RESTRICT forceBuffers, GLOBAL mixed* RESTRICT energyBuffer, int includeForces) {
-    mixed energy = (GLOBAL_ID == 0 ? sourceEnergy[0] : 0);
+        GLOBAL mm_ulong* RESTRICT forceBuffers, GLOBAL mixed* RESTRICT energyBuffer, int includeForces, int numSourceEnergies) {
+    mixed energy = 0;
+    for (int i = GLOBAL_ID; i < numSourceEnergies; i += GLOBAL_SIZE)
+        energy += sourceEnergy[i];
     for (int i = GLOBAL_ID; i < NUM_PARTICLES; i += GLOBAL_SIZE) {
         energy += atomEnergies[i];
         if (includeForces) {

@@ -1,0 +1,48 @@
+"""torch is imported where it is needed and not before: dynamics with a model file needs none."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+NEEDED = ("torch", "e3nn")
+
+
+def require_torch(what: str) -> None:
+    """Raise an ImportError that says what to install if torch or e3nn is missing; ``what`` is the subject of its sentence."""
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ImportError(
+            f"{what} needs {' and '.join(missing)}, not installed here: pip install 'openmm-polarmp[torch]'"
+        )
+
+
+def is_torch_module(value: Any) -> bool:
+    """Whether a value is a torch.nn.Module; where torch was never imported nothing is."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.nn.Module)
+
+
+def lazy_attributes(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
+    """A package's ``__getattr__`` for names whose modules import torch.
+
+    Parameters
+    ----------
+    package : str
+        Its ``__name__``.
+    modules : dict
+        The module that has each name, relative to the package.
+    """
+
+    def get(name: str) -> Any:
+        if name not in modules:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        require_torch(f"{package}.{name}")
+        value = getattr(importlib.import_module(modules[name], package), name)
+        setattr(sys.modules[package], name, value)
+        return value
+
+    return get

@@ -1,0 +1,104 @@
+"""What a model file says of its model besides the weights; read without torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from openmm_polarmp.models import file
+from openmm_polarmp.models._config import NetworkConfig
+from openmm_polarmp.models._rung import Rung
+from openmm_polarmp.models.training_range import TrainingRange
+
+ARCHITECTURE = "PolarMPNet"
+UNITS = {"energy": "eV", "length": "A", "charge": "e"}
+
+
+@dataclass(frozen=True)
+class ModelDescription:
+    """The configuration of a model file.
+
+    Attributes
+    ----------
+    config : NetworkConfig
+    sigma : float
+        Width of the pair kernel, A.
+    accuracy : float
+        Relative force accuracy of the electrostatics that the model was trained with.
+    k_max : float or None
+        Hard limit of the reciprocal sum, 1/A.
+    charge_projection : bool
+        Whether charges are shifted to the total charge.
+    training_data, licence : str
+    training_range : TrainingRange
+    metadata : dict
+    """
+
+    config: NetworkConfig
+    sigma: float
+    accuracy: float
+    k_max: float | None
+    charge_projection: bool
+    training_data: str = ""
+    licence: str = ""
+    training_range: TrainingRange = field(default_factory=TrainingRange)
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, contents: file.ModelFile) -> ModelDescription:
+        """Read a file's configuration; raises ModelFileError if it does not describe a model that is known here."""
+        settings, source = contents.configuration, contents.source
+        if settings.get("architecture") != ARCHITECTURE:
+            raise file.ModelFileError(f"{source}: architecture {settings.get('architecture')!r} is not known here")
+        if settings.get("units") != UNITS:
+            raise file.ModelFileError(f"{source}: units {settings.get('units')} are not {UNITS}")
+        try:
+            return cls(
+                NetworkConfig.from_dict(settings["network"]),
+                **settings["electrostatics"],
+                training_data=settings["training_data"],
+                licence=settings["licence"],
+                training_range=TrainingRange.from_dict(settings["training_range"]),
+                metadata=settings["metadata"],
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise file.ModelFileError(f"{source}: the configuration does not make a model: {error}") from error
+
+    @classmethod
+    def find(cls, path_or_name: str | Path) -> ModelDescription:
+        """Read the description of a model file, or of the shipped model of that name."""
+        return cls.of(file.read(file.find(path_or_name)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, as a model file holds them."""
+        return {
+            "architecture": ARCHITECTURE,
+            "network": self.config.to_dict(),
+            "electrostatics": {
+                "sigma": self.sigma,
+                "accuracy": self.accuracy,
+                "k_max": self.k_max,
+                "charge_projection": self.charge_projection,
+            },
+            "units": UNITS,
+            "training_data": self.training_data,
+            "licence": self.licence,
+            "training_range": self.training_range.to_dict(),
+            "metadata": self.metadata,
+        }
+
+    @property
+    def species(self) -> tuple[int, ...]:
+        """Atomic numbers that the network knows."""
+        return self.config.species
+
+    @property
+    def rung(self) -> Rung:
+        """What the network predicts."""
+        return Rung.parse(self.config.rung)
+
+    @property
+    def has_electrostatics(self) -> bool:
+        """False for rung ``sr``: nothing is charged."""
+        return self.rung.charges

@@ -1,0 +1,1 @@
+"""Where the moments of `PolarMPForce` come from."""

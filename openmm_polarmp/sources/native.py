@@ -1,0 +1,223 @@
+"""From a model to the plugin's own evaluation of its network: plain arrays for C++, without torch."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openmm_polarmp import _polarmp
+from openmm_polarmp._torch import require_torch
+from openmm_polarmp.models._config import NetworkConfig
+from openmm_polarmp.models._rung import Rung
+from openmm_polarmp.models.couplings import TENSORS, message_coupling, product_couplings, second_harmonics
+from openmm_polarmp.models.description import ModelDescription
+from openmm_polarmp.models.file import ModelFile
+from openmm_polarmp.models.radii import COVALENT_RADII
+from openmm_polarmp.sources.options import SourceOptions
+
+if TYPE_CHECKING:
+    from openmm_polarmp.models import PolarMPModel
+
+
+class NativeSource(_polarmp.NetworkSource):
+    """A model whose network the plugin's own kernels evaluate: a step runs no Python and needs no torch.
+
+    Parameters
+    ----------
+    contents : ModelFile
+        The model.
+    options : SourceOptions
+
+    Attributes
+    ----------
+    description : ModelDescription
+        What the model file says of its model.
+    options : SourceOptions
+    """
+
+    evaluator = "native"
+    device, compile, tensor_products = None, False, "dense"  # what a `TorchSource` says of itself
+
+    def __init__(self, contents: ModelFile, options: SourceOptions) -> None:
+        description = ModelDescription.of(contents)
+        super().__init__(
+            *_arguments(
+                description.config,
+                contents.arrays(),
+                options.atomic_numbers,
+                charge_projection=description.charge_projection,
+                total_charge=options.total_charge,
+                multiplicity=options.multiplicity,
+                interaction_energy=options.interaction_energy,
+            )
+        )
+        self.description, self.options = description, options
+        self._contents = contents
+
+    @property
+    def atomic_numbers(self) -> list[int]:
+        """Of the force's particles, in their order."""
+        return list(self.options.atomic_numbers)
+
+    @property
+    def multiplicity(self) -> int:
+        """Spin multiplicity."""
+        return self.options.multiplicity
+
+    @property
+    def precision(self) -> str:
+        """Of the network."""
+        return self.options.precision
+
+    @property
+    def has_dipoles(self) -> bool:
+        """Whether the source gives dipoles."""
+        return self.description.rung.dipoles
+
+    @property
+    def has_quadrupoles(self) -> bool:
+        """Whether the source gives quadrupoles."""
+        return self.description.rung.quadrupoles
+
+    @property
+    def has_softness(self) -> bool:
+        """Whether the source gives softness (induced charges)."""
+        return self.description.rung.softness
+
+    @property
+    def has_polarizability(self) -> bool:
+        """Whether the source gives polarizabilities (induced dipoles)."""
+        return self.description.rung.polarizability
+
+    @functools.cached_property
+    def model(self) -> PolarMPModel:
+        """The same model in torch, made when it is first asked for."""
+        require_torch("the model of a force in torch (getModel().model)")
+        from openmm_polarmp.sources.torch_models import torch_model, without_atomic_energies
+
+        model = torch_model(self._contents)
+        return without_atomic_energies(model) if self.options.interaction_energy else model
+
+
+def network_source(
+    config: NetworkConfig,
+    weights: Mapping[str, NDArray[Any]],
+    atomic_numbers: Sequence[int],
+    *,
+    charge_projection: bool,
+    total_charge: float = 0.0,
+    multiplicity: int = 1,
+    interaction_energy: bool = False,
+) -> _polarmp.NetworkSource:
+    """The network of a model file as a source that the plugin's kernels evaluate.
+
+    Parameters
+    ----------
+    config : NetworkConfig
+    weights : dict of arrays
+        By their names in the file.
+    atomic_numbers : sequence of int
+        Of the force's particles, in their order.
+    charge_projection : bool
+        Whether charges are shifted to the total charge.
+    total_charge : float
+        e.
+    multiplicity : int
+        Spin multiplicity.
+    interaction_energy : bool
+        Leave the energies of the single atoms out.
+    """
+    return _polarmp.NetworkSource(
+        *_arguments(
+            config,
+            weights,
+            atomic_numbers,
+            charge_projection=charge_projection,
+            total_charge=total_charge,
+            multiplicity=multiplicity,
+            interaction_energy=interaction_energy,
+        )
+    )
+
+
+def _arguments(
+    config: NetworkConfig,
+    weights: Mapping[str, NDArray[Any]],
+    atomic_numbers: Sequence[int],
+    *,
+    charge_projection: bool,
+    total_charge: float,
+    multiplicity: int,
+    interaction_energy: bool,
+) -> tuple[dict[str, Any], dict[str, tuple[list[int], list[float]]], list[int], float]:
+    """Settings, weights, the kind of each particle and the total charge, as the C++ side takes them."""
+    kind_of = {z: kind for kind, z in enumerate(config.species)}
+    unknown = sorted({int(z) for z in atomic_numbers} - set(kind_of))
+    if unknown:
+        raise ValueError(
+            f"species has atomic numbers {unknown} that the model does not know; it knows {list(config.species)}"
+        )
+    rung = Rung.parse(config.rung)
+    head_degree = _head_degree(config, rung)
+    arrays = {name: np.asarray(value, dtype=np.float64) for name, value in weights.items()}
+    arrays["embedding.weight"] = _embedding(config, arrays, total_charge, multiplicity)
+    arrays.pop("state_embedding.weight", None)
+    settings = {
+        "num_species": len(config.species),
+        "layers": config.layers,
+        "l_max": config.l_max,
+        "l_message": config.l_message,
+        "channels": config.channels,
+        "message_channels": config.message_channels,
+        "num_radial": config.n_radial,
+        "hidden": config.hidden,
+        "correlation": config.correlation,
+        "cutoff": float(config.cutoff),
+        "radial_scale": 1 / math.sqrt(config.average_neighbors),
+        "charges": rung.charges,
+        "dipoles": rung.dipoles,
+        "quadrupoles": rung.quadrupoles,
+        "softness": rung.softness,
+        "polarizability": rung.polarizability,
+        "tensor_polarizability": rung.polarizability and config.polarizability == "tensor",
+        "charge_projection": charge_projection and rung.charges,
+        "energy_scale": [config.energy_scale.get(z, 1.0) for z in config.species],
+        "energy_shift": [0.0 if interaction_energy else config.energy_shift.get(z, 0.0) for z in config.species],
+        "zbl_number": [float(z) for z in config.species] if config.zbl else [],
+        "zbl_radius": [COVALENT_RADII[z - 1] for z in config.species] if config.zbl else [],
+        "second_harmonics": second_harmonics(),
+        "products": [
+            product_couplings(config.l_max, _feature_degree(config, layer, head_degree), config.correlation)
+            for layer in range(config.layers)
+        ],
+        "message": message_coupling(config.l_message, config.l_max),
+        "tensor_to_cartesian": TENSORS.ravel().tolist(),
+    }
+    flat = {name: (list(a.shape), np.ascontiguousarray(a).ravel().tolist()) for name, a in arrays.items()}
+    kinds = [kind_of[int(z)] for z in atomic_numbers]
+    return settings, flat, kinds, float(total_charge)
+
+
+def _head_degree(config: NetworkConfig, rung: Rung) -> int:
+    """Highest degree of the features that the heads read."""
+    if rung.quadrupoles or (rung.polarizability and config.polarizability == "tensor"):
+        return 2
+    return 1 if rung.dipoles else 0
+
+
+def _feature_degree(config: NetworkConfig, layer: int, head_degree: int) -> int:
+    """Highest degree of a layer's features."""
+    return head_degree if layer + 1 == config.layers else max(config.l_message, head_degree)
+
+
+def _embedding(config: NetworkConfig, arrays: Mapping[str, Any], total_charge: float, multiplicity: int) -> Any:
+    """What the network knows of each kind of atom; the state of the whole structure is the same for all of its atoms."""
+    embedding = arrays["embedding.weight"]
+    inputs = [total_charge] if config.total_charge_input else []
+    inputs += [multiplicity - 1] if config.multiplicity_input else []
+    return embedding + arrays["state_embedding.weight"] @ np.array(inputs) if inputs else embedding

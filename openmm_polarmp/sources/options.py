@@ -1,0 +1,118 @@
+"""What a user can ask of a source of moments, and what of it the plugin's own kernels can do."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+EVALUATORS = ("native", "torch")
+PRECISIONS = ("single", "double")
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """The options of `PolarMPForce` with a model. XML keeps them as JSON.
+
+    Attributes
+    ----------
+    atomic_numbers : tuple of int
+        Of the force's particles, in their order.
+    total_charge : float
+        e. The charges are shifted to this sum if the model asks for it.
+    multiplicity : int
+        Spin multiplicity, for a network that sees it.
+    precision : str
+        ``"single"`` or ``"double"``: of the network.
+    interaction_energy : bool
+        Leave the energies of the single atoms out.
+    evaluator : str or None
+        ``"native"``: the plugin's own kernels evaluate the network; ``"torch"``: torch does. None: native where it can.
+    device : str or None
+        With torch: where the network runs; None: where the platform's memory is.
+    compile : bool
+        With torch: run the network through torch.compile.
+    tensor_products : str
+        With torch: ``"dense"`` or ``"cuequivariance"``.
+    """
+
+    atomic_numbers: tuple[int, ...]
+    total_charge: float = 0.0
+    multiplicity: int = 1
+    precision: str = "single"
+    interaction_energy: bool = False
+    evaluator: str | None = None
+    device: str | None = None
+    compile: bool = False
+    tensor_products: str = "dense"
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"precision must be 'single' or 'double', got {self.precision!r}")
+        if int(self.multiplicity) != self.multiplicity or self.multiplicity < 1:
+            raise ValueError(f"multiplicity must be a positive whole number, got {self.multiplicity!r}")
+        if not math.isfinite(self.total_charge):
+            raise ValueError(f"total_charge must be a finite number of e, got {self.total_charge!r}")
+        if self.evaluator is not None and self.evaluator not in EVALUATORS:
+            raise ValueError(
+                f"evaluator is {self.evaluator!r}; 'native' and 'torch' are accepted, None: native where it can"
+            )
+
+    @classmethod
+    def of(cls, atomic_numbers: Sequence[int], **given: Any) -> SourceOptions:
+        """From what a user gives; None stands for an option's default."""
+        unknown = sorted(set(given) - set(NAMES))
+        if unknown:
+            raise TypeError(f"unknown options {unknown}; accepted are atomic_numbers, embed, {', '.join(NAMES)}")
+        given = {name: value for name, value in given.items() if value is not None}
+        if "device" in given:
+            given["device"] = str(given["device"])
+        return cls(tuple(int(z) for z in atomic_numbers), **given)
+
+    @classmethod
+    def from_json(cls, text: str) -> SourceOptions:
+        """Read what `to_json` wrote, or a version of it that knew fewer options."""
+        return cls.of(**json.loads(text))
+
+    def to_json(self) -> str:
+        """The options that are not their defaults."""
+        defaults = {f.name: f.default for f in dataclasses.fields(self)}
+        kept = {name: value for name, value in dataclasses.asdict(self).items() if value != defaults[name]}
+        return json.dumps(kept)
+
+    def only_in_torch(self) -> list[str]:
+        """The options that only torch can follow, as they were given."""
+        found = [f"device={self.device!r}"] if self.device is not None else []
+        found += ["compile=True"] if self.compile else []
+        found += [f"tensor_products={self.tensor_products!r}"] if self.tensor_products != "dense" else []
+        return found
+
+    def resolved(self, obstacles: Sequence[str] = ()) -> SourceOptions:
+        """With the evaluator chosen, if it was left open.
+
+        Parameters
+        ----------
+        obstacles : sequence of str
+            What of the model keeps the plugin's own kernels from evaluating it.
+
+        Raises
+        ------
+        ValueError
+            If the native evaluator was asked for and something prevents it.
+        """
+        obstacles = [*obstacles, *self.only_in_torch()]
+        if self.evaluator == "native" and obstacles:
+            raise ValueError(
+                f"evaluator is 'native', which cannot be had with {' and '.join(obstacles)}: the plugin's own kernels "
+                "evaluate model files and a PolarMPNet, with the options total_charge, multiplicity, precision and "
+                "interaction_energy"
+            )
+        if self.evaluator is not None:
+            return self
+        return dataclasses.replace(self, evaluator="torch" if obstacles else "native")
+
+
+NAMES = tuple(f.name for f in dataclasses.fields(SourceOptions) if f.name != "atomic_numbers")

@@ -1,0 +1,111 @@
+#pragma once
+#include "MultipoleSource.h"
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace PolarMPPlugin {
+
+/**
+ * Products of components, y[row] = sum value * a[left] * b[right], stored by their nonzero terms. Rows come degree by
+ * degree, within a degree path by path, within a path component by component.
+ */
+struct SparseCoupling {
+    int numRows = 0;
+    std::vector<int> paths;  // number of paths to each degree l = 0, 1, ...
+    std::vector<int> row, left, right;
+    std::vector<double> value;
+};
+
+/** One weight array of a model file. */
+struct NetworkWeight {
+    std::vector<int> shape;
+    std::vector<double> values;  // C order
+};
+
+/**
+ * A PolarMPNet as plain arrays: everything that openmm_polarmp/models/network.py reads from a model file or derives from
+ * it. Lengths in A, energies in eV. Weights have the names that they have in the file.
+ */
+struct NetworkParameters {
+    int numSpecies = 0, layers = 1, lMax = 2, lMessage = 1, channels = 0, messageChannels = 0, numRadial = 0, hidden = 0, correlation = 3;
+    double cutoff = 0, radialScale = 1;  // the radial functions are multiplied by the scale
+    bool charges = false, dipoles = false, quadrupoles = false, softness = false, polarizability = false, tensorPolarizability = false;
+    bool chargeProjection = false;         // shift the charges to the total charge
+    std::vector<double> energyScale, energyShift;  // eV, by kind
+    // nuclear repulsion (models/zbl.py); empty: none
+    std::vector<double> zblNumber, zblRadius;
+    std::map<std::string, NetworkWeight> weights;
+    // Y_2m of a unit vector u: sum value * u[left] * u[right]
+    SparseCoupling secondHarmonics;
+    // of each layer, for 2, 3, ... factors: the products of the density with itself (models/_layers.py, Products)
+    std::vector<std::vector<SparseCoupling>> products;
+    // of each layer after the first: vectors sent by the neighbours with Y (models/_layers.py, Message); left counts the
+    // vector's component, right that of Y
+    SparseCoupling message;
+    std::vector<double> tensorToCartesian;  // [5,3,3]: components of l = 2 to a symmetric traceless matrix
+
+    /** Highest degree that the heads read. */
+    int headDegree() const {
+        return quadrupoles || tensorPolarizability ? 2 : dipoles ? 1 : 0;
+    }
+    /** Highest degree of a layer's features. */
+    int featureDegree(int layer) const {
+        return layer + 1 == layers ? headDegree() : std::max(lMessage, headDegree());
+    }
+    /** Number of scalars that the heads compute: energy, charge, softness, polarizability, those that are there, in this order. */
+    int numScalarHeads() const {
+        return 1 + charges + softness + polarizability;
+    }
+    /** Number of heads that weight the channels' vectors or tensors: dipole, quadrupole, anisotropy, in this order. */
+    int numTensorHeads() const {
+        return dipoles + quadrupoles + tensorPolarizability;
+    }
+    /** A weight by its name; throws an exception that names it if it is missing or has another shape. */
+    const std::vector<double>& weight(const std::string& name, const std::vector<int>& shape) const;
+    /** Throws an exception if the parameters contradict each other. */
+    void check() const;
+};
+
+/** What no moment exceeds and the units of the heads: models/_heads.py explains them. */
+struct HeadUnits {
+    static constexpr double CHARGE = 0.5, MOMENT = 0.5, SOFTNESS = 0.003, POLARIZABILITY = 0.02;
+    static constexpr double LARGEST_CHARGE = 3.0, LARGEST_DIPOLE = 1.0, LARGEST_QUADRUPOLE = 1.5, LARGEST_SOFTNESS = 0.1;
+    static constexpr double LARGEST_POLARIZABILITY = 0.5, LOWEST_ENERGY = 30.0;
+};
+
+/**
+ * The network evaluated by the plugin itself. Platforms with kernels of their own for it look at getParameters();
+ * bind() is for those whose memory is the host's.
+ */
+class NetworkSource : public MultipoleSource {
+public:
+    /**
+     * @param kinds        of each particle: which of the network's species it is
+     * @param totalCharge  e; the charges are shifted to it if the model asks for it
+     */
+    NetworkSource(std::shared_ptr<const NetworkParameters> parameters, std::vector<int> kinds, double totalCharge);
+    MomentSet getMomentSet() const override;
+    int getNumParticles() const override {
+        return kinds.size();
+    }
+    std::unique_ptr<SourceEvaluation> bind(const SourceBuffers& buffers) override;
+    const NetworkParameters& getParameters() const {
+        return *parameters;
+    }
+    const std::vector<int>& getKinds() const {
+        return kinds;
+    }
+    double getTotalCharge() const {
+        return totalCharge;
+    }
+
+private:
+    std::shared_ptr<const NetworkParameters> parameters;
+    std::vector<int> kinds;
+    double totalCharge;
+};
+
+} // namespace PolarMPPlugin
