@@ -91,8 +91,11 @@ def test_sizes_that_do_not_fit_are_left_out(monkeypatch, capsys):
     monkeypatch.setattr("openmm_polarmp.bench.run.phases", no_memory)
     result = run_bench([96, 192], parts=["step"], seconds=0.01, threads=1)
     text = capsys.readouterr().out
-    assert "192 atoms: RuntimeError: CUDA out of memory." in text and "| 96 | 0.250 | 12.0 |" in text
+    assert "192 atoms: CUDA out of memory." in text and "| 96 | 0.250 | 12.0 |" in text
     assert [row["atoms"] for row in result["step"]] == [96, 192] and "error" in result["step"][1]
+    monkeypatch.setattr("openmm_polarmp.bench.run.phases", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run_bench([96], parts=["step"], seconds=0.01, threads=1)
 
 
 def test_calls_for_a_gpu_are_queued_in_bunches(monkeypatch):
