@@ -164,10 +164,11 @@ class Evaluation:
             if self._device.type == "cuda":
                 torch.cuda.synchronize(self._device)  # what follows runs in a stream that does not wait for this one
                 self._queue = torch.cuda.Stream(self._device)
-        self._table: tuple[int, NeighborTable, int] | None = None
+        self._table: tuple[int, NeighborTable] | None = None
         self._guesses = self._device.type == "cuda"
         self._list = NeighborList(source.model.cutoff, source.skin, cut=not self._guesses)
         self._state: tuple[Neighbors, torch.Tensor, torch.Tensor, Multipoles] | None = None
+        self._at_once = 0
 
     @property
     def stream(self) -> int:
@@ -253,13 +254,13 @@ class Evaluation:
         how much memory is free.
         """
         if self._guesses and self._table is not None and self._table[0] == self._list.builds:
-            return self._table[1:]
+            return self._table[1], self._at_once
         index, shifts = neighbors.edge_index, neighbors.edge_shifts
         table = neighbor_table(index, shifts, len(neighbors.positions), ordered=True, mirrors=neighbors.mirrors)
         weight = self._network.embedding.weight
-        at_once = atoms_at_once(self._network.config, *table.senders.shape, weight)
-        self._table = (self._list.builds, table, at_once)
-        return table, at_once
+        self._at_once = atoms_at_once(self._network.config, *table.senders.shape, weight)
+        self._table = (self._list.builds, table)
+        return table, self._at_once
 
     def _backward(self, state, field: Sequence[float]) -> None:
         neighbors, energies, raw_charges, multipoles = state
