@@ -19,6 +19,7 @@ import torch
 from openmm_polarmp._exchange import MomentNames, not_finite, write_forces, write_moments
 from openmm_polarmp.electrostatics.multipoles import Multipoles
 from openmm_polarmp.models import PolarMPModel, PolarMPNet, project_total_charge
+from openmm_polarmp.models._chunks import atoms_at_once
 from openmm_polarmp.models._compiled import CompiledNetwork
 from openmm_polarmp.models._geometry import NeighborTable, neighbor_table
 from openmm_polarmp.models._tensor_products import check_tensor_products, use_tensor_products
@@ -185,6 +186,7 @@ class Evaluation:
         self._guesses = self._device.type == "cuda"
         self._list = NeighborList(source.model.cutoff, source.skin, cut=not self._guesses)
         self._state: tuple[Neighbors, torch.Tensor, torch.Tensor, Multipoles] | None = None
+        self._at_once = 0
 
     @property
     def stream(self) -> int:
@@ -247,26 +249,33 @@ class Evaluation:
         leaf = neighbors.positions.detach().requires_grad_(include_gradients)
         neighbors = neighbors._replace(positions=leaf)
         with torch.set_grad_enabled(include_gradients):
-            evaluate, pairs = self._network, neighbors[1:3]
-            if self._compiled is not None:
-                evaluate = self._compiled
-            elif self._guesses and isinstance(self._network, PolarMPNet):
-                evaluate, pairs = self._network.forward_table, (self._kept_table(neighbors),)
-            energies, multipoles = evaluate(
-                leaf, self._species, *pairs, neighbors.cell, None, source.total_charge, source.multiplicity
-            )
+            arguments = (neighbors.cell, None, source.total_charge, source.multiplicity)
+            if isinstance(self._network, PolarMPNet):
+                table, at_once = self._table_of(neighbors)
+                network = self._compiled or self._network
+                energies, multipoles = network.forward_table(leaf, self._species, table, *arguments, at_once=at_once)
+            else:
+                energies, multipoles = self._network(leaf, self._species, *neighbors[1:3], *arguments)
             raw_charges = multipoles.charges
             if source.model.charge_projection and source.model.has_electrostatics:
                 charges = project_total_charge(raw_charges, source.total_charge)
                 multipoles = Multipoles(**{**dict(multipoles.members()), "charges": charges})
         return neighbors, energies, raw_charges, multipoles
 
-    def _kept_table(self, neighbors: Neighbors) -> NeighborTable:
-        """The pairs as a table, sorted once for each search: its size is a number that the host has to wait for."""
-        if self._table is None or self._table[0] != self._list.builds:
-            table = neighbor_table(neighbors.edge_index, neighbors.edge_shifts, len(neighbors.positions))
-            self._table = (self._list.builds, table)
-        return self._table[1]
+    def _table_of(self, neighbors: Neighbors) -> tuple[NeighborTable, int]:
+        """The pairs as a table, and how many atoms layers take at once.
+
+        Where pairs stay from one search to the next both are kept: the host has to wait for the table's size, and asks
+        how much memory is free.
+        """
+        if self._guesses and self._table is not None and self._table[0] == self._list.builds:
+            return self._table[1], self._at_once
+        index, shifts = neighbors.edge_index, neighbors.edge_shifts
+        table = neighbor_table(index, shifts, len(neighbors.positions), ordered=True, mirrors=neighbors.mirrors)
+        weight = self._network.embedding.weight
+        self._at_once = atoms_at_once(self._network.config, *table.senders.shape, weight)
+        self._table = (self._list.builds, table)
+        return table, self._at_once
 
     def _backward(self, state, field: Sequence[float]) -> None:
         neighbors, energies, raw_charges, multipoles = state

@@ -14,10 +14,9 @@ namespace PolarMPPlugin {
  * reads the notes without stopping the device, and throws the error that HostLink throws for numbers that pass through
  * host memory.
  *
- * There are two notes (kernels/checks.cc). One is about what a step starts from, positions and what the source gives, and
- * is complete while most of the step is still queued: the host waits for it in each step, and the device is not idle
- * meanwhile. The other one is about forces, the last that a step computes: in a run it is read along with the first note
- * of the next step. Until then nothing of an unusable force has been added anywhere.
+ * There are two notes (kernels/checks.cc): one about what a step starts from, positions and what the source gives, and one
+ * about forces, which are computed last; a force that cannot be used is left out. In a run the host only glances at the notes
+ * that have arrived, so that an error comes a step or a few late; whoever asks for a State gets the error at once.
  */
 class DeviceChecks {
 public:
@@ -39,6 +38,8 @@ public:
     void send();
     /** Waits for what was sent. Throws an exception if there is a note. */
     void look(const SourceArrays& arrays) const;
+    /** Does not wait: throws an exception if a note has arrived by now, from this step or an earlier one. */
+    void glance(const SourceArrays& arrays) const;
     void clear();
 
 private:

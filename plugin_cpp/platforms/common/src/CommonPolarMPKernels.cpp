@@ -245,10 +245,10 @@ double CommonCalcPolarMPForceKernel::execute(ContextImpl& context, bool includeF
     resultsKernel->setArg(7, (int) includeForces);
     resultsKernel->setArg(8, (int) s.arrays.energy.getSize());
     resultsKernel->execute(n);
-    // By now the device has got far enough that the host hardly waits, and enough is queued that the device does not.
-    checks->look(s.arrays);
     if (isState)
         checkForces();
+    else
+        checks->glance(s.arrays);
     complete = true;
     return s.link->getConstantEnergy() * EV_TO_KJ_PER_MOL;  // the rest is in the energy buffer
 }

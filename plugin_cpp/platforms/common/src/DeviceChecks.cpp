@@ -36,13 +36,13 @@ map<string, string> DeviceChecks::defines() {
 DeviceChecks::DeviceChecks(ComputeContext& cc, const vector<int>& particles, ComputeProgram& program, shared_ptr<void> memory)
         : cc(cc), particles(particles) {
     notes.initialize<unsigned int>(cc, NUM_NOTES, "polarmpNotes");
-    clear();
     momentsKernel = program->createKernel("checkMoments");
     for (int i = 0; i < 6; i++)
         momentsKernel->addArg();
     momentsKernel->addArg(notes);
     momentsKernel->addArg();
     download = make_unique<AsyncDownload>(cc, notes, memory);
+    clear();
 }
 
 void DeviceChecks::checkMoments(SourceArrays& arrays) {
@@ -65,7 +65,15 @@ void DeviceChecks::look(const SourceArrays& arrays) const {
             report(sent[note], arrays);
 }
 
+void DeviceChecks::glance(const SourceArrays& arrays) const {
+    const volatile unsigned int* arrived = download->glance<unsigned int>();
+    for (int note = 0; note < NUM_NOTES; note++)
+        if (arrived[note] != 0)
+            look(arrays);
+}
+
 void DeviceChecks::clear() {
+    download->clear();
     cc.clearBuffer(notes);
 }
 
