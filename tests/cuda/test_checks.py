@@ -1,5 +1,6 @@
 """Numbers that cannot be used are found on the device, named, and do no harm to what comes after them."""
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -95,14 +96,21 @@ def test_the_first_offender_is_named(device, precision, monkeypatch):
         assert relative_error(energy_and_forces(context)[1], expected) < 1e-5
 
 
-def test_a_run_stops_before_it_uses_them(spoiled):
+def run(context):
+    """A run only glances at what the device has noted: the error may come a few steps late."""
+    for _ in range(50):
+        context.getIntegrator().step(1)
+        time.sleep(0.005)
+
+
+def test_a_run_stops_and_uses_nothing(spoiled):
     source, _, context = spoiled
     context.getIntegrator().step(1)
-    before = context.getState(positions=True).getPositions(asNumpy=True)._value
+    before = context.getState(velocities=True).getVelocities(asNumpy=True)._value
     source.name = "charges"
     with pytest.raises(REFUSED, match="the charge of particle 7 is nan"):
-        context.getIntegrator().step(1)
-    after = context.getState(positions=True).getPositions(asNumpy=True)._value
+        run(context)
+    after = context.getState(velocities=True).getVelocities(asNumpy=True)._value
     assert np.array_equal(before, after)
     source.name = ""
     context.getIntegrator().step(1)
@@ -110,14 +118,14 @@ def test_a_run_stops_before_it_uses_them(spoiled):
 
 
 @pytest.mark.parametrize("who", ["the next step", "a State", "a getter"])
-def test_forces_in_a_run_are_reported_one_call_later(spoiled, who):
+def test_forces_in_a_run_are_reported_later(spoiled, who):
     source, force, context = spoiled
     context.getIntegrator().step(1)
     source.name = "forces"
     context.getIntegrator().step(1)
     source.name = ""
     ask = {
-        "the next step": lambda: context.getIntegrator().step(1),
+        "the next step": lambda: run(context),
         "a State": lambda: context.getState(energy=True),
         "a getter": lambda: force.getCharges(context),
     }[who]
@@ -138,7 +146,7 @@ def test_positions_of_fixed_multipoles(device):
     context = device.context(make_system(40, ATOMS.cell, force))
     context.setPositions(0.1 * ATOMS.positions)
     expected = energy_and_forces(context)[1]
-    for ask in (lambda: context.getIntegrator().step(1), lambda: energy_and_forces(context)):
+    for ask in (lambda: run(context), lambda: energy_and_forces(context)):
         broken = 0.1 * ATOMS.positions
         broken[3, 0] = np.nan  # not one of the force's particles
         broken[[25, 38], 2] = np.nan

@@ -46,9 +46,11 @@ KERNEL void addResults(GLOBAL const mixed* RESTRICT atomEnergies, GLOBAL const m
     mixed energy = 0;
     for (int i = GLOBAL_ID; i < numSourceEnergies; i += GLOBAL_SIZE)
         energy += sourceEnergy[i];
+    // Of what a step must not start from nothing follows: no force at all, until the host has seen the note.
+    int useForces = (includeForces && notes[OF_INPUT] == 0);
     for (int i = GLOBAL_ID; i < NUM_PARTICLES; i += GLOBAL_SIZE) {
         energy += atomEnergies[i];
-        if (includeForces) {
+        if (useForces) {
             int atom = atomOf[i];
             for (int a = 0; a < 3; a++) {
                 real force = FORCE_TO_OPENMM*(electrostaticForces[3*i+a]+sourceForces[3*i+a]);
