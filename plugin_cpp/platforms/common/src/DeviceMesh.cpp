@@ -53,6 +53,8 @@ DeviceMesh::DeviceMesh(ComputeContext& cc, const PolarMPForce& force, SourceArra
     order.initialize<int>(cc, numParticles, "polarmpOrder");
     // Every device has 32 kB of local memory for a work group, those for double precision have 48.
     int patchAtoms = (real == sizeof(float) ? 8 : 4), localMemory = (real == sizeof(float) ? 32768 : 49152);
+    if (getenv("POLARMP_LOCAL_MEMORY") != nullptr)
+        localMemory = stoi(getenv("POLARMP_LOCAL_MEMORY"));
     defines["PATCH_ATOMS"] = cc.intToString(patchAtoms);
     // Beside the patch a work group has these atoms' windows, rows, moments and places in its local memory.
     patchSize = (localMemory - patchAtoms * ((20 * w + 20) * real + 16)) / real;
@@ -217,7 +219,7 @@ void DeviceMesh::executeForAtoms(ComputeKernel& kernel, int numAtoms) {
 }
 
 void DeviceMesh::solve() {
-    mesh->sum->execute(mesh->values.getSize(), blockSize);
+    mesh->sum->execute(inPatches ? size[0] * size[1] * TEAM : (int) mesh->values.getSize(), blockSize);
     mesh->fft->execFFT(mesh->values, mesh->spectrum, true);
     mesh->convolve->execute(mesh->influence.getSize(), blockSize);
     mesh->fft->execFFT(mesh->spectrum, mesh->values, false);
