@@ -13,11 +13,11 @@ from typing import NamedTuple
 from openmm_polarmp.electrostatics.mesh_table import choose_mesh_rule, legal_mesh_size
 
 ROUNDS = 2
-LAUNCHES_PER_ROUND = 11  # to real, 2 transforms of 4 launches each, convolve, gather (which spreads for the next round)
-OTHER_LAUNCHES = 6  # positions, place, spread, derivatives, results, energy
+LAUNCHES_PER_ROUND = 10  # spread, sum up, 2 transforms of 3 launches each, convolve, gather
+OTHER_LAUNCHES = 7  # positions, cells, their starts, their atoms, derivatives, results, energy
+CELL_EDGE = 11  # mesh points along the cells by which atoms are sorted, at the default accuracy
 
-
-COUNTS = ("mesh points", "operations", "bytes", "atomic additions", "device memory")
+COUNTS = ("mesh points", "operations", "bytes", "local bytes", "device memory")
 
 
 class Gpu(NamedTuple):
@@ -26,15 +26,15 @@ class Gpu(NamedTuple):
     name: str
     teraflops: float  # single precision
     terabytes: float  # memory, per second
-    atomics: float  # 64-bit additions in the cache, 10^9 per second
+    local_terabytes: float  # local ("shared") memory of all processors together, per second
     launch: float  # microseconds between two kernels of a stream
 
 
-H200 = Gpu("H200", 67.0, 4.8, 150.0, 2.0)
+H200 = Gpu("H200", 67.0, 4.8, 33.0, 2.0)
 
 
 def work_per_atom(atoms: int, density: float = 0.1, tolerance: float = 5e-4) -> dict[str, float]:
-    """Operations, bytes moved and atomic additions of a step for each atom, and bytes that it occupies.
+    """Operations and bytes moved of a step for each atom, those in local memory by themselves, and bytes that it occupies.
 
     Parameters
     ----------
@@ -47,20 +47,25 @@ def work_per_atom(atoms: int, density: float = 0.1, tolerance: float = 5e-4) -> 
     w, edge = rule.width, (atoms / density) ** (1 / 3)
     mesh = legal_mesh_size(math.ceil(edge / rule.spacing)) ** 3
     points = mesh / atoms
-    place = 2 * 3 * w * (rule.degree + 1) * 4
-    to_grid = 9 * 2 + 6 * 9 * 3  # moments into grid units, in each plane's thread
-    spread = 2 * (3 * w**3 + 6 * w**2 + 12 * w) + w**3 + w * to_grid  # and the conversion to fixed point
-    to_cartesian = 3 * 3 * 2 + 6 * 9 * 3 + 10 * (9 + 27 * 3)
-    gather = 2 * (4 * w**3 + 10 * w**2 + 20 * w) + 20 * w + to_cartesian  # and the sum over planes
+    in_patches = ((CELL_EDGE + w - 1) / CELL_EDGE) ** 3 * points
+    windows = 2 * 3 * w * (rule.degree + 1) * 4  # computed anew by each kernel that needs them
+    spread = 2 * (3 * w**3 + 4 * 6 * w**2 + 12 * w + 6 * 10)  # four teams share the planes
+    gather = 2 * (4 * w**3 + 10 * w**2 + 10 * w**2 / 2) + 2 * (
+        1 + 9 + 36 + 100
+    )  # and the sum over threads, and to Cartesian axes
     transform = 2.5 * points * math.log2(mesh)
-    moved = points * (8 + 8 + 4 + 2 * 3 * 2 * 4 + 8 + 8 / 2 + 4)  # to real and clear, transforms, convolve, read back
+    moved = 4 * (2 * in_patches + points) + points * (
+        2 * 3 * 2 * 4 + 8 + 8 / 2 + 4
+    )  # patches and their sum, transforms, convolve, read back
+    # Words of each thread: weights and the patch itself, then weights and the sums of a team
+    local = 4 * (4 * w**2 / 2 * (22 + 3 + 8) + w**2 / 2 * (8 * w / 2 + 8 + 10) + 20 * w * 5)
     return {
         "mesh points": points,
-        "operations": place + ROUNDS * (spread + gather + 2 * transform + 2 * points),
-        "bytes": 2 * 12 * w * 4 + ROUNDS * (moved + 4 * (10 + 20 + 24 * w)) + 4 * 100,
-        "atomic additions": ROUNDS * w**3,
-        # fixed point and real mesh, spectrum, influence, the transform's own; window weights; positions, moments, fields
-        "device memory": points * (8 + 4 + 4 + 2 + 8) + 12 * w * 4 + 600,
+        "operations": ROUNDS * (2 * windows + spread + gather + 2 * transform + 2 * points),
+        "bytes": ROUNDS * (moved + 4 * (10 + 20) + 2 * 24) + 4 * 110,
+        "local bytes": ROUNDS * local,
+        # real mesh, spectrum, influence, the transform's own, patches; positions, moments, fields
+        "device memory": points * (4 + 4 + 2 + 8) + 4 * in_patches + 640,
     }
 
 
@@ -68,7 +73,7 @@ def floor_table(sizes: tuple[int, ...] = (3000, 24_000, 100_000, 1_000_000), gpu
     """The counts, and for each resource the milliseconds that a GPU needs at its peak."""
     launches = ROUNDS * LAUNCHES_PER_ROUND + OTHER_LAUNCHES
     lines = [
-        f"| atoms | mesh points | operations | bytes moved | atomic additions | bytes occupied | arithmetic, ms | memory, ms | atomics, ms | {launches} launches, ms |",
+        f"| atoms | mesh points | operations | bytes moved | of local memory | bytes occupied | arithmetic, ms | memory, ms | local memory, ms | {launches} launches, ms |",
         "|---" * 10 + "|",
     ]
     for atoms in sizes:
@@ -76,7 +81,7 @@ def floor_table(sizes: tuple[int, ...] = (3000, 24_000, 100_000, 1_000_000), gpu
         times = (
             work["operations"] * atoms / gpu.teraflops / 1e9,
             work["bytes"] * atoms / gpu.terabytes / 1e9,
-            work["atomic additions"] * atoms / gpu.atomics / 1e6,
+            work["local bytes"] * atoms / gpu.local_terabytes / 1e9,
             1e-3 * launches * gpu.launch,
         )
         counts = " | ".join(f"{work[name]:.0f}" for name in COUNTS)

@@ -13,10 +13,10 @@ namespace {
 // Values on the mesh are sums over the atoms within a window, far below 2^23 in magnitude; the rest is resolution.
 const double FIXED_POINT_SCALE = 1099511627776.0;  // 2^40
 
-const int TEAM = 32;           // threads for each atom (kernels/mesh.cc)
-const int PATCH_THREADS = 128;
-const int LARGEST_BLOCK = 256; // fills a GPU although OpenMM starts no more than six blocks on each of its processors
-const int CELL_EDGE = 8;       // of the cells by which atoms are sorted, in mesh points: about a window
+const int TEAM = 32;            // threads for each atom (kernels/mesh.cc)
+const int PATCH_THREADS = 128;  // for each cell (kernels/patches.cc)
+const int LARGEST_BLOCK = 256;  // fills a GPU although OpenMM starts no more than six blocks on each of its processors
+const int SHORTEST_EDGE = 6;    // of a cell, in mesh points: patches of smaller ones would overlap too much
 
 // The order of the atoms matters to the caches only, and they hardly move in so many steps.
 const int STEPS_BETWEEN_SORTS = 50;
@@ -25,7 +25,8 @@ const int STEPS_BETWEEN_SORTS = 50;
 DeviceMesh::DeviceMesh(ComputeContext& cc, const PolarMPForce& force, SourceArrays& source, ResponseArrays& response, map<string, string> defines)
         : DevicePotential(cc, source, response), sigma(force.getSigma() * ANGSTROM_PER_NM), kMax(force.getKMax() / ANGSTROM_PER_NM),
           rule(chooseMeshRule(force.getEwaldErrorTolerance())), window(rule.width, rule.m, rule.beta, rule.degree),
-          blockSize(min(LARGEST_BLOCK, cc.getMaxThreadBlockSize())), groupAtoms(blockSize / TEAM), threadsAtATime(cc.getUseDoublePrecision() ? 512 : 1024), sorter(cc, numParticles) {
+          blockSize(min(LARGEST_BLOCK, cc.getMaxThreadBlockSize())), groupAtoms(blockSize / TEAM),
+          threadsAtATime(cc.getUseDoublePrecision() ? 512 : 1024), sorter(cc, numParticles) {
     force.getPMEParameters(size[0], size[1], size[2]);
     sizeIsFixed = (size[0] > 0);
     if (sizeIsFixed)
@@ -52,6 +53,8 @@ DeviceMesh::DeviceMesh(ComputeContext& cc, const PolarMPForce& force, SourceArra
     order.initialize<int>(cc, numParticles, "polarmpOrder");
     // Every device has 32 kB of local memory for a work group, those for double precision have 48.
     int patchAtoms = (real == sizeof(float) ? 8 : 4), localMemory = (real == sizeof(float) ? 32768 : 49152);
+    if (getenv("POLARMP_LOCAL_MEMORY") != nullptr)
+        localMemory = stoi(getenv("POLARMP_LOCAL_MEMORY"));
     defines["PATCH_ATOMS"] = cc.intToString(patchAtoms);
     // Beside the patch a work group has these atoms' windows, rows, moments and places in its local memory.
     patchSize = (localMemory - patchAtoms * ((20 * w + 20) * real + 16)) / real;
@@ -122,8 +125,8 @@ void DeviceMesh::createKernels() {
             return kernel;
         };
         ComputeArray& cellStart = sorter.getCellStart();
-        m.spreadPermanent = createForCells("spreadPermanent", {&cellStart, &sorter.getMembers(), &order, &starts, &s.charges,
-                                                               &s.dipoles, &s.quadrupoles, &positions,                                                               &toFractional, &transform, &coefficients, &r.permanent, &m.patches});
+        m.spreadPermanent = createForCells("spreadPermanent", {&cellStart, &sorter.getMembers(), &order, &starts, &s.charges, &s.dipoles, &s.quadrupoles,
+                                                               &positions, &toFractional, &transform, &coefficients, &r.permanent, &m.patches});
         m.spreadSources = createForCells("spreadSources", {&cellStart, &order, &starts, later, &positions, &toFractional, &transform,
                                                            &coefficients, &m.patches});
         m.sum = createForCells("sumPatches", {&m.patches, &m.values});
@@ -137,9 +140,9 @@ void DeviceMesh::createKernels() {
     }
     m.convolve = createKernel(program, "convolve", {later, &m.influence, &m.spectrum});
     m.convolve->setArg(0, (int) m.influence.getSize());
-    vector<ArrayInterface*> forGather = {&m.values, &atoms, &positions, &toFractional, &transform, &coefficients, &r.permanent,
-                                                   &s.softness, &s.polarizability, &r.sums, later, later, later, later, later, &r.phi,
-                                                   &r.potential, &r.electricField, &r.induced};
+    vector<ArrayInterface*> forGather = {&m.values, &atoms, &positions, &toFractional, &transform, &coefficients, &r.permanent, &s.softness,
+                                         &s.polarizability, &r.sums, later, later, later, later, later, &r.phi, &r.potential,
+                                         &r.electricField, &r.induced};
     if (!inPatches)
         forGather.push_back(&m.fixedPoint);
     m.gatherAndInduce = create("gatherAndInduce", forGather);
@@ -189,7 +192,7 @@ void DeviceMesh::chooseCells() {
     if (edgeLimit != nullptr)
         largest = min(largest, stoi(edgeLimit));
     int wanted = cc.getNumThreadBlocks() / 2;
-    for (int longest = largest; longest >= min(largest, 6); longest--) {
+    for (int longest = largest; longest >= min(largest, SHORTEST_EDGE); longest--) {
         for (int i = 0; i < 3; i++) {
             cells[i] = (size[i] + longest - 1) / longest;
             edge[i] = (size[i] + cells[i] - 1) / cells[i];
@@ -216,7 +219,7 @@ void DeviceMesh::executeForAtoms(ComputeKernel& kernel, int numAtoms) {
 }
 
 void DeviceMesh::solve() {
-    mesh->sum->execute(mesh->values.getSize(), blockSize);
+    mesh->sum->execute(inPatches ? size[0] * size[1] * TEAM : (int) mesh->values.getSize(), blockSize);
     mesh->fft->execFFT(mesh->values, mesh->spectrum, true);
     mesh->convolve->execute(mesh->influence.getSize(), blockSize);
     mesh->fft->execFFT(mesh->spectrum, mesh->values, false);

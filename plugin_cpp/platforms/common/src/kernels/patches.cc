@@ -203,30 +203,33 @@ PATCH_KERNEL void spreadSources(int sizeX, int sizeY, int sizeZ, int edgeX, int 
     }
 }
 
-/** A point lies in the patch of the cell that it is in, and in those of cells before, as far as windows reach. */
+/** A point lies in the patch of the cell that it is in, and in those of cells before, as far as windows reach. A team takes one row of the mesh. */
 KERNEL void sumPatches(int sizeX, int sizeY, int sizeZ, int edgeX, int edgeY, int edgeZ, int cellsX, int cellsY, int cellsZ,
         GLOBAL const real* RESTRICT patches, GLOBAL real* RESTRICT mesh) {
-    int patchX = edgeX+WIDTH-1, patchY = edgeY+WIDTH-1, patchZ = edgeZ+WIDTH-1;
-    for (int point = GLOBAL_ID; point < sizeX*sizeY*sizeZ; point += GLOBAL_SIZE) {
-        int row = point/sizeZ, z = point-row*sizeZ, x = row/sizeY, y = row-x*sizeY;
-        real sum = 0;
-        // Places within the patch; beyond the first cell comes the last one, by the length of the box further on.
-        int cx = x/edgeX;
-        for (int i = x-cx*edgeX; i < patchX; ) {
-            int cy = y/edgeY;
-            for (int j = y-cy*edgeY; j < patchY; ) {
-                int cz = z/edgeZ;
-                for (int k = z-cz*edgeZ; k < patchZ; ) {
-                    sum += patches[((((cx*cellsY+cy)*cellsZ+cz)*patchX+i)*patchY+j)*patchZ+k];
-                    k += (cz > 0 ? edgeZ : sizeZ-(cellsZ-1)*edgeZ);
-                    cz = (cz > 0 ? cz : cellsZ)-1;
+    int patchX = edgeX+WIDTH-1, patchY = edgeY+WIDTH-1, patchZ = edgeZ+WIDTH-1, size = patchX*patchY*patchZ;
+    // What is to be gone back from the first cell to the last one, around the box
+    int aroundX = sizeX-(cellsX-1)*edgeX, aroundY = sizeY-(cellsY-1)*edgeY, aroundZ = sizeZ-(cellsZ-1)*edgeZ;
+    float perEdge = 1.0f/edgeZ;
+    for (int row = GLOBAL_ID/TEAM; row < sizeX*sizeY; row += GLOBAL_SIZE/TEAM) {
+        int x = row/sizeY, y = row-x*sizeY, firstCx = x/edgeX, firstCy = y/edgeY;
+        for (int z = GLOBAL_ID%TEAM; z < sizeZ; z += TEAM) {
+            int firstCz = (int) ((z+0.5f)*perEdge);
+            real sum = 0;
+            for (int i = x-firstCx*edgeX, cx = firstCx; i < patchX; ) {
+                for (int j = y-firstCy*edgeY, cy = firstCy; j < patchY; ) {
+                    GLOBAL const real* line = &patches[(cx*cellsY+cy)*cellsZ*size+(i*patchY+j)*patchZ];
+                    for (int k = z-firstCz*edgeZ, cz = firstCz; k < patchZ; ) {
+                        sum += line[cz*size+k];
+                        k += (cz > 0 ? edgeZ : aroundZ);
+                        cz = (cz > 0 ? cz : cellsZ)-1;
+                    }
+                    j += (cy > 0 ? edgeY : aroundY);
+                    cy = (cy > 0 ? cy : cellsY)-1;
                 }
-                j += (cy > 0 ? edgeY : sizeY-(cellsY-1)*edgeY);
-                cy = (cy > 0 ? cy : cellsY)-1;
+                i += (cx > 0 ? edgeX : aroundX);
+                cx = (cx > 0 ? cx : cellsX)-1;
             }
-            i += (cx > 0 ? edgeX : sizeX-(cellsX-1)*edgeX);
-            cx = (cx > 0 ? cx : cellsX)-1;
+            mesh[row*sizeZ+z] = sum;
         }
-        mesh[point] = sum;
     }
 }
