@@ -23,7 +23,10 @@ try:
     context.setPositions([(0, 0, 0), (0.3, 0, 0)])
     context.getState(energy=True)
 except openmm.OpenMMException as error:
-    sys.exit(f"{error}")
+    from openmm_polarmp._driver import compiler_too_new, driver_cuda, loaded_nvrtc
+
+    known = compiler_too_new(driver_cuda(), loaded_nvrtc()) if name == "CUDA" and "PTX" in str(error) else ""
+    sys.exit(f"{known} ({error})" if known else f"{error}")
 print("\\nRUNS ON", platform.getPropertyValue(context, "OpenCLPlatformName") if name == "OpenCL" else name)
 """
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import contextlib
 import copy
 import threading
-from collections.abc import Sequence
+import weakref
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -18,12 +19,27 @@ import torch
 from openmm_polarmp._exchange import MomentNames, not_finite, write_forces, write_moments
 from openmm_polarmp.electrostatics.multipoles import Multipoles
 from openmm_polarmp.models import PolarMPModel, PolarMPNet, project_total_charge
+from openmm_polarmp.models._chunks import atoms_at_once
 from openmm_polarmp.models._compiled import CompiledNetwork
 from openmm_polarmp.models._geometry import NeighborTable, neighbor_table
 from openmm_polarmp.models._tensor_products import check_tensor_products, use_tensor_products
 from openmm_polarmp.neighbors import NeighborList, Neighbors, neighbor_pairs
 
 PRECISIONS = {"single": torch.float32, "double": torch.float64}
+
+_idle_streams: dict[torch.device, list[torch.cuda.Stream]] = {}
+
+
+def _own_stream(owner: object, device: torch.device) -> torch.cuda.Stream:
+    """A stream for ``owner`` alone.
+
+    torch keeps freed memory for the stream that used it. So the stream of an owner that is gone serves the next one:
+    Contexts that come and go would otherwise gather memory for each of torch's streams.
+    """
+    idle = _idle_streams.setdefault(device, [])
+    stream = idle.pop() if idle else torch.cuda.Stream(device)
+    weakref.finalize(owner, idle.append, stream).atexit = False
+    return stream
 
 
 class TorchSource(MomentNames):
@@ -151,22 +167,26 @@ class Evaluation:
     def __init__(self, source: TorchSource, buffers: Any) -> None:
         self._source, self._buffers = source, buffers
         self._device = buffers.positions.device if source.device is None else source.device
-        if self._device.type == "cuda" and self._device.index is None:
-            self._device = torch.device("cuda", torch.cuda.current_device())
         self._queue = None
-        with self._context():
+        if self._device.type == "cuda":
+            if self._device.index is None:
+                self._device = torch.device("cuda", torch.cuda.current_device())
+            if buffers.positions.is_cuda and buffers.positions.device != self._device:
+                raise ValueError(f"device is {self._device}, but the Context computes on {buffers.positions.device}")
+            self._queue = _own_stream(self, self._device)
+        with self._on_device():
             self._network = source.network_on(self._device)
             self._compiled = None
             if source.compile and isinstance(self._network, PolarMPNet):
                 self._compiled = CompiledNetwork(self._network)
             self._species = torch.tensor(source.atomic_numbers, dtype=torch.long, device=self._device)
-            if self._device.type == "cuda":
-                torch.cuda.synchronize(self._device)  # what follows runs in a stream that does not wait for this one
-                self._queue = torch.cuda.Stream(self._device)
+            if self._queue is not None:
+                self._queue.synchronize()  # other evaluations use the network in streams that do not wait for this one
         self._table: tuple[int, NeighborTable] | None = None
         self._guesses = self._device.type == "cuda"
         self._list = NeighborList(source.model.cutoff, source.skin, cut=not self._guesses)
         self._state: tuple[Neighbors, torch.Tensor, torch.Tensor, Multipoles] | None = None
+        self._at_once = 0
 
     @property
     def stream(self) -> int:
@@ -175,7 +195,7 @@ class Evaluation:
 
     def forward(self, include_gradients: bool) -> None:
         """Positions and box in ``buffers`` -> energy and moments there."""
-        with self._context():
+        with self._on_device():
             self._forward(include_gradients)
 
     def backward(self, field: Sequence[float]) -> None:
@@ -189,20 +209,17 @@ class Evaluation:
         if self._state is None:
             raise RuntimeError("backward() needs a forward(True) before it, once each")
         state, self._state = self._state, None
-        with self._context():
+        with self._on_device():
             self._backward(state, field)
 
     @contextlib.contextmanager
-    def _context(self):
-        if self._device.type != "cuda":
+    def _on_device(self) -> Iterator[None]:
+        """Work goes to the own stream. On OpenMM's CUDA platform the plugin has made torch's context the current one."""
+        if self._queue is None:
             yield
             return
-        from openmm_polarmp.models._cuda import primary_context
-
-        with primary_context(self._device), torch.cuda.device(self._device):
-            # Buffers in host memory are copied by calls that wait; an own queue is for those on the device.
-            with torch.cuda.stream(self._queue) if self._queue is not None else contextlib.nullcontext():
-                yield
+        with torch.cuda.device(self._device), torch.cuda.stream(self._queue):
+            yield
 
     def _forward(self, include_gradients: bool) -> None:
         buffers = self._buffers
@@ -232,26 +249,33 @@ class Evaluation:
         leaf = neighbors.positions.detach().requires_grad_(include_gradients)
         neighbors = neighbors._replace(positions=leaf)
         with torch.set_grad_enabled(include_gradients):
-            evaluate, pairs = self._network, neighbors[1:3]
-            if self._compiled is not None:
-                evaluate = self._compiled
-            elif self._guesses and isinstance(self._network, PolarMPNet):
-                evaluate, pairs = self._network.forward_table, (self._kept_table(neighbors),)
-            energies, multipoles = evaluate(
-                leaf, self._species, *pairs, neighbors.cell, None, source.total_charge, source.multiplicity
-            )
+            arguments = (neighbors.cell, None, source.total_charge, source.multiplicity)
+            if isinstance(self._network, PolarMPNet):
+                table, at_once = self._table_of(neighbors)
+                network = self._compiled or self._network
+                energies, multipoles = network.forward_table(leaf, self._species, table, *arguments, at_once=at_once)
+            else:
+                energies, multipoles = self._network(leaf, self._species, *neighbors[1:3], *arguments)
             raw_charges = multipoles.charges
             if source.model.charge_projection and source.model.has_electrostatics:
                 charges = project_total_charge(raw_charges, source.total_charge)
                 multipoles = Multipoles(**{**dict(multipoles.members()), "charges": charges})
         return neighbors, energies, raw_charges, multipoles
 
-    def _kept_table(self, neighbors: Neighbors) -> NeighborTable:
-        """The pairs as a table, sorted once for each search: its size is a number that the host has to wait for."""
-        if self._table is None or self._table[0] != self._list.builds:
-            table = neighbor_table(neighbors.edge_index, neighbors.edge_shifts, len(neighbors.positions))
-            self._table = (self._list.builds, table)
-        return self._table[1]
+    def _table_of(self, neighbors: Neighbors) -> tuple[NeighborTable, int]:
+        """The pairs as a table, and how many atoms layers take at once.
+
+        Where pairs stay from one search to the next both are kept: the host has to wait for the table's size, and asks
+        how much memory is free.
+        """
+        if self._guesses and self._table is not None and self._table[0] == self._list.builds:
+            return self._table[1], self._at_once
+        index, shifts = neighbors.edge_index, neighbors.edge_shifts
+        table = neighbor_table(index, shifts, len(neighbors.positions), ordered=True, mirrors=neighbors.mirrors)
+        weight = self._network.embedding.weight
+        self._at_once = atoms_at_once(self._network.config, *table.senders.shape, weight)
+        self._table = (self._list.builds, table)
+        return table, self._at_once
 
     def _backward(self, state, field: Sequence[float]) -> None:
         neighbors, energies, raw_charges, multipoles = state

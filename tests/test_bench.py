@@ -5,13 +5,17 @@ from importlib.metadata import entry_points
 
 import numpy as np
 import pytest
+import torch
 
 from openmm_polarmp import PolarMPForce
 from openmm_polarmp.bench import electrostatics, run_bench
+from openmm_polarmp.bench.apart import milliseconds_apart
 from openmm_polarmp.bench.floor import work_per_atom
+from openmm_polarmp.bench.machine import description
 from openmm_polarmp.bench.memory import bytes_per_atom
 from openmm_polarmp.bench.startup import startup
 from openmm_polarmp.cli import main
+from openmm_polarmp.models._benchmark import measure
 
 
 def test_the_command_measures_and_writes(tmp_path, capsys):
@@ -25,7 +29,8 @@ def test_the_command_measures_and_writes(tmp_path, capsys):
     for row in result["electrostatics"]:
         assert row["error of quQ+ka"] < 5e-4  # the accuracy that the times belong to
         assert all(row[rung] > 0 for rung in electrostatics.RUNGS)
-        assert isinstance(row["AMOEBA direct"], float) and isinstance(row["point charges"], float)
+        for peer in ("AMOEBA direct", "AMOEBA mutual", "point charges", "dense sum"):
+            assert isinstance(row[peer], float) and row[peer] > 0
     for row in result["step"]:
         assert row["whole"] > 0 and row["forward"] > 0 and row["backward"] > 0 and row["electrostatics"] > 0
 
@@ -87,3 +92,44 @@ def test_a_native_start_is_light():
     native, torch = (startup(evaluator) for evaluator in ("native", "torch"))
     assert all(value > 0 for value in native)
     assert native[-1] < 0.5 * torch[-1] and native[1] < torch[1]
+
+
+def test_a_peer_that_does_not_run_says_why(monkeypatch):
+    """Also one that ends its process, as some of OpenMM's own forces do on some platforms."""
+    reason = milliseconds_apart("point_charges", 0.01, atoms=96, platform="none", properties={})
+    assert reason.startswith("not here: ") and "no registered Platform" in reason
+    monkeypatch.setattr("openmm_polarmp.bench.apart.SCRIPT", "import os; os.abort()")
+    assert milliseconds_apart("amoeba", 0.01) == "not here: signal 6: no message"
+
+
+def test_sizes_that_do_not_fit_are_left_out(monkeypatch, capsys):
+    def no_memory(model, atoms, *_):
+        if atoms > 100:
+            raise RuntimeError("CUDA out of memory.")
+        return {"whole": 0.25, "other": 12.0}
+
+    monkeypatch.setattr("openmm_polarmp.bench.run.phases", no_memory)
+    result = run_bench([96, 192], parts=["step"], seconds=0.01, threads=1)
+    text = capsys.readouterr().out
+    assert "192 atoms: CUDA out of memory." in text and "| 96 | 0.250 | 12.0 |" in text
+    assert [row["atoms"] for row in result["step"]] == [96, 192] and "error" in result["step"][1]
+    monkeypatch.setattr("openmm_polarmp.bench.run.phases", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run_bench([96], parts=["step"], seconds=0.01, threads=1)
+
+
+def test_calls_for_a_gpu_are_queued_in_bunches(monkeypatch):
+    """The host waits once for many of them, as in a run, and not for each."""
+    order = []
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda device: order.append("wait"))
+    assert measure(lambda: order.append("call"), torch.device("cuda"), 0.02) > 0
+    assert order.count("wait") >= 7 and order.count("call") > 20 * order.count("wait")
+
+
+def test_machine_names_the_driver(monkeypatch):
+    monkeypatch.setattr("openmm_polarmp.bench.machine.machine", lambda device: "a card, torch 2")
+    monkeypatch.setattr("openmm_polarmp.bench.machine.driver_cuda", lambda: (13, 0))
+    text = "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.159.04  Release Build"
+    monkeypatch.setattr("pathlib.Path.read_text", lambda path: text)
+    assert description("CUDA", "mixed").startswith("a card, torch 2, driver 580.159.04 for CUDA 13.0, OpenMM 8.6")
+    assert description("CUDA", "mixed").endswith("CUDA mixed")

@@ -7,6 +7,7 @@ import pytest
 from support.models import tiny_model
 
 from openmm_polarmp import _try_platform, commands
+from openmm_polarmp._driver import compiler_too_new
 from openmm_polarmp.cli import main
 
 COMMANDS = "check info demo train evaluate ladder label export eps-inf ir raman dielectric bench".split()
@@ -85,3 +86,11 @@ def test_a_platform_that_ends_the_process(monkeypatch):
 def test_a_platform_that_is_not_there():
     reason, _ = _try_platform.try_platform("Abacus")
     assert "Abacus" in reason
+
+
+def test_a_compiler_newer_than_the_driver():
+    assert compiler_too_new((13, 0), (13, 0)) == compiler_too_new((13, 1), (12, 9)) == ""
+    assert compiler_too_new(None, (13, 0)) == compiler_too_new((13, 0), None) == ""
+    assert "pip install 'nvidia-cuda-nvrtc==13.0.*'" in compiler_too_new((13, 0), (13, 5))
+    assert "NVRTC of CUDA 12.9" in compiler_too_new((12, 4), (12, 9))
+    assert "pip install 'nvidia-cuda-nvrtc-cu12==12.4.*'" in compiler_too_new((12, 4), (12, 9))

@@ -4,17 +4,11 @@ It needs OpenMM's CUDA wheel with its NVRTC (``pip install openmm-polarmp[cuda13
 of the CUDA driver with tests/cuda_stub.
 """
 
-import os
-import shutil
 import subprocess
 import sys
-from pathlib import Path
 
-import openmm
 import pytest
-
-PLUGINS = Path(openmm.version.openmm_library_path) / "plugins"
-STUB = Path(__file__).parent / "cuda_stub" / "stub.c"
+from support.cuda_stub import stub_environment
 
 CODE = """
 import sys
@@ -43,20 +37,7 @@ print("compiled")
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory):
-    if not (PLUGINS / "libOpenMMCUDA.so").exists():
-        pytest.skip("OpenMM's CUDA wheel is not installed here: pip install openmm-polarmp[cuda13]")
-    if shutil.which("cc") is None:
-        pytest.skip("no C compiler for the stub of the driver")
-    folder = tmp_path_factory.mktemp("stub")
-    for name in ("libcuda.so.1", "libcufft.so.11", "libcufft.so.12"):
-        command = ["cc", "-shared", "-fPIC", "-w", f"-Wl,-soname,{name}", "-o", str(folder / name), str(STUB)]
-        subprocess.run(command, check=True)
-    paths = [str(folder), *(str(p) for p in PLUGINS.parents[2].glob("nvidia/*/lib"))]
-    return {
-        **os.environ,
-        "LD_LIBRARY_PATH": os.pathsep.join(paths),
-        "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
-    }
+    return stub_environment(tmp_path_factory.mktemp("stub"))
 
 
 @pytest.mark.parametrize("precision", ["single", "mixed", "double"])

@@ -1,4 +1,8 @@
-"""torch's and OpenMM's streams on a GPU are in order because of events, not by luck. Runs only where there is a GPU."""
+"""torch's and OpenMM's streams on a GPU are in order because of events, not by luck. Runs only where there is a GPU.
+
+The source lets the GPU idle for a while before it works. Who does not wait for it, or for whom it does not wait, finds
+the numbers of the evaluation before, at other positions.
+"""
 
 import os
 import subprocess
@@ -8,68 +12,84 @@ import pytest
 from support.platforms import PlatformChoice, why_unusable
 
 CODE = """
-import numpy as np
+import sys
 import torch
 from support.platforms import PlatformChoice
-from support.systems import TRICLINIC, energy_and_forces, make_system, random_atoms, relative_error
-from support.sources import DensitySource
+from support.systems import energy_and_forces, make_system, random_atoms, relative_error
+from support.sources import DeviceSource
 import openmm_polarmp._polarmp as extension
 from openmm_polarmp import FixedMultipoles, PolarMPForce
 
+N = 300
+late = set()  # passes before which the GPU idles
 
-class Late(DensitySource):
-    '''Lets the GPU idle for a while before each of its passes: who does not wait reads old numbers.'''
 
-    supports_cuda = True
-
+class Late(DeviceSource):
     def bind(self, buffers):
         evaluation = super().bind(buffers)
         if not buffers.positions.is_cuda:
             return evaluation
         stream = torch.cuda.Stream()
-        forward, backward = evaluation.forward, evaluation.backward
 
-        def late(function, *arguments):
-            with torch.cuda.stream(stream):
-                torch.cuda._sleep(50_000_000)
-                function(*arguments)
+        def later(name):
+            function = getattr(evaluation, name)
 
-        evaluation.forward = lambda *a: late(forward, *a)
-        evaluation.backward = lambda *a: late(backward, *a)
+            def work(argument):
+                with torch.cuda.stream(stream):
+                    if name in late:
+                        torch.cuda._sleep(400_000_000)  # 0.2 s: longer than the host needs for everything else
+                    function(argument)
+
+            return work
+
+        evaluation.forward, evaluation.backward = later("forward"), later("backward")
         evaluation.stream = stream.cuda_stream
         return evaluation
 
 
-atoms = random_atoms(40, None)
+before, now = random_atoms(N, None), random_atoms(N, None, seed=1)
 forces = []
 for platform in (PlatformChoice("Reference"), PlatformChoice("CUDA", "mixed")):
-    source = Late(torch.as_tensor(atoms.charges))
-    if platform.name == "CUDA":
-        source.charges = source.charges.cuda()
     force = PolarMPForce(FixedMultipoles([0.0]))
-    extension.set_python_source(int(force.this), source, "", {})
-    context = platform.context(make_system(40, None, force))
-    context.setPositions(0.1 * atoms.positions)
+    extension.set_python_source(int(force.this), Late(now.charges), "", {})
+    context = platform.context(make_system(N, None, force))
+    if platform.name == "CUDA":
+        # What is done for the first time (loading kernels, allocating) takes long and makes the GPU wait.
+        for _ in range(2):
+            context.setPositions(0.1 * before.positions)
+            context.getState(forces=True)
+        torch.cuda.synchronize()
+        late.update(sys.argv[1:])
+    context.setPositions(0.1 * now.positions)
     forces.append(energy_and_forces(context)[1])
 print("error", relative_error(forces[1], forces[0]))
 """
 
 
-def error_of_forces(**environment) -> float:
-    path = os.pathsep.join(p for p in sys.path if p)
-    done = subprocess.run(
-        [sys.executable, "-c", CODE],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": path, **environment},
-    )
+def error_of_forces(without: str | None, *late: str) -> float:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    if without is not None:
+        environment["POLARMP_TEST_WITHOUT_WAIT"] = without
+    done = subprocess.run([sys.executable, "-c", CODE, *late], capture_output=True, text=True, env=environment)
     assert "error" in done.stdout, done.stderr
     return float(done.stdout.split()[-1])
 
 
-def test_waits_are_what_makes_it_right():
+@pytest.fixture(autouse=True)
+def _needs_a_gpu():
     reason = why_unusable(PlatformChoice("CUDA", "mixed"))
     if reason is not None:
         pytest.skip(reason)
-    assert error_of_forces() < 1e-4
-    assert error_of_forces(POLARMP_TEST_WITHOUT_WAIT="1") > 1e-2
+
+
+def test_with_waits_forces_are_right():
+    assert error_of_forces(None, "forward", "backward") < 1e-4
+
+
+def test_without_openmms_waits_forces_are_wrong():
+    assert error_of_forces("openmm", "forward", "backward") > 1e-2
+
+
+def test_without_the_sources_waits_forces_are_wrong():
+    # The source comes to its backward pass before OpenMM, which it kept waiting, has new derivatives.
+    assert error_of_forces("source", "forward") > 1e-2

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import openmm
 from openmm import app, unit
 
 from openmm_polarmp import FixedMultipoles, PolarMPForce
-from openmm_polarmp.bench.timing import Stepper
+from openmm_polarmp.bench.timing import HEAVY, Stepper
 from openmm_polarmp.models._benchmark import water_box
 
 RUNGS = ("q", "qu", "quQ", "quQ+ka")
@@ -73,8 +75,8 @@ def point_charges(atoms: int, platform: str, properties: dict[str, str]) -> Step
     return Stepper(system, positions, platform, properties)
 
 
-def amoeba(atoms: int, platform: str, properties: dict[str, str]) -> Stepper:
-    """AMOEBA's permanent multipoles with direct polarization: what comes nearest to ours in OpenMM."""
+def amoeba(atoms: int, platform: str, properties: dict[str, str], polarization: str = "direct") -> Stepper:
+    """AMOEBA's permanent multipoles, with ``direct`` polarization what comes nearest to ours in OpenMM, or ``mutual``."""
     positions, species, edge = water(atoms)
     topology = app.Topology()
     chain = topology.addChain()
@@ -90,45 +92,51 @@ def amoeba(atoms: int, platform: str, properties: dict[str, str]) -> Stepper:
         topology,
         nonbondedMethod=app.PME,
         nonbondedCutoff=min(0.7, 0.45 * edge) * unit.nanometer,
-        polarization="direct",
+        polarization=polarization,
         constraints=None,
         rigidWater=False,
     )
     for index in reversed(range(system.getNumForces())):
         if not isinstance(system.getForce(index), openmm.AmoebaMultipoleForce):
             system.removeForce(index)
+    for particle in range(system.getNumParticles()):
+        system.setParticleMass(particle, HEAVY)
     return Stepper(system, positions, platform, properties)
 
 
-def dense_sum(atoms: int, largest: int = 3000, tolerance: float = 5e-4) -> tuple[float, bool]:
+def dense_sum(atoms: int, device: str = "cpu", largest: int = 3000, tolerance: float = 5e-4) -> tuple[float, bool]:
     """Milliseconds of the same step as a dense sum in torch, and whether it was extrapolated with the square of N."""
+    measured = min(atoms, largest)
+    return _dense_sum(measured, device, tolerance) * (atoms / measured) ** 2, atoms > measured
+
+
+@functools.cache
+def _dense_sum(atoms: int, device: str, tolerance: float) -> float:
     import torch
 
     from openmm_polarmp.electrostatics import Multipoles, electrostatic_energy
     from openmm_polarmp.electrostatics._benchmark import seconds
 
-    measured = min(atoms, largest)
-    positions, species, edge = water(measured)
+    positions, species, edge = water(atoms)
     fixed = moments(species, "quQ+ka")
     values = {
-        name: torch.tensor(np.asarray(getattr(fixed, name)), requires_grad=True)
+        name: torch.tensor(np.asarray(getattr(fixed, name)), device=device, requires_grad=True)
         for name in ("charges", "dipoles", "quadrupoles", "softness", "polarizability")
     }
-    r = torch.tensor(10 * positions, requires_grad=True)
-    cell = torch.eye(3, dtype=r.dtype) * 10 * edge
+    r = torch.tensor(10 * positions, device=device, requires_grad=True)
+    cell = torch.eye(3, dtype=r.dtype, device=device) * 10 * edge
 
     def step() -> None:
         energy = electrostatic_energy(r, Multipoles(**values), cell, method="ewald", accuracy=tolerance).energy
         torch.autograd.grad(energy, [r, *values.values()])
 
-    time = 1e3 * seconds(step, "cpu")
-    return time * (atoms / measured) ** 2, atoms > measured
+    return 1e3 * seconds(step, device)
 
 
 def empty_system(particles: int, edge: float) -> openmm.System:
-    """Particles in a cubic box of that edge in nm."""
+    """Heavy particles in a cubic box of that edge in nm."""
     system = openmm.System()
     system.setDefaultPeriodicBoxVectors(*(np.eye(3) * edge))
     for _ in range(particles):
-        system.addParticle(1.0)
+        system.addParticle(HEAVY)
     return system

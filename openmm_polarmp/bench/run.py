@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,21 +13,24 @@ from typing import Any
 import openmm
 import torch
 
-from openmm_polarmp._version import __version__
 from openmm_polarmp.bench import electrostatics
+from openmm_polarmp.bench.apart import milliseconds_apart
 from openmm_polarmp.bench.floor import H200, floor_table
+from openmm_polarmp.bench.machine import GPU_PLATFORMS, description
 from openmm_polarmp.bench.memory import bytes_per_atom
 from openmm_polarmp.bench.peers import PEERS
 from openmm_polarmp.bench.phases import phases
-from openmm_polarmp.electrostatics._benchmark import machine
 
 PEERS_LIMIT = 10_000  # atoms, on the processor
 INSTALLED_AS = {"nvalchemi-toolkit-ops quQ": "nvalchemiops", "torch-pme q": "torchpme"}
-AMOEBA_LIMIT = 30_000  # on the processor it takes 13 s a step there, and grows with the square
+# Atoms, on the processor, where it grows with the square (direct takes 13 s a step there), and on a GPU, where OpenMM takes
+# minutes to make larger Systems.
+AMOEBA_LIMITS = {"direct": 30_000, "mutual": 10_000}
+AMOEBA_LIMIT_GPU = 100_000
 
 
 def run_bench(
-    atoms: Sequence[int],
+    atoms: Sequence[int] | None = None,
     platform: str = "CPU",
     *,
     precision: str | None = None,
@@ -44,7 +47,7 @@ def run_bench(
     Parameters
     ----------
     atoms
-        Sizes of the boxes of water
+        Sizes of the boxes of water; by default 1,000, 3,000 and 10,000, on a GPU 3,000, 24,000, 100,000 and 1,000,000
     platform, precision, threads
         OpenMM's platform, its precision mode, and threads on the CPU
     model
@@ -55,8 +58,8 @@ def run_bench(
         ``electrostatics``, ``step``, ``threads`` (one against several), ``memory`` (bytes of the host per atom), ``floor``
         (what the kernels do for each atom, and the least time of that on an H200; nothing is measured)
     peers
-        Also the dense sum in torch, AMOEBA with direct polarization, the PME of point charges, and what is installed of
-        `bench.peers`
+        Also the dense sum in torch, AMOEBA with direct and mutual polarization, the PME of point charges, and what is
+        installed of `bench.peers`
     seconds
         For each number
     output
@@ -67,9 +70,9 @@ def run_bench(
     properties = {"Precision": precision} if precision else {}
     if threads:
         properties["Threads"] = str(threads)
-    device = "cuda" if platform == "CUDA" else "cpu"
-    where = f"{machine(device)}, OpenMM {openmm.version.short_version}, openmm-polarmp {__version__}, {platform}"
-    where += f" {precision}" if precision else ""
+    if atoms is None:
+        atoms = [3000, 24_000, 100_000, 1_000_000] if platform in GPU_PLATFORMS else [1000, 3000, 10_000]
+    where = description(platform, precision)
     print(f"{where}; force accuracy 5e-4; medians in ms\n")
     result: dict[str, Any] = {"machine": where, "electrostatics": [], "step": []}
     if "electrostatics" in parts:
@@ -90,7 +93,7 @@ def run_bench(
 def _electrostatics(atoms, platform, properties, peers, seconds) -> list[dict[str, Any]]:
     columns = [*electrostatics.RUNGS, "error of quQ+ka"]
     others = [name for name, package in INSTALLED_AS.items() if find_spec(package)] if peers else []
-    columns += ["dense sum", "AMOEBA direct", "point charges", *others] if peers else []
+    columns += ["dense sum", "AMOEBA direct", "AMOEBA mutual", "point charges", *others] if peers else []
     print("electrostatics alone, energy, forces and moment gradients\n")
     print("| atoms | " + " | ".join(columns) + " |\n" + "|---" * (len(columns) + 1) + "|")
     rows = []
@@ -100,16 +103,13 @@ def _electrostatics(atoms, platform, properties, peers, seconds) -> list[dict[st
             row[rung] = electrostatics.ours(n, rung, platform, properties).milliseconds(seconds)
         row["error of quQ+ka"] = electrostatics.accuracy(n, "quQ+ka", platform, properties)
         if peers:
-            row["dense sum"], row["dense sum extrapolated"] = electrostatics.dense_sum(n)
-            row["AMOEBA direct"] = f"not measured above {AMOEBA_LIMIT} atoms on the processor"
-            if n <= AMOEBA_LIMIT or platform == "CUDA":
-                row["AMOEBA direct"] = _try(lambda n=n: electrostatics.amoeba(n, platform, properties), seconds)
-            row["point charges"] = _try(lambda n=n: electrostatics.point_charges(n, platform, properties), seconds)
-            if n <= PEERS_LIMIT or platform == "CUDA":
-                for name in others:
-                    row[name], row[f"error of {name}"] = PEERS[name](n, device="cuda" if platform == "CUDA" else "cpu")
+            _add_peers(row, n, platform, properties, others, seconds)
         rows.append(row)
         print(f"| {n} | " + " | ".join(_cell(row, column) for column in columns) + " |", flush=True)
+    for row in rows:
+        for name, value in row.items():
+            if isinstance(value, str):
+                print(f"{row['atoms']} atoms, {name}: {value}")
     if len(rows) > 1:
         first, last = rows[0], rows[-1]
         growth = math.log(last["quQ+ka"] / first["quQ+ka"]) / math.log(last["atoms"] / first["atoms"])
@@ -121,15 +121,39 @@ def _electrostatics(atoms, platform, properties, peers, seconds) -> list[dict[st
     return rows
 
 
+def _add_peers(row: dict[str, Any], n: int, platform: str, properties, others: Sequence[str], seconds: float) -> None:
+    gpu = platform in GPU_PLATFORMS
+    device = "cuda" if platform == "CUDA" else "cpu"
+    row["dense sum"], row["dense sum extrapolated"] = electrostatics.dense_sum(n, device)
+    common = {"atoms": n, "platform": platform, "properties": properties}
+    for polarization, limit in AMOEBA_LIMITS.items():
+        limit = AMOEBA_LIMIT_GPU if gpu else limit
+        row[f"AMOEBA {polarization}"] = f"not measured above {limit} atoms"
+        if n <= limit:
+            found = milliseconds_apart("amoeba", seconds, polarization=polarization, **common)
+            row[f"AMOEBA {polarization}"] = found
+    row["point charges"] = milliseconds_apart("point_charges", seconds, **common)
+    if n <= PEERS_LIMIT or gpu:
+        for name in others:
+            row[name], row[f"error of {name}"] = PEERS[name](n, device=device)
+
+
 def _steps(atoms, platform, properties, model, evaluator, seconds) -> list[dict[str, Any]]:
     print(f"the whole step with {model}\n")
-    rows = []
+    rows: list[dict[str, Any]] = []
     for n in atoms:
-        row = phases(model, n, platform, properties, seconds, evaluator)
-        if not rows:
+        try:
+            row = phases(model, n, platform, properties, seconds, evaluator)
+        except (openmm.OpenMMException, RuntimeError) as error:
+            if "out of memory" not in str(error).lower().replace("_", " "):
+                raise
+            print(f"{n} atoms: {(str(error).splitlines() or [''])[0]}", flush=True)
+            rows.append({"atoms": n, "error": str(error)})
+            continue
+        if not any("whole" in earlier for earlier in rows):
             print("| atoms | " + " | ".join(row) + " |\n" + "|---" * (len(row) + 1) + "|")
         rows.append({"atoms": n, **row})
-        print(f"| {n} | " + " | ".join(f"{value:.1f}" for value in row.values()) + " |", flush=True)
+        print(f"| {n} | " + " | ".join(_number(value) for value in row.values()) + " |", flush=True)
     print()
     return rows
 
@@ -162,7 +186,8 @@ def _threads(atoms, platform, threads: int, seconds: float) -> list[dict[str, An
 
 
 def _memory(atoms, platform) -> list[dict[str, Any]]:
-    print("host memory of the electrostatics, quQ+ka\n\n| atoms | bytes per atom | MB |\n|---|---|---|")
+    where = "GPU" if platform == "CUDA" else "host"
+    print(f"{where} memory of the electrostatics, quQ+ka\n\n| atoms | bytes per atom | MB |\n|---|---|---|")
     rows = []
     for n in atoms:
         size = bytes_per_atom(n, platform)
@@ -172,18 +197,16 @@ def _memory(atoms, platform) -> list[dict[str, Any]]:
     return rows
 
 
-def _try(make: Callable[[], Any], seconds: float) -> float | str:
-    try:
-        return make().milliseconds(seconds)
-    except (openmm.OpenMMException, ValueError) as error:
-        return f"not here: {error}"
-
-
 def _cell(row: dict[str, Any], column: str) -> str:
     value = row.get(column, "-")
     if isinstance(value, str):
         return "-"
     if column.startswith("error"):
         return f"{value:.1e}"
-    star = "*" if column == "dense sum" and row["dense sum extrapolated"] else ""
-    return f"{value:.1f}{star}" if value < 1000 else f"{value:.0f}{star}"
+    return _number(value) + ("*" if column == "dense sum" and row["dense sum extrapolated"] else "")
+
+
+def _number(value: float) -> str:
+    """Three digits of what takes less than a millisecond, as on a GPU."""
+    digits = 3 if abs(value) < 1 else 2 if abs(value) < 10 else 1 if abs(value) < 1000 else 0
+    return f"{value:.{digits}f}"

@@ -7,16 +7,19 @@ import time
 
 import numpy as np
 import openmm
-from openmm import unit
+
+HEAVY = 1e4  # dalton: such atoms stay where they are
 
 
 class Stepper:
     """A Context in which atoms hardly move: each step is one evaluation of the forces, and the host takes no part.
 
+    Steps follow one another as in a simulation: the host waits for a GPU once for a bunch of them.
+
     Parameters
     ----------
     system : openmm.System
-        Its masses are made so large that atoms stay where they are.
+        Of `HEAVY` particles.
     positions : array [N, 3]
         nm.
     platform : str
@@ -25,9 +28,6 @@ class Stepper:
     """
 
     def __init__(self, system: openmm.System, positions: np.ndarray, platform: str, properties: dict[str, str]) -> None:
-        for particle in range(system.getNumParticles()):
-            if system.getParticleMass(particle) > 0 * unit.dalton:
-                system.setParticleMass(particle, 1e4)
         self.integrator = openmm.VerletIntegrator(1e-6)
         chosen = openmm.Platform.getPlatformByName(platform)
         known = {name: value for name, value in properties.items() if name in chosen.getPropertyNames()}

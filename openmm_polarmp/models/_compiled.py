@@ -8,15 +8,16 @@ from typing import Any
 import torch
 
 from openmm_polarmp.electrostatics.multipoles import Multipoles
-from openmm_polarmp.models._geometry import neighbor_table
+from openmm_polarmp.models._chunks import run_layer
+from openmm_polarmp.models._geometry import NeighborTable
 from openmm_polarmp.models.network import PolarMPNet
 
 
 class CompiledNetwork:
-    """Called like a `PolarMPNet`, with the same results.
+    """Has the `forward_table` of a `PolarMPNet`, with the same results.
 
-    Shapes are dynamic: the number of pairs changes with every search. Systems that the network evaluates in chunks stay
-    eager: there chunks save more than compiling does.
+    Shapes are dynamic: the number of pairs changes with every search. Where the network runs in chunks of atoms, its
+    layers on a chunk are compiled, otherwise all of it.
 
     Parameters
     ----------
@@ -25,29 +26,31 @@ class CompiledNetwork:
 
     def __init__(self, network: PolarMPNet) -> None:
         self.network = network
-        self._compiled: Any = None
+        self._whole: Any = None
         try:
-            self._compiled = torch.compile(self._tensors, dynamic=True)
+            self._whole = torch.compile(self._tensors, dynamic=True)
+            self._chunk = torch.compile(run_layer, dynamic=True)
         except Exception as error:  # its own files cannot be read, say
             self._give_up(error)
 
-    def __call__(
-        self, positions, species, edge_index, edge_shifts, cell, batch=None, total_charge=None, multiplicity=None
+    def forward_table(
+        self, positions: torch.Tensor, species: torch.Tensor, table: NeighborTable, *arguments: Any, at_once: int
     ) -> tuple[torch.Tensor, Multipoles]:
-        arguments = (cell, batch, total_charge, multiplicity)
-        chunks_from, _ = self.network.chunks.get(species.device.type, (len(species) + 1, 1))
-        if self._compiled is None or len(species) >= chunks_from:
-            return self.network(positions, species, edge_index, edge_shifts, *arguments)
-        table = neighbor_table(edge_index, edge_shifts, len(positions))
-        try:
-            energies, members = self._compiled(positions, species, table, *arguments)
-        except Exception as error:  # a missing compiler, an operation it cannot lower: whatever it is, eager works
-            self._give_up(error)
-            return self.network(positions, species, edge_index, edge_shifts, *arguments)
-        return energies, Multipoles(**members)
+        """See `PolarMPNet.forward_table`."""
+        if self._whole is not None:
+            try:
+                if at_once >= len(species):
+                    energies, members = self._whole(positions, species, table, *arguments)
+                    return energies, Multipoles(**members)
+                return self.network.forward_table(
+                    positions, species, table, *arguments, at_once=at_once, run_chunk=self._chunk
+                )
+            except Exception as error:  # a missing compiler, an operation it cannot lower: whatever it is, eager works
+                self._give_up(error)
+        return self.network.forward_table(positions, species, table, *arguments, at_once=at_once)
 
     def _give_up(self, error: Exception) -> None:
-        self._compiled = None
+        self._whole = None
         first = (str(error).splitlines() or [""])[0]
         warnings.warn(
             f"torch.compile failed ({type(error).__name__}: {first}); the network runs eagerly",
@@ -56,5 +59,5 @@ class CompiledNetwork:
         )
 
     def _tensors(self, positions, species, table, *arguments) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        energies, multipoles = self.network.forward_table(positions, species, table, *arguments)
+        energies, multipoles = self.network.forward_table(positions, species, table, *arguments, at_once=len(species))
         return energies, dict(multipoles.members())

@@ -18,27 +18,87 @@ class NeighborTable(NamedTuple):
         Whole cells of each place, in the given precision.
     taken : Tensor [N, K] of bool
         False where an atom has fewer than K neighbours and the place is empty.
+    mirrors : Tensor [N, K] or None
+        For the pair (j, i) of each place the place of (i, j) with the opposite shift, counted through all rows; an
+        empty place's is itself. With it derivatives are gathered, see `from_senders`.
     """
 
     senders: torch.Tensor
     shifts: torch.Tensor
     taken: torch.Tensor
+    mirrors: torch.Tensor | None = None
 
 
-def neighbor_table(edge_index: torch.Tensor, edge_shifts: torch.Tensor, n_atoms: int) -> NeighborTable:
-    """Sort a list of pairs into a table; K is the largest number of neighbours."""
-    receivers, order = torch.sort(edge_index[1], stable=True)
-    counts = receivers.new_zeros(n_atoms).index_add(0, receivers, torch.ones_like(receivers))
+def neighbor_table(
+    edge_index: torch.Tensor,
+    edge_shifts: torch.Tensor,
+    n_atoms: int,
+    *,
+    ordered: bool = False,
+    mirrors: torch.Tensor | None = None,
+) -> NeighborTable:
+    """A list of pairs as a table; K is the largest number of neighbours, for which the host waits.
+
+    Parameters
+    ----------
+    edge_index : Tensor [2, E]
+        Sender and receiver.
+    edge_shifts : Tensor [E, 3]
+        Whole cells.
+    n_atoms : int
+        Number of rows.
+    ordered : bool
+        Whether the list is sorted by receiver already.
+    mirrors : Tensor [E], optional
+        Where in an ordered list each pair's mirror image is.
+    """
+    senders, receivers = edge_index[0], edge_index[1]
+    if not ordered:
+        receivers, order = torch.sort(receivers, stable=True)
+        senders, edge_shifts = senders.index_select(0, order), edge_shifts.index_select(0, order)
+    atoms = torch.arange(n_atoms + 1, device=receivers.device)
+    first = torch.searchsorted(receivers, atoms)
+    counts = first.diff()
     n_places = counts.max()
-    before = counts.cumsum(0) - counts
-    place = torch.arange(receivers.shape[0], device=receivers.device) - before.index_select(0, receivers)
-    place = place + receivers * n_places
-    size = n_atoms * n_places
-    senders = receivers.new_zeros(size).index_copy(0, place, edge_index[0].index_select(0, order))
-    shifts = edge_shifts.new_zeros((size, 3)).index_copy(0, place, edge_shifts.index_select(0, order))
-    taken = torch.zeros_like(senders).index_copy(0, place, torch.ones_like(place)).bool()
-    shape = (n_atoms, n_places)
-    return NeighborTable(senders.unflatten(0, shape), shifts.unflatten(0, shape), taken.unflatten(0, shape))
+    if not torch.jit.is_tracing():
+        n_places = int(n_places)
+    place = torch.arange(receivers.shape[0], device=receivers.device)
+    place = place + (atoms * n_places - first).index_select(0, receivers)
+    size, shape = n_atoms * n_places, (n_atoms, n_places)
+    table = NeighborTable(
+        receivers.new_zeros(size).index_copy(0, place, senders).unflatten(0, shape),
+        edge_shifts.new_zeros((size, 3)).index_copy(0, place, edge_shifts).unflatten(0, shape),
+        torch.arange(n_places, device=receivers.device) < counts[:, None],
+    )
+    if mirrors is None:
+        return table
+    itself = torch.arange(size, device=receivers.device)
+    return table._replace(mirrors=itself.index_copy(0, place, place.index_select(0, mirrors)).unflatten(0, shape))
+
+
+class _FromSenders(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, values: torch.Tensor, senders: torch.Tensor, mirrors: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(mirrors)
+        return values.index_select(0, senders.flatten()).unflatten(0, senders.shape)
+
+    @staticmethod
+    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        (mirrors,) = ctx.saved_tensors
+        received = gradient.flatten(0, 1).index_select(0, mirrors.flatten())
+        return received.unflatten(0, mirrors.shape).sum(1), None, None
+
+
+def from_senders(values: torch.Tensor, table: NeighborTable) -> torch.Tensor:
+    """Of values [N, ...] of atoms those of each place's sender, [N, K, ...].
+
+    The derivative adds up what every atom gave to its neighbours. A GPU would add it in no certain order. In a table that
+    knows mirror images, whom an atom gave to are those in its own row: the same sum is then taken along rows, always in
+    the same order. Nothing may depend on what comes to empty places.
+    """
+    if table.mirrors is not None:
+        return _FromSenders.apply(values, table.senders, table.mirrors)
+    return values.index_select(0, table.senders.flatten()).unflatten(0, table.senders.shape)
 
 
 def table_vectors(
@@ -49,8 +109,7 @@ def table_vectors(
     beyond: float,
 ) -> torch.Tensor:
     """Vectors r_j + shift @ cell - r_i [N, K, 3] in the positions' precision; empty places get length ``beyond``."""
-    flat = positions.index_select(0, table.senders.flatten()).unflatten(0, table.senders.shape)
-    vectors = flat - positions[:, None]
+    vectors = from_senders(positions, table) - positions[:, None]
     if cell is not None:
         cell = cell.to(positions.dtype)
         if cell.dim() == 3:

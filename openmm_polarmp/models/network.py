@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from collections.abc import Callable
 
 import torch
 
 from openmm_polarmp.electrostatics.multipoles import Multipoles
 from openmm_polarmp.models._angular import SphericalHarmonics
-from openmm_polarmp.models._chunks import in_chunks, pair_functions
+from openmm_polarmp.models._chunks import atoms_at_once, in_chunks, pair_functions, run_layer
 from openmm_polarmp.models._config import NetworkConfig
 from openmm_polarmp.models._constants import ExactConstants
-from openmm_polarmp.models._geometry import NeighborTable, neighbor_table, table_vectors
+from openmm_polarmp.models._geometry import NeighborTable, from_senders, neighbor_table, table_vectors
 from openmm_polarmp.models._heads import Heads
 from openmm_polarmp.models._layers import (
     ChannelMixing,
@@ -42,12 +42,7 @@ class PolarMPNet(ExactConstants):
         How far an atom's outputs depend on other atoms, A.
     species : tuple of int
         Atomic numbers the network knows.
-    chunks : dict
-        For each type of device: from how many atoms on the network runs in chunks (not in training), and of how many.
-        On the CPU chunks save time; on a GPU they only save memory, and are larger.
     """
-
-    chunks: ClassVar[dict[str, tuple[int, int]]] = {"cpu": (2500, 384), "cuda": (20_000, 10_000)}
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -134,12 +129,18 @@ class PolarMPNet(ExactConstants):
         batch: torch.Tensor | None = None,
         total_charge: torch.Tensor | float | None = None,
         multiplicity: torch.Tensor | float | None = None,
+        *,
+        at_once: int | None = None,
+        run_chunk: Callable[..., tuple[torch.Tensor, ...]] = run_layer,
     ) -> tuple[torch.Tensor, Multipoles]:
-        """`forward` for pairs that are in a table already: on a GPU nothing then waits for the device."""
+        """`forward` for pairs that are in a table already: on a GPU nothing then waits for the device.
+
+        Layers take ``at_once`` atoms at a time (not in training), by default as many as `atoms_at_once` says, and
+        run chunks through ``run_chunk``.
+        """
         vectors = table_vectors(positions, table, cell, batch, 2 * self.cutoff).to(self.embedding.weight.dtype)
-        senders = table.senders
         kind = self._lookup.index_select(0, species)
-        kinds = kind[senders]
+        kinds = kind[table.senders]
         distances = vectors.square().sum(2).sqrt()
         radial = self.scale * self.radial(distances)
         harmonics = self.harmonics(vectors / distances[:, :, None])
@@ -147,8 +148,12 @@ class PolarMPNet(ExactConstants):
         if self.state_embedding is not None:
             own = own + self._state(total_charge, multiplicity, batch, kind.shape[0])
 
-        chunks_from, atoms_per_chunk = self.chunks.get(kind.device.type, (len(kind) + 1, 1))
-        if self.training or torch.jit.is_tracing() or len(kind) < chunks_from:
+        n_atoms, neighbors = table.senders.shape
+        if self.training or torch.jit.is_tracing():
+            at_once = n_atoms
+        elif at_once is None:
+            at_once = atoms_at_once(self.config, n_atoms, neighbors, self.embedding.weight)
+        if at_once >= n_atoms:
             functions = pair_functions(radial, harmonics)
 
             def run(layer, *arguments):
@@ -156,14 +161,14 @@ class PolarMPNet(ExactConstants):
         else:
 
             def run(layer, *arguments):
-                return in_chunks(layer, atoms_per_chunk, radial, harmonics, *arguments)
+                return in_chunks(run_chunk, layer, at_once, radial, harmonics, *arguments)
 
         density, features = run(self.first, kinds, own[None])
         invariants = [features[0]]
         for sender, layer in zip(self.senders, self.layers, strict=True):
             l_sent = self.config.l_message
             sent = sender(split_degrees(features, layer.l_features)[: l_sent + 1])
-            sent = sent.permute(1, 0, 2).flatten(1).index_select(0, senders.flatten()).unflatten(0, senders.shape)
+            sent = from_senders(sent.permute(1, 0, 2).flatten(1), table)
             (features,) = run(layer, sent, density, features)
             invariants.append(features[0])
 

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import torch
 
-from openmm_polarmp.neighbors._pairs import neighbor_pairs
+from openmm_polarmp.neighbors._bins import Bins, bins_around_cluster, make_bins
+from openmm_polarmp.neighbors._pairs import both_directions, check_density, half_pairs, mirror_images
 
 
 class Neighbors(NamedTuple):
@@ -23,12 +24,15 @@ class Neighbors(NamedTuple):
         Whole cells, in the positions' precision; r_j + shift @ cell - r_i is the displacement.
     cell : Tensor [3, 3] or None
         The box vectors in the positions' precision and on their device: sent there once for each box.
+    mirrors : Tensor [E] or None
+        For each pair (j, i) where (i, j) with the opposite shift is in the list; only of lists that are not cut.
     """
 
     positions: torch.Tensor
     edge_index: torch.Tensor
     edge_shifts: torch.Tensor
     cell: torch.Tensor | None
+    mirrors: torch.Tensor | None = None
 
 
 class NeighborList:
@@ -64,8 +68,13 @@ class NeighborList:
         self._reference: torch.Tensor | None = None
         self._cell: torch.Tensor | None = None
         self._box: torch.Tensor | None = None
+        self._bins: Bins | None = None
         self._known: float | None = 0.0
         self._nearly = False
+        self._squared: torch.Tensor | None = None
+        # On a GPU, made once: page-locked memory for one number, and the event that says when it is there.
+        self._host: torch.Tensor | None = None
+        self._event: torch.cuda.Event | None = None
 
     def update(self, positions: torch.Tensor, cell: torch.Tensor | None = None) -> Neighbors:
         """Pairs for these positions; waits for the device to learn whether the list still holds.
@@ -108,9 +117,11 @@ class NeighborList:
             If a position is not a finite number.
         """
         if self._known is None:
-            if self._event is not None:
+            if self._squared.is_cuda:
                 self._event.synchronize()
-            self._known = float(self._host)
+                self._known = float(self._host)
+            else:
+                self._known = float(self._squared)
         if not self._known < float("inf"):
             raise FloatingPointError("a position is not a finite number")
         limit = (self.skin / 2) ** 2
@@ -118,50 +129,70 @@ class NeighborList:
         return self._known <= limit
 
     def rebuild(self, positions: torch.Tensor, cell: torch.Tensor | None = None) -> Neighbors:
-        """Search the pairs anew."""
+        """Search the pairs anew.
+
+        Raises
+        ------
+        FloatingPointError
+            If a position is not a finite number.
+        """
         positions = positions.detach()
-        if not bool(torch.isfinite(positions).all()):
-            raise FloatingPointError("a position is not a finite number")
-        self._cell = None if cell is None else cell.detach().clone()
-        self._box = self._inverse = None
-        if cell is not None:
-            volume = float(torch.linalg.det(cell.detach().double()))
-            if not 0 < abs(volume) < float("inf"):
-                raise ValueError(f"cell must span a volume, got {cell.tolist()}")
-            self._box = cell.detach().to(positions)
-            self._inverse = torch.linalg.inv(cell.detach().double()).to(positions)
-        self._edge_index, shifts = neighbor_pairs(positions, self.cutoff + self.skin, self._box)
+        exact, reach = positions.double(), self.cutoff + self.skin
+        fits, self._reference = self._fits(positions, cell), None  # a search that fails leaves no list behind
+        if not fits:
+            self._set_box(positions, cell)
+        bins = bins_around_cluster(exact, reach) if self._bins is None else self._bins
+        self._edge_index, shifts, order = both_directions(*half_pairs(exact, reach, bins))
         self._edge_shifts = shifts.to(positions.dtype)
+        self._mirrors = None if self.cut else mirror_images(order)
         self._reference = positions.clone()
         self.builds += 1
-        self._known, self._event, self._nearly = 0.0, None, False
+        self._known, self._nearly = 0.0, False
         return self._cut(self._reference)
 
+    def _set_box(self, positions: torch.Tensor, cell: torch.Tensor | None) -> None:
+        """The box and what follows from it; the 3 x 3 algebra in the host's memory, in double precision."""
+        self._cell = self._box = self._inverse = self._bins = None
+        if cell is None:
+            return
+        vectors = cell.detach().cpu().double()
+        volume = float(torch.linalg.det(vectors))
+        if not 0 < abs(volume) < float("inf"):
+            raise ValueError(f"cell must span a volume, got {cell.tolist()}")
+        reach = self.cutoff + self.skin
+        check_density(len(positions), reach, vectors)
+        self._bins = make_bins(vectors, None, len(positions), reach, positions.device)
+        self._box, self._inverse = self._bins.box.to(positions.dtype), self._bins.inverse.to(positions.dtype)
+        self._cell = cell.detach().clone()
+
     def _must_rebuild(self, positions, cell) -> bool:
-        if self._reference is None or self._nearly:
-            return True
+        return self._nearly or not self._fits(positions, cell)
+
+    def _fits(self, positions, cell) -> bool:
+        """Whether the list is one for such positions in such a box."""
         reference = self._reference
+        if reference is None:
+            return False
         if (positions.shape, positions.dtype, positions.device) != (reference.shape, reference.dtype, reference.device):
-            return True
+            return False
         if cell is None or self._cell is None:
-            return cell is not self._cell
-        return not torch.equal(cell, self._cell)
+            return cell is self._cell
+        return torch.equal(cell, self._cell)
 
     def _measure(self, squared: torch.Tensor) -> None:
         """Send the square of the largest displacement to the host without waiting for it."""
-        self._known = None
+        self._known, self._squared = None, squared
         if squared.is_cuda:
-            self._host = torch.empty((), dtype=squared.dtype, pin_memory=True)
+            if self._host is None or self._host.dtype != squared.dtype:
+                self._host = torch.empty((), dtype=squared.dtype, pin_memory=True)
+                self._event = torch.cuda.Event()
             self._host.copy_(squared, non_blocking=True)
-            self._event = torch.cuda.Event()
             self._event.record()
-        else:
-            self._host, self._event = squared, None
 
     def _cut(self, positions: torch.Tensor) -> Neighbors:
         index, shifts = self._edge_index, self._edge_shifts
         if not self.cut or self.skin == 0:
-            return Neighbors(positions, index, shifts, self._box)
+            return Neighbors(positions, index, shifts, self._box, self._mirrors)
         vectors = positions.index_select(0, index[0]) - positions.index_select(0, index[1])
         if self._box is not None:
             vectors += shifts @ self._box

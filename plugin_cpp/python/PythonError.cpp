@@ -50,7 +50,9 @@ PythonError::PythonError(nb::python_error& error) {
     nb::object value = nb::borrow(error.value());
     std::string text = nb::cast<std::string>(nb::str(value));
     std::string name = nb::cast<std::string>(error.type().attr("__name__"));
-    if (PyException_GetTraceback(value.ptr()) == nullptr && error.traceback().is_valid())
+    // A reference to the traceback that stayed would keep all of its frames alive, and what the source holds on a device.
+    nb::object traceback = nb::steal(PyException_GetTraceback(value.ptr()));
+    if (!traceback.is_valid() && error.traceback().is_valid())
         PyException_SetTraceback(value.ptr(), error.traceback().ptr());
     original = std::make_shared<Original>(value.release().ptr(), name + ": " + text);
 }

@@ -21,6 +21,9 @@ public:
     bool supportsDevice(SourceBuffers::Device device) const override {
         return device == SourceBuffers::Host || supportsCuda;
     }
+    bool usesCudaRuntime() const override {
+        return true;  // nobody knows what it calls
+    }
     std::unique_ptr<SourceEvaluation> bind(const SourceBuffers& buffers) override;
     nanobind::object getObject() const {
         return source;

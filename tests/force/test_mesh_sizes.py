@@ -39,3 +39,25 @@ def test_any_number_of_threads(threads):
         energy, forces = energy_and_forces(context)
         assert energy == pytest.approx(expected_energy, rel=1e-4)
         assert error(forces, expected_forces) < 1e-4
+
+
+@pytest.mark.parametrize("k_max", [0.0, 4.0])
+@pytest.mark.parametrize("box", [CUBIC, TRICLINIC], ids=["cubic", "triclinic"])
+def test_every_platform_sums_over_the_same_mesh(fast_platform, box, k_max):
+    """The CPU platform computes the influence function on the host, devices in a kernel, also when the box changes: the mesh's
+    own error is common to them."""
+    if fast_platform.name == "CPU":
+        pytest.skip("the others are compared with it")
+    atoms = random_atoms(40, box, charged=True)
+    results = []
+    for platform in (PlatformChoice("CPU"), fast_platform):
+        force = make_force(atoms, 3e-5)  # in double precision on the CPU
+        force.setPMEParameters(25, 24, 27)
+        force.setKMax(10 * k_max)
+        _, _, _, context = evaluate(atoms, platform, force=force)
+        context.setPeriodicBoxVectors(*(openmm.Vec3(*(0.097 * v)) for v in atoms.cell))
+        context.setPositions(0.097 * atoms.positions)
+        results.append(energy_and_forces(context))
+    (expected_energy, expected_forces), (energy, forces) = results
+    assert energy == pytest.approx(expected_energy, rel=fast_platform.rounding)
+    assert error(forces, expected_forces) < fast_platform.rounding

@@ -355,13 +355,13 @@ def test_every_parameter_matters(models):
             assert parameter.grad is not None and parameter.grad.abs().max() > 0, (layers, l_message, name)
 
 
-def test_chunks_change_nothing(models):
+def test_chunks_change_nothing(models, monkeypatch):
     """Values, forces and second derivatives of a network that runs in chunks of atoms."""
     atoms = models.structure(n_atoms=14)
     results = []
-    for chunks_from in (14, 15):
+    for at_once in (4, 14):
+        monkeypatch.setattr("openmm_polarmp.models.network.atoms_at_once", lambda *_, n=at_once: n)
         network = models.make_network(polarizability="tensor", layers=3).eval()
-        network.chunks = {"cpu": (chunks_from, 4)}
         positions = atoms.positions.clone().requires_grad_()
         out = models.evaluate(network, positions, atoms.species, atoms.cell)
         (gradient,) = torch.autograd.grad(functional(out), positions, create_graph=True)

@@ -1,10 +1,12 @@
 """Pairs against a brute-force search over atoms and images, and the list along trajectories."""
 
+import collections
 import itertools
 import warnings
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from openmm_polarmp.neighbors import NeighborList, neighbor_pairs
 from openmm_polarmp.neighbors._pairs import directed_pairs
@@ -114,9 +116,9 @@ def test_cost_grows_linearly():
     counts = []
     original = torch.repeat_interleave
 
-    def counting(repeats):
+    def counting(repeats, output_size):
         counts.append(int(repeats.sum()))
-        return original(repeats)
+        return original(repeats, output_size=output_size)
 
     generator = torch.Generator().manual_seed(0)
     per_atom = []
@@ -131,6 +133,35 @@ def test_cost_grows_linearly():
     assert per_atom[1] < 1.2 * per_atom[0]
     # The half sphere holds 13 atoms; bins of half the cutoff cover at most (5/2)^3 cutoff^3 / 2 = 50, and roundings.
     assert per_atom[1] < 100
+
+
+class Calls(TorchDispatchMode):
+    """Counts torch's operations, those that only look at a tensor in another way left out."""
+
+    def __init__(self):
+        super().__init__()
+        self.counts = collections.Counter()
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        if not function.is_view:
+            self.counts[function.overloadpacket.__name__] += 1
+        return function(*args, **(kwargs or {}))
+
+
+def test_a_search_waits_for_the_device_twice(monkeypatch):
+    """For the number of candidates and that of pairs, as long as the box stays: a GPU idles while the host waits."""
+    cell = 12.0 * torch.eye(3, dtype=torch.float64)
+    positions = 12 * torch.rand(150, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    pairs = NeighborList(3.0, 0.5, cut=False)
+    pairs.update(positions, cell)
+    read = []
+    original = torch.Tensor.tolist
+    monkeypatch.setattr(torch.Tensor, "tolist", lambda tensor: read.append(tensor) or original(tensor))
+    with Calls() as calls:
+        pairs.rebuild(positions, cell)
+    assert len(read) == calls.counts["nonzero"] == 1
+    assert calls.counts["_local_scalar_dense"] == calls.counts["bincount"] == 0
+    assert calls.counts.total() < 85  # each a launch
 
 
 @pytest.mark.parametrize("name", ["cubic", "triclinic", "thin", None])
@@ -244,6 +275,20 @@ def test_positions_that_are_no_numbers(bad):
     with pytest.raises(FloatingPointError):
         pairs.update(broken)
     pairs.update(positions)
+
+
+def test_a_search_that_fails_leaves_no_list_behind():
+    """Neither for a box without volume nor for positions that are no numbers does the next step take an older list."""
+    positions, cell = 6 * torch.rand(12, 3, dtype=torch.float64), 6.0 * torch.eye(3, dtype=torch.float64)
+    pairs = NeighborList(3.0)
+    pairs.update(positions, cell)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="cell must span a volume"):
+            pairs.update(positions, 0 * cell)
+    other = 1.1 * cell
+    with pytest.raises(FloatingPointError):
+        pairs.update(positions * float("nan"), other)
+    assert as_set(*pairs.update(positions, other)[1:3]) == brute_force(positions, 3.0, other)
 
 
 def test_bad_arguments():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import openmm
 from openmm import app
@@ -12,15 +14,18 @@ from .models import tiny_model, water
 
 
 def water_system(
-    molecules: int = 8, periodic: bool = True, model=None, bonds: bool = True
+    molecules: int = 8, periodic: bool = True, model=None, bonds: bool = True, **options: Any
 ) -> tuple[app.Topology, openmm.System, np.ndarray]:
-    """Water by a tiny untrained network, held together by springs, so that it can be run for some steps."""
+    """Water by a tiny untrained network, held together by springs, so that it can be run for some steps.
+
+    The options are those of `PolarMPForce`; the precision of the network is double if they do not say it.
+    """
     topology, positions = water(molecules, periodic)
     system = openmm.System()
     for atom in topology.atoms():
         system.addParticle(atom.element.mass)
     numbers = [atom.element.atomic_number for atom in topology.atoms()]
-    force = PolarMPForce(model or tiny_model(), atomic_numbers=numbers, precision="double")
+    force = PolarMPForce(model or tiny_model(), atomic_numbers=numbers, **{"precision": "double", **options})
     force.setNonbondedMethod(PolarMPForce.PME if periodic else PolarMPForce.NoCutoff)
     system.addForce(force)
     if periodic:

@@ -76,3 +76,13 @@ class _Evaluation:
             total = total + (moment * gradient.double()).sum()
         (gradient,) = torch.autograd.grad(total, self.positions)
         b.forces.copy_(-gradient)
+
+
+class DeviceSource(DensitySource):
+    """A `DensitySource` that works where the buffers are, as a user would write it: nothing about contexts or streams."""
+
+    supports_cuda = True
+
+    def moments(self, positions: torch.Tensor, cell: torch.Tensor | None):
+        self.charges = self.charges.to(positions.device)
+        return super().moments(positions, None if cell is None else cell.to(positions.device))

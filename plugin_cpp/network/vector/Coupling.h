@@ -10,16 +10,16 @@ template <class Real, int N>
 inline void bilinearChannels(const BilinearTerm<Real>* term, const BilinearTerm<Real>* end, const V<Real>* a, const V<Real>* b, int channels,
                              V<Real>* out, bool add) {
     V<Real> sums[N];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int c = 0; c < N; c++)
         sums[c] = add ? out[c] : V<Real>{};
     for (; term < end; term++) {
         const V<Real> *left = a + term->left * channels, *right = b + term->right * channels;
-#pragma GCC unroll 8
+#pragma GCC unroll 16
         for (int c = 0; c < N; c++)
             sums[c] += term->value * left[c] * right[c];
     }
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int c = 0; c < N; c++)
         out[c] = sums[c];
 }
@@ -30,6 +30,8 @@ void bilinear(const BilinearMap<Real>& map, const V<Real>* a, const V<Real>* b, 
     for (int k = 0; k < map.outputs; k++) {
         const BilinearTerm<Real>*begin = map.terms + map.first[k], *end = map.terms + map.first[k + 1];
         int c = 0;
+        for (; REGISTERS == 32 && c + 16 <= channels; c += 16)
+            bilinearChannels<Real, 16>(begin, end, a + c, b + c, channels, out + k * channels + c, add);
         for (; c + 8 <= channels; c += 8)
             bilinearChannels<Real, 8>(begin, end, a + c, b + c, channels, out + k * channels + c, add);
         for (; c < channels; c++)

@@ -45,20 +45,19 @@ inline void sumTile(int pairs, const V<Real>* Y, int numHarmonics, const V<Real>
 template <class Real, int H>
 inline void sumHarmonics(int pairs, const V<Real>* Y, int numHarmonics, const V<Real>* B, int numRadial, V<Real>* sums) {
     constexpr int N = REGISTERS == 32 ? 8 : 4;
-    int n = 0;
-    for (; n + N <= numRadial; n += N)
+    const int whole = numRadial / N * N;
+    for (int n = 0; n < whole; n += N)
         sumTile<Real, H, N>(pairs, Y, numHarmonics, B + n, numRadial, sums + n);
-    for (; n < numRadial; n++)
+    for (int n = whole; n < numRadial; n++)
         sumTile<Real, H, 1>(pairs, Y, numHarmonics, B + n, numRadial, sums + n);
 }
 
-template <class Real>
-void sumPairs(int pairs, const V<Real>* Y, int numHarmonics, const V<Real>* B, int numRadial, V<Real>* sums) {
-    int h = 0;
-    for (; h + 3 <= numHarmonics; h += 3)
-        sumHarmonics<Real, 3>(pairs, Y + h, numHarmonics, B, numRadial, sums + h * numRadial);
-    for (; h < numHarmonics; h++)
-        sumHarmonics<Real, 1>(pairs, Y + h, numHarmonics, B, numRadial, sums + h * numRadial);
+/** All H harmonics of some pairs. */
+template <class Real, int H>
+void sumPairs(int pairs, const V<Real>* Y, const V<Real>* B, int numRadial, V<Real>* sums) {
+    constexpr int TOGETHER = H % 3 == 0 ? 3 : 2;
+    for (int h = 0; h < H; h += TOGETHER)
+        sumHarmonics<Real, TOGETHER>(pairs, Y + h, H, B, numRadial, sums + h * numRadial);
 }
 
 template <class Real>
@@ -70,19 +69,24 @@ void reportOverlap(const AtomBlock<Real>& block, const int* neighbors, const Dis
         }
 }
 
-/** The sums of one block, and the nuclear repulsion's energy of each atom. */
-template <class Real>
-void densitySums(const NetworkPlan<Real>& plan, const AtomBlock<Real>& block, const SharedArrays<Real>& shared, Workspace<Real>& workspace,
-                 V<Real>* sums, V<Real>* radial, V<Real>& repulsionEnergy) {
+/**
+ * The sums of one block, and the nuclear repulsion's energy of each atom.
+ *
+ * @tparam H, N     numbers of harmonics and radial functions; N = 0: any
+ * @param radial    memory for PAIR_CHUNK times as many vectors as there are radial functions
+ */
+template <class Real, int H, int N>
+void densitySumsOf(const NetworkPlan<Real>& plan, const AtomBlock<Real>& block, const SharedArrays<Real>& shared, Workspace<Real>& workspace,
+                   V<Real>* sums, V<Real>* radial, V<Real>& repulsionEnergy) {
     const Receivers<Real> receivers(block, shared);
-    const int numRadial = plan.numRadial, harmonics = plan.harmonics;
+    const int numRadial = N > 0 ? N : plan.numRadial;
     const V<Real> limit = all<Real>(plan.cutoff * plan.cutoff), samePlace = all<Real>(SAME_PLACE);
-    V<Real> Y[PAIR_CHUNK * MAX_HARMONICS], *B = radial;
+    V<Real> Y[PAIR_CHUNK * H], *B = radial, *cosines = radial + PAIR_CHUNK * numRadial;
     Repulsion<Real> repulsion;
     repulsionEnergy = V<Real>{};
     for (int kind = 0; kind < plan.numKinds; kind++) {
-        V<Real>* target = sums + kind * harmonics * numRadial;
-        for (int k = 0; k < harmonics * numRadial; k++)
+        V<Real>* target = sums + kind * H * numRadial;
+        for (int k = 0; k < H * numRadial; k++)
             target[k] = V<Real>{};
         if (plan.repulsion)
             repulsion.prepare(plan, block.kinds, kind);
@@ -96,75 +100,84 @@ void densitySums(const NetworkPlan<Real>& plan, const AtomBlock<Real>& block, co
             if (anyLess<Real>(r.square, samePlace))
                 reportOverlap<Real>(block, neighbors, r, workspace);
             const PairFunctions<Real> functions(plan, r);
-            functions.harmonics(harmonics, Y + pairs * harmonics);
-            functions.radial(numRadial, B + pairs * numRadial);
+            functions.harmonics(H, Y + pairs * H);
+            V<Real>* ofPair = B + pairs * numRadial;
+            functions.radial(numRadial, ofPair, cosines, ofPair);
             if (plan.repulsion && repulsion.actsOn(r)) {
                 V<Real> energy, slope;
                 repulsion.evaluate(r, energy, slope);
                 repulsionEnergy += energy;
             }
             if (++pairs == PAIR_CHUNK) {
-                sumPairs<Real>(pairs, Y, harmonics, B, numRadial, target);
+                sumPairs<Real, H>(pairs, Y, B, numRadial, target);
                 pairs = 0;
             }
         }
-        sumPairs<Real>(pairs, Y, harmonics, B, numRadial, target);
+        sumPairs<Real, H>(pairs, Y, B, numRadial, target);
     }
 }
 
-/** Gradients by the harmonics and the radial functions of a pair, from those by the sums. */
-template <class Real, int N>
-inline void sumsBack(const V<Real>* bySums, const V<Real>* Y, int numHarmonics, const V<Real>* B, int numRadial, V<Real>* byY, V<Real>* byB) {
-    V<Real> by[N], values[N];
+/**
+ * Gradients by some radial functions and by the harmonics (added to) of a pair, from those by their products.
+ *
+ * @param bySums  [harmonic][radial function], `stride` vectors apart
+ */
+template <class Real, int H, int N>
+inline void someFunctionsBack(const V<Real>* bySums, long stride, const V<Real>* Y, const V<Real>* B, int numRadial, V<Real>* byY, V<Real>* byB) {
+    V<Real> by[N];
 #pragma GCC unroll 8
-    for (int n = 0; n < N; n++) {
+    for (int n = 0; n < N; n++)
         by[n] = V<Real>{};
-        values[n] = B[n];
-    }
-    for (int h = 0; h < numHarmonics; h++) {
-        V<Real> sum = byY[h];
+#pragma GCC unroll 9
+    for (int h = 0; h < H; h++)
 #pragma GCC unroll 8
         for (int n = 0; n < N; n++) {
-            const V<Real> g = bySums[h * numRadial + n];
+            const V<Real> g = bySums[(h * numRadial + n) * stride];
             by[n] += g * Y[h];
-            sum += g * values[n];
+            byY[h] += g * B[n];
         }
-        byY[h] = sum;
-    }
 #pragma GCC unroll 8
     for (int n = 0; n < N; n++)
         byB[n] = by[n];
 }
 
+/** The same for all radial functions. */
+template <class Real, int H>
+inline void functionsBack(const V<Real>* bySums, long stride, const V<Real>* Y, const V<Real>* B, int numRadial, V<Real>* byY, V<Real>* byB) {
+#pragma GCC unroll 9
+    for (int h = 0; h < H; h++)
+        byY[h] = V<Real>{};
+    int n = 0;
+    for (; n + 8 <= numRadial; n += 8)
+        someFunctionsBack<Real, H, 8>(bySums + n * stride, stride, Y, B + n, numRadial, byY, byB + n);
+    for (; n < numRadial; n++)
+        someFunctionsBack<Real, H, 1>(bySums + n * stride, stride, Y, B + n, numRadial, byY, byB + n);
+}
+
 /** Adds vectors to the gradients by the positions of sites, or takes them away. */
 template <class Real>
 inline void addToSites(const V<Real>* gradient, Real sign, const int* sites, Real* bySites) {
-    typedef Real Four __attribute__((vector_size(4 * sizeof(Real))));
     V<Real> lanes[4];
     rows<Real>(sign * gradient[0], sign * gradient[1], sign * gradient[2], lanes);
-    const Four* row = (const Four*) lanes;
+    const Four<Real>* row = (const Four<Real>*) lanes;
 #pragma GCC unroll 16
     for (int k = 0; k < LANES<Real>; k++)
-        *(Four*) (bySites + 4 * (long) sites[k]) += row[k];
+        *(Four<Real>*) (bySites + 4 * (long) sites[k]) += row[k];
 }
 
-/**
- * Adds to the gradient by the sites.
- *
- * @param byEnergy  derivative by the energy
- * @param radial    memory for 2 numRadial vectors
- */
-template <class Real>
-void densitySumsBack(const NetworkPlan<Real>& plan, const AtomBlock<Real>& block, const SharedArrays<Real>& shared, Workspace<Real>& workspace,
-                     const V<Real>* bySums, Real byEnergy, V<Real>* radial) {
+/** Adds to the gradient by the sites; `byEnergy` is the derivative by the energy. */
+template <class Real, int H, int N>
+void densitySumsBackOf(const NetworkPlan<Real>& plan, const AtomBlock<Real>& block, const SharedArrays<Real>& shared, Workspace<Real>& workspace,
+                       const V<Real>* bySums, Real byEnergy, V<Real>* radial) {
     const Receivers<Real> receivers(block, shared);
-    const int numRadial = plan.numRadial, harmonics = plan.harmonics;
+    const int numRadial = N > 0 ? N : plan.numRadial;
     const V<Real> limit = all<Real>(plan.cutoff * plan.cutoff);
-    V<Real> Y[MAX_HARMONICS], byY[MAX_HARMONICS], *B = radial, *byB = radial + numRadial;
+    V<Real> ofPair[4 * (N > 0 ? N : 1)];
+    V<Real>*B = N > 0 ? ofPair : radial, *sines = B + numRadial, *cosines = sines + numRadial, *byB = cosines + numRadial;
     V<Real> total[3] = {};
     Repulsion<Real> repulsion;
     for (int kind = 0; kind < plan.numKinds; kind++) {
-        const V<Real>* byKind = bySums + kind * harmonics * numRadial;
+        const V<Real>* byKind = bySums + kind * H * numRadial;
         if (plan.repulsion)
             repulsion.prepare(plan, block.kinds, kind);
         for (int vector = block.firstVector[kind]; vector < block.firstVector[kind + 1]; vector++) {
@@ -174,28 +187,40 @@ void densitySumsBack(const NetworkPlan<Real>& plan, const AtomBlock<Real>& block
             if (!anyLess<Real>(r.square, limit))
                 continue;
             const PairFunctions<Real> functions(plan, r);
-            functions.harmonics(harmonics, Y);
-            functions.radial(numRadial, B);
-            for (V<Real>& by : byY)
-                by = V<Real>{};
-            int n = 0;
-            for (; n + 8 <= numRadial; n += 8)
-                sumsBack<Real, 8>(byKind + n, Y, harmonics, B + n, numRadial, byY, byB + n);
-            for (; n < numRadial; n++)
-                sumsBack<Real, 1>(byKind + n, Y, harmonics, B + n, numRadial, byY, byB + n);
+            V<Real> Y[H], byY[H];
+            functions.harmonics(H, Y);
+            functions.radial(numRadial, sines, cosines, B);
+            functionsBack<Real, H>(byKind, 1, Y, B, numRadial, byY, byB);
             V<Real> slope = V<Real>{}, gradient[3];
             if (plan.repulsion && repulsion.actsOn(r)) {
                 V<Real> energy;
                 repulsion.evaluate(r, energy, slope);
                 slope *= byEnergy;
             }
-            functions.gradient(plan, byY, byB, slope, gradient);
+            functions.gradient(plan, H, numRadial, sines, cosines, byY, byB, slope, gradient);
             for (int a = 0; a < 3; a++)
                 total[a] += gradient[a];
             addToSites<Real>(gradient, 1, neighbors, workspace.bySites);
         }
     }
     addToSites<Real>(total, -1, block.sites, workspace.bySites);
+}
+
+/** Calls a function with the numbers of harmonics and of radial functions as constants, the usual 8 of the latter. */
+#define POLARMP_FOR_FUNCTIONS(FUNCTION, ...) \
+    (plan.harmonics == 9 ? (plan.numRadial == 8 ? FUNCTION<Real, 9, 8>(__VA_ARGS__) : FUNCTION<Real, 9, 0>(__VA_ARGS__)) \
+                         : (plan.numRadial == 8 ? FUNCTION<Real, 4, 8>(__VA_ARGS__) : FUNCTION<Real, 4, 0>(__VA_ARGS__)))
+
+template <class Real>
+void densitySums(const NetworkPlan<Real>& plan, const AtomBlock<Real>& block, const SharedArrays<Real>& shared, Workspace<Real>& workspace,
+                 V<Real>* sums, V<Real>* radial, V<Real>& repulsionEnergy) {
+    POLARMP_FOR_FUNCTIONS(densitySumsOf, plan, block, shared, workspace, sums, radial, repulsionEnergy);
+}
+
+template <class Real>
+void densitySumsBack(const NetworkPlan<Real>& plan, const AtomBlock<Real>& block, const SharedArrays<Real>& shared, Workspace<Real>& workspace,
+                     const V<Real>* bySums, Real byEnergy, V<Real>* radial) {
+    POLARMP_FOR_FUNCTIONS(densitySumsBackOf, plan, block, shared, workspace, bySums, byEnergy, radial);
 }
 
 } // namespace POLARMP_ARCH

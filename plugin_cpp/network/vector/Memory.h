@@ -81,7 +81,7 @@ struct Kept {
 /** A thread's memory for what is forgotten after a block. */
 template <class Real>
 struct Scratch {
-    V<Real>* radial;                  // of PAIR_CHUNK pairs
+    V<Real>* radial;                  // of PAIR_CHUNK pairs and one more
     V<Real>*sums, *bySums;            // [kind][harmonic][radial function]
     V<Real>* coupled[MAX_PRODUCTS];    // rows of the products of 2, 3, ... factors
     V<Real>* byCoupled[MAX_PRODUCTS];
@@ -105,7 +105,7 @@ struct Scratch {
     Scratch(const NetworkPlan<Real>& plan, int maxNeighbors, V<Real>* memory, size_t* numbers = nullptr) {
         Pieces<Real> pieces(memory);
         const int c = plan.channels, all = plan.harmonics * c, numSums = plan.numKinds * plan.harmonics * plan.numRadial;
-        radial = pieces.take(PAIR_CHUNK * plan.numRadial);
+        radial = pieces.take((PAIR_CHUNK + 1) * plan.numRadial);
         sums = pieces.take(numSums);
         bySums = pieces.take(numSums);
         long inputs = 0;

@@ -59,7 +59,16 @@ void multiplyRows(int rows, int columns, int depth, const Real* a, long rowStrid
     int i = 0;
     for (; i + I <= rows; i += I)
         productRows<Real, I>(columns, depth, a + i * rowStride, rowStride, depthStride, b, bStride, c + i * cStride, cStride);
-    for (; i < rows; i++)
+    if constexpr (I == 8)
+        if (i + 4 <= rows) {
+            productRows<Real, 4>(columns, depth, a + i * rowStride, rowStride, depthStride, b, bStride, c + i * cStride, cStride);
+            i += 4;
+        }
+    if (i + 2 <= rows) {
+        productRows<Real, 2>(columns, depth, a + i * rowStride, rowStride, depthStride, b, bStride, c + i * cStride, cStride);
+        i += 2;
+    }
+    if (i < rows)
         productRows<Real, 1>(columns, depth, a + i * rowStride, rowStride, depthStride, b, bStride, c + i * cStride, cStride);
 }
 
@@ -70,7 +79,10 @@ struct AtomPairs {
     Real *x, *y, *z;
     int *senders, *sites;
 
-    AtomPairs(const NetworkPlan<Real>& plan, const AtomBlock<Real>& block, const SharedArrays<Real>& shared, int lane, V<Real>* memory) {
+    /** Also asks for the rows that the senders sent, so that they are near when they are needed. */
+    AtomPairs(const NetworkPlan<Real>& plan, int layer, const AtomBlock<Real>& block, const SharedArrays<Real>& shared, int lane, V<Real>* memory) {
+        const Real* sent = shared.sent[layer];
+        const int rowSize = plan.messages[layer].rowSize;
         const long capacity = (shared.maxNeighbors / LANES<Real> + 1) * LANES<Real>;
         x = (Real*) memory;
         y = x + capacity;
@@ -89,8 +101,12 @@ struct AtomPairs {
             count += (dx * dx + dy * dy + dz * dz < limit);
         }
         vectors = (count + LANES<Real> - 1) / LANES<Real>;
-        for (int k = 0; k < count; k++)
+        for (int k = 0; k < count; k++) {
             senders[k] = shared.atomOf[sites[k]];
+            const char* row = (const char*) (sent + senders[k] * (long) rowSize);
+            for (size_t byte = 0; byte < rowSize * sizeof(Real); byte += 64)
+                __builtin_prefetch(row + byte);
+        }
         for (int k = count; k < vectors * LANES<Real>; k++) {
             x[k] = Real(1e15);
             y[k] = z[k] = 0;
@@ -106,17 +122,47 @@ struct AtomPairs {
 };
 
 /** Y_lm B_n of an atom's pairs, [lm, n][pair]. */
-template <class Real>
-void productsOfFunctions(const NetworkPlan<Real>& plan, const AtomPairs<Real>& pairs, V<Real>* radial, V<Real>* result) {
-    V<Real> Y[MAX_HARMONICS];
+template <class Real, int H, int N>
+void productsOfFunctionsOf(const NetworkPlan<Real>& plan, const AtomPairs<Real>& pairs, V<Real>* radial, V<Real>* result) {
+    const int numRadial = N > 0 ? N : plan.numRadial;
+    V<Real> Y[H], ofPair[2 * (N > 0 ? N : 1)];
+    V<Real>*B = N > 0 ? ofPair : radial, *cosines = B + numRadial;
     for (int v = 0; v < pairs.vectors; v++) {
         const PairFunctions<Real> functions(plan, pairs.displacements(v));
-        functions.harmonics(plan.harmonics, Y);
-        functions.radial(plan.numRadial, radial);
-        for (int lm = 0; lm < plan.harmonics; lm++)
-            for (int n = 0; n < plan.numRadial; n++)
-                result[(lm * plan.numRadial + n) * pairs.vectors + v] = Y[lm] * radial[n];
+        functions.harmonics(H, Y);
+        functions.radial(numRadial, B, cosines, B);
+        for (int lm = 0; lm < H; lm++)
+#pragma GCC unroll 8
+            for (int n = 0; n < numRadial; n++)
+                result[(lm * numRadial + n) * pairs.vectors + v] = Y[lm] * B[n];
     }
+}
+
+/** From the gradient by these products to that by the sites. */
+template <class Real, int H, int N>
+void productsOfFunctionsBack(const NetworkPlan<Real>& plan, const AtomPairs<Real>& pairs, const V<Real>* byProducts, int ownSite, V<Real>* radial,
+                             Real* bySites) {
+    const int numRadial = N > 0 ? N : plan.numRadial;
+    V<Real> Y[H], byY[H], ofPair[4 * (N > 0 ? N : 1)], total[3] = {}, gradient[3];
+    V<Real>*B = N > 0 ? ofPair : radial, *sines = B + numRadial, *cosines = sines + numRadial, *byB = cosines + numRadial;
+    for (int v = 0; v < pairs.vectors; v++) {
+        const PairFunctions<Real> functions(plan, pairs.displacements(v));
+        functions.harmonics(H, Y);
+        functions.radial(numRadial, sines, cosines, B);
+        functionsBack<Real, H>(byProducts + v, pairs.vectors, Y, B, numRadial, byY, byB);
+        functions.gradient(plan, H, numRadial, sines, cosines, byY, byB, V<Real>{}, gradient);
+        for (int a = 0; a < 3; a++)
+            total[a] += gradient[a];
+        addToSites<Real>(gradient, 1, pairs.sites + v * LANES<Real>, bySites);
+    }
+    for (int a = 0; a < 3; a++)
+        for (int k = 0; k < LANES<Real>; k++)
+            bySites[4 * (long) ownSite + a] -= total[a][k];
+}
+
+template <class Real>
+void productsOfFunctions(const NetworkPlan<Real>& plan, const AtomPairs<Real>& pairs, V<Real>* radial, V<Real>* result) {
+    POLARMP_FOR_FUNCTIONS(productsOfFunctionsOf, plan, pairs, radial, result);
 }
 
 template <class Real>
@@ -158,7 +204,7 @@ void messageSums(const NetworkPlan<Real>& plan, int layer, const AtomBlock<Real>
     const int rowVectors = m.rowSize / LANES<Real>, terms = plan.harmonics * plan.numRadial;
     const long stride = (long) terms * rowVectors;
     for (int lane = 0; lane < LANES<Real>; lane++) {
-        const AtomPairs<Real> pairs(plan, block, shared, lane, scratch.pairs);
+        const AtomPairs<Real> pairs(plan, layer, block, shared, lane, scratch.pairs);
         productsOfFunctions(plan, pairs, scratch.radial, scratch.functions);
         copySenders(pairs, shared.sent[layer], rowVectors, scratch.senders);
         multiplyRows<Real>(terms, rowVectors, pairs.count, (const Real*) scratch.functions, (long) pairs.vectors * LANES<Real>, 1, scratch.senders,
@@ -177,7 +223,7 @@ template <class Real>
 void messageSumsBack(const NetworkPlan<Real>& plan, int layer, const AtomBlock<Real>& block, const SharedArrays<Real>& shared,
                      Workspace<Real>& workspace, Scratch<Real>& scratch, const V<Real>* bySums) {
     const Messages<Real>& m = plan.messages[layer];
-    const int rowVectors = m.rowSize / LANES<Real>, terms = plan.harmonics * plan.numRadial, numRadial = plan.numRadial;
+    const int rowVectors = m.rowSize / LANES<Real>, terms = plan.harmonics * plan.numRadial;
     const long stride = (long) terms * rowVectors;
     for (int t = 0; t < terms; t++) {
         for (int column = m.parts * m.channels; column < m.rowSize; column++)
@@ -188,15 +234,14 @@ void messageSumsBack(const NetworkPlan<Real>& plan, int layer, const AtomBlock<R
         lanesToRows<Real>(scratch.sent, scratch.atomSums + t * rowVectors, stride, rowVectors);
     }
     V<Real>* target = (V<Real>*) shared.bySent[layer][workspace.thread];
-    V<Real>*radial = scratch.radial, *byB = radial + numRadial;
     for (int lane = 0; lane < LANES<Real>; lane++) {
         if (block.atoms[lane] < 0)
             continue;
-        const AtomPairs<Real> pairs(plan, block, shared, lane, scratch.pairs);
+        const AtomPairs<Real> pairs(plan, layer, block, shared, lane, scratch.pairs);
         if (pairs.count == 0)
             continue;
         const V<Real>* by = scratch.atomSums + lane * stride;
-        productsOfFunctions(plan, pairs, radial, scratch.functions);
+        productsOfFunctions(plan, pairs, scratch.radial, scratch.functions);
         copySenders(pairs, shared.sent[layer], rowVectors, scratch.senders);
         // by what was sent
         multiplyRows<Real>(pairs.count, rowVectors, terms, (const Real*) scratch.functions, 1, (long) pairs.vectors * LANES<Real>, by, rowVectors,
@@ -216,29 +261,7 @@ void messageSumsBack(const NetworkPlan<Real>& plan, int layer, const AtomBlock<R
             }
         multiplyRows<Real>(terms, pairs.vectors, m.parts * m.channels, (const Real*) by, m.rowSize, 1, scratch.sendersByPair, pairs.vectors,
                            scratch.byFunctions, pairs.vectors);
-        V<Real> total[3] = {}, gradient[3], Y[MAX_HARMONICS], byY[MAX_HARMONICS];
-        for (int v = 0; v < pairs.vectors; v++) {
-            const PairFunctions<Real> functions(plan, pairs.displacements(v));
-            functions.harmonics(plan.harmonics, Y);
-            functions.radial(numRadial, radial);
-            for (int n = 0; n < numRadial; n++)
-                byB[n] = V<Real>{};
-            for (int lm = 0; lm < plan.harmonics; lm++) {
-                byY[lm] = V<Real>{};
-                for (int n = 0; n < numRadial; n++) {
-                    const V<Real> g = scratch.byFunctions[(lm * numRadial + n) * pairs.vectors + v];
-                    byB[n] += g * Y[lm];
-                    byY[lm] += g * radial[n];
-                }
-            }
-            functions.gradient(plan, byY, byB, V<Real>{}, gradient);
-            for (int a = 0; a < 3; a++)
-                total[a] += gradient[a];
-            addToSites<Real>(gradient, 1, pairs.sites + v * LANES<Real>, workspace.bySites);
-        }
-        for (int a = 0; a < 3; a++)
-            for (int k = 0; k < LANES<Real>; k++)
-                workspace.bySites[4 * (long) block.sites[lane] + a] -= total[a][k];
+        POLARMP_FOR_FUNCTIONS(productsOfFunctionsBack, plan, pairs, scratch.byFunctions, block.sites[lane], scratch.radial, workspace.bySites);
     }
 }
 

@@ -71,7 +71,7 @@ void forward(const NetworkPlan<Real>& plan, int layer, const AtomBlock<Real>& bl
     if (layer == 0)
         for (int k = 0; k < plan.channels; k++)
             scratch.features[k] += scratch.own[k];
-    gates(plan, products, scratch.features, own.gates);
+    gates(products, scratch.features, own.gates);
     if (last) {
         lastMap(plan, block, kept, scratch);
         sumTensors(plan, kept, scratch);

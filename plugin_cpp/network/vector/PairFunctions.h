@@ -19,13 +19,12 @@ struct Displacements {
      * @param sites      of the senders
      */
     void load(const double* positions, const double* receivers, const int* sites) {
-        typedef double Four __attribute__((vector_size(32)));
-        typedef Real RealFour __attribute__((vector_size(4 * sizeof(Real))));
-        RealFour rows[LANES<Real>];
+        Four<Real> rows[LANES<Real>];
 #pragma GCC unroll 16
         for (int k = 0; k < LANES<Real>; k++)
-            rows[k] = __builtin_convertvector(*(const Four*) (positions + 4 * (long) sites[k]) - *(const Four*) (receivers + 4 * k), RealFour);
-        columns<Real>((const V<Real>*) rows, x, y, z);
+            rows[k] = __builtin_convertvector(*(const Four<double>*) (positions + 4 * (long) sites[k]) - *(const Four<double>*) (receivers + 4 * k),
+                                              Four<Real>);
+        columns<Real>(rows, x, y, z);
         square = x * x + y * y + z * z;
     }
 };
@@ -47,7 +46,7 @@ template <class Real>
 struct PairFunctions {
     V<Real> inverse, direction[3], sine, cosine, envelope, x;
 
-    PairFunctions(const NetworkPlan<Real>& plan, const Displacements<Real>& r) {
+    __attribute__((always_inline)) PairFunctions(const NetworkPlan<Real>& plan, const Displacements<Real>& r) {
         const V<Real> distance = squareRoot<Real>(r.square);
         inverse = Real(1) / distance;
         direction[0] = r.x * inverse;
@@ -62,15 +61,22 @@ struct PairFunctions {
         return (plan.radialScale / plan.cutoff * smoothCutoffSlope(x, Real()) - envelope) * inverse;
     }
 
-    /** Radial functions sin(n pi d / cutoff) times the envelope, by adding angles. */
-    void radial(int count, V<Real>* B) const {
-        V<Real> s = sine, c = cosine;
-        for (int n = 0; n < count; n++) {
-            B[n] = s * envelope;
-            const V<Real> next = s * cosine + c * sine;
-            c = c * cosine - s * sine;
-            s = next;
+    /**
+     * Radial functions, sines times envelope, with sines and cosines of n pi d / cutoff for n = 1 ... count, by adding angles.
+     * The functions may take the sines' place.
+     */
+    void radial(int count, V<Real>* sines, V<Real>* cosines, V<Real>* B) const {
+        sines[0] = sine;
+        cosines[0] = cosine;
+#pragma GCC unroll 8
+        for (int n = 2; n <= count; n++) {
+            const int a = n / 2 - 1, b = n - n / 2 - 1;
+            sines[n - 1] = sines[a] * cosines[b] + cosines[a] * sines[b];
+            cosines[n - 1] = cosines[a] * cosines[b] - sines[a] * sines[b];
         }
+#pragma GCC unroll 8
+        for (int n = 0; n < count; n++)
+            B[n] = sines[n] * envelope;
     }
 
     /** Harmonics in e3nn's basis, see models/couplings.py. */
@@ -89,25 +95,24 @@ struct PairFunctions {
     }
 
     /**
-     * Gradient by the displacement, from those by the harmonics and by the radial functions.
+     * Gradient by the displacement, from those by the harmonics and by the radial functions, which are sines times envelope.
      *
      * @param more  derivative of something else by the distance
      */
-    void gradient(const NetworkPlan<Real>& plan, const V<Real>* byY, const V<Real>* byB, V<Real> more, V<Real>* result) const {
-        const V<Real>*u = direction;
-        V<Real> s = sine, c = cosine, bySines = V<Real>{}, byCosines = V<Real>{};
-        for (int n = 0; n < plan.numRadial; n++) {
-            bySines += byB[n] * s;
-            byCosines += Real(n + 1) * byB[n] * c;
-            const V<Real> next = s * cosine + c * sine;
-            c = c * cosine - s * sine;
-            s = next;
+    void gradient(const NetworkPlan<Real>& plan, int numHarmonics, int numRadial, const V<Real>* sines, const V<Real>* cosines, const V<Real>* byY,
+                  const V<Real>* byB, V<Real> more, V<Real>* result) const {
+        const V<Real>* u = direction;
+        V<Real> bySines = V<Real>{}, byCosines = V<Real>{};
+#pragma GCC unroll 8
+        for (int n = 0; n < numRadial; n++) {
+            bySines += byB[n] * sines[n];
+            byCosines += Real(n + 1) * byB[n] * cosines[n];
         }
         const V<Real> byDistance = more + bySines * envelopeSlope(plan) + byCosines * (Real(PI) / plan.cutoff) * envelope;
         V<Real> byDirection[3];
         for (int a = 0; a < 3; a++)
             byDirection[a] = Real(SQRT3) * byY[1 + a];
-        if (plan.harmonics > 4) {
+        if (numHarmonics > 4) {
             byDirection[0] += Real(SQRT15) * (byY[4] * u[2] + byY[5] * u[1] - byY[8] * u[0]) - Real(SQRT5) * byY[6] * u[0];
             byDirection[1] += Real(SQRT15) * (byY[5] * u[0] + byY[7] * u[2]) + Real(2 * SQRT5) * byY[6] * u[1];
             byDirection[2] += Real(SQRT15) * (byY[4] * u[0] + byY[7] * u[1] + byY[8] * u[2]) - Real(SQRT5) * byY[6] * u[2];

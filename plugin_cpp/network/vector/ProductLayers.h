@@ -120,7 +120,7 @@ void clearGradients(const NetworkPlan<Real>& plan, const Products<Real>& product
 
 /** Gates before silu and sigmoid, from the mixed scalars. */
 template <class Real>
-void gates(const NetworkPlan<Real>& plan, const Products<Real>& products, const V<Real>* scalars, V<Real>* out) {
+void gates(const Products<Real>& products, const V<Real>* scalars, V<Real>* out) {
     for (int k = 0; k < products.gate.outputs; k++)
         out[k] = all<Real>(products.gate.bias[k]);
     mixBlock<Real>(products.gate, 0, 1, scalars, out, true);

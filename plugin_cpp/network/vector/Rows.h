@@ -21,10 +21,39 @@ inline void columnsOf(const V<Real>* rows, V<Real>& x, V<Real>& y, V<Real>& z, s
     z = POLARMP_SHUFFLE(z0, z1, (K < HALF ? K : K + HALF));
 }
 
+template <class Real>
+struct RowOfFour {
+    typedef Real Type __attribute__((vector_size(4 * sizeof(Real))));
+};
+template <class Real>
+using Four = typename RowOfFour<Real>::Type;
+
+/** As many rows as fit into a vector, in registers: a vector read from memory that was written in pieces comes late. */
+template <class Real>
+inline V<Real> joined(const Four<Real>* rows) {
+    if constexpr (LANES<Real> == 16)
+        return __builtin_shufflevector(__builtin_shufflevector(rows[0], rows[1], 0, 1, 2, 3, 4, 5, 6, 7),
+                                       __builtin_shufflevector(rows[2], rows[3], 0, 1, 2, 3, 4, 5, 6, 7), 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12,
+                                       13, 14, 15);
+    else if constexpr (LANES<Real> == 8)
+        return __builtin_shufflevector(rows[0], rows[1], 0, 1, 2, 3, 4, 5, 6, 7);
+    else
+        return rows[0];
+}
+
 /** Rows of four numbers, one for each lane: the first three columns. */
 template <class Real>
-inline void columns(const V<Real>* rows, V<Real>& x, V<Real>& y, V<Real>& z) {
-    columnsOf<Real>(rows, x, y, z, std::make_index_sequence<LANES<Real>>());
+inline void columns(const Four<Real>* rows, V<Real>& x, V<Real>& y, V<Real>& z) {
+    V<Real> all[4];
+    if constexpr (LANES<Real> >= 4) {
+#pragma GCC unroll 4
+        for (int k = 0; k < 4; k++)
+            all[k] = joined<Real>(rows + k * (LANES<Real> / 4));
+    }
+    else
+        for (int k = 0; k < 4; k++)
+            all[k] = ((const V<Real>*) rows)[k];
+    columnsOf<Real>(all, x, y, z, std::make_index_sequence<LANES<Real>>());
 }
 
 /** Where element `e` of rows x y z 0 lies in x y of all rows, followed by z 0 of all rows, each `lanes` long. */

@@ -35,12 +35,22 @@ void PolarMPForceImpl::initialize(ContextImpl& context) {
     implementation(kernel).initialize(system, owner);
 }
 
+void PolarMPForceImpl::updateContextState(ContextImpl& context, bool& forcesInvalid) {
+    stepInProgress = context.getStepCount();
+}
+
 double PolarMPForceImpl::calcForcesAndEnergy(ContextImpl& context, bool includeForces, bool includeEnergy, int groups) {
     if ((groups & (1 << owner.getForceGroup())) == 0)
         return 0.0;
-    evaluated = false;  // stays so if the source raises
-    double energy = implementation(kernel).execute(context, includeForces, includeEnergy);
+    // An integrator counts a step when it is done.
+    long long begun = stepInProgress;
+    bool isState = includeEnergy || context.getStepCount() != begun;
+    // Both stay so if the source raises.
+    evaluated = false;
+    stepInProgress = -1;
+    double energy = implementation(kernel).execute(context, includeForces, isState);
     evaluated = true;
+    stepInProgress = begun;
     return energy;
 }
 

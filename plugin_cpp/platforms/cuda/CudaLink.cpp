@@ -29,12 +29,10 @@ CudaLink::CudaLink(CudaContext& cu, MultipoleSource& source, SourceBuffers buffe
 void CudaLink::forward(bool includeGradients, const function<void()>& meanwhile) {
     handover->toSource();
     meanwhile();
-    evaluation->forward(includeGradients);
-    handover->toOpenMM();
+    handover->letWork([&]() { evaluation->forward(includeGradients); });
 }
 
 void CudaLink::backward(const double field[3]) {
     handover->toSource();
-    evaluation->backward(field);
-    handover->toOpenMM();
+    handover->letWork([&]() { evaluation->backward(field); });
 }

@@ -1,5 +1,7 @@
 #include "CommonPolarMPKernels.h"
 #include "CudaLink.h"
+#include "PrimaryContext.h"
+#include "openmm/common/ContextSelector.h"
 #include "openmm/cuda/CudaPlatform.h"
 #include "openmm_polarmp/internal/KernelFactoryFor.h"
 
@@ -16,10 +18,26 @@ public:
     }
 
 protected:
+    shared_ptr<MultipoleSource> prepare(shared_ptr<MultipoleSource> source) override {
+        if (source->usesCudaRuntime() || source->supportsDevice(SourceBuffers::CUDA))
+            return make_shared<PrimaryContextSource>(cu.getDeviceIndex(), source);
+        return source;
+    }
     unique_ptr<SourceLink> createLink(MultipoleSource& source, const SourceBuffers& description, SourceArrays& arrays) override {
         if (source.supportsDevice(SourceBuffers::CUDA))
             return make_unique<CudaLink>(cu, source, description, arrays);
         return CommonCalcPolarMPForceKernel::createLink(source, description, arrays);
+    }
+    bool hasWarps() const override {
+        return true;
+    }
+    shared_ptr<void> allocateHostMemory(size_t bytes) override {
+        void* memory;
+        checkCuda(cuMemHostAlloc(&memory, bytes, 0), "cuMemHostAlloc");
+        return shared_ptr<void>(memory, [&context = cu](void* memory) {
+            ContextSelector selector(context);
+            cuMemFreeHost(memory);
+        });
     }
 
 private:

@@ -1,5 +1,4 @@
 #include "StreamHandover.h"
-#include "openmm/OpenMMException.h"
 #include <cstdlib>
 #include <string>
 
@@ -7,61 +6,51 @@ using namespace PolarMPPlugin;
 using namespace OpenMM;
 using namespace std;
 
-namespace {
-
-void check(CUresult result, const char* what) {
-    if (result == CUDA_SUCCESS)
-        return;
-    const char* name = nullptr;
-    cuGetErrorName(result, &name);
-    throw OpenMMException("PolarMPForce: " + string(what) + " failed: " + (name == nullptr ? to_string((int) result) : name));
-}
-
-/** Makes a context current and puts the old one back. */
-class Current {
-public:
-    explicit Current(CUcontext context) {
-        check(cuCtxPushCurrent(context), "cuCtxPushCurrent");
-    }
-    ~Current() {
-        CUcontext popped;
-        cuCtxPopCurrent(&popped);
-    }
-};
-
-} // namespace
-
 StreamHandover::StreamHandover(CudaContext& cu, CUstream sourceStream)
-        : cu(cu), sourceStream(sourceStream), waits(getenv("POLARMP_TEST_WITHOUT_WAIT") == nullptr) {
-    check(cuDeviceGet(&device, cu.getDeviceIndex()), "cuDeviceGet");
-    check(cuDevicePrimaryCtxRetain(&primary, device), "cuDevicePrimaryCtxRetain");
-    check(cuEventCreate(&openmmIsReady, CU_EVENT_DISABLE_TIMING), "cuEventCreate");
-    Current current(primary);
-    check(cuEventCreate(&sourceIsDone, CU_EVENT_DISABLE_TIMING), "cuEventCreate");
+        : cu(cu), primary(cu.getDeviceIndex()), sourceStream(sourceStream) {
+    const char* without = getenv("POLARMP_TEST_WITHOUT_WAIT");
+    sourceWaits = (without == nullptr || without == string("openmm"));
+    openmmWaits = (without == nullptr || without == string("source"));
+    checkCuda(cuEventCreate(&openmmIsReady, CU_EVENT_DISABLE_TIMING), "cuEventCreate");
+    PrimaryContext::Current current(primary);
+    CUresult result = cuEventCreate(&sourceIsDone, CU_EVENT_DISABLE_TIMING);
+    if (result != CUDA_SUCCESS)
+        cuEventDestroy(openmmIsReady);
+    checkCuda(result, "cuEventCreate");
 }
 
 StreamHandover::~StreamHandover() {
     cuEventDestroy(openmmIsReady);
-    if (cuCtxPushCurrent(primary) == CUDA_SUCCESS) {
-        CUcontext popped;
-        cuEventDestroy(sourceIsDone);
-        cuCtxPopCurrent(&popped);
-    }
-    cuDevicePrimaryCtxRelease(device);
+    PrimaryContext::Current current(primary);
+    cuStreamSynchronize(sourceStream);
+    cuEventDestroy(sourceIsDone);
 }
 
 void StreamHandover::toSource() {
-    check(cuEventRecord(openmmIsReady, cu.getCurrentStream()), "cuEventRecord");
-    Current current(primary);
-    if (waits)
-        check(cuStreamWaitEvent(sourceStream, openmmIsReady, 0), "cuStreamWaitEvent");
+    checkCuda(cuEventRecord(openmmIsReady, cu.getCurrentStream()), "cuEventRecord");
+    PrimaryContext::Current current(primary);
+    if (sourceWaits)
+        checkCuda(cuStreamWaitEvent(sourceStream, openmmIsReady, 0), "cuStreamWaitEvent");
 }
 
-void StreamHandover::toOpenMM() {
-    {
-        Current current(primary);
-        check(cuEventRecord(sourceIsDone, sourceStream), "cuEventRecord");
+void StreamHandover::letWork(const function<void()>& source) {
+    try {
+        source();
     }
-    if (waits)
-        check(cuStreamWaitEvent(cu.getCurrentStream(), sourceIsDone, 0), "cuStreamWaitEvent");
+    catch (...) {
+        toOpenMM();  // whether it fails or not, the source's exception says more
+        throw;
+    }
+    checkCuda(toOpenMM(), "the wait for the source of moments");
+}
+
+CUresult StreamHandover::toOpenMM() {
+    CUresult result;
+    {
+        PrimaryContext::Current current(primary);
+        result = cuEventRecord(sourceIsDone, sourceStream);
+    }
+    if (result == CUDA_SUCCESS && openmmWaits)
+        result = cuStreamWaitEvent(cu.getCurrentStream(), sourceIsDone, 0);
+    return result;
 }

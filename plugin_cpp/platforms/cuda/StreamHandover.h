@@ -1,12 +1,13 @@
 #pragma once
+#include "PrimaryContext.h"
 #include "openmm/cuda/CudaContext.h"
-#include <cuda.h>
+#include <functional>
 
 namespace PolarMPPlugin {
 
 /**
  * Puts the work of OpenMM and of a source of moments in order. OpenMM queues its kernels in a stream of its private
- * context, torch in a stream of the device's primary context: pointers are valid in both, the order is not. An event
+ * context, the source in a stream of the device's primary context: pointers are valid in both, the order is not. An event
  * is recorded in one stream and waited for in the other, on the device; the host waits for nothing.
  *
  * OpenMM's context must be current when a method is called, and is current afterwards.
@@ -14,21 +15,27 @@ namespace PolarMPPlugin {
 class StreamHandover {
 public:
     StreamHandover(OpenMM::CudaContext& cu, CUstream sourceStream);
+    /** Waits until the source's stream is empty: OpenMM's arrays may be freed afterwards. */
     ~StreamHandover();
     StreamHandover(const StreamHandover&) = delete;
     /** What the source queues from now on waits for everything that OpenMM has queued. */
     void toSource();
-    /** What OpenMM queues from now on waits for everything that the source has queued. */
-    void toOpenMM();
+    /**
+     * Lets the source queue its work. What OpenMM queues afterwards waits for it, also if the source throws an exception
+     * in the middle.
+     */
+    void letWork(const std::function<void()>& source);
 
 private:
+    CUresult toOpenMM();
+
     OpenMM::CudaContext& cu;
-    CUstream sourceStream;
-    CUdevice device;
-    CUcontext primary;
+    const PrimaryContext primary;
+    const CUstream sourceStream;
     CUevent openmmIsReady, sourceIsDone;
-    // With POLARMP_TEST_WITHOUT_WAIT set nothing waits: tests/test_cuda_order.py shows that results are wrong then.
-    bool waits;
+    // With POLARMP_TEST_WITHOUT_WAIT set, one of them ("source", "openmm") or neither waits: tests/test_cuda_order.py shows
+    // that results are wrong then.
+    bool sourceWaits, openmmWaits;
 };
 
 } // namespace PolarMPPlugin

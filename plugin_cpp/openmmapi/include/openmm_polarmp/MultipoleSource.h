@@ -102,6 +102,10 @@ public:
     virtual bool supportsDevice(SourceBuffers::Device device) const {
         return device == SourceBuffers::Host;
     }
+    /** Whether the source's code may use CUDA's runtime (as torch does): it is then called in the device's primary context. */
+    virtual bool usesCudaRuntime() const {
+        return false;
+    }
     virtual std::unique_ptr<SourceEvaluation> bind(const SourceBuffers& buffers) = 0;
 };
 

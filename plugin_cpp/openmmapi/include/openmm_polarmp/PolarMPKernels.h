@@ -16,7 +16,13 @@ public:
     CalcPolarMPForceKernel(const std::string& name, const OpenMM::Platform& platform) : OpenMM::KernelImpl(name, platform) {
     }
     virtual void initialize(const OpenMM::System& system, const PolarMPForce& force) = 0;
-    virtual double execute(OpenMM::ContextImpl& context, bool includeForces, bool includeEnergy) = 0;
+    /**
+     * Returns the energy, or adds it to the platform's buffer.
+     *
+     * @param isState  the result is for a State, not for a step of a run: every fault is found before this returns. In a run
+     *                 forces that are not finite may be left out, and reported by the next call or getter.
+     */
+    virtual double execute(OpenMM::ContextImpl& context, bool includeForces, bool isState) = 0;
     /** Whether the last execute() saw the Context's present positions, box and field: then getters need no new one. */
     virtual bool isCurrent(OpenMM::ContextImpl& context) = 0;
     /** What the last execute() left behind. */

@@ -3,7 +3,6 @@
 #include "openmm/common/ComputeArray.h"
 #include "openmm/common/ComputeContext.h"
 #include "openmm_polarmp/PolarMPForce.h"
-#include "openmm_polarmp/internal/MeshChoice.h"
 #include <map>
 #include <memory>
 #include <string>
@@ -11,8 +10,13 @@
 
 namespace PolarMPPlugin {
 
+/** The size of `real` on this device, or of `mixed`, in bytes. */
+int elementSize(OpenMM::ComputeContext& cc, bool mixed);
+
 /** Macros that every kernel of ours is compiled with. */
 std::map<std::string, std::string> commonDefines(OpenMM::ComputeContext& cc, int numParticles);
+
+void setMixedArg(OpenMM::ComputeContext& cc, OpenMM::ComputeKernel& kernel, int index, double value);
 
 /** What the response and the derivatives are computed from and into, in the order of the force's particles. */
 struct ResponseArrays {
@@ -39,9 +43,6 @@ public:
     virtual ~DevicePotential() = default;
     /** @param box  in A */
     virtual void setBox(const OpenMM::Vec3 box[3]) {
-    }
-    /** Announces in which order particles lie near to each other. */
-    virtual void setOrder(const std::vector<int>& order) {
     }
     /** Announces where the atoms are, before the potentials of a step. */
     virtual void setPositions() {
@@ -75,43 +76,6 @@ public:
 
 private:
     OpenMM::ComputeKernel readKernel, permanentKernel, induceKernel, inducedKernel, pointsKernel;
-};
-
-/** A periodic box: the mesh. */
-class DeviceMesh : public DevicePotential {
-public:
-    /** @param defines  macros for the kernels of the response, some of which are fused with those of the mesh */
-    DeviceMesh(OpenMM::ComputeContext& cc, const PolarMPForce& force, SourceArrays& source, ResponseArrays& response,
-               const std::map<std::string, std::string>& defines);
-    void setBox(const OpenMM::Vec3 box[3]) override;
-    void setOrder(const std::vector<int>& order) override;
-    void setPositions() override;
-    void induce(const FieldArguments& field) override;
-    void potentialOfInduced() override;
-    void potentialAtPoints(OpenMM::ComputeArray& points, OpenMM::ComputeArray& sources, OpenMM::ComputeArray& potential) override;
-    void getMeshSize(int size[3]) const override;
-
-private:
-    /** What depends on the number of mesh points. */
-    struct Mesh {
-        OpenMM::ComputeArray fixedPoint, values, spectrum, influence;
-        OpenMM::FFT3D fft;
-        OpenMM::ComputeKernel place, spreadPermanent, spreadSources, toReal, convolve, gatherAndInduce, gather, gatherPotential;
-    };
-    void allocateMesh();
-    void placeOnMesh(OpenMM::ComputeArray& points, OpenMM::ComputeArray& start, OpenMM::ComputeArray& weights);
-    /** From what has been spread to the potential on the mesh. */
-    void solve();
-
-    const double sigma, kMax;
-    const MeshRule rule;
-    const Window window;
-    const std::map<std::string, std::string> defines;
-    const int groupAtoms;  // that a work group gathers for at once
-    bool sizeIsFixed;
-    int size[3];
-    OpenMM::ComputeArray coefficients, toGrid, start, weights, order;
-    std::unique_ptr<Mesh> mesh;
 };
 
 } // namespace PolarMPPlugin

@@ -1,4 +1,6 @@
 #include "CommonPolarMPKernels.h"
+#include "DeviceMesh.h"
+#include "DeviceNetwork.h"
 #include "KernelSources.h"
 #include "openmm/common/ContextSelector.h"
 #include "openmm/internal/ContextImpl.h"
@@ -43,18 +45,10 @@ vector<double> downloaded(const ComputeArray& array) {
 
 } // namespace
 
-/** Hears of it when OpenMM has sorted its atoms anew. */
-class CommonCalcPolarMPForceKernel::OrderListener : public ComputeContext::ReorderListener {
-public:
-    void execute() override {
-        changed = true;
-    }
-    bool changed = true;
-};
-
 CommonCalcPolarMPForceKernel::~CommonCalcPolarMPForceKernel() {
     ContextSelector selector(cc);
     step.reset();
+    checks.reset();
 }
 
 void CommonCalcPolarMPForceKernel::initialize(const System& system, const PolarMPForce& force) {
@@ -66,20 +60,20 @@ void CommonCalcPolarMPForceKernel::initialize(const System& system, const PolarM
     periodic = force.usesPeriodicBoundaryConditions();
     cc.addForce(new ForceInfo(particles, periodic));
 
-    particleOfAtom.assign(cc.getNumAtoms(), -1);
+    vector<int> particleOfAtom(cc.getNumAtoms(), -1);
     for (size_t i = 0; i < particles.size(); i++)
         particleOfAtom[particles[i]] = i;
-    orderListener = new OrderListener;
-    cc.addReorderListener(orderListener);
     particleOf.initialize<int>(cc, particleOfAtom.size(), "polarmpParticleOf");
     particleOf.upload(particleOfAtom);
     atomOf.initialize<int>(cc, particles.size(), "polarmpAtomOf");
     differ.initialize<int>(cc, 1, "polarmpDiffer");
+    map<string, string> defines = commonDefines(cc, particles.size());
+    defines.merge(DeviceChecks::defines());
+    ComputeProgram program = cc.compileProgram(KernelSources::checks + KernelSources::positions, defines);
+    checks = make_unique<DeviceChecks>(cc, particles, program, allocateHostMemory(DeviceChecks::NUM_NOTES * sizeof(int)));
     build(force);
     presentPositions.initialize(cc, step->arrays.positions.getSize(), step->arrays.positions.getElementSize(), "polarmpPresentPositions");
 
-    map<string, string> defines = commonDefines(cc, particles.size());
-    ComputeProgram program = cc.compileProgram(KernelSources::positions, defines);
     positionsKernel = program->createKernel("readPositions");
     compareKernel = program->createKernel("comparePositions");
     resultsKernel = program->createKernel("addResults");
@@ -90,20 +84,28 @@ void CommonCalcPolarMPForceKernel::initialize(const System& system, const PolarM
     positionsKernel->addArg(particleOf);
     positionsKernel->addArg();
     positionsKernel->addArg(atomOf);
+    positionsKernel->addArg(checks->getNotes());
     for (int i = 0; i < 3; i++)
         compareKernel->addArg();
-    for (int i = 0; i < 8; i++)
+    for (int i = 0; i < 9; i++)
         resultsKernel->addArg();
+    resultsKernel->addArg(checks->getNotes());
 }
 
 unique_ptr<SourceLink> CommonCalcPolarMPForceKernel::createLink(MultipoleSource& source, const SourceBuffers& description, SourceArrays& arrays) {
+    if (auto* network = dynamic_cast<NetworkSource*>(&source))
+        return make_unique<DeviceNetwork>(cc, *network, description, arrays, atomOf, hasWarps());
     return make_unique<HostLink>(source, description, arrays);
+}
+
+shared_ptr<void> CommonCalcPolarMPForceKernel::allocateHostMemory(size_t bytes) {
+    return shared_ptr<void>(new char[bytes](), [](void* memory) { delete[] static_cast<char*>(memory); });
 }
 
 void CommonCalcPolarMPForceKernel::build(const PolarMPForce& force) {
     auto made = make_unique<Step>();
     int n = particles.size();
-    made->source = force.requireSource();
+    made->source = prepare(force.requireSource());
     made->moments = made->source->getMomentSet();
     if (force.getPolarizationType() == PolarMPForce::NoPolarization)
         made->moments.softness = made->moments.polarizability = false;
@@ -116,6 +118,8 @@ void CommonCalcPolarMPForceKernel::build(const PolarMPForce& force) {
     else
         made->solver = make_unique<DevicePairSum>(cc, sigma, made->arrays, made->response, defines);
     createKernels(*made, defines);
+    ComputeArray& sums = made->response.sums;
+    made->sums = make_unique<AsyncDownload>(cc, sums, allocateHostMemory(sums.getSize() * sums.getElementSize()));
     SourceBuffers description;
     description.numParticles = n;
     description.periodic = periodic;
@@ -128,7 +132,7 @@ void CommonCalcPolarMPForceKernel::build(const PolarMPForce& force) {
     epsInf = force.getEpsInf();
     for (Vec3& vector : box)
         vector = Vec3();
-    orderListener->changed = true;
+    complete = false;
 }
 
 map<string, string> CommonCalcPolarMPForceKernel::responseDefines(const PolarMPForce& force, const MomentSet& moments) {
@@ -164,18 +168,6 @@ void CommonCalcPolarMPForceKernel::createKernels(Step& made, const map<string, s
                                                                  &a.quadrupoleGradients, &a.softnessGradients, &a.polarizabilityGradients});
 }
 
-void CommonCalcPolarMPForceKernel::updateOrder() {
-    if (!orderListener->changed)
-        return;
-    vector<int> order;
-    const vector<int>& sorted = cc.getAtomIndex();  // and what fills up the last tile
-    for (int i = 0; i < cc.getNumAtoms(); i++)
-        if (particleOfAtom[sorted[i]] >= 0)
-            order.push_back(particleOfAtom[sorted[i]]);
-    step->solver->setOrder(order);
-    orderListener->changed = false;
-}
-
 void CommonCalcPolarMPForceKernel::readPositions(ComputeArray& target) {
     positionsKernel->setArg(cc.getUseMixedPrecision() ? 4 : 3, target);
     positionsKernel->execute(cc.getNumAtoms());
@@ -207,18 +199,26 @@ double CommonCalcPolarMPForceKernel::fieldScaleOf(double traceSum) const {
     return sqrt(epsInf / (1 + 4 * M_PI * COULOMB * traceSum * inverseVolume()));
 }
 
-double CommonCalcPolarMPForceKernel::execute(ContextImpl& context, bool includeForces, bool includeEnergy) {
+double CommonCalcPolarMPForceKernel::execute(ContextImpl& context, bool includeForces, bool isState) {
     ContextSelector selector(cc);
     Step& s = *step;
     int n = particles.size();
+    if (!complete)
+        checks->clear();
+    complete = false;
     externalField = PolarMPForceImpl::externalField(context);
     readBox();
     readPositions(s.arrays.positions);
-    updateOrder();
     // Where atoms lie on the mesh does not depend on their moments: that is found out while the source is at work.
     s.link->forward(includeForces, [&]() { s.solver->setPositions(); });
+    if (!s.link->checks())
+        checks->checkMoments(s.arrays);
+    checks->send();
+    bool chargesMove = includeForces && periodic && inField() && !s.link->isConstant();
     if (inField())
         s.sumForField->execute(REDUCTION_SIZE, REDUCTION_SIZE);
+    if (chargesMove && s.moments.polarizability)
+        s.sums->start();
     FieldArguments field = {externalField, inverseVolume()};
     s.solver->induce(field);
     if (s.moments.induces())
@@ -229,9 +229,10 @@ double CommonCalcPolarMPForceKernel::execute(ContextImpl& context, bool includeF
     s.differentiate->execute(n);
 
     if (includeForces) {
+        // The source needs the field's latent scale: a number that is on its way since before the potentials were queued.
         Vec3 movingCharges;
-        if (periodic && inField())
-            movingCharges = externalField * fieldScaleOf(downloaded(s.response.sums)[0]);
+        if (chargesMove)
+            movingCharges = externalField * fieldScaleOf(s.moments.polarizability ? traceSum() : 0);
         s.link->backward(&movingCharges[0]);
     }
     resultsKernel->setArg(0, s.response.energies);
@@ -242,14 +243,34 @@ double CommonCalcPolarMPForceKernel::execute(ContextImpl& context, bool includeF
     resultsKernel->setArg(5, cc.getLongForceBuffer());
     resultsKernel->setArg(6, cc.getEnergyBuffer());
     resultsKernel->setArg(7, (int) includeForces);
+    resultsKernel->setArg(8, (int) s.arrays.energy.getSize());
     resultsKernel->execute(n);
-    return 0.0;  // it is in the energy buffer
+    if (isState)
+        checkForces();
+    else
+        checks->glance(s.arrays);
+    complete = true;
+    return s.link->getConstantEnergy() * EV_TO_KJ_PER_MOL;  // the rest is in the energy buffer
+}
+
+double CommonCalcPolarMPForceKernel::traceSum() const {
+    if (cc.getUseDoublePrecision() || cc.getUseMixedPrecision())
+        return step->sums->get<double>()[0];
+    return step->sums->get<float>()[0];
+}
+
+void CommonCalcPolarMPForceKernel::checkForces() {
+    complete = false;
+    checks->send();
+    checks->look(step->arrays);
+    complete = true;
 }
 
 bool CommonCalcPolarMPForceKernel::isCurrent(ContextImpl& context) {
     ContextSelector selector(cc);
-    if (PolarMPForceImpl::externalField(context) != externalField)
+    if (!complete || PolarMPForceImpl::externalField(context) != externalField)
         return false;
+    checkForces();
     Vec3 present[3];
     cc.getPeriodicBoxVectors(present[0], present[1], present[2]);
     for (int i = 0; i < 3 && periodic; i++)
@@ -268,10 +289,13 @@ bool CommonCalcPolarMPForceKernel::isCurrent(ContextImpl& context) {
 
 void CommonCalcPolarMPForceKernel::getStepData(ContextImpl& context, StepData& data) {
     ContextSelector selector(cc);
+    checkForces();
     Step& s = *step;
     int n = particles.size();
     data.numParticles = n;
-    data.sourceEnergy = downloaded(s.arrays.energy)[0];
+    data.sourceEnergy = s.link->getConstantEnergy();
+    for (double energy : downloaded(s.arrays.energy))
+        data.sourceEnergy += energy;
     data.electrostaticEnergy = 0;
     for (double energy : downloaded(s.response.energies))
         data.electrostaticEnergy += energy;
@@ -312,6 +336,7 @@ void CommonCalcPolarMPForceKernel::getPotential(ContextImpl& context, const vect
     if (points.empty())
         return;
     ContextSelector selector(cc);
+    checkForces();
     Step& s = *step;
     ComputeArray places, values, total;
     places.initialize(cc, 3 * points.size(), s.arrays.positions.getElementSize(), "polarmpPoints");

@@ -1,11 +1,23 @@
 #include "SourceLink.h"
 #include "openmm/OpenMMException.h"
 #include <cmath>
+#include <cstdlib>
 #include <sstream>
 
 using namespace PolarMPPlugin;
 using namespace OpenMM;
 using namespace std;
+
+void PolarMPPlugin::refuse(const string& quantity, int particle, double value) {
+    stringstream message;
+    message << "PolarMPForce: the " << quantity << " of particle " << particle << " is " << value << "; it must "
+            << (isfinite(value) ? "not be negative" : "be a finite number");
+    throw OpenMMException(message.str());
+}
+
+void PolarMPPlugin::refuseEnergy() {
+    throw OpenMMException("PolarMPForce: the energy that the source of moments gave is not a finite number");
+}
 
 void SourceArrays::initialize(ComputeContext& cc, int n) {
     bool isDouble = cc.getUseDoublePrecision();
@@ -46,7 +58,7 @@ HostLink::Copy HostLink::makeCopy(ComputeArray& array, bool isDouble) {
 }
 
 HostLink::HostLink(MultipoleSource& source, const SourceBuffers& description, SourceArrays& arrays)
-        : particles(description.particles), moments(source.getMomentSet()) {
+        : particles(description.particles), moments(source.getMomentSet()), checking(getenv("POLARMP_TEST_DEVICE_CHECKS") == nullptr) {
     bool real = description.doubleMoments, mixed = description.doublePositions;
     SourceBuffers buffers = description;
     auto copy = [&](Copy& target, ComputeArray& array, bool isDouble) {
@@ -72,25 +84,25 @@ HostLink::HostLink(MultipoleSource& source, const SourceBuffers& description, So
 }
 
 void HostLink::check(const char* name, const Copy& copy, bool negativeAllowed) const {
+    if (!checking)
+        return;
     int size = copy.array->getSize(), components = max<int>(1, size / (int) particles.size());
     for (int i = 0; i < size; i++)
-        if (!isfinite(copy[i]) || (!negativeAllowed && copy[i] < 0)) {
-            stringstream message;
-            message << "PolarMPForce: the " << name << " of particle " << particles[i / components] << " is " << copy[i] << "; it must "
-                    << (isfinite(copy[i]) ? "not be negative" : "be a finite number");
-            throw OpenMMException(message.str());
-        }
+        if (!isfinite(copy[i]) || (!negativeAllowed && copy[i] < 0))
+            refuse(name, particles[i / components], copy[i]);
 }
 
 void HostLink::forward(bool includeGradients, const function<void()>& meanwhile) {
+    if (isConstant() && uploaded) {
+        meanwhile();
+        return;
+    }
     positions.download();
     check("position", positions);
     meanwhile();
-    if (evaluation->isConstant() && uploaded)
-        return;
     evaluation->forward(includeGradients);
-    if (!isfinite(energy[0]))
-        throw OpenMMException("PolarMPForce: the energy that the source of moments gave is not a finite number");
+    if (checking && !isfinite(energy[0]))
+        refuseEnergy();
     check("charge", charges);
     energy.upload();
     charges.upload();
@@ -114,7 +126,7 @@ void HostLink::forward(bool includeGradients, const function<void()>& meanwhile)
 }
 
 void HostLink::backward(const double field[3]) {
-    if (evaluation->isConstant())
+    if (isConstant())
         return;  // the array of its forces was cleared when it was made
     chargeGradients.download();
     if (moments.dipoles)

@@ -13,8 +13,8 @@ public:
     const PolarMPForce& getOwner() const override {
         return owner;
     }
-    void updateContextState(OpenMM::ContextImpl& context, bool& forcesInvalid) override {
-    }
+    /** Integrators call this at the beginning of each step. */
+    void updateContextState(OpenMM::ContextImpl& context, bool& forcesInvalid) override;
     double calcForcesAndEnergy(OpenMM::ContextImpl& context, bool includeForces, bool includeEnergy, int groups) override;
     std::map<std::string, double> getDefaultParameters() override;
     std::vector<std::string> getKernelNames() override;
@@ -31,6 +31,7 @@ private:
     const PolarMPForce& owner;
     OpenMM::Kernel kernel;
     bool evaluated = false;
+    long long stepInProgress = -1;  // the number of steps before the one that an integrator has begun
 };
 
 } // namespace PolarMPPlugin

@@ -5,7 +5,7 @@ KERNEL void readPositions(GLOBAL const real4* RESTRICT posq,
         GLOBAL const real4* RESTRICT posqCorrection,
 #endif
         GLOBAL const int* RESTRICT atomIndex, GLOBAL const int* RESTRICT particleOf, GLOBAL mixed* RESTRICT positions,
-        GLOBAL int* RESTRICT atomOf) {
+        GLOBAL int* RESTRICT atomOf, GLOBAL unsigned int* RESTRICT notes) {
     for (int atom = GLOBAL_ID; atom < NUM_ATOMS; atom += GLOBAL_SIZE) {
         int particle = particleOf[atomIndex[atom]];
         if (particle < 0)
@@ -14,14 +14,17 @@ KERNEL void readPositions(GLOBAL const real4* RESTRICT posq,
         real4 pos = posq[atom];
 #ifdef USE_MIXED_PRECISION
         real4 correction = posqCorrection[atom];
-        positions[3*particle] = ANGSTROM_PER_NM*(pos.x+(mixed) correction.x);
-        positions[3*particle+1] = ANGSTROM_PER_NM*(pos.y+(mixed) correction.y);
-        positions[3*particle+2] = ANGSTROM_PER_NM*(pos.z+(mixed) correction.z);
+        mixed r[3] = {pos.x+(mixed) correction.x, pos.y+(mixed) correction.y, pos.z+(mixed) correction.z};
 #else
-        positions[3*particle] = ANGSTROM_PER_NM*pos.x;
-        positions[3*particle+1] = ANGSTROM_PER_NM*pos.y;
-        positions[3*particle+2] = ANGSTROM_PER_NM*pos.z;
+        mixed r[3] = {pos.x, pos.y, pos.z};
 #endif
+        for (int a = 0; a < 3; a++)
+            positions[3*particle+a] = ANGSTROM_PER_NM*r[a];
+        for (int a = 0; a < 3; a++)
+            if (!isfinite(r[a])) {
+                leaveNote(&notes[OF_INPUT], POSITION, particle, r[a]);
+                break;
+            }
     }
 }
 
@@ -32,18 +35,29 @@ KERNEL void comparePositions(GLOBAL const mixed* RESTRICT positions, GLOBAL cons
             differ[0] = 1;
 }
 
-/** The source's energy and forces, and the electrostatic ones, into OpenMM's buffers. */
+/**
+ * The source's energy and forces, and the electrostatic ones, into OpenMM's buffers. A force that is not finite has no
+ * fixed-point number: it is left out, and a note is left.
+ */
 KERNEL void addResults(GLOBAL const mixed* RESTRICT atomEnergies, GLOBAL const mixed* RESTRICT sourceEnergy,
         GLOBAL const real* RESTRICT electrostaticForces, GLOBAL const real* RESTRICT sourceForces, GLOBAL const int* RESTRICT atomOf,
-        GLOBAL mm_ulong* RESTRICT forceBuffers, GLOBAL mixed* RESTRICT energyBuffer, int includeForces) {
-    mixed energy = (GLOBAL_ID == 0 ? sourceEnergy[0] : 0);
+        GLOBAL mm_ulong* RESTRICT forceBuffers, GLOBAL mixed* RESTRICT energyBuffer, int includeForces, int numSourceEnergies,
+        GLOBAL unsigned int* RESTRICT notes) {
+    mixed energy = 0;
+    for (int i = GLOBAL_ID; i < numSourceEnergies; i += GLOBAL_SIZE)
+        energy += sourceEnergy[i];
     for (int i = GLOBAL_ID; i < NUM_PARTICLES; i += GLOBAL_SIZE) {
         energy += atomEnergies[i];
         if (includeForces) {
             int atom = atomOf[i];
             for (int a = 0; a < 3; a++) {
                 real force = FORCE_TO_OPENMM*(electrostaticForces[3*i+a]+sourceForces[3*i+a]);
-                ATOMIC_ADD(&forceBuffers[atom+a*PADDED_NUM_ATOMS], (mm_ulong) realToFixedPoint(force));
+                if (isfinite(force))
+                    ATOMIC_ADD(&forceBuffers[atom+a*PADDED_NUM_ATOMS], (mm_ulong) realToFixedPoint(force));
+                else if (!isfinite(sourceForces[3*i+a]))
+                    leaveNote(&notes[OF_FORCES], SOURCE_FORCE, i, sourceForces[3*i+a]);
+                else
+                    leaveNote(&notes[OF_FORCES], ELECTROSTATIC_FORCE, i, force);
             }
         }
     }

@@ -12,3 +12,27 @@ DEVICE int third(int a, int b, int c) {
     int notX = y+z;
     return notX*(notX+1)/2+z;
 }
+
+/** The order of the n-th of the 20 derivatives. */
+DEVICE int orderOf(int n) {
+    return (n >= 1)+(n >= 4)+(n >= 10);
+}
+
+/** The number of derivatives of lower order. */
+DEVICE int firstOfOrder(int order) {
+    return order*(order+1)*(order+2)/6;
+}
+
+DEVICE int numberOfOrder(int order) {
+    return (order+1)*(order+2)/2;
+}
+
+/** How many of the axes of the entry-th derivative of any order are not x, and how many are z. */
+DEVICE int axesNotX(int entry) {
+    return (entry >= 1)+(entry >= 3)+(entry >= 6);
+}
+
+DEVICE int axesZ(int entry) {
+    int notX = axesNotX(entry);
+    return entry-notX*(notX+1)/2;
+}

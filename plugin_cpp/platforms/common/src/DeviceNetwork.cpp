@@ -1,0 +1,273 @@
+#include "DeviceNetwork.h"
+#include "DevicePotential.h"
+#include "KernelSources.h"
+#include "openmm/OpenMMException.h"
+#include <algorithm>
+
+using namespace PolarMPPlugin;
+using namespace OpenMM;
+using namespace std;
+
+namespace {
+const double SUM_SCALE = 68719476736.0;            // 2^36: sums of charges in fixed point
+const double GRADIENT_SCALE = 1099511627776.0;     // 2^40: sums of derivatives by what was sent
+const int LARGEST_LOCAL_MEMORY = 48 * 1024;
+const int SUM_THREADS = 4096;
+const int MOST_ATOMS_IN_GROUP = 4;
+const int MESSAGE_LANES = 128;
+
+int components(int l) {
+    return (l + 1) * (l + 1);
+}
+
+int roundUp(int n, int unit) {
+    return (n + unit - 1) / unit * unit;
+}
+
+/** The parts of kernels/networkPairs.cc, by their titles. */
+string pairsPart(const string& title) {
+    const string& text = KernelSources::networkPairs;
+    string mark = "// ---- " + title + "\n";
+    size_t begin = text.find(mark) + mark.size();
+    return text.substr(begin, text.find("// ---- ", begin) - begin);
+}
+
+string search(ComputeContext& cc, const string& part) {
+    return cc.replaceStrings(KernelSources::networkSearch, {{"PROCESS_NEIGHBORS", pairsPart(part)}});
+}
+
+/** Places and numbers of integers in LOCAL memory: kernels/networkSearch.cc. */
+int searchIntegers(int lanes) {
+    return 7 * lanes + 1;
+}
+} // namespace
+
+DeviceNetwork::DeviceNetwork(ComputeContext& cc, const NetworkSource& source, const SourceBuffers& description, SourceArrays& arrays,
+                             ComputeArray& atomOf, bool hasWarps)
+        : cc(cc), arrays(arrays), atomOf(atomOf), parameters(source.getParameters()), numParticles(source.getNumParticles()),
+          realSize(cc.getUseDoublePrecision() ? sizeof(double) : sizeof(float)), periodic(description.periodic),
+          projects(parameters.chargeProjection), cells(cc, numParticles, parameters.cutoff, periodic, arrays.positions) {
+    NetworkCode code(cc, parameters);
+    allocate(source, code);
+    map<string, string> common = commonDefines(cc, numParticles);
+    common.insert(code.defines.begin(), code.defines.end());
+    common["SUM_SCALE"] = cc.doubleToString(SUM_SCALE);
+    common["GRADIENT_SCALE"] = cc.doubleToString(GRADIENT_SCALE);
+    common["TOTAL_CHARGE"] = cc.doubleToString(source.getTotalCharge());
+    if (projects)
+        common["PROJECT_CHARGES"] = "1";
+    createAtomKernels(code, common, hasWarps);
+    if (parameters.layers > 1)
+        createMessageKernels(code, common);
+    for (int kind : source.getKinds())
+        constantEnergy += parameters.energyShift[kind];
+}
+
+void DeviceNetwork::allocate(const NetworkSource& source, const NetworkCode& code) {
+    const NetworkParameters& p = parameters;
+    size_t n = numParticles, c = p.channels, later = (p.layers > 1 ? 1 : 0);
+    int sent = components(p.lMessage) * p.messageChannels, all = components(p.lMax);
+    kinds.initialize<int>(cc, n, "polarmpKinds");
+    kinds.upload(source.getKinds());
+    weights.initialize(cc, code.weights.packs.size() / 4, 4 * realSize, "polarmpNetworkWeights");
+    if (realSize == sizeof(double))
+        weights.upload(code.weights.packs.data());
+    else
+        weights.upload(vector<float>(code.weights.packs.begin(), code.weights.packs.end()).data());
+    plain.initialize(cc, code.weights.plain.size(), realSize, "polarmpNetworkTable");
+    plain.upload(code.weights.plain, true);
+    densities.initialize(cc, n * all * c, realSize, "polarmpDensities");
+    densityGradients.initialize(cc, n * all * c, realSize, "polarmpDensityGradients");
+    repulsions.initialize(cc, n, realSize, "polarmpRepulsions");
+    int rows = 3 * p.dipoles + 5 * p.quadrupoles + 5 * p.tensorPolarizability;
+    savedHeads.initialize(cc, n * (p.numScalarHeads() + rows + p.hidden + p.numTensorHeads() * c), realSize, "polarmpHeadsSaved");
+    sums.initialize<long long>(cc, 2, "polarmpNetworkSums");
+    // What only networks of several layers need
+    messages.initialize(cc, max<size_t>(1, later * n * all * c), realSize, "polarmpMessages");
+    messageGradients.initialize(cc, messages.getSize(), realSize, "polarmpMessageGradients");
+    featureGradients.initialize(cc, max<size_t>(1, later * n * code.mostFeatures * c), realSize, "polarmpFeatureGradients");
+    invariants.initialize(cc, max<size_t>(1, n * (p.layers - 1) * c), realSize, "polarmpInvariants");
+    invariantGradients.initialize(cc, invariants.getSize(), realSize, "polarmpInvariantGradients");
+    sentGradients.initialize<long long>(cc, max<size_t>(1, later * n * sent), "polarmpSentGradients");
+    cc.clearBuffer(sentGradients);
+    layers.resize(p.layers);
+    for (int i = 0; i < p.layers; i++) {
+        layers[i].saved.initialize(cc, n * code.saved[i] * c, realSize, "polarmpLayerSaved");
+        layers[i].sent.initialize(cc, i + 1 < p.layers ? n * sent : 1, realSize, "polarmpSent");
+    }
+    arrays.energy.resize(n);
+}
+
+DeviceNetwork::Launch DeviceNetwork::launchFor(int lanes, int reals, int integers, bool inWarp) const {
+    int bytes = roundUp(reals, 4) * realSize + integers * sizeof(int);
+    if (bytes > LARGEST_LOCAL_MEMORY || lanes > cc.getMaxThreadBlockSize())
+        throw OpenMMException("PolarMPForce: the network is too large for the device: an atom would need " + to_string(lanes) + " threads and "
+                              + to_string(bytes) + " bytes of local memory; " + to_string(cc.getMaxThreadBlockSize()) + " and "
+                              + to_string(LARGEST_LOCAL_MEMORY) + " are there; use evaluator='torch'");
+    Launch launch;
+    launch.lanes = lanes;
+    launch.atomsInGroup = inWarp ? max(1, min(MOST_ATOMS_IN_GROUP, LARGEST_LOCAL_MEMORY / bytes)) : 1;
+    launch.blockSize = launch.atomsInGroup * lanes;
+    int groups = (numParticles + launch.atomsInGroup - 1) / launch.atomsInGroup;
+    launch.threads = min(groups, cc.getNumThreadBlocks()) * launch.blockSize;
+    return launch;
+}
+
+void DeviceNetwork::createAtomKernels(const NetworkCode& code, const map<string, string>& common, bool hasWarps) {
+    const NetworkParameters& p = parameters;
+    int lanes = roundUp(p.channels, 32), all = components(p.lMax);
+    bool inWarp = (hasWarps && lanes == 32);
+    int density = all * roundUp(p.numRadial * p.numSpecies, 4);
+    int pairs = max(6 * lanes + (p.numRadial + all) * (lanes + 1), all * roundUp(p.channels, 4));
+    int layer = max(code.stageSize, lanes) + roundUp(p.hidden, 4) + 20;  // 4 scalars and 13 components of tensors at most
+    int reals = roundUp(max(density + pairs, layer), 4);
+    atomLaunch = launchFor(lanes, reals, searchIntegers(lanes), inWarp);
+    map<string, string> defines = common;
+    defines["LANES"] = cc.intToString(lanes);
+    int power = 1;
+    while (power < lanes)
+        power *= 2;
+    defines["LANES_POWER_OF_TWO"] = cc.intToString(power);
+    defines["ATOMS_IN_GROUP"] = cc.intToString(atomLaunch.atomsInGroup);
+    defines["DENSITY_PACKS"] = cc.intToString(roundUp(density + pairs, 4) / 4);
+    defines["LAYER_PACKS"] = cc.intToString(roundUp(layer, 4) / 4);
+    defines["STAGE_SIZE"] = cc.intToString(roundUp(max(code.stageSize, lanes), 4));
+    defines["SEARCH_SIZE"] = cc.intToString(searchIntegers(lanes));
+    defines["SYNC_ATOM"] = inWarp ? "SYNC_WARPS" : "SYNC_THREADS";
+    if (inWarp)
+        defines["HAS_WARPS"] = "1";
+
+    map<string, string> replacements = code.replacements;
+    replacements["SEARCH_AND_ADD_TO_DENSITY"] = search(cc, "density");
+    replacements["SEARCH_AND_ADD_FORCES"] = search(cc, "forces");
+    string text = KernelSources::network + KernelSources::networkDensity;
+    for (const map<string, string>& names : code.layerReplacements)
+        text += cc.replaceStrings(KernelSources::networkLayer, names);
+    ComputeProgram program = cc.compileProgram(cc.replaceStrings(text, replacements), defines);
+
+    ArrayInterface* later = nullptr;
+    SourceArrays& a = arrays;
+    auto setEnergyGradient = [&](ComputeKernel& kernel, int index) {
+        if (realSize == sizeof(double))
+            kernel->setArg(index, 1.0);
+        else
+            kernel->setArg(index, 1.0f);
+    };
+    densityKernel = createKernel(program, "networkDensity", {&cells.particles, &cells.cellOf, &cells.start, &cells.positions, &cells.box, later, later,
+                                                             later, later, later, later, &kinds, &weights, &plain, &densities, &repulsions});
+    forcesKernel = createKernel(program, "networkForces",
+                                {&cells.particles, &cells.cellOf, &cells.start, &cells.positions, &cells.box, later, later, later, later, later, later,
+                                 &kinds, &weights, &plain, &densityGradients, later, &atomOf, &cc.getLongForceBuffer()});
+    setEnergyGradient(forcesKernel, 15);
+    searching = {densityKernel, forcesKernel};
+    for (int i = 0; i < p.layers; i++) {
+        Layer& l = layers[i];
+        ComputeArray& before = layers[max(0, i - 1)].saved;
+        l.forward = createKernel(program, code.layerReplacements[i].at("LAYER_FORWARD").c_str(),
+                                 {&cells.particles, &kinds, &weights, &plain, &densities, &before, &messages, &l.saved, &invariants, &l.sent, &savedHeads,
+                                  &repulsions, &a.energy, &a.charges, &a.dipoles, &a.quadrupoles, &a.softness, &a.polarizability, &sums});
+        l.backward = createKernel(program, code.layerReplacements[i].at("LAYER_BACKWARD").c_str(),
+                                  {&cells.particles, &kinds, &weights, &plain, &before, &l.saved, &invariantGradients, &sentGradients, &featureGradients,
+                                   &densityGradients, &messageGradients, &savedHeads, later, &a.chargeGradients, &a.dipoleGradients,
+                                   &a.quadrupoleGradients, &a.softnessGradients, &a.polarizabilityGradients, &sums});
+        setEnergyGradient(l.backward, 12);
+    }
+    projectKernel = createKernel(program, "projectCharges", {&a.charges, &sums});
+    sumKernel = createKernel(program, "sumChargeGradients", {&a.chargeGradients, &sums});
+}
+
+void DeviceNetwork::createMessageKernels(const NetworkCode& code, const map<string, string>& common) {
+    const NetworkParameters& p = parameters;
+    int sent = components(p.lMessage) * p.messageChannels, all = components(p.lMax), functions = all * p.numRadial;
+    int lanes = max({MESSAGE_LANES, roundUp(sent, 32), roundUp(p.channels, 32)});
+    int chunks = max(1, lanes / sent), functionsRow = chunks * roundUp((functions + chunks - 1) / chunks, 4), sentRow = roundUp(sent, 4);
+    int team = roundUp(p.channels, 32), teams = lanes / team;
+    // As many pairs at once as fit: what is exchanged for each, and the work space that does not depend on it
+    auto realsFor = [&](int pairs) {
+        int found = 6 * lanes + (p.numRadial + all) * (pairs + 1);
+        int forward = max(pairs * functionsRow + found, code.messageStageSize + teams * 5 * team);
+        int backward = max({pairs * (functionsRow + sentRow + functions + 1) + found, all * roundUp(p.channels, 4), lanes});
+        return roundUp(max(forward, backward), 4);
+    };
+    int pairs = 32;
+    while (pairs > 1 && realsFor(pairs) * realSize + searchIntegers(lanes) * (int) sizeof(int) > LARGEST_LOCAL_MEMORY)
+        pairs /= 2;
+    messageLaunch = launchFor(lanes, realsFor(pairs), searchIntegers(lanes), false);
+    messageSums.initialize(cc, (size_t) messageLaunch.threads / lanes * functions * sent, realSize, "polarmpMessageSums");
+    map<string, string> defines = common;
+    defines["LANES"] = cc.intToString(lanes);
+    int power = 1;
+    while (power < lanes)
+        power *= 2;
+    defines["LANES_POWER_OF_TWO"] = cc.intToString(power);
+    defines["STAGE_SIZE"] = cc.intToString(roundUp(code.messageStageSize, 4));
+    defines["MESSAGE_PACKS"] = cc.intToString(realsFor(pairs) / 4);
+    defines["PAIRS_AT_ONCE"] = cc.intToString(pairs);
+    defines["SEARCH_SIZE"] = cc.intToString(searchIntegers(lanes));
+    defines["SYNC_ATOM"] = "SYNC_THREADS";
+
+    map<string, string> replacements = code.replacements;
+    replacements["SEARCH_AND_SUM_MESSAGES"] = search(cc, "messages");
+    replacements["SEARCH_AND_SPLIT_GRADIENTS"] = search(cc, "gradients of messages");
+    for (int i = 1; i < p.layers; i++) {
+        const map<string, string>& names = code.messageReplacements[i];
+        map<string, string> all = replacements;
+        all.insert(names.begin(), names.end());
+        ComputeProgram program = cc.compileProgram(cc.replaceStrings(KernelSources::network + KernelSources::networkMessage, all), defines);
+        ArrayInterface* later = nullptr;
+        ComputeArray& sentBefore = layers[i - 1].sent;
+        layers[i].message = createKernel(program, names.at("MESSAGE_FORWARD").c_str(),
+                                         {&cells.particles, &cells.cellOf, &cells.start, &cells.positions, &cells.box, later, later, later, later, later,
+                                          later, &weights, &sentBefore, &messageSums, &messages});
+        layers[i].messageBackward = createKernel(program, names.at("MESSAGE_BACKWARD").c_str(),
+                                                 {&cells.particles, &cells.cellOf, &cells.start, &cells.positions, &cells.box, later, later, later, later,
+                                                  later, later, &weights, &sentBefore, &messageSums, &messageGradients, &sentGradients, &atomOf,
+                                                  &cc.getLongForceBuffer()});
+        searching.push_back(layers[i].message);
+        searching.push_back(layers[i].messageBackward);
+    }
+}
+
+void DeviceNetwork::updateBox() {
+    Vec3 present[3];
+    for (int i = 0; i < 3; i++)
+        for (int d = 0; d < 3; d++)
+            present[i][d] = arrays.cell[3 * i + d];
+    if (periodic && !equal(present, present + 3, box)) {
+        copy(present, present + 3, box);
+        cells.setBox(box);
+    }
+    for (ComputeKernel& kernel : searching) {
+        kernel->setArg(2, cells.start);
+        for (int d = 0; d < 3; d++) {
+            kernel->setArg(5 + d, cells.size[d]);
+            kernel->setArg(8 + d, cells.reach[d]);
+        }
+    }
+}
+
+void DeviceNetwork::forward(bool includeGradients, const function<void()>& meanwhile) {
+    updateBox();
+    cells.sort();
+    cc.clearBuffer(sums);
+    densityKernel->execute(atomLaunch.threads, atomLaunch.blockSize);
+    for (size_t i = 0; i < layers.size(); i++) {
+        if (i > 0)
+            layers[i].message->execute(messageLaunch.threads, messageLaunch.blockSize);
+        layers[i].forward->execute(atomLaunch.threads, atomLaunch.blockSize);
+    }
+    if (projects)
+        projectKernel->execute(numParticles);
+    meanwhile();
+}
+
+void DeviceNetwork::backward(const double field[3]) {
+    if (projects)
+        sumKernel->execute(min(numParticles, SUM_THREADS));
+    for (int i = layers.size() - 1; i >= 0; i--) {
+        layers[i].backward->execute(atomLaunch.threads, atomLaunch.blockSize);
+        if (i > 0)
+            layers[i].messageBackward->execute(messageLaunch.threads, messageLaunch.blockSize);
+    }
+    forcesKernel->execute(atomLaunch.threads, atomLaunch.blockSize);
+}
