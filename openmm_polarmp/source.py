@@ -42,6 +42,11 @@ def _own_stream(owner: object, device: torch.device) -> torch.cuda.Stream:
     return stream
 
 
+def _takes_tables(network: torch.nn.Module) -> bool:
+    """Whether this is a PolarMPNet, and not one whose ``forward`` somebody has changed: that one is called like any other."""
+    return isinstance(network, PolarMPNet) and type(network).forward is PolarMPNet.forward
+
+
 class TorchSource(MomentNames):
     """A network, and the atoms that it describes.
 
@@ -177,7 +182,7 @@ class Evaluation:
         with self._on_device():
             self._network = source.network_on(self._device)
             self._compiled = None
-            if source.compile and isinstance(self._network, PolarMPNet):
+            if source.compile and _takes_tables(self._network):
                 self._compiled = CompiledNetwork(self._network)
             self._species = torch.tensor(source.atomic_numbers, dtype=torch.long, device=self._device)
             if self._queue is not None:
@@ -250,7 +255,7 @@ class Evaluation:
         neighbors = neighbors._replace(positions=leaf)
         with torch.set_grad_enabled(include_gradients):
             arguments = (neighbors.cell, None, source.total_charge, source.multiplicity)
-            if isinstance(self._network, PolarMPNet):
+            if _takes_tables(self._network):
                 table, at_once = self._table_of(neighbors)
                 network = self._compiled or self._network
                 energies, multipoles = network.forward_table(leaf, self._species, table, *arguments, at_once=at_once)

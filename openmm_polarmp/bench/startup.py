@@ -60,7 +60,7 @@ def startup(evaluator: str, platform: str = "CPU") -> tuple[float, float, float,
 
 
 def main() -> None:
-    """Print a table; medians of some starts, after one that fills the disk's caches."""
+    """Print a table: medians of some starts, without the first, which fills the disk's caches."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--platform", default="CPU")
     parser.add_argument("--repeats", type=int, default=5)
@@ -69,12 +69,14 @@ def main() -> None:
     columns = ("imports of OpenMM, s", "createSystem, s", "Context and first step, s", "in all, s", "peak memory, MB")
     print(f"| evaluator | {' | '.join(columns)} |")
     print("|---|---|---|---|---|---|")
-    for evaluator in EVALUATORS:
-        startup(evaluator, options.platform)
-        rows = [startup(evaluator, options.platform) for _ in range(options.repeats)]
-        *seconds, memory = (statistics.median(column) for column in zip(*rows, strict=True))
+    rows: dict[str, list[tuple[float, ...]]] = {evaluator: [] for evaluator in EVALUATORS}
+    for _ in range(1 + options.repeats):  # turn by turn: a machine that others use too changes its speed
+        for evaluator in EVALUATORS:
+            rows[evaluator].append(startup(evaluator, options.platform))
+    for evaluator, found in rows.items():
+        *seconds, memory = (statistics.median(column) for column in zip(*found[1:], strict=True))
         cells = " | ".join(f"{s:.2f}" for s in (*seconds, sum(seconds)))
-        print(f"| {evaluator} | {cells} | {memory:.0f} |", flush=True)
+        print(f"| {evaluator} | {cells} | {memory:.0f} |")
 
 
 if __name__ == "__main__":
