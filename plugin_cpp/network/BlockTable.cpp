@@ -8,27 +8,23 @@ using namespace std;
 namespace {
 // Blocks are chosen among so many blocks' atoms, which are near each other.
 const int BLOCKS_TOGETHER = 8;
+// Neighbours are sorted by their distance into so many shells of equal steps in its square.
+const int SHELLS = 32;
 } // namespace
 
 void BlockTable::build(const PairList& pairs, const vector<int>& kindOfParticle) {
+    kindOfSite.resize(pairs.getNumSites());
+    pairs.share(pairs.getNumSites(), [&](long first, long last, int) {
+        for (long site = first; site < last; site++)
+            kindOfSite[site] = kindOfParticle[pairs.getParticle(pairs.getAtom(site))];
+    });
     fillLanes(pairs, kindOfParticle);
     const int numBlocks = getNumBlocks();
     // How many vectors each block needs, then where they begin, then the neighbours.
     firstVector.assign(numBlocks * (numKinds + 1), 0);
-    vector<vector<Neighbor>> sorted(lanes * numBlocks);
     pairs.share(numBlocks, [&](long first, long last, int) {
         for (long block = first; block < last; block++)
-            for (int lane = 0; lane < lanes; lane++) {
-                const int place = block * lanes + lane;
-                if (atoms[place] < 0)
-                    continue;
-                sortNeighbors(pairs, kindOfParticle, atoms[place], sorted[place]);
-                vector<int> counts(numKinds);
-                for (const Neighbor& neighbor : sorted[place])
-                    counts[neighbor.kind]++;
-                for (int kind = 0; kind < numKinds; kind++)
-                    firstVector[block * (numKinds + 1) + kind + 1] = max(firstVector[block * (numKinds + 1) + kind + 1], counts[kind]);
-            }
+            countVectors(pairs, block);
     });
     int total = 0;
     maxVectors = 0;
@@ -42,15 +38,9 @@ void BlockTable::build(const PairList& pairs, const vector<int>& kindOfParticle)
     }
     neighbors.resize((size_t) total * lanes);
     pairs.share(numBlocks, [&](long first, long last, int) {
-        for (long block = first; block < last; block++) {
-            const int* starts = getFirstVector(block);
-            fill(&neighbors[0] + (size_t) starts[0] * lanes, &neighbors[0] + (size_t) starts[numKinds] * lanes, pairs.getNumSites());
-            for (int lane = 0; lane < lanes; lane++) {
-                vector<int> next(starts, starts + numKinds);
-                for (const Neighbor& neighbor : sorted[block * lanes + lane])
-                    neighbors[(size_t) next[neighbor.kind]++ * lanes + lane] = neighbor.site;
-            }
-        }
+        vector<int> next;
+        for (long block = first; block < last; block++)
+            placeNeighbors(pairs, block, next);
     });
 }
 
@@ -79,15 +69,50 @@ void BlockTable::fillLanes(const PairList& pairs, const vector<int>& kindOfParti
     }
 }
 
-/** By kind, and the nearest first: what lies between cutoff and skin then comes last, and can be left out together. */
-void BlockTable::sortNeighbors(const PairList& pairs, const vector<int>& kindOfParticle, int atom, vector<Neighbor>& sorted) const {
-    const double* own = pairs.getPosition(pairs.getSite(atom));
-    for (const int* site = pairs.beginNeighbors(atom); site < pairs.endNeighbors(atom); site++) {
-        const double* r = pairs.getPosition(*site);
-        const double dx = r[0] - own[0], dy = r[1] - own[1], dz = r[2] - own[2];
-        sorted.push_back({kindOfParticle[pairs.getParticle(pairs.getAtom(*site))], *site, dx * dx + dy * dy + dz * dz});
+/** The largest number of neighbours of each kind that an atom of a block has. */
+void BlockTable::countVectors(const PairList& pairs, int block) {
+    int* largest = &firstVector[block * (numKinds + 1) + 1];
+    vector<int> counts(numKinds);
+    for (int lane = 0; lane < lanes; lane++) {
+        const int atom = atoms[block * lanes + lane];
+        if (atom < 0)
+            continue;
+        fill(counts.begin(), counts.end(), 0);
+        for (const int* site = pairs.beginNeighbors(atom); site < pairs.endNeighbors(atom); site++)
+            counts[kindOfSite[*site]]++;
+        for (int kind = 0; kind < numKinds; kind++)
+            largest[kind] = max(largest[kind], counts[kind]);
     }
-    sort(sorted.begin(), sorted.end(), [](const Neighbor& a, const Neighbor& b) {
-        return a.kind < b.kind || (a.kind == b.kind && a.square < b.square);
-    });
+}
+
+/** By kind, and the nearest first: what lies between cutoff and skin then comes last, and can be left out together. */
+void BlockTable::placeNeighbors(const PairList& pairs, int block, vector<int>& next) {
+    const int* starts = getFirstVector(block);
+    fill(&neighbors[0] + (size_t) starts[0] * lanes, &neighbors[0] + (size_t) starts[numKinds] * lanes, pairs.getNumSites());
+    const double shellsPerSquare = SHELLS / (pairs.getRange() * pairs.getRange());
+    vector<int> place;
+    for (int lane = 0; lane < lanes; lane++) {
+        const int atom = atoms[block * lanes + lane];
+        if (atom < 0)
+            continue;
+        const int *begin = pairs.beginNeighbors(atom), *end = pairs.endNeighbors(atom);
+        const double* own = pairs.getPosition(pairs.getSite(atom));
+        next.assign(numKinds * SHELLS + 1, 0);
+        place.clear();
+        for (const int* site = begin; site < end; site++) {
+            const double* r = pairs.getPosition(*site);
+            const double dx = r[0] - own[0], dy = r[1] - own[1], dz = r[2] - own[2];
+            const int shell = min(SHELLS - 1, (int) ((dx * dx + dy * dy + dz * dz) * shellsPerSquare));
+            place.push_back(kindOfSite[*site] * SHELLS + shell);
+            next[place.back() + 1]++;
+        }
+        for (int kind = 0; kind < numKinds; kind++) {
+            int* ofKind = &next[kind * SHELLS];
+            ofKind[0] = starts[kind];
+            for (int shell = 1; shell < SHELLS; shell++)
+                ofKind[shell] += ofKind[shell - 1];
+        }
+        for (const int* site = begin; site < end; site++)
+            neighbors[(size_t) next[place[site - begin]]++ * lanes + lane] = *site;
+    }
 }

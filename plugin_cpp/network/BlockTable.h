@@ -43,16 +43,13 @@ public:
     }
 
 private:
-    struct Neighbor {
-        int kind, site;
-        double square;
-    };
     void fillLanes(const PairList& pairs, const std::vector<int>& kindOfParticle);
-    void sortNeighbors(const PairList& pairs, const std::vector<int>& kindOfParticle, int atom, std::vector<Neighbor>& sorted) const;
+    void countVectors(const PairList& pairs, int block);
+    void placeNeighbors(const PairList& pairs, int block, std::vector<int>& next);
 
     const int lanes, numKinds;
     int maxVectors = 0;
-    std::vector<int> atoms, particles, kinds, sites, firstVector, neighbors;
+    std::vector<int> atoms, particles, kinds, sites, firstVector, neighbors, kindOfSite;
 };
 
 } // namespace PolarMPPlugin

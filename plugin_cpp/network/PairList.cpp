@@ -250,11 +250,16 @@ void PairList::searchAtom(int atom, vector<int>& found) const {
     for (int x = low[0]; x <= high[0]; x++)
         for (int y = low[1]; y <= high[1]; y++) {
             const int row = (x * bins[1] + y) * bins[2];
-            for (int site = firstInBin[row + low[2]]; site < firstInBin[row + high[2] + 1]; site++) {
+            const int begin = firstInBin[row + low[2]], end = firstInBin[row + high[2] + 1];
+            // Whether a site is near enough cannot be foretold, so nothing branches on it.
+            size_t count = found.size();
+            found.resize(count + end - begin);
+            for (int site = begin; site < end; site++) {
                 const double* r = getPosition(site);
-                double dx = r[0] - own[0], dy = r[1] - own[1], dz = r[2] - own[2];
-                if (dx * dx + dy * dy + dz * dz < limit && site != self)
-                    found.push_back(site);
+                const double dx = r[0] - own[0], dy = r[1] - own[1], dz = r[2] - own[2];
+                found[count] = site;
+                count += (dx * dx + dy * dy + dz * dz < limit) & (site != self);
             }
+            found.resize(count);
         }
 }

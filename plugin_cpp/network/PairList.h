@@ -27,6 +27,10 @@ public:
      */
     bool update(const double* positions, const double* cell);
 
+    /** Pairs as far apart as this are found, A. */
+    double getRange() const {
+        return cutoff + skin;
+    }
     int getNumAtoms() const {
         return particleOf.size();
     }

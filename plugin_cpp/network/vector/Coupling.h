@@ -24,35 +24,38 @@ inline void bilinearChannels(const BilinearTerm<Real>* term, const BilinearTerm<
         out[c] = sums[c];
 }
 
+template <class Real, int N>
+inline void bilinearOutputs(const BilinearMap<Real>& map, const V<Real>* a, const V<Real>* b, int channels, V<Real>* out, bool add) {
+    for (int k = 0; k < map.outputs; k++)
+        bilinearChannels<Real, N>(map.terms + map.first[k], map.terms + map.first[k + 1], a, b, channels, out + k * channels, add);
+}
+
 /** The outputs of a bilinear map, channel by channel, or added to them: all arrays are [...][channels]. */
 template <class Real>
 void bilinear(const BilinearMap<Real>& map, const V<Real>* a, const V<Real>* b, int channels, V<Real>* out, bool add) {
-    for (int k = 0; k < map.outputs; k++) {
-        const BilinearTerm<Real>*begin = map.terms + map.first[k], *end = map.terms + map.first[k + 1];
-        int c = 0;
-        for (; REGISTERS == 32 && c + 16 <= channels; c += 16)
-            bilinearChannels<Real, 16>(begin, end, a + c, b + c, channels, out + k * channels + c, add);
-        for (; c + 8 <= channels; c += 8)
-            bilinearChannels<Real, 8>(begin, end, a + c, b + c, channels, out + k * channels + c, add);
-        for (; c < channels; c++)
-            bilinearChannels<Real, 1>(begin, end, a + c, b + c, channels, out + k * channels + c, add);
-    }
+    constexpr int TOGETHER = REGISTERS / 2;
+    int c = 0;
+    for (; c + TOGETHER <= channels; c += TOGETHER)
+        bilinearOutputs<Real, TOGETHER>(map, a + c, b + c, channels, out + c, add);
+    for (; c + TOGETHER / 2 <= channels; c += TOGETHER / 2)
+        bilinearOutputs<Real, TOGETHER / 2>(map, a + c, b + c, channels, out + c, add);
+    for (; c < channels; c++)
+        bilinearOutputs<Real, 1>(map, a + c, b + c, channels, out + c, add);
 }
 
 // The last layer's vectors and tensors are only ever summed over channels with the heads' weights. So they are never
 // computed: for a path (left, right -> l) the sum over channels comes first, of the products of components, and the
 // coupling after it; backwards the coupling of the gradient comes first.
 
-/** products[i][j] += sum_c u[c] a[i][c] b[j][c] */
-template <class Real, int L, int R>
-inline void sumProducts(const V<Real>* u, const V<Real>* a, const V<Real>* b, int channels, V<Real>* products) {
-    constexpr int I = 2 * L + 1, J = 2 * R + 1;
+/** products[i][j] += sum_c u[c] a[i][c] b[j][c] for J components of b */
+template <class Real, int I, int J>
+inline void sumSomeProducts(const V<Real>* u, const V<Real>* a, const V<Real>* b, int channels, V<Real>* products, int stride) {
     V<Real> sums[I][J];
 #pragma GCC unroll 5
     for (int i = 0; i < I; i++)
 #pragma GCC unroll 5
         for (int j = 0; j < J; j++)
-            sums[i][j] = products[i * J + j];
+            sums[i][j] = products[i * stride + j];
     for (int c = 0; c < channels; c++)
 #pragma GCC unroll 5
         for (int j = 0; j < J; j++) {
@@ -65,7 +68,18 @@ inline void sumProducts(const V<Real>* u, const V<Real>* a, const V<Real>* b, in
     for (int i = 0; i < I; i++)
 #pragma GCC unroll 5
         for (int j = 0; j < J; j++)
-            products[i * J + j] = sums[i][j];
+            products[i * stride + j] = sums[i][j];
+}
+
+/** The same for all components of a path's degrees L and R. */
+template <class Real, int L, int R>
+inline void sumProducts(const V<Real>* u, const V<Real>* a, const V<Real>* b, int channels, V<Real>* products) {
+    constexpr int I = 2 * L + 1, J = 2 * R + 1;
+    if constexpr (I * J + 3 <= REGISTERS)
+        sumSomeProducts<Real, I, J>(u, a, b, channels, products, J);
+    else
+        for (int j = 0; j < J; j++)
+            sumSomeProducts<Real, I, 1>(u, a, b + j * channels, channels, products + j, J);
 }
 
 /**

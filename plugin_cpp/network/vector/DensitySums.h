@@ -147,10 +147,11 @@ inline void functionsBack(const V<Real>* bySums, long stride, const V<Real>* Y, 
 #pragma GCC unroll 9
     for (int h = 0; h < H; h++)
         byY[h] = V<Real>{};
-    int n = 0;
-    for (; n + 8 <= numRadial; n += 8)
-        someFunctionsBack<Real, H, 8>(bySums + n * stride, stride, Y, B + n, numRadial, byY, byB + n);
-    for (; n < numRadial; n++)
+    constexpr int N = REGISTERS == 32 ? 8 : 4;
+    const int whole = numRadial / N * N;
+    for (int n = 0; n < whole; n += N)
+        someFunctionsBack<Real, H, N>(bySums + n * stride, stride, Y, B + n, numRadial, byY, byB + n);
+    for (int n = whole; n < numRadial; n++)
         someFunctionsBack<Real, H, 1>(bySums + n * stride, stride, Y, B + n, numRadial, byY, byB + n);
 }
 

@@ -120,10 +120,46 @@ void weightInputs(const NetworkPlan<Real>& plan, const HeadsOfDegree<Real>& head
     mixBack<Real>(mixing, heads.l, heads.count, scratch.headWeights, 0, mixing.inputs[heads.l], scratch.inputWeights, false);
 }
 
+/** sums[m] += sum_c weights[c] values[m][c], for rows of the mixing that are in memory. */
+template <class Real, int M>
+inline void sumBlock(const V<Real>* weights, const V<Real>* values, int channels, V<Real>* sums) {
+    V<Real> sum[M];
+#pragma GCC unroll 5
+    for (int m = 0; m < M; m++)
+        sum[m] = sums[m];
+    for (int c = 0; c < channels; c++)
+#pragma GCC unroll 5
+        for (int m = 0; m < M; m++)
+            sum[m] += weights[c] * values[m * channels + c];
+#pragma GCC unroll 5
+    for (int m = 0; m < M; m++)
+        sums[m] = sum[m];
+}
+
+/** Backwards: the gradient by the weights, and that by the values, which is added to or set. */
+template <class Real, int M>
+inline void sumBlockBack(const V<Real>* bySums, const V<Real>* weights, const V<Real>* values, int channels, V<Real>* byWeights, V<Real>* byValues,
+                         bool add) {
+    V<Real> by[M];
+#pragma GCC unroll 5
+    for (int m = 0; m < M; m++)
+        by[m] = bySums[m];
+    for (int c = 0; c < channels; c++) {
+        V<Real> sum = by[0] * values[c];
+#pragma GCC unroll 5
+        for (int m = 1; m < M; m++)
+            sum += by[m] * values[m * channels + c];
+        byWeights[c] = sum;
+#pragma GCC unroll 5
+        for (int m = 0; m < M; m++)
+            byValues[m * channels + c] = (add ? byValues[m * channels + c] : V<Real>{}) + by[m] * weights[c];
+    }
+}
+
 /** sums[head][component] = the channels' vectors or tensors, weighted. */
 template <class Real>
 void sumChannels(const NetworkPlan<Real>& plan, const HeadsOfDegree<Real>& heads, const Kept<Real>& kept, Scratch<Real>& scratch, V<Real> (*sums)[5]) {
-    const int c = plan.channels, l = heads.l, components = 2 * l + 1;
+    const int c = plan.channels, l = heads.l;
     const Products<Real>& products = plan.products[plan.layers - 1];
     const typename Kept<Real>::Layer& layer = kept.layers[plan.layers - 1];
     const int numInputs = products.mixing.inputs[l];
@@ -131,13 +167,13 @@ void sumChannels(const NetworkPlan<Real>& plan, const HeadsOfDegree<Real>& heads
     const int count = gather(plan, products, l, layer.density, scratch.coupled, true, blocks);
     for (int h = 0; h < heads.count; h++) {
         const V<Real>* weights = scratch.inputWeights + h * numInputs;
-        for (int m = 0; m < components; m++) {
-            V<Real> sum = V<Real>{};
-            for (int b = 0; b < count; b++)
-                for (int k = 0; k < c; k++)
-                    sum += weights[b * c + k] * blocks[b][m * c + k];
-            sums[h][m] = sum;
-        }
+        for (V<Real>& sum : sums[h])
+            sum = V<Real>{};
+        for (int b = 0; b < count; b++)
+            if (l == 1)
+                sumBlock<Real, 3>(weights + b * c, blocks[b], c, sums[h]);
+            else
+                sumBlock<Real, 5>(weights + b * c, blocks[b], c, sums[h]);
         for (int p = 0; p < products.numLastPaths; p++) {
             const CouplingPath<Real>& path = products.lastPaths[p];
             if (path.l != l)
@@ -160,28 +196,29 @@ void sumChannels(const NetworkPlan<Real>& plan, const HeadsOfDegree<Real>& heads
 template <class Real>
 void sumChannelsBack(const NetworkPlan<Real>& plan, const HeadsOfDegree<Real>& heads, const Kept<Real>& kept, Scratch<Real>& scratch,
                      const V<Real> (*bySums)[5]) {
-    const int c = plan.channels, l = heads.l, components = 2 * l + 1;
+    const int c = plan.channels, l = heads.l;
     const Products<Real>& products = plan.products[plan.layers - 1];
     const typename Kept<Real>::Layer& layer = kept.layers[plan.layers - 1];
     const int numInputs = products.mixing.inputs[l];
     V<Real>*blocks[MAX_INPUTS], *byBlocks[MAX_INPUTS];
     const int count = gather(plan, products, l, layer.density, scratch.coupled, true, blocks);
     gather(plan, products, l, scratch.byDensity, scratch.byCoupled, true, byBlocks);
-    for (int b = 1; b < count; b++)  // gradients by the density, the first, are added to
-        for (int k = 0; k < components * c; k++)
-            byBlocks[b][k] = V<Real>{};
+    if (heads.count == 0) {
+        for (int b = 1; b < count; b++)  // the first is the density, whose gradient is added to
+            for (int k = 0; k < (2 * l + 1) * c; k++)
+                byBlocks[b][k] = V<Real>{};
+        return;
+    }
     for (int h = 0; h < heads.count; h++) {
         const V<Real>* weights = scratch.inputWeights + h * numInputs;
         V<Real>* byInputs = scratch.byInputs + h * numInputs;
-        for (int b = 0; b < count; b++)
-            for (int k = 0; k < c; k++) {
-                V<Real> sum = V<Real>{};
-                for (int m = 0; m < components; m++) {
-                    sum += bySums[h][m] * blocks[b][m * c + k];
-                    byBlocks[b][m * c + k] += bySums[h][m] * weights[b * c + k];
-                }
-                byInputs[b * c + k] = sum;
-            }
+        for (int b = 0; b < count; b++) {
+            const bool add = (b == 0 || h > 0);
+            if (l == 1)
+                sumBlockBack<Real, 3>(bySums[h], weights + b * c, blocks[b], c, byInputs + b * c, byBlocks[b], add);
+            else
+                sumBlockBack<Real, 5>(bySums[h], weights + b * c, blocks[b], c, byInputs + b * c, byBlocks[b], add);
+        }
         for (int p = 0; p < products.numLastPaths; p++) {
             const CouplingPath<Real>& path = products.lastPaths[p];
             if (path.l != l)
@@ -200,8 +237,6 @@ void sumChannelsBack(const NetworkPlan<Real>& plan, const HeadsOfDegree<Real>& h
 #undef POLARMP_BACK
         }
     }
-    if (heads.count == 0)
-        return;
     const MixingInput<Real> input = {scratch.byInputs, products.mixing.weights[l]};
     mix<Real>(heads.count, &input, 1, numInputs, c, scratch.byHeadWeights, c, false);
     const V<Real>* gates = layer.gates + l * c;

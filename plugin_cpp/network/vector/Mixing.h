@@ -59,7 +59,7 @@ inline void mixRest(const MixingInput<Real>* inputs, int numInputs, int width, l
 /** Outputs that are summed at the same time: as many as there are registers for. */
 constexpr int tileOutputs(int components) {
     return REGISTERS == 32 ? (components == 1 ? 16 : components == 2 ? 10 : components == 3 ? 8 : 4)
-                           : (components == 1 ? 8 : components == 2 ? 5 : components == 3 ? 3 : 2);
+                           : (components == 1 ? 8 : components == 2 ? 6 : components == 3 ? 4 : 2);
 }
 
 template <class Real, int M>
