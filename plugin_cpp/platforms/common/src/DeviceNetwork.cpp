@@ -15,6 +15,7 @@ const int LARGEST_LOCAL_MEMORY = 48 * 1024;
 const int SUM_THREADS = 4096;
 const int MOST_ATOMS_IN_GROUP = 4;
 const int MESSAGE_LANES = 128;
+const int LAYER_GROUPS = 5;  // on a multiprocessor at a time
 
 int components(int l) {
     return (l + 1) * (l + 1);
@@ -136,6 +137,8 @@ void DeviceNetwork::createAtomKernels(const NetworkCode& code, const map<string,
     defines["SYNC_ATOM"] = inWarp ? "SYNC_WARPS" : "SYNC_THREADS";
     if (inWarp)
         defines["HAS_WARPS"] = "1";
+    // Left alone, the compiler takes so many registers that two groups fit on a processor.
+    defines["LAYER_BOUNDS"] = inWarp ? "__launch_bounds__(" + cc.intToString(atomLaunch.blockSize) + ", " + cc.intToString(LAYER_GROUPS) + ")" : "";
 
     map<string, string> replacements = code.replacements;
     replacements["SEARCH_AND_ADD_TO_DENSITY"] = search(cc, "density");

@@ -2,6 +2,11 @@
 
 // X[component][n*NUM_SPECIES+kind]: the sum over the neighbours before channels are mixed
 #define DENSITY_ROW ((NUM_RADIAL*NUM_SPECIES+3)/4*4)
+// Each lane adds up some of the pair functions, for few species in registers, for many in LOCAL memory.
+#define DENSITY_ITEMS ((NUM_COMPONENTS*NUM_RADIAL+LANES-1)/LANES)
+#if NUM_SPECIES*DENSITY_ITEMS <= 16
+#define SUMS_IN_REGISTERS
+#endif
 
 KERNEL void networkDensity(GLOBAL const int* RESTRICT particles, GLOBAL const int* RESTRICT cellOf, GLOBAL const int* RESTRICT cellStart,
         GLOBAL const mixed* RESTRICT sortedPositions, GLOBAL const mixed* RESTRICT box, int sizeX, int sizeY, int sizeZ, int reachX, int reachY, int reachZ,
@@ -23,9 +28,23 @@ KERNEL void networkDensity(GLOBAL const int* RESTRICT particles, GLOBAL const in
             if (n < NUM_COMPONENTS*DENSITY_ROW)
                 density[n] = 0;
         real repulsion = 0;
+#ifdef SUMS_IN_REGISTERS
+        real densitySums[NUM_SPECIES*DENSITY_ITEMS];
+        for (int n = 0; n < NUM_SPECIES*DENSITY_ITEMS; n++)
+            densitySums[n] = 0;
+#endif
         SYNC_ATOM;
         SEARCH_AND_ADD_TO_DENSITY
         SYNC_ATOM;
+#ifdef SUMS_IN_REGISTERS
+        for (int item = 0; item < DENSITY_ITEMS; item++)
+            for (int k = 0; k < NUM_SPECIES; k++) {
+                int n = lane+item*LANES;
+                if (n < NUM_COMPONENTS*NUM_RADIAL)
+                    density[n/NUM_RADIAL*DENSITY_ROW+n%NUM_RADIAL*NUM_SPECIES+k] = densitySums[k*DENSITY_ITEMS+item];
+            }
+        SYNC_ATOM;
+#endif
         real A[NUM_COMPONENTS] = {0};
         mix1(&W[DENSITY0], CHANNELS, channel, density4, DENSITY_ROW/4, A);
         mix3(&W[DENSITY1], CHANNELS, channel, density4+DENSITY_ROW/4, DENSITY_ROW/4, A+1);

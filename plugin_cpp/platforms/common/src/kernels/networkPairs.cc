@@ -20,12 +20,19 @@
                         if (lane < batch)
                             pairHarmonics[n*(LANES+1)+lane] = Y[n];
                     SYNC_ATOM;
-                    FOR_LANES(n, NUM_COMPONENTS*NUM_RADIAL) {
-                        int component = min(n/NUM_RADIAL, NUM_COMPONENTS-1), radial = n%NUM_RADIAL;
-                        LOCAL_ARG real* row = &density[component*DENSITY_ROW+radial*NUM_SPECIES];
-                        for (int pair = 0; pair < batch; pair++)
-                            if (n < NUM_COMPONENTS*NUM_RADIAL)
-                                row[pairKind[pair]] += pairHarmonics[component*(LANES+1)+pair]*pairRadial[radial*(LANES+1)+pair];
+                    for (int pair = 0; pair < batch; pair++) {
+                        int kindOfPair = pairKind[pair];
+                        for (int item = 0; item < DENSITY_ITEMS; item++) {
+                            int n = min(lane+item*LANES, NUM_COMPONENTS*NUM_RADIAL-1), component = n/NUM_RADIAL, radial = n%NUM_RADIAL;
+                            real value = pairHarmonics[component*(LANES+1)+pair]*pairRadial[radial*(LANES+1)+pair];
+#ifdef SUMS_IN_REGISTERS
+                            for (int k = 0; k < NUM_SPECIES; k++)
+                                densitySums[k*DENSITY_ITEMS+item] += (k == kindOfPair ? value : 0);
+#else
+                            if (lane+item*LANES < NUM_COMPONENTS*NUM_RADIAL)
+                                density[component*DENSITY_ROW+radial*NUM_SPECIES+kindOfPair] += value;
+#endif
+                        }
                     }
                     SYNC_ATOM;
 // ---- forces
