@@ -1,5 +1,6 @@
 #pragma once
 #include "CellList.h"
+#include "MovingCharges.h"
 #include "NetworkCode.h"
 #include "SourceLink.h"
 #include "openmm_polarmp/NetworkSource.h"
@@ -36,6 +37,14 @@ private:
     void createMessageKernels(const NetworkCode& code, const std::map<std::string, std::string>& common);
     Launch launchFor(int lanes, int realsOfAtom, int integersOfAtom, bool inWarp) const;
     void updateBox();
+    /** What a backward pass starts from, and where its forces go. */
+    struct Cotangents {
+        OpenMM::ArrayInterface &charges, &dipoles, &quadrupoles, &softness, &polarizability, &sums;
+        double energy;
+        OpenMM::ArrayInterface& forces;
+    };
+    void runBackward(const Cotangents& from);
+    void setReal(OpenMM::ComputeKernel& kernel, int index, double value) const;
 
     OpenMM::ComputeContext& cc;
     SourceArrays& arrays;
@@ -52,6 +61,8 @@ private:
     std::vector<OpenMM::ComputeKernel> searching;  // kernels that look for neighbours
     OpenMM::ComputeKernel densityKernel, forcesKernel, projectKernel, sumKernel;
     Launch atomLaunch, messageLaunch;
+    std::map<std::string, std::string> fieldDefines;
+    std::unique_ptr<MovingCharges> movingCharges;  // made when there is a field
 };
 
 } // namespace PolarMPPlugin

@@ -57,6 +57,7 @@ DeviceNetwork::DeviceNetwork(ComputeContext& cc, const NetworkSource& source, co
     common["TOTAL_CHARGE"] = cc.doubleToString(source.getTotalCharge());
     if (projects)
         common["PROJECT_CHARGES"] = "1";
+    fieldDefines = common;
     createAtomKernels(code, common, hasWarps);
     if (parameters.layers > 1)
         createMessageKernels(code, common);
@@ -150,18 +151,11 @@ void DeviceNetwork::createAtomKernels(const NetworkCode& code, const map<string,
 
     ArrayInterface* later = nullptr;
     SourceArrays& a = arrays;
-    auto setEnergyGradient = [&](ComputeKernel& kernel, int index) {
-        if (realSize == sizeof(double))
-            kernel->setArg(index, 1.0);
-        else
-            kernel->setArg(index, 1.0f);
-    };
     densityKernel = createKernel(program, "networkDensity", {&cells.particles, &cells.cellOf, &cells.start, &cells.positions, &cells.box, later, later,
                                                              later, later, later, later, &kinds, &weights, &plain, &densities, &repulsions});
     forcesKernel = createKernel(program, "networkForces",
                                 {&cells.particles, &cells.cellOf, &cells.start, &cells.positions, &cells.box, later, later, later, later, later, later,
-                                 &kinds, &weights, &plain, &densityGradients, later, &atomOf, &cc.getLongForceBuffer()});
-    setEnergyGradient(forcesKernel, 15);
+                                 &kinds, &weights, &plain, &densityGradients, later, &atomOf, later});
     searching = {densityKernel, forcesKernel};
     for (int i = 0; i < p.layers; i++) {
         Layer& l = layers[i];
@@ -171,9 +165,7 @@ void DeviceNetwork::createAtomKernels(const NetworkCode& code, const map<string,
                                   &repulsions, &a.energy, &a.charges, &a.dipoles, &a.quadrupoles, &a.softness, &a.polarizability, &sums});
         l.backward = createKernel(program, code.layerReplacements[i].at("LAYER_BACKWARD").c_str(),
                                   {&cells.particles, &kinds, &weights, &plain, &before, &l.saved, &invariantGradients, &sentGradients, &featureGradients,
-                                   &densityGradients, &messageGradients, &savedHeads, later, &a.chargeGradients, &a.dipoleGradients,
-                                   &a.quadrupoleGradients, &a.softnessGradients, &a.polarizabilityGradients, &sums});
-        setEnergyGradient(l.backward, 12);
+                                   &densityGradients, &messageGradients, &savedHeads, later, later, later, later, later, later, later});
     }
     projectKernel = createKernel(program, "projectCharges", {&a.charges, &sums});
     sumKernel = createKernel(program, "sumChargeGradients", {&a.chargeGradients, &sums});
@@ -225,7 +217,7 @@ void DeviceNetwork::createMessageKernels(const NetworkCode& code, const map<stri
         layers[i].messageBackward = createKernel(program, names.at("MESSAGE_BACKWARD").c_str(),
                                                  {&cells.particles, &cells.cellOf, &cells.start, &cells.positions, &cells.box, later, later, later, later,
                                                   later, later, &weights, &sentBefore, &messageSums, &messageGradients, &sentGradients, &atomOf,
-                                                  &cc.getLongForceBuffer()});
+                                                  later});
         searching.push_back(layers[i].message);
         searching.push_back(layers[i].messageBackward);
     }
@@ -264,13 +256,43 @@ void DeviceNetwork::forward(bool includeGradients, const function<void()>& meanw
     meanwhile();
 }
 
+void DeviceNetwork::setReal(ComputeKernel& kernel, int index, double value) const {
+    if (realSize == sizeof(double))
+        kernel->setArg(index, value);
+    else
+        kernel->setArg(index, (float) value);
+}
+
+void DeviceNetwork::runBackward(const Cotangents& from) {
+    for (int i = layers.size() - 1; i >= 0; i--) {
+        ComputeKernel& kernel = layers[i].backward;
+        setReal(kernel, 12, from.energy);
+        int index = 13;
+        for (ArrayInterface* array : {&from.charges, &from.dipoles, &from.quadrupoles, &from.softness, &from.polarizability, &from.sums})
+            kernel->setArg(index++, *array);
+        kernel->execute(atomLaunch.threads, atomLaunch.blockSize);
+        if (i > 0) {
+            layers[i].messageBackward->setArg(17, from.forces);
+            layers[i].messageBackward->execute(messageLaunch.threads, messageLaunch.blockSize);
+        }
+    }
+    setReal(forcesKernel, 15, from.energy);
+    forcesKernel->setArg(17, from.forces);
+    forcesKernel->execute(atomLaunch.threads, atomLaunch.blockSize);
+}
+
 void DeviceNetwork::backward(const double field[3]) {
+    SourceArrays& a = arrays;
     if (projects)
         sumKernel->execute(min(numParticles, SUM_THREADS));
-    for (int i = layers.size() - 1; i >= 0; i--) {
-        layers[i].backward->execute(atomLaunch.threads, atomLaunch.blockSize);
-        if (i > 0)
-            layers[i].messageBackward->execute(messageLaunch.threads, messageLaunch.blockSize);
-    }
-    forcesKernel->execute(atomLaunch.threads, atomLaunch.blockSize);
+    runBackward({a.chargeGradients, a.dipoleGradients, a.quadrupoleGradients, a.softnessGradients, a.polarizabilityGradients, sums, 1,
+                 cc.getLongForceBuffer()});
+    Vec3 latentField(field[0], field[1], field[2]);
+    if (!periodic || latentField == Vec3() || !parameters.charges)
+        return;
+    if (movingCharges == nullptr)
+        movingCharges = make_unique<MovingCharges>(cc, numParticles, parameters.layers * parameters.cutoff, fieldDefines, arrays.positions, cells.box,
+                                                   atomOf);
+    MovingCharges& m = *movingCharges;
+    m.addForces(latentField, box, [&]() { runBackward({m.getOffsets(), m.zeros, m.zeros, m.zeros, m.zeros, m.zeroSums, 0, m.getForces()}); });
 }

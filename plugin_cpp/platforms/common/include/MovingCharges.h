@@ -1,0 +1,45 @@
+#pragma once
+#include "SourceLink.h"
+#include "openmm/Vec3.h"
+#include <functional>
+#include <map>
+#include <string>
+
+namespace PolarMPPlugin {
+
+/** The force of a network's charges, which move with the atoms, in a uniform field in a periodic box: kernels/networkField.cc. */
+class MovingCharges {
+public:
+    /**
+     * @param reach  A, how far a charge depends on other atoms
+     * @param box    [18] the box and its inverse: kernels/cells.cc
+     */
+    MovingCharges(OpenMM::ComputeContext& cc, int numParticles, double reach, const std::map<std::string, std::string>& defines,
+                  OpenMM::ComputeArray& positions, OpenMM::ComputeArray& box, OpenMM::ComputeArray& atomOf);
+    /**
+     * Adds to OpenMM's forces.
+     *
+     * @param field     latent, V/A
+     * @param vectors   the box, A
+     * @param backward  queues a backward pass that takes getOffsets() for the derivatives by the charges, zero for all others, and
+     *                  adds its forces to getForces()
+     */
+    void addForces(const OpenMM::Vec3& field, const OpenMM::Vec3 vectors[3], const std::function<void()>& backward);
+    OpenMM::ComputeArray& getOffsets() {
+        return offsets;
+    }
+    OpenMM::ComputeArray& getForces() {
+        return forces;
+    }
+    /** Derivatives that are zero, and sums of charges that are. */
+    OpenMM::ComputeArray zeros, zeroSums;
+
+private:
+    OpenMM::ComputeContext& cc;
+    const int numParticles;
+    const double reach;
+    OpenMM::ComputeArray offsets, forces;
+    OpenMM::ComputeKernel offsetsKernel, fillKernel, slabKernel, ownKernel;
+};
+
+} // namespace PolarMPPlugin

@@ -1,0 +1,72 @@
+#include "MovingCharges.h"
+#include "DevicePotential.h"
+#include "KernelSources.h"
+#include "openmm/OpenMMException.h"
+#include <cmath>
+
+using namespace PolarMPPlugin;
+using namespace OpenMM;
+using namespace std;
+
+MovingCharges::MovingCharges(ComputeContext& cc, int n, double reach, const map<string, string>& defines, ComputeArray& positions,
+                             ComputeArray& box, ComputeArray& atomOf)
+        : cc(cc), numParticles(n), reach(reach) {
+    int real = cc.getUseDoublePrecision() ? sizeof(double) : sizeof(float);
+    offsets.initialize(cc, n, real, "polarmpOffsets");
+    zeros.initialize(cc, 9 * n, real, "polarmpZeros");
+    zeroSums.initialize<long long>(cc, 2, "polarmpZeroSums");
+    forces.initialize<long long>(cc, 3 * cc.getPaddedNumAtoms(), "polarmpPassForces");
+    for (ComputeArray* array : {&zeros, &zeroSums, &forces})
+        cc.clearBuffer(*array);
+    ComputeProgram program = cc.compileProgram(KernelSources::networkField, defines);
+    ArrayInterface* later = nullptr;
+    ArrayInterface* total = &cc.getLongForceBuffer();
+    offsetsKernel = createKernel(program, "slabOffsets", {&positions, &box, later, later, later, &offsets});
+    fillKernel = createKernel(program, "fillOffsets", {&offsets});
+    slabKernel = createKernel(program, "addSlab", {&positions, &box, later, later, later, later, &atomOf, &forces, total});
+    ownKernel = createKernel(program, "addOwn", {&positions, &box, later, later, later, later, later, later, &atomOf, &forces, total});
+}
+
+void MovingCharges::addForces(const Vec3& field, const Vec3 vectors[3], const function<void()>& backward) {
+    auto setMixed = [&](ComputeKernel& kernel, int index, double value) {
+        if (cc.getUseDoublePrecision() || cc.getUseMixedPrecision())
+            kernel->setArg(index, value);
+        else
+            kernel->setArg(index, (float) value);
+    };
+    double volume = fabs(vectors[0].dot(vectors[1].cross(vectors[2])));
+    double strengths[3];
+    int slabs[3];
+    for (int d = 0; d < 3; d++) {
+        strengths[d] = field.dot(vectors[d]);
+        Vec3 face = vectors[(d + 1) % 3].cross(vectors[(d + 2) % 3]);
+        double share = reach * sqrt(face.dot(face)) / volume;  // of the box's height
+        slabs[d] = 1;
+        if (strengths[d] == 0)
+            continue;
+        if (2 * share >= 1)
+            throw OpenMMException("PolarMPForce: external field: the box is thinner than twice the reach of the network's charges (" + to_string(reach)
+                                  + " A); use a larger box, the Reference or CPU platform, or evaluator='torch'");
+        // An atom lies up to 1/(2n) from the slab's centre, its partner the reach further, and 1/2 is the end.
+        slabs[d] = max(1, (int) ceil(1 / (1 - 2 * share) - 1e-9));
+    }
+    for (int d = 0; d < 3; d++)
+        for (int slab = 0; slab < slabs[d] && strengths[d] != 0; slab++) {
+            int place[3] = {d, slab, slabs[d]};
+            for (int i = 0; i < 3; i++) {
+                offsetsKernel->setArg(2 + i, place[i]);
+                slabKernel->setArg(2 + i, place[i]);
+            }
+            setMixed(slabKernel, 5, strengths[d]);
+            offsetsKernel->execute(numParticles);
+            backward();
+            slabKernel->execute(numParticles);
+        }
+    fillKernel->execute(numParticles);
+    backward();
+    for (int d = 0; d < 3; d++) {
+        ownKernel->setArg(2 + d, slabs[d]);
+        setMixed(ownKernel, 5 + d, strengths[d]);
+    }
+    ownKernel->execute(numParticles);
+}
