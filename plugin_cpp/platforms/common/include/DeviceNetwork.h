@@ -1,6 +1,6 @@
 #pragma once
 #include "CellList.h"
-#include "MovingCharges.h"
+#include "DeviceMovingCharges.h"
 #include "NetworkCode.h"
 #include "SourceLink.h"
 #include "openmm_polarmp/NetworkSource.h"
@@ -62,7 +62,7 @@ private:
     OpenMM::ComputeKernel densityKernel, forcesKernel, projectKernel, sumKernel;
     Launch atomLaunch, messageLaunch;
     std::map<std::string, std::string> fieldDefines;
-    std::unique_ptr<MovingCharges> movingCharges;  // made when there is a field
+    std::unique_ptr<DeviceMovingCharges> movingCharges;  // made when there is a field
 };
 
 } // namespace PolarMPPlugin

@@ -291,8 +291,8 @@ void DeviceNetwork::backward(const double field[3]) {
     if (!periodic || latentField == Vec3() || !parameters.charges)
         return;
     if (movingCharges == nullptr)
-        movingCharges = make_unique<MovingCharges>(cc, numParticles, parameters.layers * parameters.cutoff, fieldDefines, arrays.positions, cells.box,
+        movingCharges = make_unique<DeviceMovingCharges>(cc, numParticles, parameters.layers * parameters.cutoff, fieldDefines, arrays.positions, cells.box,
                                                    atomOf);
-    MovingCharges& m = *movingCharges;
+    DeviceMovingCharges& m = *movingCharges;
     m.addForces(latentField, box, [&]() { runBackward({m.getOffsets(), m.zeros, m.zeros, m.zeros, m.zeros, m.zeroSums, 0, m.getForces()}); });
 }

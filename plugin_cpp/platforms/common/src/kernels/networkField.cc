@@ -18,17 +18,6 @@ DEVICE int slabOf(mixed s, int slabs) {
     return max(0, min((int) (s*slabs), slabs-1));
 }
 
-KERNEL void slabOffsets(GLOBAL const mixed* RESTRICT positions, GLOBAL const mixed* RESTRICT box, int d, int slab, int slabs,
-        GLOBAL real* RESTRICT offsets) {
-    for (int i = GLOBAL_ID; i < NUM_PARTICLES; i += GLOBAL_SIZE)
-        offsets[i] = (real) wrapped(fractionalCoordinate(&positions[3*i], box, d)-(slab+(mixed) 0.5f)/slabs);
-}
-
-KERNEL void fillOffsets(GLOBAL real* RESTRICT offsets) {
-    for (int i = GLOBAL_ID; i < NUM_PARTICLES; i += GLOBAL_SIZE)
-        offsets[i] = 1;
-}
-
 /** A pass has left minus its derivatives in `passForces`, which are emptied. */
 DEVICE void addPass(int atom, mixed factor, GLOBAL mm_long* passForces, GLOBAL mm_ulong* forces) {
     for (int a = 0; a < 3; a++) {
@@ -39,6 +28,34 @@ DEVICE void addPass(int atom, mixed factor, GLOBAL mm_long* passForces, GLOBAL m
     }
 }
 
+KERNEL void slabOffsets(GLOBAL const mixed* RESTRICT positions, GLOBAL const mixed* RESTRICT box, int d, int slab, int slabs,
+        GLOBAL real* RESTRICT offsets) {
+    for (int i = GLOBAL_ID; i < NUM_PARTICLES; i += GLOBAL_SIZE)
+        offsets[i] = (real) wrapped(fractionalCoordinate(&positions[3*i], box, d)-(slab+(mixed) 0.5f)/slabs);
+}
+
+/** In a box too thin for slabs: a pass for each atom. */
+KERNEL void atomOffsets(GLOBAL const mixed* RESTRICT positions, GLOBAL const mixed* RESTRICT box, int atom, mixed strengthX, mixed strengthY,
+        mixed strengthZ, GLOBAL real* RESTRICT offsets) {
+    const mixed strengths[3] = {strengthX, strengthY, strengthZ};
+    for (int i = GLOBAL_ID; i < NUM_PARTICLES; i += GLOBAL_SIZE) {
+        mixed sum = 0;
+        for (int d = 0; d < 3; d++)
+            sum += strengths[d]*wrapped(fractionalCoordinate(&positions[3*i], box, d)-fractionalCoordinate(&positions[3*atom], box, d));
+        offsets[i] = (real) sum;
+    }
+}
+
+KERNEL void addAtom(int atom, GLOBAL const int* RESTRICT atomOf, GLOBAL mm_long* RESTRICT passForces, GLOBAL mm_ulong* RESTRICT forces) {
+    for (int i = GLOBAL_ID; i < NUM_PARTICLES; i += GLOBAL_SIZE)
+        addPass(atomOf[i], i == atom ? 1 : 0, passForces, forces);
+}
+
+KERNEL void fillOffsets(GLOBAL real* RESTRICT offsets) {
+    for (int i = GLOBAL_ID; i < NUM_PARTICLES; i += GLOBAL_SIZE)
+        offsets[i] = 1;
+}
+
 KERNEL void addSlab(GLOBAL const mixed* RESTRICT positions, GLOBAL const mixed* RESTRICT box, int d, int slab, int slabs, mixed strength,
         GLOBAL const int* RESTRICT atomOf, GLOBAL mm_long* RESTRICT passForces, GLOBAL mm_ulong* RESTRICT forces) {
     for (int i = GLOBAL_ID; i < NUM_PARTICLES; i += GLOBAL_SIZE) {
@@ -47,7 +64,7 @@ KERNEL void addSlab(GLOBAL const mixed* RESTRICT positions, GLOBAL const mixed* 
     }
 }
 
-/** What belongs to the atoms themselves, after a pass with the same derivative by each charge. */
+/** What belongs to the atoms themselves, after a pass with the same derivative by each charge. Without slabs: their number is 0. */
 KERNEL void addOwn(GLOBAL const mixed* RESTRICT positions, GLOBAL const mixed* RESTRICT box, int slabsX, int slabsY, int slabsZ,
         mixed strengthX, mixed strengthY, mixed strengthZ, GLOBAL const int* RESTRICT atomOf, GLOBAL mm_long* RESTRICT passForces,
         GLOBAL mm_ulong* RESTRICT forces) {
@@ -57,7 +74,8 @@ KERNEL void addOwn(GLOBAL const mixed* RESTRICT positions, GLOBAL const mixed* R
         mixed own = 0;
         for (int d = 0; d < 3; d++) {
             mixed s = fractionalCoordinate(&positions[3*i], box, d);
-            own += strengths[d]*wrapped(s-(slabOf(s, slabs[d])+(mixed) 0.5f)/slabs[d]);
+            if (slabs[d] > 0)
+                own += strengths[d]*wrapped(s-(slabOf(s, slabs[d])+(mixed) 0.5f)/slabs[d]);
 #ifdef PROJECT_CHARGES
             // Charges are shifted to a fixed sum: the average of all atoms counts, too.
             if (strengths[d] != 0) {

@@ -8,13 +8,13 @@
 namespace PolarMPPlugin {
 
 /** The force of a network's charges, which move with the atoms, in a uniform field in a periodic box: kernels/networkField.cc. */
-class MovingCharges {
+class DeviceMovingCharges {
 public:
     /**
      * @param reach  A, how far a charge depends on other atoms
      * @param box    [18] the box and its inverse: kernels/cells.cc
      */
-    MovingCharges(OpenMM::ComputeContext& cc, int numParticles, double reach, const std::map<std::string, std::string>& defines,
+    DeviceMovingCharges(OpenMM::ComputeContext& cc, int numParticles, double reach, const std::map<std::string, std::string>& defines,
                   OpenMM::ComputeArray& positions, OpenMM::ComputeArray& box, OpenMM::ComputeArray& atomOf);
     /**
      * Adds to OpenMM's forces.
@@ -35,11 +35,15 @@ public:
     OpenMM::ComputeArray zeros, zeroSums;
 
 private:
+    void addSlabs(const double strengths[3], const int slabs[3], const std::function<void()>& backward);
+    void addAtomByAtom(const double strengths[3], const std::function<void()>& backward);
+    void setMixed(OpenMM::ComputeKernel& kernel, int index, double value) const;
     OpenMM::ComputeContext& cc;
     const int numParticles;
     const double reach;
+    bool hasWarned = false;
     OpenMM::ComputeArray offsets, forces;
-    OpenMM::ComputeKernel offsetsKernel, fillKernel, slabKernel, ownKernel;
+    OpenMM::ComputeKernel offsetsKernel, atomOffsetsKernel, fillKernel, slabKernel, atomKernel, ownKernel;
 };
 
 } // namespace PolarMPPlugin

@@ -1,14 +1,15 @@
-#include "MovingCharges.h"
+#include "DeviceMovingCharges.h"
 #include "DevicePotential.h"
 #include "KernelSources.h"
-#include "openmm/OpenMMException.h"
+#include "openmm_polarmp/internal/Warning.h"
+#include <algorithm>
 #include <cmath>
 
 using namespace PolarMPPlugin;
 using namespace OpenMM;
 using namespace std;
 
-MovingCharges::MovingCharges(ComputeContext& cc, int n, double reach, const map<string, string>& defines, ComputeArray& positions,
+DeviceMovingCharges::DeviceMovingCharges(ComputeContext& cc, int n, double reach, const map<string, string>& defines, ComputeArray& positions,
                              ComputeArray& box, ComputeArray& atomOf)
         : cc(cc), numParticles(n), reach(reach) {
     int real = cc.getUseDoublePrecision() ? sizeof(double) : sizeof(float);
@@ -23,20 +24,24 @@ MovingCharges::MovingCharges(ComputeContext& cc, int n, double reach, const map<
     ArrayInterface* total = &cc.getLongForceBuffer();
     offsetsKernel = createKernel(program, "slabOffsets", {&positions, &box, later, later, later, &offsets});
     fillKernel = createKernel(program, "fillOffsets", {&offsets});
+    atomOffsetsKernel = createKernel(program, "atomOffsets", {&positions, &box, later, later, later, later, &offsets});
+    atomKernel = createKernel(program, "addAtom", {later, &atomOf, &forces, total});
     slabKernel = createKernel(program, "addSlab", {&positions, &box, later, later, later, later, &atomOf, &forces, total});
     ownKernel = createKernel(program, "addOwn", {&positions, &box, later, later, later, later, later, later, &atomOf, &forces, total});
 }
 
-void MovingCharges::addForces(const Vec3& field, const Vec3 vectors[3], const function<void()>& backward) {
-    auto setMixed = [&](ComputeKernel& kernel, int index, double value) {
-        if (cc.getUseDoublePrecision() || cc.getUseMixedPrecision())
-            kernel->setArg(index, value);
-        else
-            kernel->setArg(index, (float) value);
-    };
+void DeviceMovingCharges::setMixed(ComputeKernel& kernel, int index, double value) const {
+    if (cc.getUseDoublePrecision() || cc.getUseMixedPrecision())
+        kernel->setArg(index, value);
+    else
+        kernel->setArg(index, (float) value);
+}
+
+void DeviceMovingCharges::addForces(const Vec3& field, const Vec3 vectors[3], const function<void()>& backward) {
     double volume = fabs(vectors[0].dot(vectors[1].cross(vectors[2])));
     double strengths[3];
-    int slabs[3];
+    int slabs[3], passes = 0;
+    bool isThin = false;
     for (int d = 0; d < 3; d++) {
         strengths[d] = field.dot(vectors[d]);
         Vec3 face = vectors[(d + 1) % 3].cross(vectors[(d + 2) % 3]);
@@ -44,12 +49,33 @@ void MovingCharges::addForces(const Vec3& field, const Vec3 vectors[3], const fu
         slabs[d] = 1;
         if (strengths[d] == 0)
             continue;
-        if (2 * share >= 1)
-            throw OpenMMException("PolarMPForce: external field: the box is thinner than twice the reach of the network's charges (" + to_string(reach)
-                                  + " A); use a larger box, the Reference or CPU platform, or evaluator='torch'");
+        isThin |= (2 * share >= 1);
         // An atom lies up to 1/(2n) from the slab's centre, its partner the reach further, and 1/2 is the end.
-        slabs[d] = max(1, (int) ceil(1 / (1 - 2 * share) - 1e-9));
+        if (2 * share < 1)
+            slabs[d] = max(1, (int) ceil(1 / (1 - 2 * share) - 1e-9));
+        passes += slabs[d];
     }
+    if (isThin && !hasWarned) {
+        warn("external field: the box is thinner than twice the reach of the network's charges (" + to_string(reach)
+             + " A): each step needs one backward pass for every atom");
+        hasWarned = true;
+    }
+    if (isThin || passes >= numParticles) {
+        fill(slabs, slabs + 3, 0);
+        addAtomByAtom(strengths, backward);
+    }
+    else
+        addSlabs(strengths, slabs, backward);
+    fillKernel->execute(numParticles);
+    backward();
+    for (int d = 0; d < 3; d++) {
+        ownKernel->setArg(2 + d, slabs[d]);
+        setMixed(ownKernel, 5 + d, strengths[d]);
+    }
+    ownKernel->execute(numParticles);
+}
+
+void DeviceMovingCharges::addSlabs(const double strengths[3], const int slabs[3], const function<void()>& backward) {
     for (int d = 0; d < 3; d++)
         for (int slab = 0; slab < slabs[d] && strengths[d] != 0; slab++) {
             int place[3] = {d, slab, slabs[d]};
@@ -62,11 +88,16 @@ void MovingCharges::addForces(const Vec3& field, const Vec3 vectors[3], const fu
             backward();
             slabKernel->execute(numParticles);
         }
-    fillKernel->execute(numParticles);
-    backward();
-    for (int d = 0; d < 3; d++) {
-        ownKernel->setArg(2 + d, slabs[d]);
-        setMixed(ownKernel, 5 + d, strengths[d]);
+}
+
+void DeviceMovingCharges::addAtomByAtom(const double strengths[3], const function<void()>& backward) {
+    for (int d = 0; d < 3; d++)
+        setMixed(atomOffsetsKernel, 3 + d, strengths[d]);
+    for (int atom = 0; atom < numParticles; atom++) {
+        atomOffsetsKernel->setArg(2, atom);
+        atomKernel->setArg(0, atom);
+        atomOffsetsKernel->execute(numParticles);
+        backward();
+        atomKernel->execute(numParticles);
     }
-    ownKernel->execute(numParticles);
 }
