@@ -30,12 +30,31 @@ void BlockNetwork<Real>::arrange(const PairList& pairs) {
         const size_t rowSize = plan.messages[layer].rowSize;
         sent[layer].assign((pairs.getNumAtoms() + 1) * rowSize, Real(0));
         for (int thread = 0; thread < threads.getNumThreads(); thread++) {
-            bySent[layer][thread].resize(pairs.getNumAtoms() * rowSize);
+            bySent[layer][thread].allocate(pairs.getNumSites() * rowSize);
             bySentPointers[layer][thread] = bySent[layer][thread].data();
         }
     }
-    for (LargeArray<Real>& memory : bySites)
-        memory.resize(4 * (size_t) (pairs.getNumSites() + 2));
+    for (UntouchedArray<Real>& memory : bySites)
+        memory.allocate(4 * (size_t) (pairs.getNumSites() + 2));
+    windows.assign(threads.getNumThreads(), {0, 0});
+    pairs.share(table.getNumBlocks(), [&](long first, long last, int thread) { windows[thread] = windowOf(pairs, first, last); });
+}
+
+/** Sites that some blocks' atoms have or see: near each other, so that threads of many share little. */
+template <class Real>
+SiteWindow BlockNetwork<Real>::windowOf(const PairList& pairs, int firstBlock, int lastBlock) const {
+    SiteWindow window = {pairs.getNumSites(), 0};
+    auto include = [&](int site) { window = {min(window.begin, site), max(window.end, site + 1)}; };
+    for (int block = firstBlock; block < lastBlock; block++)
+        for (int lane = 0; lane < loops.lanes; lane++) {
+            const int atom = table.getAtoms(block)[lane];
+            if (atom < 0)
+                continue;
+            include(pairs.getSite(atom));
+            for (const int* site = pairs.beginNeighbors(atom); site < pairs.endNeighbors(atom); site++)
+                include(*site);
+        }
+    return window;
 }
 
 template <class Real>
@@ -47,7 +66,7 @@ AtomBlock<Real> BlockNetwork<Real>::blockOf(int block) {
 template <class Real>
 SharedArrays<Real> BlockNetwork<Real>::sharedOf(const PairList& pairs) {
     SharedArrays<Real> shared = {pairs.getPositions(), pairs.getAtoms(), pairs.getNumSites(), pairs.getNumAtoms(), table.getMaxVectors(),
-                                 {}, threads.getNumThreads(), {}};
+                                 pairs.getFirstSites(), pairs.getSitesOfAtoms(), {}, threads.getNumThreads(), {}, windows.data()};
     for (int layer = 1; layer < plan.layers; layer++) {
         shared.sent[layer] = sent[layer].data();
         shared.bySent[layer] = bySentPointers[layer].data();
@@ -98,9 +117,14 @@ void BlockNetwork<Real>::backward(const PairList& pairs, const Cotangents& cotan
 
 template <class Real>
 void BlockNetwork<Real>::clearGradients(const PairList& pairs, int thread) {
-    fill(bySites[thread].begin(), bySites[thread].end(), Real(0));
-    for (int layer = 1; layer < plan.layers; layer++)
-        fill(bySent[layer][thread].begin(), bySent[layer][thread].end(), Real(0));
+    const size_t begin = windows[thread].begin, end = max(windows[thread].begin, windows[thread].end), n = pairs.getNumSites();
+    Real* gradient = bySites[thread].data();
+    fill(gradient + 4 * begin, gradient + 4 * end, Real(0));
+    fill(gradient + 4 * n, gradient + 4 * (n + 2), Real(0));  // of the sites that fill up tables
+    for (int layer = 1; layer < plan.layers; layer++) {
+        const size_t rowSize = plan.messages[layer].rowSize;
+        fill(bySent[layer][thread].data() + begin * rowSize, bySent[layer][thread].data() + end * rowSize, Real(0));
+    }
 }
 
 template <class Real>
@@ -109,9 +133,10 @@ void BlockNetwork<Real>::addGradients(const PairList& pairs, double* gradient) c
         for (int atom = first; atom < last; atom++) {
             double sum[3] = {0, 0, 0};
             for (const int* site = pairs.beginSites(atom); site < pairs.endSites(atom); site++)
-                for (const LargeArray<Real>& ofThread : bySites)
-                    for (int a = 0; a < 3; a++)
-                        sum[a] += ofThread[4 * (size_t) *site + a];
+                for (size_t thread = 0; thread < windows.size(); thread++)
+                    if (*site >= windows[thread].begin && *site < windows[thread].end)
+                        for (int a = 0; a < 3; a++)
+                            sum[a] += bySites[thread].data()[4 * (size_t) *site + a];
             copy(sum, sum + 3, gradient + 3 * pairs.getParticle(atom));
         }
     });

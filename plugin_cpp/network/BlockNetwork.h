@@ -23,6 +23,7 @@ public:
 
 private:
     void arrange(const PairList& pairs);
+    SiteWindow windowOf(const PairList& pairs, int firstBlock, int lastBlock) const;
     AtomBlock<Real> blockOf(int block);
     SharedArrays<Real> sharedOf(const PairList& pairs);
     Workspace<Real> workspaceOf(int thread);
@@ -39,7 +40,9 @@ private:
     const size_t keptSize;
     LargeArray<Real> kept, sent[3];
     // of each thread
-    std::vector<LargeArray<Real>> scratch, bySites, bySent[3];
+    std::vector<LargeArray<Real>> scratch;
+    std::vector<SiteWindow> windows;
+    std::vector<UntouchedArray<Real>> bySites, bySent[3];
     std::vector<Real*> bySentPointers[3];
     std::vector<double> energies;  // of the blocks
 };

@@ -15,7 +15,7 @@ NetworkEvaluation::NetworkEvaluation(const NetworkSource& source, const SourceBu
         : buffers(buffers), charges(source.getParameters().charges), projected(source.getParameters().chargeProjection),
           totalCharge(source.getTotalCharge()), pairs(buffers.numParticles, source.getParameters().cutoff, SKIN, buffers.threads),
           passes(move(passes)), movingCharges(buffers.numParticles, source.getParameters().layers * source.getParameters().cutoff, projected),
-          chargeCotangents(buffers.numParticles), gradient(3 * buffers.numParticles) {
+          chargeCotangents(buffers.numParticles) {
 }
 
 void NetworkEvaluation::forward(bool includeGradients) {
@@ -31,9 +31,10 @@ void NetworkEvaluation::forward(bool includeGradients) {
     }
     *(double*) buffers.energy = outputs.energy;
     if (projected) {
-        const double excess = accumulate(outputs.charges, outputs.charges + buffers.numParticles, 0.0) - totalCharge;
-        for (int i = 0; i < buffers.numParticles; i++)
-            outputs.charges[i] -= excess / buffers.numParticles;
+        const int n = buffers.numParticles;
+        const double excess = (accumulate(outputs.charges, outputs.charges + n, 0.0) - totalCharge) / n;
+        for (int i = 0; i < n; i++)
+            outputs.charges[i] -= excess;
     }
 }
 
@@ -53,10 +54,10 @@ void NetworkEvaluation::backward(const double field[3]) {
             chargeCotangents[i] = cotangents.charges[i] - mean;
         cotangents.charges = chargeCotangents.data();
     }
-    passes->backward(pairs, cotangents, gradient.data());
     double* forces = (double*) buffers.forces;
+    passes->backward(pairs, cotangents, forces);
     for (int i = 0; i < 3 * n; i++)
-        forces[i] = -gradient[i];
+        forces[i] = -forces[i];
     if (charges && buffers.periodic && (field[0] != 0 || field[1] != 0 || field[2] != 0)) {
         auto product = [&](const double* vector, double* result) {
             Cotangents ofCharges;

@@ -25,7 +25,7 @@ private:
     PairList pairs;
     std::unique_ptr<NetworkPasses> passes;
     MovingCharges movingCharges;
-    std::vector<double> chargeCotangents, gradient;
+    std::vector<double> chargeCotangents;
 };
 
 } // namespace PolarMPPlugin

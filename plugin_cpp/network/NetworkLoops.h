@@ -22,6 +22,11 @@ struct AtomBlock {
     Real* kept;            // what the backward pass needs
 };
 
+/** The sites that one thread sees, begin ... end. */
+struct SiteWindow {
+    int begin, end;
+};
+
 /** What all blocks look at. */
 template <class Real>
 struct SharedArrays {
@@ -29,10 +34,12 @@ struct SharedArrays {
     const int* atomOf;        // of the sites
     int numSites, numAtoms;
     int maxNeighbors;         // of one atom, at most
+    const int *firstSite, *sites;  // of each atom with its images: sites[firstSite[atom]] ... sites[firstSite[atom + 1]]
     Real* sent[3];            // by the atoms to each layer: [atom][Messages::rowSize]; there is one row of zeros more
-    // Gradients by what was sent to a layer, in one array of each thread: [atom][rowSize]
+    // Gradients by what was sent to a layer, in one array of each thread: [site][rowSize]. A thread fills the sites of its window.
     int numThreads;
     Real* const* bySent[3];
+    const SiteWindow* windows;
 };
 
 /** A thread's own memory. */

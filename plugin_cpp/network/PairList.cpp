@@ -168,12 +168,16 @@ vector<PairList::Image> PairList::wrapAndRepeat(const double* positions) {
 
 void PairList::sortIntoBins(const vector<Image>& images) {
     const int numSites = images.size();
-    const double most = cbrt(numSites) + 2;  // no more bins than sites, about
-    double perBin[3];
+    double number[3], perBin[3];
+    for (int d = 0; d < 3; d++)
+        number[d] = max(1.0, floor(BINS_PER_CUTOFF * (1 + 2 * reach[d]) / reach[d]));
+    while (number[0] * number[1] * number[2] > 2.0 * numSites + 64) {  // of a thin gas most would be empty
+        double& most = *max_element(number, number + 3);
+        most = ceil(most / 2);
+    }
     for (int d = 0; d < 3; d++) {
-        double length = 1 + 2 * reach[d];
-        bins[d] = max(1.0, min(most, floor(BINS_PER_CUTOFF * length / reach[d])));
-        perBin[d] = bins[d] / length;
+        bins[d] = number[d];
+        perBin[d] = bins[d] / (1 + 2 * reach[d]);
     }
     vector<int> bin(numSites);
     auto alongAxis = [&](const Image& image, int d) {

@@ -74,6 +74,12 @@ public:
     const int* endSites(int atom) const {
         return sites.data() + firstSite[atom + 1];
     }
+    const int* getFirstSites() const {
+        return firstSite.data();
+    }
+    const int* getSitesOfAtoms() const {
+        return sites.data();
+    }
     /** Calls work(first, last, thread) for parts of [0, count) in all threads. */
     void share(long count, const std::function<void(long first, long last, int thread)>& work) const;
 

@@ -7,7 +7,6 @@ using namespace std;
 namespace {
 
 using Units = HeadUnits;
-const double UNIT_SOFTPLUS = log(M_E - 1);  // softplus of this is one
 
 /** Shortens values smoothly so that their norm stays below the limit. */
 void bound(const double* values, int count, double limit, double* result) {
@@ -79,7 +78,7 @@ ReferenceHeads::Values ReferenceHeads::evaluate(int kind, const Array& invariant
             v.out[row] += (*final)[row * p.hidden + h] * v.hidden[h];
     v.energy = v.out[0];
     v.charge = p.charges ? Units::CHARGE * v.out[chargeRow] : 0;
-    v.softness = p.softness ? Units::SOFTNESS * softplus(v.out[softnessRow] + UNIT_SOFTPLUS) : 0;
+    v.softness = p.softness ? Units::SOFTNESS * softplus(v.out[softnessRow] + Units::UNIT_SOFTPLUS) : 0;
     if (p.dipoles) {
         v.dipole = combine(features, 1, &v.out[dipoleRow]);
         for (double& x : v.dipole)
@@ -96,7 +95,7 @@ ReferenceHeads::Values ReferenceHeads::evaluate(int kind, const Array& invariant
             v.root[4 * a] += 1 + v.out[polarizabilityRow];
     }
     else if (p.polarizability)
-        v.polarizability = Units::POLARIZABILITY * softplus(v.out[polarizabilityRow] + UNIT_SOFTPLUS);
+        v.polarizability = Units::POLARIZABILITY * softplus(v.out[polarizabilityRow] + Units::UNIT_SOFTPLUS);
     return v;
 }
 
@@ -132,7 +131,7 @@ void ReferenceHeads::backward(int kind, const Array& invariants, const Array& fe
     if (p.charges)
         byOut[chargeRow] = Units::CHARGE * boundBackward(v.charge, Units::LARGEST_CHARGE, g.charge);
     if (p.softness)
-        byOut[softnessRow] = Units::SOFTNESS * sigmoid(v.out[softnessRow] + UNIT_SOFTPLUS)
+        byOut[softnessRow] = Units::SOFTNESS * sigmoid(v.out[softnessRow] + Units::UNIT_SOFTPLUS)
                              * boundBackward(v.softness, Units::LARGEST_SOFTNESS, g.softness);
     if (p.dipoles) {
         Array byDipole(3);
@@ -164,7 +163,7 @@ void ReferenceHeads::backward(int kind, const Array& invariants, const Array& fe
     }
     else if (p.polarizability) {
         double trace = g.polarizability[0] + g.polarizability[4] + g.polarizability[8];
-        byOut[polarizabilityRow] = Units::POLARIZABILITY * sigmoid(v.out[polarizabilityRow] + UNIT_SOFTPLUS)
+        byOut[polarizabilityRow] = Units::POLARIZABILITY * sigmoid(v.out[polarizabilityRow] + Units::UNIT_SOFTPLUS)
                                    * boundBackward(v.polarizability, Units::LARGEST_POLARIZABILITY, trace);
     }
     const int n = invariants.size();

@@ -88,7 +88,7 @@ struct Scratch {
     V<Real>* byPowers[MAX_PRODUCTS];   // gradients by what is kept of the same name
     V<Real>*byDensity, *byGates;
     V<Real>*features, *byFeatures;     // of a layer, before or after its gate
-    V<Real>*own;                       // embedding of the atoms
+    V<Real>* own;                      // embedding of the atoms
     V<Real>*hidden, *byOutputs, *invariants, *byInvariants;
     V<Real>*headWeights, *byHeadWeights;  // [head][channel], with the gates
     V<Real>*inputWeights, *byInputs;      // of the heads of one degree, by the rows of its mixing

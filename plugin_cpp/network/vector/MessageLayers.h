@@ -41,14 +41,20 @@ void sendBack(const NetworkPlan<Real>& plan, int layer, const AtomBlock<Real>& b
               V<Real>* byFeatures) {
     const Messages<Real>& m = plan.messages[layer];
     const int rowVectors = m.rowSize / LANES<Real>;
-    for (int lane = 0; lane < LANES<Real>; lane++)
-        for (int v = 0; v < rowVectors; v++) {
-            V<Real> sum = V<Real>{};
-            if (block.atoms[lane] >= 0)
-                for (int thread = 0; thread < shared.numThreads; thread++)
-                    sum += ((const V<Real>*) shared.bySent[layer][thread])[block.atoms[lane] * (long) rowVectors + v];
-            scratch.atomSums[lane * rowVectors + v] = sum;
-        }
+    for (int k = 0; k < LANES<Real> * rowVectors; k++)
+        scratch.atomSums[k] = V<Real>{};
+    for (int lane = 0; lane < LANES<Real>; lane++) {
+        const int atom = block.atoms[lane];
+        for (int k = atom < 0 ? 0 : shared.firstSite[atom]; atom >= 0 && k < shared.firstSite[atom + 1]; k++)
+            for (int thread = 0; thread < shared.numThreads; thread++) {
+                const int site = shared.sites[k];
+                if (site < shared.windows[thread].begin || site >= shared.windows[thread].end)
+                    continue;
+                const V<Real>* row = (const V<Real>*) shared.bySent[layer][thread] + site * (long) rowVectors;
+                for (int v = 0; v < rowVectors; v++)
+                    scratch.atomSums[lane * rowVectors + v] += row[v];
+            }
+    }
     rowsToLanes<Real>(scratch.atomSums, rowVectors, rowVectors, scratch.sent);
     for (int l = 0; components(l) <= m.parts; l++)
         mixBack<Real>(m.sender, l, 2 * l + 1, scratch.sent + l * l * m.channels, 0, plan.channels, byFeatures + l * l * plan.channels, true);

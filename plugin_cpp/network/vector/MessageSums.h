@@ -248,7 +248,7 @@ void messageSumsBack(const NetworkPlan<Real>& plan, int layer, const AtomBlock<R
                            scratch.byPair, rowVectors);
         for (int k = 0; k < pairs.count; k++)
             for (int v = 0; v < rowVectors; v++)
-                target[pairs.senders[k] * (long) rowVectors + v] += scratch.byPair[k * rowVectors + v];
+                target[pairs.sites[k] * (long) rowVectors + v] += scratch.byPair[k * rowVectors + v];
         // by the pair functions
         for (int v = 0; v < pairs.vectors; v++)
             for (int w = 0; w < rowVectors; w++) {

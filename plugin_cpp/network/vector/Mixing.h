@@ -5,6 +5,8 @@
 namespace PolarMPPlugin {
 namespace POLARMP_ARCH {
 
+constexpr int MAX_INPUTS = 16;  // of a mixing: the density, and at most 4 paths in each of three products
+
 /** Some of the inputs of a mixing: values [components][width] and the rows of the weights that belong to them. */
 template <class Real>
 struct MixingInput {
@@ -59,7 +61,7 @@ inline void mixRest(const MixingInput<Real>* inputs, int numInputs, int width, l
 /** Outputs that are summed at the same time: as many as there are registers for. */
 constexpr int tileOutputs(int components) {
     return REGISTERS == 32 ? (components == 1 ? 16 : components == 2 ? 10 : components == 3 ? 8 : 4)
-                           : (components == 1 ? 8 : components == 2 ? 6 : components == 3 ? 4 : 2);
+                           : (components == 1 ? 8 : components == 2 ? 6 : 4);
 }
 
 template <class Real, int M>
@@ -86,8 +88,16 @@ void mix(int components, const MixingInput<Real>* inputs, int numInputs, int wid
         mixComponents<Real, 2>(inputs, numInputs, width, weightStride, out, outputs, add);
     else if (components == 3)
         mixComponents<Real, 3>(inputs, numInputs, width, weightStride, out, outputs, add);
-    else
+    else if constexpr (REGISTERS == 32)
         mixComponents<Real, 5>(inputs, numInputs, width, weightStride, out, outputs, add);
+    else {
+        // Sums of five components leave too few registers for outputs.
+        MixingInput<Real> rest[MAX_INPUTS];
+        for (int i = 0; i < numInputs; i++)
+            rest[i] = {inputs[i].values + 3 * width, inputs[i].weights};
+        mixComponents<Real, 3>(inputs, numInputs, width, weightStride, out, outputs, add);
+        mixComponents<Real, 2>(rest, numInputs, width, weightStride, out + 3 * outputs, outputs, add);
+    }
 }
 
 /** One block of values through a degree of a mixing. */

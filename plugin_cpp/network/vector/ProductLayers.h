@@ -8,8 +8,6 @@ namespace POLARMP_ARCH {
 
 // The products of an atom's density with itself, their mixing and the gate.
 
-constexpr int MAX_INPUTS = 16;  // blocks of rows in a mixing: the density, and at most 4 paths in each of three products
-
 template <class Real>
 inline V<Real> gateSlope(V<Real> s) {
     return s * (Real(1) - s);

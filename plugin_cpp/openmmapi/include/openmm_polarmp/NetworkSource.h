@@ -1,5 +1,6 @@
 #pragma once
 #include "MultipoleSource.h"
+#include "internal/HeadUnits.h"
 #include <algorithm>
 #include <map>
 #include <memory>
@@ -67,13 +68,6 @@ struct NetworkParameters {
     const std::vector<double>& weight(const std::string& name, const std::vector<int>& shape) const;
     /** Throws an exception if the parameters contradict each other. */
     void check() const;
-};
-
-/** What no moment exceeds and the units of the heads: models/_heads.py explains them. */
-struct HeadUnits {
-    static constexpr double CHARGE = 0.5, MOMENT = 0.5, SOFTNESS = 0.003, POLARIZABILITY = 0.02;
-    static constexpr double LARGEST_CHARGE = 3.0, LARGEST_DIPOLE = 1.0, LARGEST_QUADRUPOLE = 1.5, LARGEST_SOFTNESS = 0.1;
-    static constexpr double LARGEST_POLARIZABILITY = 0.5, LOWEST_ENERGY = 30.0;
 };
 
 /**

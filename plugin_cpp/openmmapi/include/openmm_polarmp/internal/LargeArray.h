@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdlib>
+#include <memory>
 #include <new>
 #include <vector>
 #ifdef __linux__
@@ -45,5 +46,26 @@ struct LargeAllocator {
 
 template <class T>
 using LargeArray = std::vector<T, LargeAllocator<T>>;
+
+/** An array of which only some parts are ever used: what is not touched occupies no memory. Nothing is set to zero. */
+template <class T>
+class UntouchedArray {
+public:
+    void allocate(size_t n) {
+        memory.reset();  // first, so that both need not exist
+        memory.reset(LargeAllocator<T>().allocate(n));
+    }
+    T* data() const {
+        return memory.get();
+    }
+
+private:
+    struct Free {
+        void operator()(T* memory) const {
+            std::free(memory);
+        }
+    };
+    std::unique_ptr<T, Free> memory;
+};
 
 } // namespace PolarMPPlugin
