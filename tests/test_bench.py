@@ -64,9 +64,9 @@ def test_floor_counts_the_mesh_that_the_force_uses():
     _, species, edge = electrostatics.water(3000)
     work = work_per_atom(3000, density=len(species) / (10 * edge) ** 3)
     assert work["mesh points"] == pytest.approx(mesh / 3000, rel=1e-9)
-    assert (
-        work["operations"] > 2 * 2 * 7 * 8**3
-    )  # two rounds, a window of 8 points: spreading takes 3, gathering 4 multiplications with an addition
+    # Two rounds, a window of 8 points: spreading takes 3, gathering 4 multiplications with an addition
+    assert work["operations"] > 2 * 2 * 7 * 8**3
+    assert work["atomic additions"] == 2 * 8**3
 
 
 def test_memory_is_linear():

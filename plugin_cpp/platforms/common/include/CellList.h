@@ -6,12 +6,12 @@
 namespace PolarMPPlugin {
 
 /**
- * Particles sorted by the cells of a grid on the device, in each step anew: four small kernels, and no host looks at a
+ * Particles sorted by the cells of a grid on the device (kernels/cells.cc): four small kernels, and no host looks at a
  * number. The neighbours of a particle within the cutoff lie in the cells up to `reach` around its own.
  */
 class CellList {
 public:
-    /** @param cutoff  A  @param positions  [3 N] in A, as `mixed` */
+    /** @param cutoff  A, cells are no thinner where the box allows it  @param positions  [3 N] in A, as `mixed` */
     CellList(OpenMM::ComputeContext& cc, int numParticles, double cutoff, bool periodic, OpenMM::ComputeArray& positions);
     /** @param box  in A */
     void setBox(const OpenMM::Vec3 box[3]);

@@ -1,11 +1,11 @@
 #pragma once
-#include "CellSort.h"
+#include "CellList.h"
 #include "DevicePotential.h"
 #include "openmm_polarmp/internal/MeshChoice.h"
 
 namespace PolarMPPlugin {
 
-/** The potential in a periodic box: the mesh (kernels/mesh.cc, gather.cc, influence.cc). */
+/** The potential in a periodic box: the mesh (kernels/mesh.cc, spread.cc, gather.cc, influence.cc). */
 class DeviceMesh : public DevicePotential {
 public:
     /** @param defines  macros for the kernels of the response, some of which are fused with those of the mesh */
@@ -21,14 +21,12 @@ public:
 private:
     /** What depends on the number of mesh points. */
     struct Mesh {
-        OpenMM::ComputeArray fixedPoint, patches, values, spectrum, deconvolution, influence;
+        OpenMM::ComputeArray fixedPoint, values, spectrum, deconvolution, influence;
         OpenMM::FFT3D fft;
-        OpenMM::ComputeKernel setBox, setInfluence, findCells, spreadPermanent, spreadSources, sum, convolve, gatherAndInduce, gather, gatherPotential;
+        OpenMM::ComputeKernel setBox, setInfluence, spreadPermanent, spreadSources, toReal, convolve, gatherAndInduce, gather, gatherPotential;
     };
     void allocateMesh();
-    void chooseCells();
     void createKernels();
-    void executeSpread(OpenMM::ComputeKernel& kernel);
     /** Runs a kernel whose work groups take several atoms at once. */
     void executeForAtoms(OpenMM::ComputeKernel& kernel, int numAtoms);
     /** From what has been spread to the potential on the mesh. */
@@ -38,12 +36,12 @@ private:
     const MeshRule rule;
     const Window window;
     const int blockSize, groupAtoms;  // threads of a work group, and atoms that it takes at once
-    int threadsAtATime;  // on one of the device's processors
-    bool sizeIsFixed, inPatches;
-    int size[3], edge[3], cells[3], patchSize, stepsUntilSort = 0;
-    OpenMM::ComputeArray coefficients, toFractional, derivativeTransform, starts, order;
+    const int threadsAtATime;         // on one of the device's processors
+    bool sizeIsFixed;
+    int size[3], stepsUntilSort = 0;
+    OpenMM::ComputeArray coefficients, toFractional, derivativeTransform;
     OpenMM::ComputeProgram program;
-    CellSort sorter;
+    CellList cells;  // whose order the atoms are taken in
     std::unique_ptr<Mesh> mesh;
 };
 

@@ -3,7 +3,6 @@
 #include "openmm_polarmp/PolarMPUnits.h"
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 
 using namespace PolarMPPlugin;
 using namespace OpenMM;
@@ -14,24 +13,23 @@ namespace {
 const double FIXED_POINT_SCALE = 1099511627776.0;  // 2^40
 
 const int TEAM = 32;            // threads for each atom (kernels/mesh.cc)
-const int PATCH_THREADS = 128;  // for each cell (kernels/patches.cc)
 const int LARGEST_BLOCK = 256;  // fills a GPU although OpenMM starts no more than six blocks on each of its processors
-const int SHORTEST_EDGE = 6;    // of a cell, in mesh points: patches of smaller ones would overlap too much
 
-// The order of the atoms matters to the caches only, and they hardly move in so many steps.
+// The order of the atoms matters to the caches only: results do not depend on it, and atoms hardly move in so many steps.
 const int STEPS_BETWEEN_SORTS = 50;
+const double CELL_WIDTH = 6;  // A, somewhat more than an atom's window
 } // namespace
 
 DeviceMesh::DeviceMesh(ComputeContext& cc, const PolarMPForce& force, SourceArrays& source, ResponseArrays& response, map<string, string> defines)
         : DevicePotential(cc, source, response), sigma(force.getSigma() * ANGSTROM_PER_NM), kMax(force.getKMax() / ANGSTROM_PER_NM),
           rule(chooseMeshRule(force.getEwaldErrorTolerance())), window(rule.width, rule.m, rule.beta, rule.degree),
           blockSize(min(LARGEST_BLOCK, cc.getMaxThreadBlockSize())), groupAtoms(blockSize / TEAM),
-          threadsAtATime(cc.getUseDoublePrecision() ? 512 : 1024), sorter(cc, numParticles) {
+          threadsAtATime(cc.getUseDoublePrecision() ? 512 : 1024), cells(cc, numParticles, CELL_WIDTH, true, source.positions) {
     force.getPMEParameters(size[0], size[1], size[2]);
     sizeIsFixed = (size[0] > 0);
     if (sizeIsFixed)
         checkMeshSize(size, rule);
-    int real = elementSize(cc, false), w = rule.width;
+    int real = elementSize(cc, false);
     coefficients.initialize(cc, rule.width * (rule.degree + 1), real, "polarmpWindow");
     toFractional.initialize(cc, 9, elementSize(cc, true), "polarmpToFractional");
     derivativeTransform.initialize(cc, 200, real, "polarmpDerivativeTransform");
@@ -45,26 +43,10 @@ DeviceMesh::DeviceMesh(ComputeContext& cc, const PolarMPForce& force, SourceArra
     defines["TEAM"] = cc.intToString(TEAM);
     defines["GROUP_ATOMS"] = cc.intToString(groupAtoms);
     defines["FIXED_POINT_SCALE"] = cc.doubleToString(FIXED_POINT_SCALE);
-    const char* spread = getenv("POLARMP_SPREAD");
-    inPatches = (spread == nullptr || string(spread) == "patches");
-    if (!inPatches)
-        defines["SPREAD_BY_ATOMICS"] = "1";
-    starts.initialize<int>(cc, 3 * numParticles, "polarmpStarts");
-    order.initialize<int>(cc, numParticles, "polarmpOrder");
-    // Every device has 32 kB of local memory for a work group, those for double precision have 48.
-    int patchAtoms = (real == sizeof(float) ? 8 : 4), localMemory = (real == sizeof(float) ? 32768 : 49152);
-    if (getenv("POLARMP_LOCAL_MEMORY") != nullptr)
-        localMemory = stoi(getenv("POLARMP_LOCAL_MEMORY"));
-    defines["PATCH_ATOMS"] = cc.intToString(patchAtoms);
-    // Beside the patch a work group has these atoms' windows, rows, moments and places in its local memory.
-    patchSize = (localMemory - patchAtoms * ((20 * w + 20) * real + 16)) / real;
-    defines["PATCH_SIZE"] = cc.intToString(patchSize);
-    const char* threads = getenv("POLARMP_MESH_THREADS");
-    if (threads != nullptr)
-        threadsAtATime = stoi(threads);
     defines["THREADS_AT_A_TIME"] = cc.intToString(threadsAtATime);
     program = cc.compileProgram(KernelSources::tensors + KernelSources::response + KernelSources::influence + KernelSources::mesh
-                                + (inPatches ? KernelSources::patches : KernelSources::atomics) + KernelSources::gather, defines);
+                                    + KernelSources::spread + KernelSources::gather,
+                                defines);
     if (sizeIsFixed)
         allocateMesh();
 }
@@ -77,18 +59,14 @@ void DeviceMesh::allocateMesh() {
     mesh->spectrum.initialize(cc, half, 2 * real, "polarmpSpectrum");
     mesh->influence.initialize(cc, half, real, "polarmpInfluence");
     mesh->fft = cc.createFFT(size[0], size[1], size[2], true);
-    if (!inPatches) {
-        mesh->fixedPoint.initialize<long long>(cc, points, "polarmpFixedPointMesh");
-        cc.clearBuffer(mesh->fixedPoint);
-    }
+    mesh->fixedPoint.initialize<long long>(cc, points, "polarmpFixedPointMesh");
+    cc.clearBuffer(mesh->fixedPoint);
     vector<double> deconvolution;
     for (int n : size)
         for (double value : window.inverseTransform(n))
             deconvolution.push_back(value);
     mesh->deconvolution.initialize(cc, deconvolution.size(), real, "polarmpDeconvolution");
     mesh->deconvolution.upload(deconvolution, true);
-    chooseCells();
-    stepsUntilSort = 0;
     createKernels();
 }
 
@@ -96,9 +74,7 @@ void DeviceMesh::createKernels() {
     Mesh& m = *mesh;
     SourceArrays& s = source;
     ResponseArrays& r = response;
-    ComputeArray &positions = s.positions, &transform = derivativeTransform;
-    // Additions of fixed-point numbers do not depend on the order of the atoms.
-    ComputeArray& atoms = (inPatches ? order : sorter.getMembers());
+    ComputeArray &positions = s.positions, &transform = derivativeTransform, &atoms = cells.particles;
     ArrayInterface* later = nullptr;
     auto create = [&](const char* name, vector<ArrayInterface*> arguments) {
         arguments.insert(arguments.begin(), 3, later);
@@ -109,43 +85,16 @@ void DeviceMesh::createKernels() {
     };
     m.setBox = create("setBox", {later, later, later, later, later, later, later, later, later, &toFractional, &transform});
     m.setInfluence = create("setInfluence", {&toFractional, &m.deconvolution, later, later, later, &m.influence});
-    m.findCells = create("findCells", {later, later, later, later, later, &positions, &toFractional, &starts, &sorter.getCellOf(), &sorter.getCount()});
-    for (int i = 0; i < 3; i++)
-        m.findCells->setArg(3 + i, edge[i]);
-    m.findCells->setArg(6, cells[1]);
-    m.findCells->setArg(7, cells[2]);
-    if (inPatches) {
-        auto createForCells = [&](const char* name, vector<ArrayInterface*> arguments) {
-            arguments.insert(arguments.begin(), 6, later);
-            ComputeKernel kernel = create(name, arguments);
-            for (int i = 0; i < 3; i++) {
-                kernel->setArg(3 + i, edge[i]);
-                kernel->setArg(6 + i, cells[i]);
-            }
-            return kernel;
-        };
-        ComputeArray& cellStart = sorter.getCellStart();
-        m.spreadPermanent = createForCells("spreadPermanent", {&cellStart, &sorter.getMembers(), &order, &starts, &s.charges, &s.dipoles, &s.quadrupoles,
-                                                               &positions, &toFractional, &transform, &coefficients, &r.permanent, &m.patches});
-        m.spreadSources = createForCells("spreadSources", {&cellStart, &order, &starts, later, &positions, &toFractional, &transform,
-                                                           &coefficients, &m.patches});
-        m.sum = createForCells("sumPatches", {&m.patches, &m.values});
-    }
-    else {
-        m.spreadPermanent = create("spreadPermanent", {&s.charges, &s.dipoles, &s.quadrupoles, &atoms, &positions, &toFractional, &transform,
-                                                       &coefficients, &r.permanent, &m.fixedPoint});
-        m.spreadSources = create("spreadSources", {later, &atoms, &positions, &toFractional, &transform, &coefficients, &m.fixedPoint});
-        m.sum = createKernel(program, "meshToReal", {later, &m.fixedPoint, &m.values});
-        m.sum->setArg(0, (int) m.values.getSize());
-    }
+    m.spreadPermanent = create("spreadPermanent", {&s.charges, &s.dipoles, &s.quadrupoles, &atoms, &positions, &toFractional, &transform,
+                                                   &coefficients, &r.permanent, &m.fixedPoint});
+    m.spreadSources = create("spreadSources", {later, &atoms, &positions, &toFractional, &transform, &coefficients, &m.fixedPoint});
+    m.toReal = createKernel(program, "meshToReal", {later, &m.fixedPoint, &m.values});
+    m.toReal->setArg(0, (int) m.values.getSize());
     m.convolve = createKernel(program, "convolve", {later, &m.influence, &m.spectrum});
     m.convolve->setArg(0, (int) m.influence.getSize());
-    vector<ArrayInterface*> forGather = {&m.values, &atoms, &positions, &toFractional, &transform, &coefficients, &r.permanent, &s.softness,
-                                         &s.polarizability, &r.sums, later, later, later, later, later, &r.phi, &r.potential,
-                                         &r.electricField, &r.induced};
-    if (!inPatches)
-        forGather.push_back(&m.fixedPoint);
-    m.gatherAndInduce = create("gatherAndInduce", forGather);
+    m.gatherAndInduce = create("gatherAndInduce", {&m.values, &atoms, &positions, &toFractional, &transform, &coefficients, &r.permanent,
+                                                   &s.softness, &s.polarizability, &r.sums, later, later, later, later, later, &r.phi,
+                                                   &r.potential, &r.electricField, &r.induced, &m.fixedPoint});
     m.gather = create("gather", {&m.values, &atoms, &positions, &toFractional, &transform, &coefficients, &r.phiInduced});
     m.gatherPotential = create("gatherPotential", {later, &m.values, later, &toFractional, &coefficients, later});
 }
@@ -165,50 +114,15 @@ void DeviceMesh::setBox(const Vec3 box[3]) {
     setMixedArg(cc, mesh->setInfluence, 6, 0.5 * sigma * sigma);
     setMixedArg(cc, mesh->setInfluence, 7, kMax * kMax);
     mesh->setInfluence->execute(mesh->influence.getSize(), blockSize);
+    cells.setBox(box);
 }
 
 void DeviceMesh::setPositions() {
-    if (inPatches || stepsUntilSort == 0) {
-        mesh->findCells->execute(numParticles, 128);
-        sorter.sort();
+    if (stepsUntilSort == 0) {
+        cells.sort();
         stepsUntilSort = STEPS_BETWEEN_SORTS;
     }
-    stepsUntilSort = max(stepsUntilSort - 1, 0);
-}
-
-void DeviceMesh::executeSpread(ComputeKernel& kernel) {
-    if (inPatches)
-        kernel->execute(PATCH_THREADS * cells[0] * cells[1] * cells[2], PATCH_THREADS);
-    else
-        executeForAtoms(kernel, numParticles);
-}
-
-void DeviceMesh::chooseCells() {
-    // As large as local memory allows, as long as there is enough to do for all of the device's processors.
-    int largest = 1;
-    while (pow(largest + rule.width, 3) <= patchSize)
-        largest++;
-    const char* edgeLimit = getenv("POLARMP_CELL_EDGE");
-    if (edgeLimit != nullptr)
-        largest = min(largest, stoi(edgeLimit));
-    int wanted = cc.getNumThreadBlocks() / 2;
-    for (int longest = largest; longest >= min(largest, SHORTEST_EDGE); longest--) {
-        for (int i = 0; i < 3; i++) {
-            cells[i] = (size[i] + longest - 1) / longest;
-            edge[i] = (size[i] + cells[i] - 1) / cells[i];
-        }
-        if (cells[0] * cells[1] * cells[2] >= wanted || edgeLimit != nullptr)
-            break;
-    }
-    int patch = 1;
-    for (int i = 0; i < 3; i++) {
-        cells[i] = (size[i] + edge[i] - 1) / edge[i];
-        patch *= edge[i] + rule.width - 1;
-    }
-    int numCells = cells[0] * cells[1] * cells[2];
-    sorter.setNumCells(numCells);
-    if (inPatches)
-        mesh->patches.initialize(cc, (size_t) numCells * patch, elementSize(cc, false), "polarmpPatches");
+    stepsUntilSort--;
 }
 
 void DeviceMesh::executeForAtoms(ComputeKernel& kernel, int numAtoms) {
@@ -219,32 +133,28 @@ void DeviceMesh::executeForAtoms(ComputeKernel& kernel, int numAtoms) {
 }
 
 void DeviceMesh::solve() {
-    mesh->sum->execute(inPatches ? size[0] * size[1] * TEAM : (int) mesh->values.getSize(), blockSize);
+    mesh->toReal->execute(mesh->values.getSize(), blockSize);
     mesh->fft->execFFT(mesh->values, mesh->spectrum, true);
     mesh->convolve->execute(mesh->influence.getSize(), blockSize);
     mesh->fft->execFFT(mesh->spectrum, mesh->values, false);
 }
 
 void DeviceMesh::induce(const FieldArguments& field) {
-    executeSpread(mesh->spreadPermanent);
+    executeForAtoms(mesh->spreadPermanent, numParticles);
     solve();
     field.setArgs(cc, mesh->gatherAndInduce, 13);
     executeForAtoms(mesh->gatherAndInduce, numParticles);
 }
 
 void DeviceMesh::potentialOfInduced() {
-    if (inPatches) {
-        mesh->spreadSources->setArg(12, response.induced);
-        executeSpread(mesh->spreadSources);
-    }
-    solve();
+    solve();  // gatherAndInduce has spread the induced moments already
     executeForAtoms(mesh->gather, numParticles);
 }
 
 void DeviceMesh::potentialAtPoints(ComputeArray& points, ComputeArray& sources, ComputeArray& potential) {
     int numPoints = potential.getSize();
-    mesh->spreadSources->setArg(inPatches ? 12 : 3, sources);
-    executeSpread(mesh->spreadSources);
+    mesh->spreadSources->setArg(3, sources);
+    executeForAtoms(mesh->spreadSources, numParticles);
     solve();
     mesh->gatherPotential->setArg(3, numPoints);
     mesh->gatherPotential->setArg(5, points);

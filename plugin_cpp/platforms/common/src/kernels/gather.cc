@@ -97,11 +97,7 @@ GROUP_KERNEL void gatherAndInduce(int sizeX, int sizeY, int sizeZ, GLOBAL const 
         GLOBAL const real* RESTRICT coefficients, GLOBAL const real* RESTRICT permanent, GLOBAL const real* RESTRICT softness,
         GLOBAL const real* RESTRICT polarizability, GLOBAL const mixed* RESTRICT sums, mixed fieldX, mixed fieldY, mixed fieldZ,
         mixed inverseVolume, int inField, GLOBAL real* RESTRICT phi, GLOBAL real* RESTRICT potential, GLOBAL real* RESTRICT electricField,
-        GLOBAL real* RESTRICT induced
-#ifdef SPREAD_BY_ATOMICS
-        , GLOBAL mm_ulong* RESTRICT nextMesh
-#endif
-        ) {
+        GLOBAL real* RESTRICT induced, GLOBAL mm_ulong* RESTRICT nextMesh) {
     LOCAL int atoms[GROUP_ATOMS];
     LOCAL int start[3*GROUP_ATOMS];
     LOCAL real4 windows[3*WIDTH*GROUP_ATOMS];
@@ -125,7 +121,7 @@ GROUP_KERNEL void gatherAndInduce(int sizeX, int sizeY, int sizeZ, GLOBAL const 
         induceAtoms(atoms, phiOf, positions, permanent, softness, polarizability, sums, fieldX, fieldY, fieldZ, inverseVolume, inField, potential,
                 electricField, induced, moments);
         SYNC_THREADS;
-#if defined(INDUCES) && defined(SPREAD_BY_ATOMICS)
+#ifdef INDUCES
         sourcesInGridUnits(moments, derivativeTransform, sources);
         SYNC_THREADS;
         if (first+slot < NUM_PARTICLES)

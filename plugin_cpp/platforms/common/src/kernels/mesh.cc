@@ -60,20 +60,3 @@ DEVICE void findWindows(LOCAL_ARG const int* points, GLOBAL const mixed* positio
         }
     }
 }
-
-/** The cell, of edgeX x edgeY x edgeZ mesh points, in which each atom's window begins. */
-KERNEL void findCells(int sizeX, int sizeY, int sizeZ, int edgeX, int edgeY, int edgeZ, int cellsY, int cellsZ,
-        GLOBAL const mixed* RESTRICT positions, GLOBAL const mixed* RESTRICT toFractional, GLOBAL int* RESTRICT starts,
-        GLOBAL int* RESTRICT cellOf, GLOBAL int* RESTRICT count) {
-    for (int atom = GLOBAL_ID; atom < NUM_PARTICLES; atom += GLOBAL_SIZE) {
-        int x = firstPoint(leftEdge(&positions[3*atom], &toFractional[0], sizeX), sizeX);
-        int y = firstPoint(leftEdge(&positions[3*atom], &toFractional[3], sizeY), sizeY);
-        int z = firstPoint(leftEdge(&positions[3*atom], &toFractional[6], sizeZ), sizeZ);
-        starts[3*atom] = x;
-        starts[3*atom+1] = y;
-        starts[3*atom+2] = z;
-        int cell = (x/edgeX*cellsY+y/edgeY)*cellsZ+z/edgeZ;
-        cellOf[atom] = cell;
-        ATOMIC_ADD(&count[cell], 1);
-    }
-}

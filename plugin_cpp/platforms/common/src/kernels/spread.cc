@@ -1,4 +1,4 @@
-// Spreading by atomic additions to a mesh of fixed-point numbers.
+// From multipoles to the mesh; teams as in mesh.cc. Atoms add to a mesh of fixed-point numbers, whose sums do not depend on the order.
 
 /** Sources in units of the mesh, with the factors of 1/2 Q:grad grad inside. */
 DEVICE void sourcesInGridUnits(LOCAL_ARG const real* moments, GLOBAL const real* derivativeTransform, LOCAL_ARG real* sources) {
@@ -14,7 +14,7 @@ DEVICE void sourcesInGridUnits(LOCAL_ARG const real* moments, GLOBAL const real*
     }
 }
 
-/** Fixed point, so that the sum does not depend on the order. */
+/** One atom's window, by its team. */
 DEVICE void spreadWindow(LOCAL_ARG const real* s, LOCAL_ARG const int* start, LOCAL_ARG const real4* window, int sizeX, int sizeY,
         int sizeZ, GLOBAL mm_ulong* mesh) {
     int lane = LOCAL_ID%TEAM, part = lane/WIDTH, k = lane-part*WIDTH;
