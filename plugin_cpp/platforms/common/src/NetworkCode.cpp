@@ -472,27 +472,32 @@ void NetworkCode::message(int layer) {
     stringstream forward, backward;
     int width = p.numRadial * p.messageChannels;
     for (int l = 0; l <= p.lMax; l++) {
-        int paths = p.message.paths[l], rows = width * (1 + paths), row = padded(rows);
+        // Each path's block of rows is filled up to whole packs.
+        int paths = p.message.paths[l], rows = width * (1 + paths), block = padded(width), row = block * (1 + paths);
         messageStageSize = max(messageStageSize, row * (2 * l + 1));
         const vector<double>& matrix = p.weight("layers." + text(layer - 1) + ".message.mixing.weights." + text(l), {rows, c});
         string transposed = text(weights.addTransposed(matrix, rows, c));
+        vector<double> filled;
+        for (int path = 0; path <= paths; path++) {
+            filled.insert(filled.end(), matrix.begin() + path * width * c, matrix.begin() + (path + 1) * width * c);
+            filled.resize((path + 1) * block * c, 0.0);
+        }
         vector<Term> terms = termsOfDegree(p.message, l);
-        forward << "        {\n        FOR_LANES(k, MIXED_ROW) {\n            if (k < MIXED_ROW) {\n"
-                << "                GLOBAL const real* x = &X[k/MESSAGE_CHANNELS*SENT+k%MESSAGE_CHANNELS];\n";
+        forward << "        {\n        FOR_LANES(k, " << block << ") {\n            int item = min(k, MIXED_ROW-1);\n"
+                << "            real inside = (k < MIXED_ROW ? 1 : 0);\n            GLOBAL const real* x = &X[item/MESSAGE_CHANNELS*SENT+item%MESSAGE_CHANNELS];\n"
+                << "            if (k < " << block << ") {\n";
         for (int m = 0; m <= 2 * l; m++) {
-            forward << "                stage[" << m * row << "+k] = x[" << l * l + m << "*NUM_RADIAL*SENT];\n";
+            forward << "                stage[" << m * row << "+k] = inside*x[" << l * l + m << "*NUM_RADIAL*SENT];\n";
             for (int path = 0; path < paths; path++) {
-                forward << "                stage[" << m * row + (1 + path) * width << "+k] = 0";
+                forward << "                stage[" << m * row + (1 + path) * block << "+k] = inside*(0";
                 for (const Term& t : terms)
                     if (t.row == path * (2 * l + 1) + m)
                         forward << "+" << cc.doubleToString(t.value) << "*x[" << t.right << "*NUM_RADIAL*SENT+" << 1 + t.left << "*MESSAGE_CHANNELS]";
-                forward << ";\n";
+                forward << ");\n";
             }
-            if (row > rows)
-                forward << "                if (k < " << row - rows << ") stage[" << m * row + rows << "+k] = 0;\n";
         }
         forward << "            }\n        }\n        SYNC_ATOM;\n        real mixedSum[" << 2 * l + 1 << "] = {0};\n"
-                << "        mixInTeams" << 2 * l + 1 << "(&W[" << weights.add(matrix, rows, c) << "], lane, stage4, " << row / 4 << ", mixedSum, partial, message+"
+                << "        mixInTeams" << 2 * l + 1 << "(&W[" << weights.add(filled, row, c) << "], lane, stage4, " << row / 4 << ", mixedSum, partial, message+"
                 << l * l << "*CHANNELS);\n        }\n";
         auto mixBack = [&](int path) {
             backward << "            {\n            real g[" << 2 * l + 1 << "] = {0};\n            " << mix(l) << "(&W[" << transposed << "], " << rows << ", "
