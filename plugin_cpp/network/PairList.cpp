@@ -44,7 +44,7 @@ void PairList::share(long count, const function<void(long, long, int)>& work) co
         work(0, count, 0);
     else {
         const long n = threads->getNumThreads();
-        threads->execute([&](int thread) { work(count * thread / n, count * (thread + 1) / n, thread); });
+        threads->executeParts([&](int part) { work(count * part / n, count * (part + 1) / n, part); });
     }
 }
 

@@ -80,8 +80,8 @@ public:
     const int* getSitesOfAtoms() const {
         return sites.data();
     }
-    /** Calls work(first, last, thread) for parts of [0, count) in all threads. */
-    void share(long count, const std::function<void(long first, long last, int thread)>& work) const;
+    /** Calls work(first, last, part) for as many parts of [0, count) as there are threads, in all threads. */
+    void share(long count, const std::function<void(long first, long last, int part)>& work) const;
 
 private:
     struct Image {

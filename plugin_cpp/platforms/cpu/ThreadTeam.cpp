@@ -37,7 +37,7 @@ void ThreadTeam::together(const function<void()>& work) {
         work();
         return;
     }
-    const int before = posted;
+    const long before = posted;
     pool.execute([this, before](ThreadPool&, int thread) {
         if (thread > 0)
             serve(thread, before);
@@ -45,9 +45,7 @@ void ThreadTeam::together(const function<void()>& work) {
     awake = true;
     auto sleep = [&]() {
         awake = false;
-        task = nullptr;
-        posted++;
-        announce();
+        post(nullptr, false);
         pool.waitForThreads();
     };
     try {
@@ -60,15 +58,45 @@ void ThreadTeam::together(const function<void()>& work) {
     sleep();
 }
 
-void ThreadTeam::serve(int thread, int seen) {
+void ThreadTeam::post(const function<void(int)>* work, bool inParts) {
+    task = work;
+    finished = 0;
+    const long next = (posted / 2 + 1) * 2 + inParts;
+    nextPart = next << PART_BITS;
+    posted = next;
+    announce();
+}
+
+void ThreadTeam::serve(int thread, long seen) {
     while (true) {
         waitFor([&]() { return posted != seen; });
-        seen++;
-        if (task == nullptr)
+        // Several tasks with parts may have been done without this thread; one without parts waits for it.
+        seen = posted;
+        if (seen % 2 == 1)
+            takeParts(seen);
+        else if (task == nullptr)
             return;
-        (*task)(thread);
-        finished++;
-        announce();
+        else {
+            (*task)(thread);
+            finished++;
+            announce();
+        }
+    }
+}
+
+/** Does parts of a task that nobody has begun, if it still is the present one. */
+void ThreadTeam::takeParts(long seen) {
+    while (true) {
+        long next = nextPart;
+        const int part = next & ((1 << PART_BITS) - 1);
+        if (next >> PART_BITS != seen || part >= size)
+            return;
+        // Whoever has taken a part can rely on the task, which ends after all parts.
+        if (nextPart.compare_exchange_weak(next, next + 1)) {
+            (*task)(part);
+            finished++;
+            announce();
+        }
     }
 }
 
@@ -78,12 +106,21 @@ void ThreadTeam::execute(const function<void(int)>& work) {
     else if (!awake)
         together([&]() { execute(work); });
     else {
-        task = &work;
-        finished = 0;
-        posted++;
-        announce();
+        post(&work, false);
         work(0);
         waitFor([&]() { return finished == size - 1; });
+    }
+}
+
+void ThreadTeam::executeParts(const function<void(int)>& work) {
+    if (size == 1)
+        work(0);
+    else if (!awake)
+        together([&]() { executeParts(work); });
+    else {
+        post(&work, true);
+        takeParts(posted);
+        waitFor([&]() { return finished == size; });
     }
 }
 
@@ -99,8 +136,8 @@ void ThreadTeam::wait() {
 }
 
 void ThreadTeam::forAll(long count, const function<void(long, long)>& work) {
-    execute([&](int thread) {
-        auto [first, last] = share(count, thread);
+    executeParts([&](int part) {
+        auto [first, last] = share(count, part);
         work(first, last);
     });
 }

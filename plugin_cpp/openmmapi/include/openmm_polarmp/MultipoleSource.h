@@ -12,8 +12,8 @@ class WorkerThreads {
 public:
     virtual ~WorkerThreads() = default;
     virtual int getNumThreads() const = 0;
-    /** Calls work(thread) in every thread and returns when all are done. The work must not throw. */
-    virtual void execute(const std::function<void(int thread)>& work) = 0;
+    /** Calls work(part) for as many parts as there are threads, in any of them, and returns when all are done. The work must not throw. */
+    virtual void executeParts(const std::function<void(int part)>& work) = 0;
 };
 
 /**
