@@ -65,7 +65,7 @@ def compare(evaluator: DeviceEvaluator, model, structure: Structure, **parameter
 
 
 @pytest.mark.parametrize("config", CONFIGURATIONS, ids=str)
-@pytest.mark.parametrize("evaluator", CUDA[1:], ids=str)
+@pytest.mark.parametrize("evaluator", CUDA[2:], ids=str)
 def test_configurations(evaluator, config):
     usable(evaluator)
     compare(evaluator, random_model(**config), random_structure(20, TRICLINIC, species=config.get("species", (1, 8))))
