@@ -1,6 +1,6 @@
 #include "PairList.h"
 #include "Matrix3.h"
-#include "openmm/OpenMMException.h"
+#include "openmm_polarmp/internal/BoxDensity.h"
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -13,25 +13,10 @@ using namespace std;
 
 namespace {
 
-// Water has 50 neighbours within 5 A. More than this: the box has collapsed, or is in another unit.
-const double MOST_NEIGHBORS = 3000;
 // Finer bins follow the sphere better and are more to visit.
 const double BINS_PER_CUTOFF = 2;
 // A, far from every atom; its square is a number in single precision.
 const double NOWHERE = 1e15;
-
-void checkDensity(int numAtoms, double cutoff, const double* cell) {
-    double expected = numAtoms * 4.19 * cutoff * cutoff * cutoff / fabs(determinant(cell));
-    if (expected <= MOST_NEIGHBORS)
-        return;
-    stringstream message;
-    message << "PolarMPForce: box vectors of ";
-    for (int d = 0; d < 3; d++)
-        message << (d == 0 ? "" : ", ") << hypot(hypot(cell[3 * d], cell[3 * d + 1]), cell[3 * d + 2]);
-    message << " A for " << numAtoms << " atoms are too short: an atom would have " << expected << " neighbors within " << cutoff
-            << " A; " << MOST_NEIGHBORS << " are accepted";
-    throw OpenMMException(message.str());
-}
 
 } // namespace
 
@@ -98,8 +83,10 @@ void PairList::placeSites() {
 
 void PairList::rebuild(const double* positions, const double* cell) {
     built = false;  // until everything is there
-    if (cell != nullptr)
-        checkDensity(numAtoms, cutoff, cell);
+    if (cell != nullptr) {
+        const Vec3 box[3] = {Vec3(cell[0], cell[1], cell[2]), Vec3(cell[3], cell[4], cell[5]), Vec3(cell[6], cell[7], cell[8])};
+        checkDensity(numAtoms, cutoff, box);
+    }
     periodic = (cell != nullptr);
     path.assign(positions, positions + 3 * numAtoms);
     setBox(cell);

@@ -2,6 +2,7 @@
 #include "DevicePotential.h"
 #include "KernelSources.h"
 #include "openmm/OpenMMException.h"
+#include "openmm_polarmp/internal/BoxDensity.h"
 #include <algorithm>
 
 using namespace PolarMPPlugin;
@@ -15,7 +16,6 @@ const int LARGEST_LOCAL_MEMORY = 48 * 1024;
 const int SUM_THREADS = 4096;
 const int MOST_ATOMS_IN_GROUP = 4;
 const int MESSAGE_LANES = 128;
-const int LAYER_GROUPS = 5;  // on a multiprocessor at a time
 
 int components(int l) {
     return (l + 1) * (l + 1);
@@ -138,8 +138,6 @@ void DeviceNetwork::createAtomKernels(const NetworkCode& code, const map<string,
     defines["SYNC_ATOM"] = inWarp ? "SYNC_WARPS" : "SYNC_THREADS";
     if (inWarp)
         defines["HAS_WARPS"] = "1";
-    // Left alone, the compiler takes so many registers that two groups fit on a processor.
-    defines["LAYER_BOUNDS"] = inWarp ? "__launch_bounds__(" + cc.intToString(atomLaunch.blockSize) + ", " + cc.intToString(LAYER_GROUPS) + ")" : "";
 
     map<string, string> replacements = code.replacements;
     replacements["SEARCH_AND_ADD_TO_DENSITY"] = search(cc, "density");
@@ -229,8 +227,9 @@ void DeviceNetwork::updateBox() {
         for (int d = 0; d < 3; d++)
             present[i][d] = arrays.cell[3 * i + d];
     if (periodic && !equal(present, present + 3, box)) {
+        checkDensity(numParticles, parameters.cutoff, present);
+        cells.setBox(present);
         copy(present, present + 3, box);
-        cells.setBox(box);
     }
     for (ComputeKernel& kernel : searching) {
         kernel->setArg(2, cells.start);

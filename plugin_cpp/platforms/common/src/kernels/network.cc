@@ -7,12 +7,12 @@
 
 /**
  * y[m] += sum_k W[k, column] x[m, k] for ROWS rows m at once; x has `packs` groups of four numbers in a row. Give an array of
- * its own for y, not a part of a longer one: PoCL 3.1 gets that wrong. Unrolled further, the many sums that follow each other
- * in the layers would take all registers for what is loaded ahead.
+ * its own for y, not a part of a longer one: PoCL 3.1 gets that wrong. The compiler unrolls the loops of
+ * the layers and loads far ahead, with all registers that there are: measured on an H200, that is faster than more groups at a
+ * time with fewer registers (0.80 and 1.24 ms for the layers of 24,000 atoms of water, both passes).
  */
 #define DEFINE_MIX(NAME, ROWS)                                                                                                  \
     DEVICE void NAME(GLOBAL const real4* RESTRICT W, int columns, int column, LOCAL_ARG const real4* x, int packs, real* y) {   \
-        _Pragma("unroll 2")                                                                                                     \
         for (int k = 0; k < packs; k++) {                                                                                       \
             real4 w = W[k*columns+column];                                                                                      \
             for (int m = 0; m < ROWS; m++) {                                                                                    \

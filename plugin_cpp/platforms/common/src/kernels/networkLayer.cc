@@ -2,7 +2,7 @@
 // layer, the heads. The first layer takes the density of the neighbours as it is; the others join it with the messages and with
 // the features of the layer before. This text is compiled once for each layer, with its numbers for the names in capitals.
 
-KERNEL LAYER_BOUNDS void LAYER_FORWARD(GLOBAL const int* RESTRICT particles, GLOBAL const int* RESTRICT kinds, GLOBAL const real4* RESTRICT W,
+KERNEL void LAYER_FORWARD(GLOBAL const int* RESTRICT particles, GLOBAL const int* RESTRICT kinds, GLOBAL const real4* RESTRICT W,
         GLOBAL const real* RESTRICT plain, GLOBAL const real* RESTRICT densities, GLOBAL const real* RESTRICT previous,
         GLOBAL const real* RESTRICT messages, GLOBAL real* RESTRICT saved, GLOBAL real* RESTRICT invariants, GLOBAL real* RESTRICT sent,
         GLOBAL real* RESTRICT savedHeads, GLOBAL const real* RESTRICT repulsions, GLOBAL mixed* RESTRICT energies, GLOBAL real* RESTRICT charges,
@@ -45,7 +45,7 @@ KERNEL LAYER_BOUNDS void LAYER_FORWARD(GLOBAL const int* RESTRICT particles, GLO
     }
 }
 
-KERNEL LAYER_BOUNDS void LAYER_BACKWARD(GLOBAL const int* RESTRICT particles, GLOBAL const int* RESTRICT kinds, GLOBAL const real4* RESTRICT W,
+KERNEL void LAYER_BACKWARD(GLOBAL const int* RESTRICT particles, GLOBAL const int* RESTRICT kinds, GLOBAL const real4* RESTRICT W,
         GLOBAL const real* RESTRICT plain, GLOBAL const real* RESTRICT previous, GLOBAL const real* RESTRICT saved,
         GLOBAL real* RESTRICT invariantGradients, GLOBAL mm_long* RESTRICT sentGradients, GLOBAL real* RESTRICT featureGradients,
         GLOBAL real* RESTRICT densityGradients, GLOBAL real* RESTRICT messageGradients, GLOBAL const real* RESTRICT savedHeads, real energyGradient,

@@ -1,0 +1,14 @@
+#pragma once
+#include "openmm/Vec3.h"
+
+namespace PolarMPPlugin {
+
+/**
+ * Throws an exception if the atoms would have absurdly many neighbors: then the box has collapsed, or is in another unit.
+ *
+ * @param cutoff  A
+ * @param box     in A
+ */
+void checkDensity(int numAtoms, double cutoff, const OpenMM::Vec3 box[3]);
+
+} // namespace PolarMPPlugin
