@@ -52,6 +52,7 @@ private:
     const NetworkParameters& parameters;
     const int numParticles, realSize;
     const bool periodic, projects;
+    const int localMemory;  // bytes that a work group may take
     double constantEnergy = 0;  // eV, of the single atoms
     OpenMM::Vec3 box[3];
     CellList cells;

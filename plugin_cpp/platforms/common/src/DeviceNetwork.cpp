@@ -12,7 +12,8 @@ using namespace std;
 namespace {
 const double SUM_SCALE = 68719476736.0;            // 2^36: sums of charges in fixed point
 const double GRADIENT_SCALE = 1099511627776.0;     // 2^40: sums of derivatives by what was sent
-const int LARGEST_LOCAL_MEMORY = 48 * 1024;
+// What every device has; CUDA has more.
+const int LOCAL_MEMORY = 32 * 1024, LOCAL_MEMORY_OF_CUDA = 48 * 1024;
 const int SUM_THREADS = 4096;
 const int MOST_ATOMS_IN_GROUP = 4;
 const int MESSAGE_LANES = 128;
@@ -47,7 +48,7 @@ DeviceNetwork::DeviceNetwork(ComputeContext& cc, const NetworkSource& source, co
                              ComputeArray& atomOf, bool hasWarps)
         : cc(cc), arrays(arrays), atomOf(atomOf), parameters(source.getParameters()), numParticles(source.getNumParticles()),
           realSize(cc.getUseDoublePrecision() ? sizeof(double) : sizeof(float)), periodic(description.periodic),
-          projects(parameters.chargeProjection), cells(cc, numParticles, parameters.cutoff, periodic, arrays.positions) {
+          projects(parameters.chargeProjection), localMemory(hasWarps ? LOCAL_MEMORY_OF_CUDA : LOCAL_MEMORY), cells(cc, numParticles, parameters.cutoff, periodic, arrays.positions) {
     NetworkCode code(cc, parameters);
     allocate(source, code);
     map<string, string> common = commonDefines(cc, numParticles);
@@ -102,13 +103,13 @@ void DeviceNetwork::allocate(const NetworkSource& source, const NetworkCode& cod
 
 DeviceNetwork::Launch DeviceNetwork::launchFor(int lanes, int reals, int integers, bool inWarp) const {
     int bytes = roundUp(reals, 4) * realSize + integers * sizeof(int);
-    if (bytes > LARGEST_LOCAL_MEMORY || lanes > cc.getMaxThreadBlockSize())
+    if (bytes > localMemory || lanes > cc.getMaxThreadBlockSize())
         throw OpenMMException("PolarMPForce: the network is too large for the device: an atom would need " + to_string(lanes) + " threads and "
                               + to_string(bytes) + " bytes of local memory; " + to_string(cc.getMaxThreadBlockSize()) + " and "
-                              + to_string(LARGEST_LOCAL_MEMORY) + " are there; use evaluator='torch'");
+                              + to_string(localMemory) + " are there; use evaluator='torch'");
     Launch launch;
     launch.lanes = lanes;
-    launch.atomsInGroup = inWarp ? max(1, min(MOST_ATOMS_IN_GROUP, LARGEST_LOCAL_MEMORY / bytes)) : 1;
+    launch.atomsInGroup = inWarp ? max(1, min(MOST_ATOMS_IN_GROUP, localMemory / bytes)) : 1;
     launch.blockSize = launch.atomsInGroup * lanes;
     int groups = (numParticles + launch.atomsInGroup - 1) / launch.atomsInGroup;
     launch.threads = min(groups, cc.getNumThreadBlocks()) * launch.blockSize;
@@ -183,7 +184,7 @@ void DeviceNetwork::createMessageKernels(const NetworkCode& code, const map<stri
         return roundUp(max(forward, backward), 4);
     };
     int pairs = 32;
-    while (pairs > 1 && realsFor(pairs) * realSize + searchIntegers(lanes) * (int) sizeof(int) > LARGEST_LOCAL_MEMORY)
+    while (pairs > 1 && realsFor(pairs) * realSize + searchIntegers(lanes) * (int) sizeof(int) > localMemory)
         pairs /= 2;
     messageLaunch = launchFor(lanes, realsFor(pairs), searchIntegers(lanes), false);
     messageSums.initialize(cc, (size_t) messageLaunch.threads / lanes * functions * sent, realSize, "polarmpMessageSums");
