@@ -4,13 +4,15 @@
 #include "openmm/OpenMMException.h"
 #include "openmm_polarmp/internal/BoxDensity.h"
 #include <algorithm>
+#include <cmath>
 
 using namespace PolarMPPlugin;
 using namespace OpenMM;
 using namespace std;
 
 namespace {
-const double SUM_SCALE = 68719476736.0;            // 2^36: sums of charges in fixed point
+// What no sum over all atoms exceeds for each of them: fixed point is chosen for it.
+const double LARGEST_CHARGE = HeadUnits::LARGEST_CHARGE, LARGEST_POTENTIAL = 1e5;  // e, V
 const double GRADIENT_SCALE = 1099511627776.0;     // 2^40: sums of derivatives by what was sent
 // What every device has; CUDA has more.
 const int LOCAL_MEMORY = 32 * 1024, LOCAL_MEMORY_OF_CUDA = 48 * 1024;
@@ -24,6 +26,11 @@ int components(int l) {
 
 int roundUp(int n, int unit) {
     return (n + unit - 1) / unit * unit;
+}
+
+/** The power of two for numbers up to `largest` in 64 bits. */
+double fixedPointScale(double largest) {
+    return exp2(floor(log2(exp2(62) / largest)));
 }
 
 /** The parts of kernels/networkPairs.cc, by their titles. */
@@ -53,7 +60,8 @@ DeviceNetwork::DeviceNetwork(ComputeContext& cc, const NetworkSource& source, co
     allocate(source, code);
     map<string, string> common = commonDefines(cc, numParticles);
     common.insert(code.defines.begin(), code.defines.end());
-    common["SUM_SCALE"] = cc.doubleToString(SUM_SCALE);
+    common["CHARGE_SUM_SCALE"] = cc.doubleToString(fixedPointScale(LARGEST_CHARGE * numParticles));
+    common["POTENTIAL_SUM_SCALE"] = cc.doubleToString(fixedPointScale(LARGEST_POTENTIAL * numParticles));
     common["GRADIENT_SCALE"] = cc.doubleToString(GRADIENT_SCALE);
     common["TOTAL_CHARGE"] = cc.doubleToString(source.getTotalCharge());
     if (projects)

@@ -216,7 +216,7 @@ DEVICE void writeMoments(const real* scalars, const real* tensors, GLOBAL const 
         charges[atom] = q;
 #ifdef PROJECT_CHARGES
     if (writes)
-        ATOMIC_ADD(&sums[0], (mm_ulong) (mm_long) (q*SUM_SCALE));
+        ATOMIC_ADD(&sums[0], (mm_ulong) (mm_long) (q*CHARGE_SUM_SCALE));
 #endif
 #endif
 #ifdef HAS_DIPOLES
@@ -269,7 +269,7 @@ DEVICE void readGradients(const real* scalars, const real* tensors, GLOBAL const
     v[0] = CHARGE_UNIT*scalars[CHARGE_SCALAR];
     g[0] = chargeGradients[atom];
 #ifdef PROJECT_CHARGES
-    g[0] -= (real) (((mixed) sums[1])*(1/SUM_SCALE)/NUM_PARTICLES);
+    g[0] -= (real) (((mixed) sums[1])*(1/POTENTIAL_SUM_SCALE)/NUM_PARTICLES);
 #endif
     boundBackward(1, v, LARGEST_CHARGE, g);
     scalarGradients[CHARGE_SCALAR] = CHARGE_UNIT*g[0];
@@ -557,7 +557,7 @@ TENSOR_PRODUCTS_BACKWARD
 
 /** Charges shifted to the total charge. */
 KERNEL void projectCharges(GLOBAL real* RESTRICT charges, GLOBAL const mm_long* RESTRICT sums) {
-    real shift = (real) ((((mixed) sums[0])*(1/SUM_SCALE)-TOTAL_CHARGE)/NUM_PARTICLES);
+    real shift = (real) ((((mixed) sums[0])*(1/CHARGE_SUM_SCALE)-TOTAL_CHARGE)/NUM_PARTICLES);
     for (int i = GLOBAL_ID; i < NUM_PARTICLES; i += GLOBAL_SIZE)
         charges[i] -= shift;
 }
@@ -566,6 +566,6 @@ KERNEL void projectCharges(GLOBAL real* RESTRICT charges, GLOBAL const mm_long* 
 KERNEL void sumChargeGradients(GLOBAL const real* RESTRICT chargeGradients, GLOBAL mm_ulong* RESTRICT sums) {
     mm_long sum = 0;
     for (int i = GLOBAL_ID; i < NUM_PARTICLES; i += GLOBAL_SIZE)
-        sum += (mm_long) (chargeGradients[i]*SUM_SCALE);
+        sum += (mm_long) (chargeGradients[i]*POTENTIAL_SUM_SCALE);
     ATOMIC_ADD(&sums[1], (mm_ulong) sum);
 }
