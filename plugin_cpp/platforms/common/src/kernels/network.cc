@@ -46,10 +46,10 @@ DEVICE real softplus(real x) {
     return x > 20 ? x : log1p(EXP(x));
 }
 
-/** 1 at x = 0, 0 with its first two derivatives at x = 1. */
+/** 1-28x^6+48x^7-21x^8, from 1 at x = 0 to 0 with its first two derivatives at x = 1: in factors, which lose no digits there. */
 DEVICE real smoothCutoff(real x) {
-    real x2 = x*x, x6 = x2*x2*x2;
-    return x < 1 ? 1+x6*(-28+x*(48-21*x)) : 0;
+    real y = 1-x;
+    return x < 1 ? y*y*y*(1+x*(3+x*(6+x*(10+x*(15+x*21))))) : 0;
 }
 
 DEVICE real smoothCutoffDerivative(real x) {
