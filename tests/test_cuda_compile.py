@@ -46,3 +46,33 @@ def test_kernels_compile(environment, precision, periodic, full):
     arguments = [sys.executable, "-c", CODE, precision, str(periodic), str(full)]
     done = subprocess.run(arguments, capture_output=True, text=True, env=environment, timeout=300)
     assert "compiled" in done.stdout, done.stdout + done.stderr
+
+
+NETWORK = """
+import sys
+import openmm
+from support.networks import native_source, polarmp_force, random_model
+
+platform = openmm.Platform.getPlatformByName("CUDA")
+for config in eval(sys.argv[2]):
+    species = list(config.get("species", (1, 8)))
+    system = openmm.System()
+    for _ in species:
+        system.addParticle(1.0)
+    system.setDefaultPeriodicBoxVectors((3, 0, 0), (0, 3, 0), (0, 0, 3))
+    system.addForce(polarmp_force(native_source(random_model(**config), species), True))
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform, {"Precision": sys.argv[1]})
+    context.setPositions([(0.3 * i, 0, 0) for i in range(len(species))])
+    context.getState(energy=True, forces=True)
+    del context
+    print("compiled", config)
+"""
+
+
+@pytest.mark.parametrize("precision", ["single", "mixed", "double"])
+def test_networks_compile(environment, precision):
+    from network.test_equals_torch import CONFIGURATIONS
+
+    arguments = [sys.executable, "-c", NETWORK, precision, repr(CONFIGURATIONS)]
+    done = subprocess.run(arguments, capture_output=True, text=True, env=environment, timeout=1200)
+    assert done.stdout.count("compiled") == len(CONFIGURATIONS), done.stdout + done.stderr

@@ -26,14 +26,36 @@ force.getCharges(context)
 print(context.getPlatform().getPropertyValue(context, "OpenCLPlatformName"))
 """
 
+NETWORK = """
+import numpy as np
+from openmm_polarmp.source import TorchSource
+from support.networks import context_of, native_source, random_model, random_structure, results
+
+model, structure = random_model(layers=2, zbl=True, channels=5, n_radial=3), random_structure(3, np.eye(3) * 6.0)
+context = context_of(native_source(model, structure.species), structure, "OpenCL", Precision="single")
+found = results(context)["forces"]
+expected = results(context_of(TorchSource(model, structure.species, precision="double"), structure))["forces"]
+assert np.abs(found - expected).max() < 1e-2 * np.abs(expected).max(), (found, expected)
+print(context.getPlatform().getPropertyValue(context, "OpenCLPlatformName"))
+"""
+
 
 @pytest.mark.skipif(shutil.which("oclgrind") is None, reason="oclgrind is not installed")
 @pytest.mark.parametrize("precision", ["single", "double"])
 @pytest.mark.parametrize("periodic", [1, 0], ids=["box", "cluster"])
 def test_no_access_out_of_bounds(periodic, precision):
+    check([CODE, str(periodic), precision])
+
+
+@pytest.mark.skipif(shutil.which("oclgrind") is None, reason="oclgrind is not installed")
+def test_no_access_out_of_bounds_in_a_network():
+    check([NETWORK])
+
+
+def check(code_and_arguments):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     # Oclgrind adds up a kernel's local memory over its launches.
-    command = ["oclgrind", "--local-mem-size", "1048576", sys.executable, "-c", CODE, str(periodic), precision]
+    command = ["oclgrind", "--local-mem-size", "1048576", sys.executable, "-c", *code_and_arguments]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600)
     assert "Oclgrind" in done.stdout, done.stdout + done.stderr
     complaints = [line for line in done.stderr.splitlines() if "nvalid" in line or "ninitialized" in line]
