@@ -1,5 +1,6 @@
 """Which platforms this machine has, and how tests ask for them."""
 
+import locale
 import os
 
 import pytest
@@ -13,6 +14,12 @@ if "polarmp" not in MLPotential._implFactories:
     from openmm_polarmp_entry import PolarMPFactory
 
     MLPotential.registerImplFactory("polarmp", PolarMPFactory())
+
+
+@pytest.fixture(autouse=True)
+def _locale():
+    """PoCL puts the process into the C locale, in which Python, and torch's compiler with it, read files as ASCII."""
+    locale.setlocale(locale.LC_CTYPE, "")
 
 
 def _use(choice: PlatformChoice) -> PlatformChoice:
