@@ -151,7 +151,7 @@ void DeviceNetwork::createAtomKernels(const NetworkCode& code, const map<string,
     map<string, string> replacements = code.replacements;
     replacements["SEARCH_AND_ADD_TO_DENSITY"] = search(cc, "density");
     replacements["SEARCH_AND_ADD_FORCES"] = search(cc, "forces");
-    string text = KernelSources::network + KernelSources::networkDensity;
+    string text = KernelSources::network + KernelSources::networkHeads + KernelSources::networkDensity;
     for (const map<string, string>& names : code.layerReplacements)
         text += cc.replaceStrings(KernelSources::networkLayer, names);
     ComputeProgram program = cc.compileProgram(cc.replaceStrings(text, replacements), defines);

@@ -1,57 +1,16 @@
 #include "NetworkCode.h"
+#include "NetworkText.h"
 #include "openmm/OpenMMException.h"
 #include <algorithm>
 #include <cmath>
 #include <sstream>
 
 using namespace PolarMPPlugin;
+using namespace NetworkText;
 using namespace OpenMM;
 using namespace std;
 
 namespace {
-
-int components(int l) {
-    return (l + 1) * (l + 1);
-}
-
-/** The next multiple of four: what is loaded in packs. */
-int padded(int n) {
-    return (n + 3) / 4 * 4;
-}
-
-string text(int value) {
-    return to_string(value);
-}
-
-string mix(int l) {
-    return l == 0 ? "mix1" : l == 1 ? "mix3" : "mix5";
-}
-
-/** The terms of a coupling that make the components of degree l, with rows counted from its first one. */
-struct Term {
-    int row, left, right;
-    double value;
-};
-
-vector<Term> termsOfDegree(const SparseCoupling& coupling, int l) {
-    int first = 0;
-    for (int lower = 0; lower < l; lower++)
-        first += coupling.paths[lower] * (2 * lower + 1);
-    int last = first + coupling.paths[l] * (2 * l + 1);
-    vector<Term> terms;
-    for (size_t i = 0; i < coupling.value.size(); i++)
-        if (coupling.row[i] >= first && coupling.row[i] < last)
-            terms.push_back({coupling.row[i] - first, coupling.left[i], coupling.right[i], coupling.value[i]});
-    return terms;
-}
-
-string at(const char* name, int i) {
-    return string(name) + "[" + text(i) + "]";
-}
-
-string coupleName(int layer, int factors, int l) {
-    return "couple" + text(layer) + "_" + text(factors) + "_" + text(l);
-}
 
 /** y[row] = sum value a[left] b[right], and its reverse, term by term. */
 string coupleFunctions(const ComputeContext& cc, const string& name, const vector<Term>& terms, int rows) {
@@ -257,139 +216,6 @@ void NetworkCode::layer(int index) {
     }
     if (index + 1 < p.layers)
         functions += send(index);
-}
-
-/** Features (before the gate, without the atom's own scalars) and powers of a density; all lanes come here. */
-string NetworkCode::productsForward(int layer) {
-    stringstream code;
-    int lOut = p.featureDegree(layer);
-    const vector<SparseCoupling>& couplings = p.products[layer];
-    string prefix = layer == 0 ? "first." : "layers." + text(layer - 1) + ".";
-    code << "DEVICE void productsForward" << layer << "(const real* A, real* powers, real* f, int lane, int channel,\n"
-         << "        GLOBAL const real4* RESTRICT W, LOCAL_ARG real4* stage4) {\n"
-         << "    LOCAL_ARG real* stage = (LOCAL_ARG real*) stage4;\n";
-    auto power = [&](int factors) { return factors == 2 ? string("A") : "&powers[" + text((factors - 3) * components(p.lMax)) + "]"; };
-    auto write = [&](const string& source, int l, int paths, int first, int row) {
-        // y[path (2l+1)+m] of this lane's channel, into row m
-        for (int path = 0; path < paths; path++)
-            for (int m = 0; m <= 2 * l; m++)
-                code << "            stage[" << m * row + first + path * c << "+lane] = " << source << "[" << path * (2 * l + 1) + m << "];\n";
-    };
-    auto fillUp = [&](int used, int row, int l) {
-        if (row > used)
-            for (int m = 0; m <= 2 * l; m++)
-                code << "        if (lane < " << row - used << ") stage[" << m * row + used << "+lane] = 0;\n";
-    };
-    for (int factors = 2; factors < p.correlation; factors++)
-        for (int l = 0; l <= p.lMax; l++) {
-            int paths = couplings[factors - 2].paths[l], row = padded(paths * c);
-            needStage(row * (2 * l + 1));
-            code << "    {\n        real y[" << paths * (2 * l + 1) << "];\n"
-                 << "        " << coupleName(layer, factors, l) << "(" << power(factors) << ", A, y);\n        if (lane < CHANNELS) {\n";
-            write("y", l, paths, 0, row);
-            code << "        }\n";
-            fillUp(paths * c, row, l);
-            code << "        SYNC_ATOM;\n        real sum[" << 2 * l + 1 << "] = {0};\n        " << mix(l) << "(&W[" << betweenPack[factors][l]
-                 << "], CHANNELS, channel, stage4, " << row / 4 << ", sum);\n";
-            for (int m = 0; m <= 2 * l; m++)
-                code << "        powers[" << (factors - 2) * components(p.lMax) + l * l + m << "] = sum[" << m << "];\n";
-            code << "        SYNC_ATOM;\n    }\n";
-        }
-    for (int l = 0; l <= lOut; l++) {
-        int paths = 1;
-        for (const SparseCoupling& coupling : couplings)
-            paths += coupling.paths[l];
-        int row = padded(paths * c), first = c;
-        needStage(row * (2 * l + 1));
-        const vector<double>& matrix = p.weight(prefix + "products.mixing.weights." + text(l), {paths * c, c});
-        defines["MIXING_TRANSPOSED" + text(layer) + "_" + text(l)] = text(weights.addTransposed(matrix, paths * c, c));
-        code << "    {\n        if (lane < CHANNELS) {\n";
-        for (int m = 0; m <= 2 * l; m++)
-            code << "            stage[" << m * row << "+lane] = A[" << l * l + m << "];\n";
-        code << "        }\n";
-        for (int factors = 2; factors <= p.correlation; factors++) {
-            int count = couplings[factors - 2].paths[l];
-            if (count == 0)
-                continue;
-            code << "        {\n        real y[" << count * (2 * l + 1) << "];\n        " << coupleName(layer, factors, l) << "("
-                 << power(factors) << ", A, y);\n        if (lane < CHANNELS) {\n";
-            write("y", l, count, first, row);
-            code << "        }\n        }\n";
-            first += count * c;
-        }
-        fillUp(paths * c, row, l);
-        code << "        SYNC_ATOM;\n        real sum[" << 2 * l + 1 << "] = {0};\n        " << mix(l) << "(&W["
-             << weights.add(matrix, paths * c, c) << "], CHANNELS, channel, stage4, " << row / 4 << ", sum);\n";
-        for (int m = 0; m <= 2 * l; m++)
-            code << "        f[" << l * l + m << "] = sum[" << m << "];\n";
-        code << "        SYNC_ATOM;\n    }\n";
-    }
-    code << "}\n";
-    return code.str();
-}
-
-/** From derivatives by the features to those by the density, which are added to AGradient; all lanes come here. */
-string NetworkCode::productsBackward(int layer) {
-    stringstream code;
-    int lOut = p.featureDegree(layer), row = padded(c);
-    const vector<SparseCoupling>& couplings = p.products[layer];
-    code << "DEVICE void productsBackward" << layer << "(const real* A, const real* powers, const real* fGradient, real* AGradient,\n"
-         << "        int lane, int channel, GLOBAL const real4* RESTRICT W, LOCAL_ARG real4* stage4) {\n"
-         << "    LOCAL_ARG real* stage = (LOCAL_ARG real*) stage4;\n";
-    if (p.correlation > 2)
-        code << "    real powerGradients[" << (p.correlation - 2) * components(p.lMax) << "] = {0};\n";
-    auto power = [&](int factors) { return factors == 2 ? string("A") : "&powers[" + text((factors - 3) * components(p.lMax)) + "]"; };
-    auto powerGradient = [&](int factors) {
-        return factors == 2 ? string("AGradient") : "&powerGradients[" + text((factors - 3) * components(p.lMax)) + "]";
-    };
-    auto writeRows = [&](const string& source, int first, int l) {
-        code << "        if (lane < PADDED_CHANNELS) {\n";
-        for (int m = 0; m <= 2 * l; m++)
-            code << "            stage[" << m * row << "+lane] = (lane < CHANNELS ? " << source << "[" << first + m << "] : 0);\n";
-        code << "        }\n        SYNC_ATOM;\n";
-    };
-    auto rowsAndCouple = [&](int factors, int l, const string& pack, int columns, int first) {
-        int count = couplings[factors - 2].paths[l];
-        if (count == 0)
-            return;
-        code << "        {\n        real g[" << count * (2 * l + 1) << "];\n";
-        for (int path = 0; path < count; path++) {
-            code << "        {\n        real sum[" << 2 * l + 1 << "] = {0};\n        " << mix(l) << "(&W[" << pack << "], " << columns << ", "
-                 << first + path * c << "+channel, stage4, " << row / 4 << ", sum);\n";
-            for (int m = 0; m <= 2 * l; m++)
-                code << "        g[" << path * (2 * l + 1) + m << "] = sum[" << m << "];\n";
-            code << "        }\n";
-        }
-        code << "        " << coupleName(layer, factors, l) << "Backward(" << power(factors) << ", A, g, " << powerGradient(factors)
-             << ", AGradient);\n        }\n";
-    };
-    for (int l = 0; l <= lOut; l++) {
-        int paths = 1;
-        for (const SparseCoupling& coupling : couplings)
-            paths += coupling.paths[l];
-        string pack = "MIXING_TRANSPOSED" + text(layer) + "_" + text(l);
-        code << "    {\n";
-        writeRows("fGradient", l * l, l);
-        code << "        real sum[" << 2 * l + 1 << "] = {0};\n        " << mix(l) << "(&W[" << pack << "], " << paths * c << ", channel, stage4, " << row / 4
-             << ", sum);\n";
-        for (int m = 0; m <= 2 * l; m++)
-            code << "        AGradient[" << l * l + m << "] += sum[" << m << "];\n";
-        int first = c;
-        for (int factors = 2; factors <= p.correlation; factors++) {
-            rowsAndCouple(factors, l, pack, paths * c, first);
-            first += couplings[factors - 2].paths[l] * c;
-        }
-        code << "        SYNC_ATOM;\n    }\n";
-    }
-    for (int factors = p.correlation - 1; factors >= 2; factors--)
-        for (int l = 0; l <= p.lMax; l++) {
-            code << "    {\n";
-            writeRows("powerGradients", (factors - 2) * components(p.lMax) + l * l, l);
-            rowsAndCouple(factors, l, text(betweenTransposed[factors][l]), couplings[factors - 2].paths[l] * c, 0);
-            code << "        SYNC_ATOM;\n    }\n";
-        }
-    code << "}\n";
-    return code.str();
 }
 
 /** The density of a later layer from its messages M, the first layer's density D and the features F of the layer before. */
