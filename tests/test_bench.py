@@ -33,9 +33,7 @@ def test_the_command_measures_and_writes(tmp_path, capsys):
             assert isinstance(row[peer], float) and row[peer] > 0
     for row in result["step"]:
         assert row["whole"] > 0 and row["forward"] > 0 and row["backward"] > 0
-        assert (
-            row["electrostatics"] >= 0
-        )  # a difference of two steps of half a millisecond, on a machine that may be busy
+        assert row["electrostatics"] > 0
 
 
 @pytest.mark.parametrize("evaluator", [None, "native"])

@@ -37,7 +37,6 @@ public:
 private:
     void addSlabs(const double strengths[3], const int slabs[3], const std::function<void()>& backward);
     void addAtomByAtom(const double strengths[3], const std::function<void()>& backward);
-    void setMixed(OpenMM::ComputeKernel& kernel, int index, double value) const;
     OpenMM::ComputeContext& cc;
     const int numParticles;
     const double reach;

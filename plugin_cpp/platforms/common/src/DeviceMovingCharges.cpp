@@ -12,7 +12,7 @@ using namespace std;
 DeviceMovingCharges::DeviceMovingCharges(ComputeContext& cc, int n, double reach, const map<string, string>& defines, ComputeArray& positions,
                              ComputeArray& box, ComputeArray& atomOf)
         : cc(cc), numParticles(n), reach(reach) {
-    int real = cc.getUseDoublePrecision() ? sizeof(double) : sizeof(float);
+    int real = elementSize(cc, false);
     offsets.initialize(cc, n, real, "polarmpOffsets");
     zeros.initialize(cc, 9 * n, real, "polarmpZeros");
     zeroSums.initialize<long long>(cc, 2, "polarmpZeroSums");
@@ -28,13 +28,6 @@ DeviceMovingCharges::DeviceMovingCharges(ComputeContext& cc, int n, double reach
     atomKernel = createKernel(program, "addAtom", {later, &atomOf, &forces, total});
     slabKernel = createKernel(program, "addSlab", {&positions, &box, later, later, later, later, &atomOf, &forces, total});
     ownKernel = createKernel(program, "addOwn", {&positions, &box, later, later, later, later, later, later, &atomOf, &forces, total});
-}
-
-void DeviceMovingCharges::setMixed(ComputeKernel& kernel, int index, double value) const {
-    if (cc.getUseDoublePrecision() || cc.getUseMixedPrecision())
-        kernel->setArg(index, value);
-    else
-        kernel->setArg(index, (float) value);
 }
 
 void DeviceMovingCharges::addForces(const Vec3& field, const Vec3 vectors[3], const function<void()>& backward) {
@@ -70,7 +63,7 @@ void DeviceMovingCharges::addForces(const Vec3& field, const Vec3 vectors[3], co
     backward();
     for (int d = 0; d < 3; d++) {
         ownKernel->setArg(2 + d, slabs[d]);
-        setMixed(ownKernel, 5 + d, strengths[d]);
+        setMixedArg(cc, ownKernel, 5 + d, strengths[d]);
     }
     ownKernel->execute(numParticles);
 }
@@ -83,7 +76,7 @@ void DeviceMovingCharges::addSlabs(const double strengths[3], const int slabs[3]
                 offsetsKernel->setArg(2 + i, place[i]);
                 slabKernel->setArg(2 + i, place[i]);
             }
-            setMixed(slabKernel, 5, strengths[d]);
+            setMixedArg(cc, slabKernel, 5, strengths[d]);
             offsetsKernel->execute(numParticles);
             backward();
             slabKernel->execute(numParticles);
@@ -92,7 +85,7 @@ void DeviceMovingCharges::addSlabs(const double strengths[3], const int slabs[3]
 
 void DeviceMovingCharges::addAtomByAtom(const double strengths[3], const function<void()>& backward) {
     for (int d = 0; d < 3; d++)
-        setMixed(atomOffsetsKernel, 3 + d, strengths[d]);
+        setMixedArg(cc, atomOffsetsKernel, 3 + d, strengths[d]);
     for (int atom = 0; atom < numParticles; atom++) {
         atomOffsetsKernel->setArg(2, atom);
         atomKernel->setArg(0, atom);

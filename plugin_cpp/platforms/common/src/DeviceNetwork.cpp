@@ -49,12 +49,22 @@ string search(ComputeContext& cc, const string& part) {
 int searchIntegers(int lanes) {
     return 7 * lanes + 1;
 }
+
+/** The macros of kernels/networkSearch.cc. */
+void defineSearch(ComputeContext& cc, int lanes, map<string, string>& defines) {
+    int power = 1;
+    while (power < lanes)
+        power *= 2;
+    defines["LANES"] = cc.intToString(lanes);
+    defines["LANES_POWER_OF_TWO"] = cc.intToString(power);
+    defines["SEARCH_SIZE"] = cc.intToString(searchIntegers(lanes));
+}
 } // namespace
 
 DeviceNetwork::DeviceNetwork(ComputeContext& cc, const NetworkSource& source, const SourceBuffers& description, SourceArrays& arrays,
                              ComputeArray& atomOf, bool hasWarps)
         : cc(cc), arrays(arrays), atomOf(atomOf), parameters(source.getParameters()), numParticles(source.getNumParticles()),
-          realSize(cc.getUseDoublePrecision() ? sizeof(double) : sizeof(float)), periodic(description.periodic),
+          realSize(elementSize(cc, false)), periodic(description.periodic),
           projects(parameters.chargeProjection), localMemory(hasWarps ? LOCAL_MEMORY_OF_CUDA : LOCAL_MEMORY), cells(cc, numParticles, parameters.cutoff, periodic, arrays.positions) {
     NetworkCode code(cc, parameters);
     allocate(source, code);
@@ -134,16 +144,11 @@ void DeviceNetwork::createAtomKernels(const NetworkCode& code, const map<string,
     int reals = roundUp(max(density + pairs, layer), 4);
     atomLaunch = launchFor(lanes, reals, searchIntegers(lanes), inWarp);
     map<string, string> defines = common;
-    defines["LANES"] = cc.intToString(lanes);
-    int power = 1;
-    while (power < lanes)
-        power *= 2;
-    defines["LANES_POWER_OF_TWO"] = cc.intToString(power);
+    defineSearch(cc, lanes, defines);
     defines["ATOMS_IN_GROUP"] = cc.intToString(atomLaunch.atomsInGroup);
     defines["DENSITY_PACKS"] = cc.intToString(roundUp(density + pairs, 4) / 4);
     defines["LAYER_PACKS"] = cc.intToString(roundUp(layer, 4) / 4);
     defines["STAGE_SIZE"] = cc.intToString(roundUp(max(code.stageSize, lanes), 4));
-    defines["SEARCH_SIZE"] = cc.intToString(searchIntegers(lanes));
     defines["SYNC_ATOM"] = inWarp ? "SYNC_WARPS" : "SYNC_THREADS";
     if (inWarp)
         defines["HAS_WARPS"] = "1";
@@ -197,15 +202,10 @@ void DeviceNetwork::createMessageKernels(const NetworkCode& code, const map<stri
     messageLaunch = launchFor(lanes, realsFor(pairs), searchIntegers(lanes), false);
     messageSums.initialize(cc, (size_t) messageLaunch.threads / lanes * functions * sent, realSize, "polarmpMessageSums");
     map<string, string> defines = common;
-    defines["LANES"] = cc.intToString(lanes);
-    int power = 1;
-    while (power < lanes)
-        power *= 2;
-    defines["LANES_POWER_OF_TWO"] = cc.intToString(power);
+    defineSearch(cc, lanes, defines);
     defines["STAGE_SIZE"] = cc.intToString(roundUp(code.messageStageSize, 4));
     defines["MESSAGE_PACKS"] = cc.intToString(realsFor(pairs) / 4);
     defines["PAIRS_AT_ONCE"] = cc.intToString(pairs);
-    defines["SEARCH_SIZE"] = cc.intToString(searchIntegers(lanes));
     defines["SYNC_ATOM"] = "SYNC_THREADS";
 
     map<string, string> replacements = code.replacements;
