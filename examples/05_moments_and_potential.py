@@ -11,7 +11,7 @@ from openmm import app, unit
 from openmmml import MLPotential
 
 from openmm_polarmp import PolarMPForce
-from openmm_polarmp.demo import water_box
+from openmm_polarmp.demo.run import water_box
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--steps", type=int, default=100)

@@ -14,7 +14,7 @@ from openmm import unit
 from openmmml import MLPotential
 
 from openmm_polarmp import FixedMultipoles, PolarMPForce, units
-from openmm_polarmp.demo import water_box
+from openmm_polarmp.demo.run import water_box
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--steps", type=int, default=0, help="of MD before measuring")

@@ -14,7 +14,7 @@ from openmm import app, unit
 from openmmml import MLPotential
 
 from openmm_polarmp.cli import main
-from openmm_polarmp.demo import water_box
+from openmm_polarmp.demo.run import water_box
 from openmm_polarmp.reporters import DipoleReporter, PolarizabilityReporter
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

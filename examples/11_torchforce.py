@@ -14,7 +14,7 @@ import torch
 from openmm import unit
 
 from openmm_polarmp import PolarMPForce, load_model
-from openmm_polarmp.demo import water_box
+from openmm_polarmp.demo.run import water_box
 from openmm_polarmp.torchforce import export_module
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -18,7 +18,7 @@ def run_replica(folder: str, temperature: float, steps: int, molecules: int) -> 
     from openmm import app, unit
     from openmmml import MLPotential
 
-    from openmm_polarmp.demo import water_box
+    from openmm_polarmp.demo.run import water_box
 
     place = Path(folder)
     place.mkdir(parents=True, exist_ok=True)

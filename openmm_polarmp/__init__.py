@@ -13,13 +13,13 @@ import os
 # read when torch is first imported; whoever sets the variable decides.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from . import _plugin
-from ._torch import lazy_attributes
-from ._version import __version__
+from openmm_polarmp._platforms import loading
+from openmm_polarmp._torch import lazy_attributes
+from openmm_polarmp._version import __version__
 
-_plugin.load()
+loading.load()
 
-from .force import FixedMultipoles, PolarMPForce  # noqa: E402  (needs the plugin)
+from openmm_polarmp.force import FixedMultipoles, PolarMPForce  # noqa: E402  (needs the plugin)
 
 __getattr__ = lazy_attributes(__name__, {"PolarMPModel": ".models", "load_model": ".models"})
 

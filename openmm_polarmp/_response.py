@@ -9,11 +9,11 @@ import openmm
 from numpy.typing import NDArray
 from openmm import unit
 
-from . import units
-from ._torch import require_torch
+from openmm_polarmp import units
+from openmm_polarmp._torch import require_torch
 
 if TYPE_CHECKING:
-    from .force import PolarMPForce
+    from openmm_polarmp.force import PolarMPForce
 
 # V/nm. The energy is quadratic in the field, so that central differences are exact for any amplitude; this one lifts
 # the response far above the rounding of forces in single precision.
@@ -59,7 +59,7 @@ def induced_charge_part(force: PolarMPForce, context: openmm.Context) -> NDArray
     require_torch("the induced charges' part of Born charges in a box (induced_charges=False leaves it out)")
     import torch
 
-    from .electrostatics import electrostatic_energy
+    from openmm_polarmp.electrostatics import electrostatic_energy
 
     state = context.getState(positions=True)
     scale = units.ANGSTROM_PER_NM
@@ -89,10 +89,10 @@ def _moments(force: PolarMPForce, positions, cell):
 
     import torch
 
-    from .electrostatics import Multipoles
-    from .fixed import FixedMultipoles
-    from .source import TorchSource
-    from .sources.native import NativeSource
+    from openmm_polarmp.electrostatics import Multipoles
+    from openmm_polarmp.fixed import FixedMultipoles
+    from openmm_polarmp.sources.native import NativeSource
+    from openmm_polarmp.sources.network import TorchSource
 
     source = force.getModel()
     if isinstance(source, FixedMultipoles):

@@ -7,8 +7,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from ._version import __version__
-from .commands import COMMANDS
+from openmm_polarmp._version import __version__
+from openmm_polarmp.commands import COMMANDS
 
 EXAMPLES = """examples:
   polarmp check                     which platforms work here

@@ -10,8 +10,8 @@ import openmm
 from numpy.typing import ArrayLike, NDArray
 from openmm import unit
 
-from . import _polarmp, units
-from .fixed import FixedMultipoles
+from openmm_polarmp import _polarmp, units
+from openmm_polarmp.fixed import FixedMultipoles
 
 _EMPTY = '<Force type="PolarMPForce" version="1" forceGroup="0" name="PolarMPForce"><Particles/><Source kind=""><Properties/></Source></Force>'
 
@@ -80,7 +80,7 @@ class PolarMPForce(openmm.Force):
                 raise TypeError(f"FixedMultipoles takes no options, but {sorted(options)} came")
             _polarmp.set_fixed_source(self._address, *model._flat())
             return
-        from ._sources import make_source
+        from openmm_polarmp.sources.registry import make_source
 
         made = make_source(model, **options)
         native = isinstance(made.source, _polarmp.NetworkSource)
@@ -305,7 +305,7 @@ class PolarMPForce(openmm.Force):
         numpy.ndarray
             [N,3,3] in e: row = polarization, column = displacement. Scaled by s = sqrt(eps_e) with the force's epsInf.
         """
-        from . import _response
+        from openmm_polarmp import _response
 
         result = _response.forces_per_field(self, context)
         if induced_charges and self.usesPeriodicBoundaryConditions():

@@ -11,9 +11,9 @@ import openmm
 import openmm.app
 from openmmml.mlpotential import MLPotentialImpl
 
-from . import _mixed
-from .force import PolarMPForce
-from .models import ModelDescription, shipped_models
+from openmm_polarmp.embedding import mixed
+from openmm_polarmp.force import PolarMPForce
+from openmm_polarmp.models import ModelDescription, shipped_models
 
 POLARIZATION = {"direct": PolarMPForce.Direct, "none": PolarMPForce.NoPolarization}
 ENERGY_TYPES = ("interaction_energy", "energy")
@@ -67,7 +67,7 @@ class PolarMPPotentialImpl(MLPotentialImpl):
     ) -> None:
         """Add a `PolarMPForce` to the System. Keywords: see the class."""
         settings = _Settings(**{**self.defaults, **_known(args)})
-        atoms = None if atoms is None else _mixed.without_extra_particles(topology, atoms)
+        atoms = None if atoms is None else mixed.without_extra_particles(topology, atoms)
         numbers = _atomic_numbers(topology, atoms)
         model = self.modelPath if self.modelPath is not None else _shipped_model_for(set(numbers))
         force = PolarMPForce(
@@ -116,13 +116,13 @@ class PolarMPPotentialImpl(MLPotentialImpl):
         # not at the top: versions of OpenMM-ML without embeddings never come here
         from openmmml.embeddings.mechanicalembedding import MechanicalEmbedding
 
-        topology = _mixed.marked(topology)
+        topology = mixed.marked(topology)
         made = MechanicalEmbedding().createMixedSystem(
             self, topology, system, atoms, forceGroup, interpolate, returnInfo=returnInfo, **args
         )
         if returnInfo:
-            _mixed.unmark(made["topology"])
-        _mixed.complete(made["system"] if returnInfo else made)
+            mixed.unmark(made["topology"])
+        mixed.complete(made["system"] if returnInfo else made)
         return made
 
     def getMLLongRange(self) -> bool | None:

@@ -15,7 +15,7 @@ root=$PWD
 carried=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 total=${POLARMP_GPU_SECONDS:-280} platform=${POLARMP_GPU_PLATFORM:-CUDA}
 atoms=${POLARMP_GPU_ATOMS:-3000 24000 100000 1000000} profile_atoms=${POLARMP_GPU_PROFILE:-3000 24000}
-keyword="($platform and not cuda_compile and not cuda_order) or test_gpu"
+keyword=$platform
 [ "$platform" = CUDA ] && keyword="($keyword) and not OpenCL" # that machine has PoCL, which would compile for minutes
 [ -n "${POLARMP_GPU_KEYWORD:-}" ] && keyword="($keyword) and ($POLARMP_GPU_KEYWORD)"
 work=${TMPDIR:-/tmp}/polarmp-gpu
@@ -106,7 +106,7 @@ import sys
 import openmm
 
 import openmm_polarmp
-from openmm_polarmp._plugin import platform_status
+from openmm_polarmp._platforms.loading import platform_status
 
 for name in ("torch", "numpy", "e3nn", "nanobind", "scikit-build-core", "openmm", "OpenMM-CUDA-13", "openmmml", "openmm-polarmp", "pytest", "pytest-xdist",
              "nvidia-cuda-nvrtc", "nvidia-cufft", "nvidia-cuda-runtime", "triton"):
@@ -124,13 +124,14 @@ tests() { # all that is marked with this platform; not those for a machine witho
     limit=$("$python" -c "import pytest_timeout" 2>/dev/null && echo "--timeout 60") # a test that hangs does not take the others with it
     # The most telling first; --dist load hands tests out in this order.
     paths=$(for p in cuda force mlpotential md torchforce; do [ -e $p ] && echo $p; done)
-    paths+=" $(ls -d */ test_*.py | sed 's:/$::' | grep -vxE 'cuda|force|mlpotential|md|torchforce|support|cuda_stub|__pycache__|test_oclgrind.py|test_cuda_compile.py')"
+    paths+=" $(ls -d */ | sed 's:/$::' | grep -vxE 'cuda|force|mlpotential|md|torchforce|support|__pycache__')"
+    paths+=" --ignore=cuda/test_compile.py --ignore=cuda/test_order.py --ignore=force/test_oclgrind.py"
     OMP_NUM_THREADS=1 "$python" -m pytest -v --tb=short -p no:cacheprovider -o filterwarnings=default $limit -n "${POLARMP_GPU_WORKERS:-8}" --dist load --maxschedchunk 2 \
         --durations 12 --continue-on-collection-errors -k "$keyword" $paths
 }
 order() {
     cd "$root/tests"
-    "$python" -m pytest -v --tb=short -p no:cacheprovider -o filterwarnings=default $(ls test_cuda_order.py cuda/test_*order*.py 2>/dev/null)
+    "$python" -m pytest -v --tb=short -p no:cacheprovider -o filterwarnings=default cuda/test_order.py
 }
 export -f build tests order
 

@@ -18,9 +18,8 @@ import openmm
 from openmm import app, unit
 
 from openmm_polarmp import PolarMPForce
-from openmm_polarmp.demo import water_box
-from openmm_polarmp.extrapolation import ExtrapolationReporter
-from openmm_polarmp.reporters import DipoleReporter
+from openmm_polarmp.demo.run import water_box
+from openmm_polarmp.reporters import DipoleReporter, ExtrapolationReporter
 
 STEP = 0.5  # fs
 EVERY = 20  # steps between two reports of energies and positions

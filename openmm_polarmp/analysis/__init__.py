@@ -1,9 +1,9 @@
 """Spectra, dielectric constants and distributions from what the reporters wrote."""
 
-from .dielectric import high_frequency_constant, static_dielectric_constant
-from .distributions import Distribution, distribution, molecular_dipoles, molecules_of
-from .series import Table, read_columns
-from .spectra import Spectrum, infrared, power_spectrum, raman
+from openmm_polarmp.analysis.dielectric import high_frequency_constant, static_dielectric_constant
+from openmm_polarmp.analysis.distributions import Distribution, distribution, molecular_dipoles, molecules_of
+from openmm_polarmp.analysis.series import Table, read_columns
+from openmm_polarmp.analysis.spectra import Spectrum, infrared, power_spectrum, raman
 
 __all__ = [
     "Distribution",

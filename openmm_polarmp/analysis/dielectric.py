@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import units
-from .spectra import BOLTZMANN, CHARGE, VACUUM
+from openmm_polarmp import units
+from openmm_polarmp.analysis.spectra import BOLTZMANN, CHARGE, VACUUM
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from openmm import app, unit
 
 from openmm_polarmp import FixedMultipoles, PolarMPForce
 from openmm_polarmp.bench.timing import HEAVY, Stepper
-from openmm_polarmp.models._benchmark import water_box
+from openmm_polarmp.bench.water_box import water_box
 
 RUNGS = ("q", "qu", "quQ", "quQ+ka")
 CHARGES = {8: -0.6, 1: 0.3}  # e; latent ones of a water model
@@ -114,8 +114,8 @@ def dense_sum(atoms: int, device: str = "cpu", largest: int = 3000, tolerance: f
 def _dense_sum(atoms: int, device: str, tolerance: float) -> float:
     import torch
 
+    from openmm_polarmp.bench.timing import seconds
     from openmm_polarmp.electrostatics import Multipoles, electrostatic_energy
-    from openmm_polarmp.electrostatics._benchmark import seconds
 
     positions, species, edge = water(atoms)
     fixed = moments(species, "quQ+ka")

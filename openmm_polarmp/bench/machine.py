@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform as processor
 import re
 import subprocess
 from pathlib import Path
@@ -9,9 +10,8 @@ from pathlib import Path
 import openmm
 import torch
 
-from openmm_polarmp._driver import driver_cuda
+from openmm_polarmp._platforms.driver import driver_cuda
 from openmm_polarmp._version import __version__
-from openmm_polarmp.electrostatics._benchmark import machine
 
 GPU_PLATFORMS = ("CUDA", "HIP")
 
@@ -40,3 +40,16 @@ def driver() -> str:
             pass
     version = driver_cuda()
     return found if version is None else f"{found} for CUDA {version[0]}.{version[1]}"
+
+
+def machine(device: str) -> str:
+    """Processor or card, threads, and the version of torch."""
+    if device != "cpu":
+        return f"{torch.cuda.get_device_name()}, torch {torch.__version__}"
+    name = processor.processor() or processor.machine()
+    try:
+        with open("/proc/cpuinfo") as info:
+            name = next(line.split(":", 1)[1].strip() for line in info if line.startswith("model name"))
+    except (OSError, StopIteration):
+        pass
+    return f"{name}, {torch.get_num_threads()} threads, torch {torch.__version__}"

@@ -11,12 +11,12 @@ import torch
 
 from openmm_polarmp import FixedMultipoles, PolarMPForce, _polarmp
 from openmm_polarmp.bench.electrostatics import empty_system, ours, water
+from openmm_polarmp.bench.machine import machine
 from openmm_polarmp.bench.timing import Stepper
-from openmm_polarmp.electrostatics._benchmark import machine
 from openmm_polarmp.models import NetworkConfig, PolarMPModel, load_model
 from openmm_polarmp.models.couplings import components, message_coupling, product_couplings
-from openmm_polarmp.source import TorchSource
 from openmm_polarmp.sources.native import network_source
+from openmm_polarmp.sources.network import TorchSource
 
 
 def multiply_adds(config: NetworkConfig, neighbors: float) -> float:

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 
 from openmm_polarmp.bench.electrostatics import moments, water
+from openmm_polarmp.bench.timing import seconds
 from openmm_polarmp.electrostatics import Multipoles, electrostatic_energy
-from openmm_polarmp.electrostatics._benchmark import seconds
 from openmm_polarmp.units import COULOMB
 
 SPACINGS = (1.2, 1.0, 0.85, 0.7, 0.6, 0.5, 0.42, 0.36, 0.3, 0.25, 0.2, 0.18, 0.16)  # A, tried from coarse to fine

@@ -8,9 +8,9 @@ import torch
 
 from openmm_polarmp import PolarMPForce
 from openmm_polarmp.bench.electrostatics import empty_system, no_force, ours, water
+from openmm_polarmp.bench.network import benchmark
 from openmm_polarmp.bench.timing import Stepper
 from openmm_polarmp.models import PolarMPModel, load_model
-from openmm_polarmp.models._benchmark import benchmark
 
 TURNS = 5
 """In how many turns steps with and without a force are timed."""

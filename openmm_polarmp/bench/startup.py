@@ -9,7 +9,7 @@ import sys
 
 import openmm
 
-from openmm_polarmp.electrostatics._benchmark import machine
+from openmm_polarmp.bench.machine import machine
 from openmm_polarmp.sources.options import EVALUATORS
 
 SCRIPT = """

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Callable
 
 import numpy as np
 import openmm
+import torch
 
 HEAVY = 1e4  # dalton: such atoms stay where they are
 
@@ -59,3 +61,18 @@ class Stepper:
     def _wait(self) -> None:
         # A small download waits for what a GPU still has to do.
         self.context.getState(parameters=True, velocities=False, energy=False, positions=True)
+
+
+def seconds(run: Callable[[], object], device: str, at_least: float = 0.5) -> float:
+    """Median of several repeats, after one that does not count."""
+    run()
+    times: list[float] = []
+    while len(times) < 5 or (sum(times) < at_least and len(times) < 200):
+        if device != "cpu":
+            torch.cuda.synchronize()
+        start = time.perf_counter()
+        run()
+        if device != "cpu":
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)

@@ -1,5 +1,19 @@
 """The subcommands of ``polarmp``: a module each, with ``add(commands)``. They import what is heavy when they run."""
 
-from . import bench, check, demo, dielectric, eps_inf, evaluate, export, info, ir, label, ladder, raman, train
+from openmm_polarmp.commands import (
+    bench,
+    check,
+    demo,
+    dielectric,
+    eps_inf,
+    evaluate,
+    export,
+    info,
+    ir,
+    label,
+    ladder,
+    raman,
+    train,
+)
 
 COMMANDS = (check, info, demo, train, evaluate, ladder, label, export, eps_inf, ir, raman, dielectric, bench)

@@ -6,10 +6,6 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-DIPOLE_PARTS = ("charges", "permanent dipoles", "induced dipoles")
-DIPOLE_COLUMNS = [f"{part} {axis} (e nm)" for part in DIPOLE_PARTS for axis in "xyz"]
-POLARIZABILITY_COLUMNS = [f"latent polarizability {c} (A^3)" for c in ("xx", "yy", "zz", "xy", "xz", "yz")]
-
 
 def spectrum_options(parser: argparse.ArgumentParser, temperature: bool = True) -> None:
     """Options of every spectrum."""

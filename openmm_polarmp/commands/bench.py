@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from .._torch import require_torch
-from ..sources.options import EVALUATORS
-from ._parser import command
+from openmm_polarmp._torch import require_torch
+from openmm_polarmp.commands._parser import command
+from openmm_polarmp.sources.options import EVALUATORS
 
 
 def add(commands: argparse._SubParsersAction) -> None:

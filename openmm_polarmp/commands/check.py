@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ._parser import command
+from openmm_polarmp.commands._parser import command
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -15,8 +15,8 @@ def add(commands: argparse._SubParsersAction) -> None:
 def run(options: argparse.Namespace) -> int:
     import openmm
 
-    from openmm_polarmp._plugin import platform_status
-    from openmm_polarmp._try_platform import try_platform
+    from openmm_polarmp._platforms.loading import platform_status
+    from openmm_polarmp._platforms.trial import try_platform
     from openmm_polarmp._version import __version__
 
     print(f"openmm-polarmp {__version__}, OpenMM {openmm.version.short_version}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ._parser import command
+from openmm_polarmp.commands._parser import command
 
 
 def add(commands: argparse._SubParsersAction) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ._parser import command
-from ._series import DIPOLE_COLUMNS, POLARIZABILITY_COLUMNS
+from openmm_polarmp.commands._parser import command
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -32,6 +31,7 @@ def run(options: argparse.Namespace) -> int:
     import math
 
     from openmm_polarmp.analysis import high_frequency_constant, read_columns, static_dielectric_constant
+    from openmm_polarmp.reporters.columns import DIPOLE_COLUMNS, POLARIZABILITY_COLUMNS
 
     interval, dipoles = read_columns(options.dipoles, DIPOLE_COLUMNS)
     dipoles = dipoles[round(options.skip / interval) :]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from .._torch import require_torch
-from ._parser import command
+from openmm_polarmp._torch import require_torch
+from openmm_polarmp.commands._parser import command
 
 
 def add(commands: argparse._SubParsersAction) -> None:

@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from ._parser import command
+from openmm_polarmp.commands._parser import command
 
 
 def add(commands: argparse._SubParsersAction) -> None:

@@ -6,7 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
-from ._parser import command
+from openmm_polarmp.commands._parser import command
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
     from openmm import app
 
     from openmm_polarmp import load_model
-    from openmm_polarmp._atomic import write_atomically
+    from openmm_polarmp._files import write_atomically
     from openmm_polarmp.torchforce import check_versions, export_module, to_bytes
 
     if not os.path.exists(options.structure):

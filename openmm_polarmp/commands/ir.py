@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ._parser import command
-from ._series import DIPOLE_COLUMNS, blocks, draw_curves, say_how_much, spectrum_options, write_curves
+from openmm_polarmp.commands._parser import command
+from openmm_polarmp.commands._series import blocks, draw_curves, say_how_much, spectrum_options, write_curves
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
 
     from openmm_polarmp.analysis import infrared
     from openmm_polarmp.analysis.optical import read_absorption
-    from openmm_polarmp.reporters.dipole import CURRENT_COLUMNS
+    from openmm_polarmp.reporters.columns import CURRENT_COLUMNS, DIPOLE_COLUMNS
 
     columns = CURRENT_COLUMNS if options.current else DIPOLE_COLUMNS
     table, pieces = blocks(options.dipoles, columns, options.resolution, options.skip)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from ._parser import command
+from openmm_polarmp.commands._parser import command
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
 
     import ase.io
 
-    from openmm_polarmp.training.label import label
+    from openmm_polarmp.training.xtb import label
 
     frames = ase.io.read(options.structures, ":")
     start, first = time.monotonic(), []

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from ._parser import command
-from ._series import POLARIZABILITY_COLUMNS, blocks, draw_curves, say_how_much, spectrum_options, write_curves
+from openmm_polarmp.commands._parser import command
+from openmm_polarmp.commands._series import blocks, draw_curves, say_how_much, spectrum_options, write_curves
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -25,6 +25,7 @@ def run(options: argparse.Namespace) -> int:
     import math
 
     from openmm_polarmp.analysis import raman
+    from openmm_polarmp.reporters.columns import POLARIZABILITY_COLUMNS
 
     table, pieces = blocks(options.polarizability, POLARIZABILITY_COLUMNS, options.resolution, options.skip)
     curves = raman(

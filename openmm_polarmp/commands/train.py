@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 
-from ._parser import command
+from openmm_polarmp.commands._parser import command
 
 
 def add(commands: argparse._SubParsersAction) -> None:

@@ -16,7 +16,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ._multi_index import contract_raised, count
+from openmm_polarmp.electrostatics._multi_index import contract_raised, count
 
 WORK_ELEMENTS = {"cpu": 2**19, "cuda": 2**25}
 """Bound on every temporary array of atoms x basis functions or of pairs: on a CPU a few of them fit into the cache."""

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .multipoles import Multipoles
+from openmm_polarmp.electrostatics.multipoles import Multipoles
 
 
 def positive(name: str, value: float) -> float:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..units import COULOMB
+from openmm_polarmp.units import COULOMB
 
 
 def gaussian_coulomb(k_squared: Tensor, sigma: float) -> Tensor:

@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ._mesh import Mesh
-from .energy import electrostatic_energy
-from .mesh_table import MESH_RULES, MeshRule, legal_mesh_size
-from .multipoles import Multipoles
-from .plan import ElectrostaticPlan
-from .window import Window, window
+from openmm_polarmp.electrostatics._mesh import Mesh
+from openmm_polarmp.electrostatics.energy import electrostatic_energy
+from openmm_polarmp.electrostatics.mesh_table import MESH_RULES, MeshRule, legal_mesh_size
+from openmm_polarmp.electrostatics.multipoles import Multipoles
+from openmm_polarmp.electrostatics.plan import ElectrostaticPlan
+from openmm_polarmp.electrostatics.window import Window, window
 
 ACCURACIES = (1e-2, 3e-3, 1e-3, 5e-4, 2e-4, 1e-4, 3e-5, 1e-5, 3e-6, 1e-6, 3e-7, 1e-7)
 MARGIN = 0.8

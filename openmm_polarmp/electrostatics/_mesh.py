@@ -5,10 +5,10 @@ import math
 import torch
 from torch import Tensor
 
-from ._basis import rows_per_chunk
-from ._lattice import gaussian_coulomb
-from ._multi_index import MAX_ORDER, multi_indices
-from .window import Window
+from openmm_polarmp.electrostatics._basis import rows_per_chunk
+from openmm_polarmp.electrostatics._lattice import gaussian_coulomb
+from openmm_polarmp.electrostatics._multi_index import MAX_ORDER, multi_indices
+from openmm_polarmp.electrostatics.window import Window
 
 
 class Mesh:

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..units import COULOMB
-from ._basis import gather, spread
-from ._checks import check_atoms, check_field, check_values
-from ._lattice import inverse_and_volume
-from ._multi_index import coefficients_of, count
-from ._pairs import pair_potential
-from .multipoles import Multipoles
-from .plan import ElectrostaticPlan, PeriodicGroup
+from openmm_polarmp.electrostatics._basis import gather, spread
+from openmm_polarmp.electrostatics._checks import check_atoms, check_field, check_values
+from openmm_polarmp.electrostatics._lattice import inverse_and_volume
+from openmm_polarmp.electrostatics._multi_index import coefficients_of, count
+from openmm_polarmp.electrostatics._pair_potential import pair_potential
+from openmm_polarmp.electrostatics.multipoles import Multipoles
+from openmm_polarmp.electrostatics.plan import ElectrostaticPlan, PeriodicGroup
+from openmm_polarmp.units import COULOMB
 
 _SELF = COULOMB * math.sqrt(2 / math.pi)
 """k_e sqrt(2/pi), the strength of every own-atom term."""

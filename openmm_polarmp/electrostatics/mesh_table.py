@@ -3,7 +3,7 @@
 import math
 from typing import NamedTuple
 
-from .window import Window, window
+from openmm_polarmp.electrostatics.window import Window, window
 
 
 class MeshRule(NamedTuple):

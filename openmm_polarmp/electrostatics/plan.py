@@ -11,19 +11,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ._checks import check_batch, check_cell, check_periodic_cell, positive
-from ._lattice import lattice_reduction, wave_vectors
-from ._mesh import Mesh
-from ._pairs import ClusterPairs
-from ._plane_waves import PlaneWaves
-from .mesh_table import MESH_RULES, choose_mesh_rule, converged_k, mesh_shape
+from openmm_polarmp.electrostatics._checks import check_batch, check_cell, check_periodic_cell, positive
+from openmm_polarmp.electrostatics._lattice import lattice_reduction, wave_vectors
+from openmm_polarmp.electrostatics._mesh import Mesh
+from openmm_polarmp.electrostatics._pair_potential import ClusterPairs
+from openmm_polarmp.electrostatics._plane_waves import PlaneWaves
+from openmm_polarmp.electrostatics.mesh_table import MESH_RULES, choose_mesh_rule, converged_k, mesh_shape
 
 METHODS = ("auto", "direct", "ewald", "pme")
 SMALLEST_ACCURACY, LARGEST_ACCURACY = 1e-14, 0.1
 
 DENSE_SUM_LIMIT = 1.0e4
 """`auto` takes the mesh where atoms times wave vectors exceed this: from about 30 atoms on at 0.1 atoms/A^3 and
-accuracy 5e-4, from 22 on at 1e-6. Measured (_benchmark.py): with its planning the mesh is never slower there, 1.2 to
+accuracy 5e-4, from 22 on at 1e-6. Measured (bench/torch_electrostatics.py): with its planning the mesh is never slower there, 1.2 to
 1.5 times faster at 30 to 60 atoms; of prepared plans the dense one is up to 1.4 times faster below 100 atoms. It is a
 structure's own number, so that its energy does not depend on what else is in the batch."""
 

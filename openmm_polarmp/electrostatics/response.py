@@ -10,11 +10,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ._checks import check_atoms
-from ._lattice import NearestImages
-from .energy import ElectrostaticResult, electrostatic_energy, screening
-from .multipoles import Multipoles
-from .plan import ElectrostaticPlan
+from openmm_polarmp.electrostatics._checks import check_atoms
+from openmm_polarmp.electrostatics._lattice import NearestImages
+from openmm_polarmp.electrostatics.energy import ElectrostaticResult, electrostatic_energy, screening
+from openmm_polarmp.electrostatics.multipoles import Multipoles
+from openmm_polarmp.electrostatics.plan import ElectrostaticPlan
 
 
 class Scaled(NamedTuple):

@@ -1,11 +1,11 @@
 """Networks that give every atom its short-range energy, multipoles and response coefficients, and their files."""
 
 from openmm_polarmp._torch import lazy_attributes
-from openmm_polarmp.models._config import NetworkConfig
-from openmm_polarmp.models._rung import RUNGS, Rung
+from openmm_polarmp.models.config import NetworkConfig
 from openmm_polarmp.models.description import ModelDescription
 from openmm_polarmp.models.file import ModelFileError, shipped_models
 from openmm_polarmp.models.info import model_info
+from openmm_polarmp.models.rung import RUNGS, Rung
 from openmm_polarmp.models.training_range import TrainingRange
 
 __getattr__ = lazy_attributes(
@@ -13,12 +13,10 @@ __getattr__ = lazy_attributes(
     {
         "PolarMPModel": ".model",
         "PolarMPNet": ".network",
-        "TENSOR_PRODUCTS": "._tensor_products",
-        "batched_pairs": ".model",
-        "displacements": "._geometry",
+        "TENSOR_PRODUCTS": ".tensor_products",
         "load_model": ".model",
         "project_total_charge": ".model",
-        "use_tensor_products": "._tensor_products",
+        "use_tensor_products": ".tensor_products",
     },
 )
 
@@ -32,8 +30,6 @@ __all__ = [
     "PolarMPNet",
     "Rung",
     "TrainingRange",
-    "batched_pairs",
-    "displacements",
     "load_model",
     "model_info",
     "project_total_charge",

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import torch
 from torch.utils.checkpoint import checkpoint
 
-from openmm_polarmp.models._config import NetworkConfig
+from openmm_polarmp.models.config import NetworkConfig
 
 CHUNKS_FROM, CHUNK = 2500, 384  # atoms on the CPU
 SHARE_OF_MEMORY = 0.7  # of what is free on a GPU; the rest is for what fits between blocks that are taken

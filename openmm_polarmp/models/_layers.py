@@ -143,7 +143,7 @@ class Products(ExactConstants):
         self.mixing = ChannelMixing(l_out, inputs, channels)
 
     def couple_with(self, make: Callable[[torch.Tensor, int, torch.Tensor], Coupling] | None) -> None:
-        """Let something else than dense matrix products couple components: see `openmm_polarmp.models._tensor_products`."""
+        """Let something else than dense matrix products couple components: see `openmm_polarmp.models.tensor_products`."""
         self._make_coupling = make
         self._coupling = {}
         if make is not None:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from openmm_polarmp.models import file
-from openmm_polarmp.models._config import NetworkConfig
-from openmm_polarmp.models._rung import Rung
+from openmm_polarmp.models.config import NetworkConfig
+from openmm_polarmp.models.rung import Rung
 from openmm_polarmp.models.training_range import TrainingRange
 
 ARCHITECTURE = "PolarMPNet"

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from openmm_polarmp._atomic import write_atomically
+from openmm_polarmp._files import write_atomically
 
 if TYPE_CHECKING:
     import torch

@@ -10,11 +10,11 @@ import torch
 
 from openmm_polarmp.electrostatics.multipoles import Multipoles
 from openmm_polarmp.models import file
-from openmm_polarmp.models._rung import Rung
 from openmm_polarmp.models.description import ModelDescription
 from openmm_polarmp.models.network import PolarMPNet
+from openmm_polarmp.models.rung import Rung
 from openmm_polarmp.models.training_range import TrainingRange
-from openmm_polarmp.neighbors import neighbor_pairs
+from openmm_polarmp.neighbors import batched_pairs
 
 if TYPE_CHECKING:
     from openmm_polarmp.electrostatics.energy import ElectrostaticResult
@@ -308,33 +308,6 @@ def project_total_charge(
     excess = zeros.index_add(0, batch, charges) - target
     counts = zeros.index_add(0, batch, torch.ones_like(charges))
     return charges - (excess / counts)[batch]
-
-
-def batched_pairs(
-    positions: torch.Tensor,
-    cutoff: float,
-    cell: torch.Tensor | None = None,
-    *,
-    pbc: bool | torch.Tensor | None = None,
-    batch: torch.Tensor | None = None,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Pairs within the cutoff of one structure, or of each structure of a batch, as `neighbor_pairs`."""
-    if batch is None:
-        periodic = cell is not None if pbc is None else bool(torch.as_tensor(pbc).all())
-        if periodic and cell is None:
-            raise ValueError("pbc is True but cell is None: give the box vectors")
-        box = None if cell is None or not periodic else cell.reshape(3, 3)
-        return neighbor_pairs(positions, cutoff, box)
-    n_structures = int(batch.max()) + 1 if batch.numel() else 0
-    indices, shifts = [], []
-    for structure in range(n_structures):
-        atoms = (batch == structure).nonzero()[:, 0]
-        box = None if cell is None else cell if cell.dim() == 2 else cell[structure]
-        own = pbc if pbc is None or isinstance(pbc, bool) else torch.as_tensor(pbc).reshape(-1)[structure]
-        index, shift = batched_pairs(positions[atoms], cutoff, box, pbc=own)
-        indices.append(atoms[index])
-        shifts.append(shift)
-    return torch.cat(indices, dim=1), torch.cat(shifts)
 
 
 def _count(batch, cell, pbc, total_charge) -> int:

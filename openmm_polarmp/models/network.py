@@ -10,10 +10,7 @@ import torch
 from openmm_polarmp.electrostatics.multipoles import Multipoles
 from openmm_polarmp.models._angular import SphericalHarmonics
 from openmm_polarmp.models._chunks import atoms_at_once, in_chunks, pair_functions, run_layer
-from openmm_polarmp.models._config import NetworkConfig
 from openmm_polarmp.models._constants import ExactConstants
-from openmm_polarmp.models._geometry import NeighborTable, from_senders, neighbor_table, table_vectors
-from openmm_polarmp.models._heads import Heads
 from openmm_polarmp.models._layers import (
     ChannelMixing,
     Density,
@@ -24,8 +21,11 @@ from openmm_polarmp.models._layers import (
     split_degrees,
 )
 from openmm_polarmp.models._radial import RadialBasis
-from openmm_polarmp.models._rung import Rung
+from openmm_polarmp.models.config import NetworkConfig
+from openmm_polarmp.models.heads import Heads
+from openmm_polarmp.models.rung import Rung
 from openmm_polarmp.models.zbl import ZBLRepulsion
+from openmm_polarmp.neighbors.table import NeighborTable, from_senders, neighbor_table, table_vectors
 
 
 class PolarMPNet(ExactConstants):

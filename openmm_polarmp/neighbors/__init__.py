@@ -4,7 +4,27 @@ from openmm_polarmp._torch import lazy_attributes
 from openmm_polarmp.neighbors.close import close_pairs
 
 __getattr__ = lazy_attributes(
-    __name__, {"NeighborList": "._verlet", "Neighbors": "._verlet", "neighbor_pairs": "._pairs"}
+    __name__,
+    {
+        "NeighborList": "._verlet",
+        "NeighborTable": ".table",
+        "Neighbors": "._verlet",
+        "batched_pairs": ".batches",
+        "directed_pairs": "._search",
+        "displacements": ".table",
+        "neighbor_pairs": "._search",
+        "neighbor_table": ".table",
+    },
 )
 
-__all__ = ["NeighborList", "Neighbors", "close_pairs", "neighbor_pairs"]
+__all__ = [
+    "NeighborList",
+    "NeighborTable",
+    "Neighbors",
+    "batched_pairs",
+    "close_pairs",
+    "directed_pairs",
+    "displacements",
+    "neighbor_pairs",
+    "neighbor_table",
+]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 
 from openmm_polarmp.neighbors._bins import Bins, bins_around_cluster, make_bins
-from openmm_polarmp.neighbors._pairs import both_directions, check_density, half_pairs, mirror_images
+from openmm_polarmp.neighbors._search import both_directions, check_density, half_pairs, mirror_images
 
 
 class Neighbors(NamedTuple):

@@ -4,8 +4,18 @@ They ask for numbers of the evaluation that a step's report makes anyway; the ne
 quantities (theory: section 6): physical ones are s = sqrt(eps_e) times as large, polarizabilities s^2 times.
 """
 
-from .dipole import DEBYE_PER_E_NM, DipoleReporter
-from .multipole import MultipoleFile, MultipoleReporter
-from .polarizability import PolarizabilityReporter
+from openmm_polarmp.reporters.dipole import DipoleReporter
+from openmm_polarmp.reporters.extrapolation import ExtrapolationReporter, ExtrapolationWarning
+from openmm_polarmp.reporters.multipole import MultipoleFile, MultipoleReporter
+from openmm_polarmp.reporters.polarizability import PolarizabilityReporter
+from openmm_polarmp.units import DEBYE_PER_E_NM
 
-__all__ = ["DEBYE_PER_E_NM", "DipoleReporter", "MultipoleFile", "MultipoleReporter", "PolarizabilityReporter"]
+__all__ = [
+    "DEBYE_PER_E_NM",
+    "DipoleReporter",
+    "ExtrapolationReporter",
+    "ExtrapolationWarning",
+    "MultipoleFile",
+    "MultipoleReporter",
+    "PolarizabilityReporter",
+]

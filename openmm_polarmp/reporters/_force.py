@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..force import PolarMPForce
+from openmm_polarmp.force import PolarMPForce
 
 
 def the_force(simulation: Any, reporter: str) -> tuple[PolarMPForce, list[int]]:

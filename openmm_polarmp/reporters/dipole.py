@@ -8,11 +8,10 @@ import numpy as np
 import openmm
 from openmm import unit
 
-from ..force import PolarMPForce
-from ._force import next_report, the_force
-
-DEBYE_PER_E_NM = 48.03204544
-CURRENT_COLUMNS = [f"current {axis} (e nm/ps)" for axis in "xyz"]
+from openmm_polarmp.force import PolarMPForce
+from openmm_polarmp.reporters._force import next_report, the_force
+from openmm_polarmp.reporters.columns import CURRENT_COLUMNS, DIPOLE_COLUMNS
+from openmm_polarmp.units import DEBYE_PER_E_NM
 
 
 class DipoleReporter:
@@ -72,12 +71,13 @@ class DipoleReporter:
             of_charges += dipole
             molecular.append(np.linalg.norm(dipole + (permanent + induced)[atoms].sum(0)))
         if not self._header:
-            parts = [
-                f"{name} {axis} (e nm)"
-                for name in ("charges", "permanent dipoles", "induced dipoles")
-                for axis in "xyz"
+            titles = [
+                "step",
+                "time (ps)",
+                *DIPOLE_COLUMNS,
+                "mean molecular dipole (D)",
+                *CURRENT_COLUMNS * self._current,
             ]
-            titles = ["step", "time (ps)", *parts, "mean molecular dipole (D)", *CURRENT_COLUMNS * self._current]
             print(",".join(titles), file=self._file)
             self._header = True
         numbers = [*of_charges, *permanent.sum(0), *induced.sum(0), np.mean(molecular) * DEBYE_PER_E_NM]

@@ -15,9 +15,9 @@ import numpy as np
 import openmm
 from openmm import unit
 
-from .._atomic import write_atomically
-from ..force import PolarMPForce
-from ._force import next_report, the_force
+from openmm_polarmp._files import write_atomically
+from openmm_polarmp.force import PolarMPForce
+from openmm_polarmp.reporters._force import next_report, the_force
 
 UNITS = {
     "positions": "nm",

@@ -8,11 +8,11 @@ import numpy as np
 import openmm
 from openmm import unit
 
-from .. import units
-from ..force import PolarMPForce
-from ._force import next_report, the_force
+from openmm_polarmp import units
+from openmm_polarmp.force import PolarMPForce
+from openmm_polarmp.reporters._force import next_report, the_force
+from openmm_polarmp.reporters.columns import POLARIZABILITY_COLUMNS
 
-COMPONENTS = ("xx", "yy", "zz", "xy", "xz", "yz")
 _PAIRS = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
 
 
@@ -49,10 +49,7 @@ class PolarizabilityReporter:
             self._force, self._particles = the_force(simulation, "PolarizabilityReporter")
             self._cluster = not self._force.usesPeriodicBoundaryConditions()
         if not self._header:
-            print(
-                ",".join(["step", "time (ps)", *(f"latent polarizability {c} (A^3)" for c in COMPONENTS)]),
-                file=self._file,
-            )
+            print(",".join(["step", "time (ps)", *POLARIZABILITY_COLUMNS]), file=self._file)
             self._header = True
         tensor = self._tensor(simulation.context, state)
         time = state.getTime().value_in_unit(unit.picosecond)

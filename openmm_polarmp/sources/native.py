@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from openmm_polarmp import _polarmp
 from openmm_polarmp._torch import require_torch
-from openmm_polarmp.models._config import NetworkConfig
-from openmm_polarmp.models._rung import Rung
+from openmm_polarmp.models.config import NetworkConfig
 from openmm_polarmp.models.couplings import TENSORS, message_coupling, product_couplings, second_harmonics
 from openmm_polarmp.models.description import ModelDescription
 from openmm_polarmp.models.file import ModelFile, ModelFileError
 from openmm_polarmp.models.radii import COVALENT_RADII
+from openmm_polarmp.models.rung import Rung
 from openmm_polarmp.sources.options import SourceOptions
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import torch
 
 from openmm_polarmp.models.file import ModelFile
 from openmm_polarmp.models.model import PolarMPModel
-from openmm_polarmp.source import TorchSource
+from openmm_polarmp.sources.network import TorchSource
 from openmm_polarmp.sources.options import SourceOptions
 
 _lock = threading.Lock()

@@ -12,7 +12,7 @@ __getattr__ = lazy_attributes(
     {
         "ExportedModel": ".export",
         "TORCH_VERSIONS": ".versions",
-        "TorchScriptSource": ".source",
+        "TorchScriptSource": "..sources.torchscript",
         "check_versions": ".versions",
         "export_module": ".export",
         "from_bytes": ".serialize",

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import torch
 
 from openmm_polarmp.models import PolarMPModel, PolarMPNet
-from openmm_polarmp.neighbors._pairs import directed_pairs
-from openmm_polarmp.source import PRECISIONS
+from openmm_polarmp.neighbors._search import directed_pairs
+from openmm_polarmp.sources.network import PRECISIONS
 from openmm_polarmp.torchforce.outputs import TO_OPENMM
 
 AGREEMENT = {"single": 1e-4, "double": 1e-9}  # largest relative difference of forces that a good export may have

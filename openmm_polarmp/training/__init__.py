@@ -5,20 +5,19 @@ from openmm_polarmp._torch import lazy_attributes
 __getattr__ = lazy_attributes(
     __name__,
     {
-        "Batch": ".structure",
+        "Batch": ".data",
         "Comparison": ".evaluation",
         "DataConfig": ".config",
         "LossConfig": ".config",
         "ModelConfig": ".config",
         "OptimizerConfig": ".config",
-        "Structure": ".structure",
+        "Structure": ".data",
         "TrainingConfig": ".config",
         "TrainingResult": ".run",
         "compare": ".evaluation",
         "fit_reference_energies": ".data",
         "labels": ".data",
         "read_frames": ".data",
-        "split_frames": ".data",
         "train": ".run",
     },
 )
@@ -37,6 +36,5 @@ __all__ = [
     "fit_reference_energies",
     "labels",
     "read_frames",
-    "split_frames",
     "train",
 ]

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from openmm_polarmp._atomic import write_atomically
+from openmm_polarmp._files import write_atomically
 
 
 def save(path: Path, state: dict[str, Any]) -> None:

@@ -8,8 +8,9 @@ import math
 import numpy as np
 import torch
 
-from openmm_polarmp.models import PolarMPModel, batched_pairs
-from openmm_polarmp.training.structure import Batch, Structure
+from openmm_polarmp.models import PolarMPModel
+from openmm_polarmp.neighbors import batched_pairs
+from openmm_polarmp.training.data.structure import Batch, Structure
 
 STIFFNESS = 2.0  # eV/A^2 for each atom's displacement, of which at most 0.6 A count: far below the truth
 COUNTED = 0.6

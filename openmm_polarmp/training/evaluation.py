@@ -11,9 +11,9 @@ import torch
 
 from openmm_polarmp.electrostatics import polarizability
 from openmm_polarmp.models import PolarMPModel
-from openmm_polarmp.training.errors import UNITS
+from openmm_polarmp.training.data.structure import Batch, Structure
+from openmm_polarmp.training.metrics import UNITS
 from openmm_polarmp.training.predict import Prediction, all_born_charges, predict
-from openmm_polarmp.training.structure import Batch, Structure
 
 PER_ATOM = ("forces", "born_charges")
 

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from openmm_polarmp._atomic import write_atomically
+from openmm_polarmp._files import write_atomically
 from openmm_polarmp.models import RUNGS, Rung, load_model
 from openmm_polarmp.training.config import TrainingConfig
-from openmm_polarmp.training.errors import UNITS
+from openmm_polarmp.training.metrics import UNITS
 from openmm_polarmp.training.run import train
 
 WITH_R2 = ("born_charges", "polarizability")

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from openmm_polarmp._atomic import write_atomically
+from openmm_polarmp._files import write_atomically
 
 
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -9,10 +9,10 @@ import torch
 
 from openmm_polarmp.models import PolarMPModel
 from openmm_polarmp.training.config import LossConfig, Weight
+from openmm_polarmp.training.data.structure import Batch
 from openmm_polarmp.training.disturbed import holes
-from openmm_polarmp.training.errors import square_sums
+from openmm_polarmp.training.metrics import square_sums
 from openmm_polarmp.training.predict import predict
-from openmm_polarmp.training.structure import Batch
 
 PARTS = ("energy", "forces", "stress", "dipole", "born_charges", "disturbed")
 

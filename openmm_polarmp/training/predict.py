@@ -10,7 +10,7 @@ from openmm_polarmp.electrostatics import born_effective_charges
 from openmm_polarmp.electrostatics._lattice import NearestImages
 from openmm_polarmp.models import PolarMPModel
 from openmm_polarmp.models.model import Evaluation
-from openmm_polarmp.training.structure import Batch
+from openmm_polarmp.training.data.structure import Batch
 
 
 @dataclass

@@ -14,8 +14,8 @@ import torch
 from openmm_polarmp.models import NetworkConfig, PolarMPModel, PolarMPNet, TrainingRange, load_model
 from openmm_polarmp.training.config import DataConfig, TrainingConfig
 from openmm_polarmp.training.data import fit_reference_energies, labels, read_frames
+from openmm_polarmp.training.data.structure import Structure
 from openmm_polarmp.training.loss import needs
-from openmm_polarmp.training.structure import Structure
 
 DTYPES = {"single": torch.float32, "double": torch.float64}
 NETWORK_ENTRIES = (

@@ -8,8 +8,8 @@ from typing import Any
 import ase.data
 import numpy as np
 
-from openmm_polarmp.training.errors import UNITS
 from openmm_polarmp.training.evaluation import Comparison
+from openmm_polarmp.training.metrics import UNITS
 
 MOST_POINTS = 20_000
 

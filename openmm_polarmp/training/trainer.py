@@ -20,13 +20,13 @@ from torch.optim.swa_utils import AveragedModel
 from openmm_polarmp.models import PolarMPModel
 from openmm_polarmp.training import checkpoint
 from openmm_polarmp.training.config import TrainingConfig
-from openmm_polarmp.training.errors import ErrorSums, square_sums
+from openmm_polarmp.training.data.structure import Batch, Structure
 from openmm_polarmp.training.first_charges import first_charges, fit_charge_head, held
 from openmm_polarmp.training.log import Progress, TensorBoard, write_rows
 from openmm_polarmp.training.loss import TrainingLoss, needs, total_of, weights_at
+from openmm_polarmp.training.metrics import ErrorSums, square_sums
 from openmm_polarmp.training.parallel import Processes
 from openmm_polarmp.training.predict import predict
-from openmm_polarmp.training.structure import Batch, Structure
 
 PHASES = ("data", "forward", "backward", "optimizer")
 

@@ -5,7 +5,7 @@
 namespace PolarMPPlugin {
 
 /**
- * A source of moments that is a Python object (openmm_polarmp/source.py says what it has to provide). Its tensors
+ * A source of moments that is a Python object (openmm_polarmp/sources/network.py says what it has to provide). Its tensors
  * are made over the kernel's buffers without a copy.
  */
 class PythonSource : public MultipoleSource {

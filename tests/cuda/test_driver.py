@@ -12,7 +12,7 @@ int cuModuleLoad(void** m, const char* path) { return 222; }
 int cuModuleLoadDataEx(void** m, const void* image, unsigned n, int* o, void** v) { return 222; }
 int cuGetErrorName(int e, const char** name) { *name = "CUDA_ERROR_UNSUPPORTED_PTX_VERSION"; return 0; }
 """
-CODE = "from openmm_polarmp._try_platform import try_platform; print(*try_platform('CUDA'))"
+CODE = "from openmm_polarmp._platforms.trial import try_platform; print(*try_platform('CUDA'))"
 
 
 def test_a_driver_older_than_the_compiler_is_named(tmp_path):

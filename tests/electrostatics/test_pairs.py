@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.special import hyp1f1
 
-from openmm_polarmp.electrostatics._pairs import _SERIES_LIMIT, boys
+from openmm_polarmp.electrostatics._pair_potential import _SERIES_LIMIT, boys
 
 
 @pytest.mark.parametrize("order", [0, 4, 5, 8])

@@ -6,7 +6,7 @@ import pytest
 from openmm import unit
 from support.systems import CUBIC, TRICLINIC, energy_and_forces, evaluate, make_force, make_system, random_atoms
 
-import openmm_polarmp._plugin as plugin
+import openmm_polarmp._platforms.loading as plugin
 from openmm_polarmp import FixedMultipoles, PolarMPForce
 
 ONE = np.ones(2)

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from openmm_polarmp.electrostatics import Multipoles, electrostatic_energy
-from openmm_polarmp.models import PolarMPModel, TrainingRange, batched_pairs, displacements, project_total_charge
-from openmm_polarmp.neighbors import neighbor_pairs
+from openmm_polarmp.models import PolarMPModel, TrainingRange, project_total_charge
+from openmm_polarmp.neighbors import batched_pairs, displacements, neighbor_pairs
 
 
 @pytest.mark.parametrize("total", [None, 0.0, -1.0, 2])

@@ -7,7 +7,7 @@ import pytest
 import torch
 from e3nn import o3
 
-from openmm_polarmp.models import RUNGS, NetworkConfig, PolarMPNet, Rung, _heads
+from openmm_polarmp.models import RUNGS, NetworkConfig, PolarMPNet, Rung, heads
 from openmm_polarmp.models._angular import SphericalHarmonics, tensor_to_cartesian
 from openmm_polarmp.neighbors import neighbor_pairs
 from openmm_polarmp.units import COULOMB
@@ -81,17 +81,17 @@ def test_outputs_stay_bounded_where_atoms_collide(models, polarizability):
         torch.nn.init.normal_(network.heads.final.weight, std=50.0)
         out = models.evaluate(network, positions, species)
         limits = {
-            "charges": _heads.LARGEST_CHARGE,
-            "dipoles": _heads.LARGEST_DIPOLE,
-            "quadrupoles": _heads.LARGEST_QUADRUPOLE,
-            "softness": _heads.LARGEST_SOFTNESS,
-            "polarizability": _heads.LARGEST_POLARIZABILITY,
+            "charges": heads.LARGEST_CHARGE,
+            "dipoles": heads.LARGEST_DIPOLE,
+            "quadrupoles": heads.LARGEST_QUADRUPOLE,
+            "softness": heads.LARGEST_SOFTNESS,
+            "polarizability": heads.LARGEST_POLARIZABILITY,
         }
         for name, limit in limits.items():
             size = out[name].detach().flatten(1).norm(dim=1) if out[name].dim() > 1 else out[name].detach().abs()
             assert size.max() <= limit * (1 + 1e-12), name
             assert size.max() > 0.5 * limit or name in ("softness", "polarizability"), f"{name} is not near its limit"
-        assert out["energy"].min() >= -_heads.LOWEST_ENERGY
+        assert out["energy"].min() >= -heads.LOWEST_ENERGY
         (gradient,) = torch.autograd.grad(functional(out), positions)
         assert torch.isfinite(gradient).all()
 
@@ -99,9 +99,9 @@ def test_outputs_stay_bounded_where_atoms_collide(models, polarizability):
 def test_bounds_leave_small_values_as_they_are():
     """The correction is of third order: 5e-5 relative at a hundredth of the limit."""
     small = torch.tensor([0.02, -0.01, 0.005], dtype=torch.float64)
-    torch.testing.assert_close(_heads.bounded(small, 2.0), small, rtol=5e-5, atol=0)
+    torch.testing.assert_close(heads.bounded(small, 2.0), small, rtol=5e-5, atol=0)
     vector = torch.tensor([[300.0, -400.0, 0.0]], dtype=torch.float64)
-    torch.testing.assert_close(_heads.bounded(vector, 2.0), 2.0 * vector / 500, rtol=1e-5, atol=0)
+    torch.testing.assert_close(heads.bounded(vector, 2.0), 2.0 * vector / 500, rtol=1e-5, atol=0)
 
 
 @pytest.mark.parametrize("options", [{"zbl": True}, {"layers": 3}, {"l_message": 0}], ids=str)

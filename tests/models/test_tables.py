@@ -5,10 +5,10 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from openmm_polarmp.models._benchmark import water_box
+from openmm_polarmp.bench.water_box import water_box
 from openmm_polarmp.models._chunks import CHUNK, CHUNKS_FROM, KEPT, atoms_at_once, bytes_per_atom, fitting
-from openmm_polarmp.models._geometry import neighbor_table
 from openmm_polarmp.neighbors import NeighborList
+from openmm_polarmp.neighbors.table import neighbor_table
 
 
 class Operations(TorchDispatchMode):

@@ -9,7 +9,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from openmm_polarmp.neighbors import NeighborList, neighbor_pairs
-from openmm_polarmp.neighbors._pairs import directed_pairs
+from openmm_polarmp.neighbors._search import directed_pairs
 
 
 @pytest.fixture(autouse=True)

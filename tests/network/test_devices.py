@@ -20,7 +20,7 @@ from support.networks import (
 )
 from support.platforms import PlatformChoice, why_unusable
 
-from openmm_polarmp.source import TorchSource
+from openmm_polarmp.sources.network import TorchSource
 
 from .test_equals_torch import CONFIGURATIONS
 

@@ -14,7 +14,7 @@ import pytest
 from .platforms import PlatformChoice, why_unusable
 
 PLUGINS = Path(openmm.version.openmm_library_path) / "plugins"
-SOURCE = Path(__file__).parents[1] / "cuda_stub" / "stub.c"
+SOURCE = Path(__file__).with_suffix(".c")
 
 
 def stub_environment(folder: Path) -> dict[str, str]:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from openmm_polarmp import FixedMultipoles, PolarMPForce
 from openmm_polarmp.models import NetworkConfig, PolarMPModel, PolarMPNet
-from openmm_polarmp.source import TorchSource
 from openmm_polarmp.sources.native import network_source
+from openmm_polarmp.sources.network import TorchSource
 
 CUBIC = np.diag([9.0, 9.0, 9.0])
 TRICLINIC = np.array([[9.0, 0, 0], [3.5, 8.5, 0], [-3.0, 4.0, 9.5]])

@@ -39,7 +39,7 @@ PLATFORMS = [
 @functools.cache
 def why_unusable(choice: PlatformChoice) -> str | None:
     """A registered platform need not be usable: decide by creating a Context with our force's plugin loaded."""
-    from openmm_polarmp._plugin import platform_status
+    from openmm_polarmp._platforms.loading import platform_status
 
     status = {s.name: s for s in platform_status()}[choice.name]
     if not status.loaded:

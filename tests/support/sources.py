@@ -17,7 +17,7 @@ def neighbour_density(positions: torch.Tensor, cell: torch.Tensor | None) -> tup
 
 
 class DensitySource:
-    """Moments that depend on the neighbour density. Follows the protocol of `openmm_polarmp.source.TorchSource`."""
+    """Moments that depend on the neighbour density. Follows the protocol of `openmm_polarmp.sources.network.TorchSource`."""
 
     has_dipoles = has_quadrupoles = has_softness = has_polarizability = True
 

@@ -8,7 +8,8 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from support.ionic import ionic_frames
 
-from openmm_polarmp.training import fit_reference_energies, hdf5, labels, read_frames, split_frames
+from openmm_polarmp.training import fit_reference_energies, labels, read_frames
+from openmm_polarmp.training.data import hdf5
 
 
 def _frame(symbols, energy, forces=0.0):
@@ -48,17 +49,6 @@ def test_reference_energies_are_recovered(tmp_path):
     path = tmp_path / "good.extxyz"
     ase.io.write(path, [_frame(["H", "H"], -2.0), _frame(["O", "H"], -11.0), _frame(["O", "H", "H"], -12.0)])
     assert fit_reference_energies(read_frames(path)) == pytest.approx({"H": -1.0, "O": -10.0})
-
-
-def test_split_divides_without_overlap():
-    frames = [_frame(["H"], float(i)) for i in range(20)]
-    train, held = split_frames(frames, 5, seed=3)
-    again, _ = split_frames(frames, 5, seed=3)
-    assert len(held) == 5
-    assert sorted(f.get_potential_energy() for f in train + held) == list(range(20))
-    assert [id(f) for f in train] == [id(f) for f in again]
-    with pytest.raises(ValueError, match="validation"):
-        split_frames(frames, 20)
 
 
 @pytest.mark.parametrize("name", ["data.extxyz", "data.db", "data.h5"])

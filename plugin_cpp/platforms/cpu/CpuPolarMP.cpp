@@ -12,7 +12,7 @@ using namespace std;
 
 namespace {
 
-// A mesh in single precision is as good as one in double down to this accuracy (tests/test_force_accuracy.py).
+// A mesh in single precision is as good as one in double down to this accuracy (tests/force/test_platforms.py).
 const double SINGLE_PRECISION_ACCURACY = 5e-5;
 
 /** All pairs of a cluster, shared among threads. */

@@ -33,7 +33,7 @@ private:
     const PrimaryContext primary;
     const CUstream sourceStream;
     CUevent openmmIsReady, sourceIsDone;
-    // With POLARMP_TEST_WITHOUT_WAIT set, one of them ("source", "openmm") or neither waits: tests/test_cuda_order.py shows
+    // With POLARMP_TEST_WITHOUT_WAIT set, one of them ("source", "openmm") or neither waits: tests/cuda/test_order.py shows
     // that results are wrong then.
     bool sourceWaits, openmmWaits;
 };

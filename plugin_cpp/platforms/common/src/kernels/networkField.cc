@@ -1,4 +1,4 @@
-// The force of charges that move with the atoms in a uniform field in a periodic box (openmm_polarmp/models/_charge_response.py):
+// The force of charges that move with the atoms in a uniform field in a periodic box (openmm_polarmp/electrostatics/moving_charges.py):
 //     F_i = sum_j E.(r_j - r_i) dq_j/dr_i        r_j - r_i between nearest images
 // With fractional coordinates s it is a sum over directions d of strengths (E.a_d) times wrap(s_j - s_i) = wrap(s_j - c) - wrap(s_i - c)
 // for atoms i near c, so the box is cut into slabs, and the network's backward pass goes once through each with the derivatives

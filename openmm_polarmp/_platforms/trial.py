@@ -1,0 +1,48 @@
+"""Whether a platform works, tried in a process of its own: a broken OpenCL library ends the process that asks it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+PROBE = """
+import sys
+import openmm
+from openmm_polarmp import FixedMultipoles, PolarMPForce
+
+name = sys.argv[1]
+system = openmm.System()
+force = PolarMPForce(FixedMultipoles([1.0, -1.0]))
+force.setNonbondedMethod(PolarMPForce.PME)
+system.addForce(force)
+for _ in range(2):
+    system.addParticle(1.0)
+platform = openmm.Platform.getPlatformByName(name)
+try:
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform)
+    context.setPositions([(0, 0, 0), (0.3, 0, 0)])
+    context.getState(energy=True)
+except openmm.OpenMMException as error:
+    from openmm_polarmp._platforms.driver import compiler_too_new, driver_cuda, loaded_nvrtc
+
+    known = compiler_too_new(driver_cuda(), loaded_nvrtc()) if name == "CUDA" and "PTX" in str(error) else ""
+    sys.exit(f"{known} ({error})" if known else f"{error}")
+print("\\nRUNS ON", platform.getPropertyValue(context, "OpenCLPlatformName") if name == "OpenCL" else name)
+"""
+
+
+def try_platform(name: str) -> tuple[str, str]:
+    """Why a platform does not work ('' if it does), and what it runs on.
+
+    Parameters
+    ----------
+    name : str
+        Of OpenMM's platform.
+    """
+    done = subprocess.run([sys.executable, "-c", PROBE, name], capture_output=True, text=True)
+    if done.returncode == 0:
+        return "", done.stdout.rpartition("RUNS ON ")[2].strip()
+    last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+    if done.returncode < 0:
+        return f"trying it ended the process by signal {-done.returncode}: {last}", ""
+    return last, ""

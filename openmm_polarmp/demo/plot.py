@@ -1,0 +1,101 @@
+"""The picture that `polarmp demo` leaves."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+from openmm import app
+
+from openmm_polarmp.analysis import infrared
+
+
+def read_table(path: Path) -> tuple[list[str], np.ndarray]:
+    """Titles and rows of a reporter's file."""
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    return rows[0], np.array(rows[1:], dtype=float)
+
+
+def short_infrared(dipoles: np.ndarray, volume: float, temperature: float, smooth: float = 40.0):
+    """The spectrum (latent scale) of all that there is after a quarter of the run; None if that is too little."""
+    rows = dipoles[len(dipoles) // 4 :]
+    if len(rows) < 100:
+        return None
+    interval = float(rows[1, 1] - rows[0, 1])
+    totals = rows[:, 2:11].reshape(len(rows), 3, 3).sum(1)
+    return infrared([totals], interval, volume, temperature).smoothed(smooth)
+
+
+def plot_demo(
+    energies: Path,
+    dipoles: Path,
+    trajectory: Path,
+    molecular_dipoles: np.ndarray,
+    topology: app.Topology,
+    temperature: float,
+    target: Path,
+) -> bool:
+    """Energy, temperature, O-O g(r), molecular dipoles, their distribution and a first infrared spectrum.
+
+    Parameters
+    ----------
+    energies, dipoles, trajectory : Path
+        Files of the run's reporters.
+    molecular_dipoles : array [M]
+        Magnitudes along the run, D, latent.
+    topology : openmm.app.Topology
+    temperature : float
+        K.
+    target : Path
+        PNG to write.
+
+    Returns
+    -------
+    bool
+        False, after a line that says why, where the plotting libraries are missing.
+    """
+    try:
+        import matplotlib
+        import mdtraj
+    except ImportError as error:
+        print(f"No plot: {error}. Install it with: pip install 'openmm-polarmp[plot]'")
+        return False
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    _, energy = read_table(energies)
+    _, dipole = read_table(dipoles)
+    frames = mdtraj.load_dcd(str(trajectory), top=mdtraj.Topology.from_openmm(topology))
+    frames = frames[len(frames) // 4 :]
+    oxygens = frames.topology.select("element O")
+    pairs = frames.topology.select_pairs(oxygens, oxygens)
+    largest = 0.5 * float(frames.unitcell_lengths.min())
+    r, g = mdtraj.compute_rdf(frames, pairs, r_range=(0.2, largest), bin_width=0.005)
+
+    figure, axes = plt.subplots(2, 3, figsize=(12, 6), layout="constrained")
+    for axis, x, y, ylabel, xlabel in (
+        (axes[0, 0], energy[:, 1], energy[:, 2], "potential energy (kJ/mol)", "time (ps)"),
+        (axes[0, 1], energy[:, 1], energy[:, 4], "temperature (K)", "time (ps)"),
+        (axes[0, 2], 10 * r, g, "g(r) of O-O", "r (A)"),
+        (axes[1, 0], dipole[:, 1], dipole[:, -1], "mean molecular dipole, latent (D)", "time (ps)"),
+    ):
+        axis.plot(x, y, lw=1)
+        axis.set(xlabel=xlabel, ylabel=ylabel)
+    axes[1, 1].hist(molecular_dipoles, bins=40, density=True, histtype="stepfilled", alpha=0.6)
+    axes[1, 1].set(xlabel="molecular dipole, latent (D)", ylabel="probability density (1/D)")
+    volume = float(frames.unitcell_volumes[-1])
+    spectrum = short_infrared(dipole, volume, temperature)
+    if spectrum is None:
+        axes[1, 2].text(0.5, 0.5, "too short a run for a spectrum", ha="center", transform=axes[1, 2].transAxes)
+    else:
+        shown = spectrum.wavenumber < 4500
+        axes[1, 2].plot(spectrum.wavenumber[shown], spectrum.intensity[shown], lw=1)
+    axes[1, 2].set(
+        xlabel="wavenumber (1/cm)", ylabel="n alpha, latent (1/cm)", title="infrared: short, a first look only"
+    )
+    figure.suptitle(f"Water, {len(oxygens)} molecules, {energy[-1, 1]:.2f} ps: a demonstration, not a result")
+    figure.savefig(target, dpi=120)
+    plt.close(figure)
+    return True

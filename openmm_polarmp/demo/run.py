@@ -1,0 +1,191 @@
+"""``polarmp demo``: water with the shipped model, from building the box to a plot."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import openmm
+from openmm import app, unit
+
+from openmm_polarmp._platforms.loading import platform_status
+from openmm_polarmp._platforms.trial import try_platform
+from openmm_polarmp.analysis.distributions import molecular_dipoles
+from openmm_polarmp.demo.plot import plot_demo
+from openmm_polarmp.reporters import DipoleReporter
+from openmm_polarmp.reporters._force import next_report, the_force
+from openmm_polarmp.units import DEBYE_PER_E_NM
+
+TEMPERATURE = 300 * unit.kelvin
+DENSITY = 0.997  # g/cm^3
+TIME_STEP = 0.5 * unit.femtosecond
+
+
+def choose_platform() -> str:
+    """CUDA, OpenCL on a real GPU, or CPU: never OpenCL on the processor, which is made for tests."""
+    served = {s.name for s in platform_status() if s.loaded}
+    for name in ("CUDA", "OpenCL"):
+        if name in served:
+            reason, runs_on = try_platform(name)
+            if not reason and "Portable Computing" not in runs_on:
+                return name
+    return "CPU"
+
+
+def water_box(molecules: int) -> tuple[app.Topology, unit.Quantity]:
+    """A box of water at 0.997 g/cm^3, relaxed with a classical water model so that the network starts from sane places."""
+    volume = molecules * 18.0154 / 0.602214 / DENSITY * 1e-3  # nm^3
+    edge = volume ** (1 / 3)
+    forcefield = app.ForceField("amber14/spce.xml")
+    modeller = app.Modeller(app.Topology(), [])
+    modeller.addSolvent(forcefield, model="spce", numAdded=molecules)
+    # addSolvent chooses the box; scale the molecules' centres into ours.
+    positions = np.array(modeller.positions.value_in_unit(unit.nanometer)).reshape(-1, 3, 3)
+    box = modeller.topology.getPeriodicBoxVectors().value_in_unit(unit.nanometer)[0][0]
+    centres = positions.mean(1, keepdims=True)
+    positions = (positions - centres + centres * edge / box).reshape(-1, 3)
+    modeller.topology.setPeriodicBoxVectors(np.eye(3) * edge * unit.nanometer)
+    cutoff = min(0.5, 0.45 * edge) * unit.nanometer
+    system = forcefield.createSystem(modeller.topology, nonbondedMethod=app.PME, nonbondedCutoff=cutoff)
+    integrator = openmm.LangevinMiddleIntegrator(TEMPERATURE, 5 / unit.picosecond, 2 * unit.femtosecond)
+    context = openmm.Context(system, integrator, openmm.Platform.getPlatformByName("CPU"))
+    context.setPositions(positions)
+    openmm.LocalEnergyMinimizer.minimize(context)
+    context.setVelocitiesToTemperature(TEMPERATURE, 1)
+    integrator.step(5000)
+    return modeller.topology, context.getState(positions=True).getPositions(asNumpy=True)
+
+
+def run_demo(
+    output: str, molecules: int = 64, steps: int = 4000, model: str = "polarmp-water", platform: str | None = None
+) -> None:
+    """Build, minimise, run at 300 K, write and plot.
+
+    Parameters
+    ----------
+    output : str
+        Folder for trajectory (DCD), energies and dipoles (CSV), checkpoint and plot (PNG).
+    molecules, steps : int
+        Size of the box and length of the run, in steps of 0.5 fs.
+    model : str
+        Model file or name.
+    platform : str, optional
+        OpenMM platform; by default the fastest real device.
+    """
+    for name, value, least in (("molecules", molecules, 8), ("steps", steps, 20)):
+        if value < least:
+            raise ValueError(f"{name} is {value}; at least {least} is needed")
+    from openmm_polarmp.mlpotential import PolarMPPotentialImpl
+
+    folder = Path(output)
+    folder.mkdir(parents=True, exist_ok=True)
+    name = platform or choose_platform()
+    print(f"Water: {molecules} molecules, model {model}, OpenMM platform {name}")
+    topology, positions = water_box(molecules)
+    system = openmm.System()
+    system.setDefaultPeriodicBoxVectors(*topology.getPeriodicBoxVectors())
+    for atom in topology.atoms():
+        system.addParticle(atom.element.mass)
+    # What MLPotential('polarmp', modelPath=model).createSystem(topology) does.
+    PolarMPPotentialImpl("polarmp", model).addForces(topology, system, None, 0)
+    system.addForce(openmm.CMMotionRemover())
+    integrator = openmm.LangevinMiddleIntegrator(TEMPERATURE, 5 / unit.picosecond, TIME_STEP)
+    simulation = app.Simulation(topology, system, integrator, openmm.Platform.getPlatformByName(name))
+    simulation.context.setPositions(positions)
+
+    def energy() -> float:
+        return simulation.context.getState(energy=True).getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole)
+
+    before = energy()
+    simulation.minimizeEnergy(tolerance=100 * unit.kilojoule_per_mole / unit.nanometer, maxIterations=20)
+    print(f"Minimised: {before:.1f} -> {energy():.1f} kJ/mol")
+    simulation.context.setVelocitiesToTemperature(TEMPERATURE, 1)
+
+    interval = max(1, steps // 150)
+    files = {
+        k: folder / v
+        for k, v in dict(dcd="water.dcd", energies="energies.csv", dipoles="dipoles.csv", pdb="water.pdb").items()
+    }
+    with open(files["pdb"], "w", encoding="utf-8") as pdb:
+        app.PDBFile.writeFile(topology, positions, pdb)
+    molecules_seen = _MolecularDipoles(interval)
+    simulation.reporters += [
+        molecules_seen,
+        app.DCDReporter(str(files["dcd"]), interval),
+        app.StateDataReporter(
+            str(files["energies"]),
+            interval,
+            step=True,
+            time=True,
+            potentialEnergy=True,
+            kineticEnergy=True,
+            temperature=True,
+        ),
+        DipoleReporter(str(files["dipoles"]), min(4, interval)),  # every 2 fs: hydrogens turn round in 10
+        _Progress(steps),
+    ]
+    simulation.step(steps)
+    simulation.saveCheckpoint(str(folder / "water.chk"))
+    simulation.reporters.clear()  # closes the files
+    made = [*files.values(), folder / "water.chk"]
+    plot = folder / "water.png"
+    dipoles = np.array(molecules_seen.magnitudes)
+    kelvin = TEMPERATURE.value_in_unit(unit.kelvin)
+    if plot_demo(files["energies"], files["dipoles"], files["dcd"], dipoles, topology, kelvin, plot):
+        made.append(plot)
+    print("Made in", folder)
+    for path in made:
+        print(f"  {path.name:14s} {path.stat().st_size / 1024:8.1f} kB")
+
+
+class _MolecularDipoles:
+    """Magnitude of each molecule's dipole along the run, D, latent."""
+
+    def __init__(self, interval: int) -> None:
+        self._interval = interval
+        self.magnitudes: list[float] = []
+
+    def describeNextReport(self, simulation: app.Simulation) -> dict:
+        return next_report(simulation, self._interval, ["positions", "energy"])
+
+    def report(self, simulation: app.Simulation, state: openmm.State) -> None:
+        force, particles = the_force(simulation, "demo")
+        charges = force.getCharges(simulation.context) + force.getInducedCharges(simulation.context)
+        dipoles = force.getTotalDipoles(simulation.context)
+        positions = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)[particles]
+        molecules = [[atom.index for atom in residue.atoms()] for residue in simulation.topology.residues()]
+        found = molecular_dipoles(positions, charges, dipoles, molecules)
+        self.magnitudes += list(np.linalg.norm(found, axis=1) * DEBYE_PER_E_NM)
+
+
+class _Progress:
+    """One line that is written over on a terminal, a few lines in a file."""
+
+    def __init__(self, steps: int) -> None:
+        self._steps, self._start, self._first = steps, time.perf_counter(), None
+        self._interval = max(1, steps // (50 if sys.stdout.isatty() else 5))
+
+    def describeNextReport(self, simulation: app.Simulation) -> dict:
+        return {
+            "steps": self._interval - simulation.currentStep % self._interval,
+            "periodic": None,
+            "include": ["energy"],
+        }
+
+    def report(self, simulation: app.Simulation, state: openmm.State) -> None:
+        done = simulation.currentStep
+        elapsed = time.perf_counter() - self._start
+        per_step = elapsed / done
+        n = 3 * simulation.system.getNumParticles() - 3
+        kinetic = state.getKineticEnergy() / n
+        temperature = (2 * kinetic / unit.MOLAR_GAS_CONSTANT_R).value_in_unit(unit.kelvin)
+        speed = TIME_STEP.value_in_unit(unit.nanosecond) * 86400 / per_step
+        end = "\r" if sys.stdout.isatty() and done < self._steps else "\n"
+        print(
+            f"  step {done:6d}/{self._steps}  {temperature:5.0f} K  {1000 * per_step:6.1f} ms/step  {speed:7.3f} ns/day"
+            f"  {per_step * (self._steps - done):5.0f} s left ",
+            end=end,
+            flush=True,
+        )

@@ -1,0 +1,1 @@
+"""A model for a part of a System that a force field describes otherwise."""

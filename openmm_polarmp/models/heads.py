@@ -1,0 +1,116 @@
+"""Heads: from the features of an atom to its energy, moments and response coefficients."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from openmm_polarmp.models._angular import slice_of, tensor_to_cartesian
+from openmm_polarmp.models._constants import ExactConstants
+from openmm_polarmp.models.rung import Rung
+
+# Units of the heads: an untrained network's last layer gives about 0.2 of them, the responses about 1.
+CHARGE = 0.5  # e
+MOMENT = 0.5  # e A, e A^2
+SOFTNESS = 0.003  # e^2/eV
+POLARIZABILITY = 0.02  # e^2 A^2/eV; a water molecule has 0.1 in all
+# What no atom exceeds. Where atoms come far closer than in any training data the features grow without bound, and the
+# electrostatic energy with their square: without limits a minimizer's first long step would fall into such a hole.
+LARGEST_CHARGE = 3.0  # e
+LARGEST_DIPOLE = 1.0  # e A
+LARGEST_QUADRUPOLE = 1.5  # e A^2
+LARGEST_SOFTNESS = 0.1  # e^2/eV
+LARGEST_POLARIZABILITY = 0.5  # e^2 A^2/eV, 7 A^3
+LOWEST_ENERGY = 30.0  # eV below the energy of the single atom; upwards there is no limit
+UNIT_SOFTPLUS = math.log(math.e - 1)  # softplus of this is one
+
+
+def bounded(value: torch.Tensor, limit: float) -> torch.Tensor:
+    """Scalars [N], vectors [N, 3] or tensors [N, 3, 3], shortened smoothly so that none is longer than the limit."""
+    squares = (value / limit) ** 2
+    if value.dim() > 1:
+        squares = squares.flatten(1).sum(1).view(-1, *[1] * (value.dim() - 1))
+    return value * torch.rsqrt(1 + squares)
+
+
+class Heads(ExactConstants):
+    """Energy and moments of each atom from invariants [N, n] and features [(l + 1)^2, N, channels].
+
+    A vector or tensor is a sum of the channels' vectors or tensors, each weighted by a function of the invariants.
+    """
+
+    def __init__(
+        self, rung: Rung, polarizability: str, n_species: int, n_invariants: int, channels: int, hidden: int
+    ) -> None:
+        super().__init__()
+        self.rung, self.channels = rung, channels
+        self.tensor_polarizability = rung.polarizability and polarizability == "tensor"
+        self.species = torch.nn.Embedding(n_species, hidden)
+        self.trunk = torch.nn.Linear(n_invariants, hidden)
+        scalars = ["energy", "charge"] if rung.charges else ["energy"]
+        scalars += ["softness"] if rung.softness else []
+        scalars += ["polarizability"] if rung.polarizability else []
+        weighted = ["dipole"] if rung.dipoles else []
+        weighted += ["quadrupole"] if rung.quadrupoles else []
+        weighted += ["anisotropy"] if self.tensor_polarizability else []
+        self.scalars, self.weighted = scalars, weighted
+        self.final = torch.nn.Linear(hidden, len(scalars) + len(weighted) * channels)
+        self.constant("to_matrix", tensor_to_cartesian().flatten(1))
+        self.constant("identity", torch.eye(3))
+
+    @property
+    def l_max(self) -> int:
+        """Highest degree of the features that the heads read."""
+        return 2 if {"quadrupole", "anisotropy"} & set(self.weighted) else 1 if self.weighted else 0
+
+    def forward(self, invariants, features, kind) -> dict[str, torch.Tensor]:
+        hidden = torch.nn.functional.silu(self.trunk(invariants) + self.species(kind))
+        out = self.final(hidden)
+        scalar = dict(zip(self.scalars, out[:, : len(self.scalars)].unbind(1), strict=True))
+        weights = out[:, len(self.scalars) :].view(out.shape[0], len(self.weighted), self.channels).unbind(1)
+        weight = dict(zip(self.weighted, weights, strict=True))
+        energy = scalar["energy"]
+        result = {"energy": torch.where(energy < 0, bounded(energy, LOWEST_ENERGY), energy)}
+        if "charge" in scalar:
+            result["charges"] = bounded(CHARGE * scalar["charge"], LARGEST_CHARGE)
+        if "dipole" in weight:
+            dipoles = MOMENT * self._combine(features, 1, weight["dipole"])
+            result["dipoles"] = bounded(dipoles, LARGEST_DIPOLE)
+        if "quadrupole" in weight:
+            quadrupoles = MOMENT * self._matrix(self._combine(features, 2, weight["quadrupole"]))
+            result["quadrupoles"] = bounded(quadrupoles, LARGEST_QUADRUPOLE)
+        if "softness" in scalar:
+            softness = SOFTNESS * torch.nn.functional.softplus(scalar["softness"] + UNIT_SOFTPLUS)
+            result["softness"] = bounded(softness, LARGEST_SOFTNESS)
+        if "polarizability" in scalar:
+            result["polarizability"] = bounded(self._polarizability(scalar, weight, features), LARGEST_POLARIZABILITY)
+        return result
+
+    @torch.no_grad()
+    def flip_signs(self) -> None:
+        """Reverse every permanent moment: energies and forces stay the same."""
+        n = len(self.scalars)
+        rows = [self.scalars.index("charge")] if "charge" in self.scalars else []
+        for name in ("dipole", "quadrupole"):
+            if name in self.weighted:
+                first = n + self.weighted.index(name) * self.channels
+                rows += range(first, first + self.channels)
+        self.final.weight[rows] *= -1
+        self.final.bias[rows] *= -1
+
+    def _combine(self, features, l: int, weight) -> torch.Tensor:
+        """Sum of the channels' components, [N, 2 l + 1]."""
+        return (features[slice_of(l)] * weight).sum(2).t() / math.sqrt(self.channels)
+
+    def _matrix(self, l2) -> torch.Tensor:
+        return (l2 @ self.to_matrix).unflatten(1, (3, 3))
+
+    def _polarizability(self, scalar, weight, features) -> torch.Tensor:
+        if not self.tensor_polarizability:
+            shifted = scalar["polarizability"] + UNIT_SOFTPLUS
+            return POLARIZABILITY * torch.nn.functional.softplus(shifted)
+        # alpha = A A with a symmetric A made of 0e and 2e: never a negative eigenvalue.
+        isotropic = (1 + scalar["polarizability"])[:, None, None] * self.identity
+        root = isotropic + self._matrix(self._combine(features, 2, weight["anisotropy"]))
+        return POLARIZABILITY * root @ root.transpose(1, 2)

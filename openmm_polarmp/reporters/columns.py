@@ -1,0 +1,8 @@
+"""Titles of the columns that the reporters write and the commands read."""
+
+from __future__ import annotations
+
+DIPOLE_PARTS = ("charges", "permanent dipoles", "induced dipoles")
+DIPOLE_COLUMNS = [f"{part} {axis} (e nm)" for part in DIPOLE_PARTS for axis in "xyz"]
+CURRENT_COLUMNS = [f"current {axis} (e nm/ps)" for axis in "xyz"]
+POLARIZABILITY_COLUMNS = [f"latent polarizability {c} (A^3)" for c in ("xx", "yy", "zz", "xy", "xz", "yz")]

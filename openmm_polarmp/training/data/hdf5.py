@@ -1,0 +1,72 @@
+"""Labelled structures in HDF5: a group for each composition, a row for each frame.
+
+A group (its name says nothing) holds ``atomic_numbers`` [N], ``positions`` [F, N, 3] in A, ``energy`` [F] in eV, ``forces``
+[F, N, 3] in eV/A and, where the frames have them, ``cell`` [F, 3, 3] in A (without it they are clusters), ``stress``
+[F, 3, 3] in eV/A^3, ``dipole`` [F, 3] in e A, ``born_charges`` [F, N, 3, 3] in e, ``total_charge`` [F] in e.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import ase
+import numpy as np
+from ase.calculators.singlepoint import SinglePointCalculator
+
+from openmm_polarmp.training.data.labels import labels
+
+SUFFIXES = (".h5", ".hdf5")
+OPTIONAL = ("stress", "dipole", "born_charges", "total_charge")
+
+
+def read(path: Path) -> list[ase.Atoms]:
+    """All frames of a file."""
+    import h5py
+
+    frames = []
+    try:
+        with h5py.File(path) as file:
+            for name in file:
+                group = file[name]
+                missing = [key for key in ("atomic_numbers", "positions") if key not in group]
+                if missing:
+                    raise ValueError(f"path: {path}, group {name}: {', '.join(missing)} is missing")
+                frames += _frames({key: group[key][()] for key in group})
+    except OSError as error:
+        raise ValueError(f"path: {path} cannot be read: {error}") from error
+    return frames
+
+
+def write(path: Path, frames: Sequence[ase.Atoms]) -> None:
+    """Write frames with their labels, those of one composition, periodicity and set of labels into one group."""
+    import h5py
+
+    groups: dict[tuple, list[dict]] = {}
+    for frame in frames:
+        row = {"positions": frame.positions, **labels(frame)}
+        if frame.pbc.all():
+            row["cell"] = frame.cell.array
+        groups.setdefault((tuple(frame.numbers.tolist()), *sorted(row)), []).append(row)
+    with h5py.File(path, "w") as file:
+        for number, (key, rows) in enumerate(groups.items()):
+            group = file.create_group(f"{number:06d}")
+            group["atomic_numbers"] = np.array(key[0])
+            for name in rows[0]:
+                group[name] = np.stack([row[name] for row in rows])
+
+
+def _frames(values: dict) -> list[ase.Atoms]:
+    frames = []
+    for row, positions in enumerate(values["positions"]):
+        cell = values["cell"][row] if "cell" in values else None
+        frame = ase.Atoms(values["atomic_numbers"], positions, cell=cell, pbc=cell is not None)
+        calculated = {name: values[name][row] for name in ("energy", "forces", "stress") if name in values}
+        frame.calc = SinglePointCalculator(frame, **calculated)
+        for name in ("dipole", "total_charge"):
+            if name in values:
+                frame.info[name] = values[name][row]
+        if "born_charges" in values:
+            frame.arrays["born_charges"] = values["born_charges"][row].reshape(len(frame), 9)
+        frames.append(frame)
+    return frames

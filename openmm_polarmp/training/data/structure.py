@@ -1,0 +1,166 @@
+"""Labelled structures as tensors, and batches of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import ase
+import torch
+
+from openmm_polarmp.models import TrainingRange
+from openmm_polarmp.neighbors import batched_pairs
+from openmm_polarmp.training.data.labels import labels
+
+
+@dataclass
+class Structure:
+    """One structure, its pairs within the cutoff and its labels; those that it has not are None.
+
+    Attributes
+    ----------
+    positions : Tensor [N, 3]
+        A.
+    species : Tensor [N]
+    cell : Tensor [3, 3] or None
+        A; None for a cluster.
+    edge_index, edge_shifts : Tensor [2, E], [E, 3]
+    energy : Tensor []
+        eV, always in float64.
+    forces : Tensor [N, 3]
+        eV/A.
+    total_charge : float
+        e.
+    stress : Tensor [3, 3] or None
+        eV/A^3.
+    dipole : Tensor [3] or None
+        e A.
+    born_charges : Tensor [N, 3, 3] or None
+        e.
+    polarizability : Tensor [3, 3] or None
+        e^2 A^2/eV; looked at in evaluations only.
+    number : int
+        Its place among the structures it was read with.
+    """
+
+    positions: torch.Tensor
+    species: torch.Tensor
+    cell: torch.Tensor | None
+    edge_index: torch.Tensor
+    edge_shifts: torch.Tensor
+    energy: torch.Tensor
+    forces: torch.Tensor
+    total_charge: float = 0.0
+    stress: torch.Tensor | None = None
+    dipole: torch.Tensor | None = None
+    born_charges: torch.Tensor | None = None
+    polarizability: torch.Tensor | None = None
+    number: int = 0
+
+    @classmethod
+    def of(cls, atoms: ase.Atoms, cutoff: float, dtype: torch.dtype = torch.float64, number: int = 0) -> Structure:
+        """Tensors of a frame that `read_frames` has accepted."""
+        found = {name: torch.as_tensor(value, dtype=torch.float64) for name, value in labels(atoms).items()}
+        positions = torch.as_tensor(atoms.positions, dtype=torch.float64)
+        cell = torch.as_tensor(atoms.cell.array, dtype=torch.float64) if atoms.pbc.all() else None
+        edge_index, edge_shifts = batched_pairs(positions, cutoff, cell)
+        energy, charge = found.pop("energy"), float(found.pop("total_charge", torch.zeros(())))
+        return cls(
+            positions.to(dtype),
+            torch.as_tensor(atoms.numbers, dtype=torch.long),
+            None if cell is None else cell.to(dtype),
+            edge_index,
+            edge_shifts.to(dtype),
+            energy=energy,
+            total_charge=charge,
+            number=number,
+            **{name: value.to(dtype) for name, value in found.items()},
+        )
+
+    def __len__(self) -> int:
+        return len(self.species)
+
+    def covered(self) -> TrainingRange:
+        """Its shortest distances and its largest force."""
+        j, i = self.edge_index
+        shifts = 0 if self.cell is None else self.edge_shifts @ self.cell
+        distances = (self.positions[j] + shifts - self.positions[i]).norm(dim=1)
+        return TrainingRange.of(self.species, self.edge_index, distances, self.forces)
+
+
+@dataclass
+class Batch:
+    """Structures as one: clusters and boxes of any sizes.
+
+    Attributes
+    ----------
+    structures : list of Structure
+    weights : Tensor [B]
+        0 for a structure that only fills up the last batch.
+    batch : Tensor [N]
+        Structure of each atom.
+    sizes : Tensor [B]
+        Atoms of each structure.
+    cells : Tensor [B, 3, 3] or None
+        None if all are clusters; any cell for a cluster among boxes.
+    periodic : Tensor [B] of bool
+    """
+
+    structures: list[Structure]
+    weights: torch.Tensor
+    positions: torch.Tensor
+    species: torch.Tensor
+    edges: tuple[torch.Tensor, torch.Tensor]
+    batch: torch.Tensor
+    sizes: torch.Tensor
+    cells: torch.Tensor | None
+    periodic: torch.Tensor
+    total_charge: torch.Tensor
+    energy: torch.Tensor
+    forces: torch.Tensor
+
+    @classmethod
+    def of(cls, structures: Sequence[Structure], device: torch.device | str = "cpu", weights=None) -> Batch:
+        """Put structures together, on a device."""
+        sizes = torch.tensor([len(s) for s in structures])
+        first = torch.cumsum(sizes, 0) - sizes
+        dtype = structures[0].positions.dtype
+        periodic = torch.tensor([s.cell is not None for s in structures])
+        cells = None
+        if periodic.any():
+            cells = torch.stack([torch.eye(3, dtype=dtype) if s.cell is None else s.cell for s in structures])
+        index = torch.cat([s.edge_index + start for s, start in zip(structures, first.tolist(), strict=True)], dim=1)
+        weights = torch.ones(len(structures)) if weights is None else torch.as_tensor(weights)
+
+        def put(tensor: torch.Tensor | None) -> torch.Tensor | None:
+            return None if tensor is None else tensor.to(device)
+
+        return cls(
+            list(structures),
+            put(weights.to(dtype)),
+            put(torch.cat([s.positions for s in structures])),
+            put(torch.cat([s.species for s in structures])),
+            (put(index), put(torch.cat([s.edge_shifts for s in structures]))),
+            put(torch.repeat_interleave(torch.arange(len(structures)), sizes)),
+            put(sizes),
+            put(cells),
+            put(periodic),
+            put(torch.tensor([s.total_charge for s in structures], dtype=dtype)),
+            put(torch.stack([s.energy for s in structures])),
+            put(torch.cat([s.forces for s in structures])),
+        )
+
+    def per_structure(self, values: torch.Tensor) -> torch.Tensor:
+        """Sums of an atoms' quantity over each structure: [N, ...] -> [B, ...]."""
+        return values.new_zeros(len(self.structures), *values.shape[1:]).index_add(0, self.batch, values)
+
+    def label(self, name: str) -> tuple[torch.Tensor, torch.Tensor]:
+        """An optional label of all structures, one after the other, and [B] which of them have it (else zeros)."""
+        values = [getattr(s, name) for s in self.structures]
+        shapes = {"stress": lambda s: (1, 3, 3), "dipole": lambda s: (1, 3), "born_charges": lambda s: (len(s), 3, 3)}
+        filled = [
+            s.positions.new_zeros(shapes[name](s)) if value is None else value.reshape(shapes[name](s))
+            for s, value in zip(self.structures, values, strict=True)
+        ]
+        present = torch.tensor([value is not None for value in values], device=self.positions.device)
+        return torch.cat(filled).to(self.positions.device), present

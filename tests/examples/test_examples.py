@@ -1,0 +1,54 @@
+"""Every numbered example runs, in a short form, and prints what it should."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parents[2] / "examples"
+SHORT = {
+    "01": (["--molecules", "16", "--steps", "20"], "20 steps of 16 molecules"),
+    "02": (["--steps", "5"], "potential energy:"),
+    "03": (["--steps", "5"], "peptide"),
+    "04": (["--steps", "25"], "g/cm^3"),
+    "05": (["--steps", "5"], "their sum, which should vanish:"),
+    "06": ([], "dP/dE by a finite field"),
+    "07": (["--molecules", "16", "--steps", "400"], "static dielectric constant"),
+    "08": (["--frames", "20", "--epochs", "2", "--steps", "5"], "interaction energy after MD:"),
+    "09": (["--steps", "5"], "charges:"),
+    "10": ([], "Madelung constant of rock salt: 1.74756"),
+    "11": (["--steps", "5"], "of the two routes are equal"),
+    "12": (["--steps", "20", "--replicas", "2", "--molecules", "16"], "310 K: 20 steps"),
+}
+
+
+def run(path, folder, *arguments):
+    """The output of a script in a process of its own, warnings shown."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MPLBACKEND": "agg"}
+    done = subprocess.run(
+        [sys.executable, str(path), *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("[0-9]*.py")), ids=lambda p: p.stem)
+def test_example(path, tmp_path):
+    arguments, expected = SHORT[path.name[:2]]
+    text = run(path, tmp_path, *arguments)
+    assert expected in text
+    assert len(path.read_text().splitlines()) <= 80
+
+
+def test_the_field_s_response_is_the_same_both_ways(tmp_path):
+    text = run(FOLDER / "06_external_field.py", tmp_path)
+    line = next(line for line in text.splitlines() if line.startswith("dP/dE"))
+    by_field, by_alpha = (float(part.split()[0]) for part in line.split(": ")[1:])
+    assert by_field == pytest.approx(by_alpha, rel=1e-3)
