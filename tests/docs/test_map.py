@@ -55,7 +55,9 @@ def test_the_arrows_of_the_map_are_the_real_ones(name):
     messages = []
     for column, there, here in zip(("at load", "inside functions"), documented, real, strict=True):
         messages += [f"{name} imports {other} {column}: not in docs/design.md" for other in sorted(here - there)]
-        messages += [f"{name} does not import {other} {column}, as docs/design.md says" for other in sorted(there - here)]
+        messages += [
+            f"{name} does not import {other} {column}, as docs/design.md says" for other in sorted(there - here)
+        ]
     row = " | ".join(", ".join(f"`{other}`" for other in sorted(column)) for column in real)
     assert not messages, "\n".join([*messages, f"the last two columns of its row should be: {row} |"])
 
