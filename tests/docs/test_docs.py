@@ -53,6 +53,11 @@ def test_the_site_builds_without_warnings(tmp_path):
     assert done.returncode == 0, done.stderr[-3000:]
     api = (tmp_path / "site" / "api" / "index.html").read_text(encoding="utf-8")
     assert "getBornEffectiveCharges" in api and "TrainingConfig" in api
+    for page in (tmp_path / "site").rglob("*.html"):  # it works offline
+        loaded = re.findall(
+            r"<(?:script|img|link)[^>]* (?:src|href)=\"?(https?:[^\" >]+)", page.read_text(encoding="utf-8")
+        )
+        assert not loaded, f"{page.name} loads {loaded}"
 
 
 def test_links_to_files_of_the_repository_hold():
@@ -83,6 +88,15 @@ def test_messages_of_the_troubleshooting_page_are_messages_of_the_code():
     for heading in ours:
         pattern = ".*".join(re.escape(piece) for piece in heading.split(".."))
         assert any(re.search(pattern, message) for message in messages), f"no message of the code is like {heading!r}"
+
+
+def test_comments_are_not_messages(tmp_path):
+    python = tmp_path / "x.py"
+    python.write_text('"""a docstring"""\n# a comment\nraise E(f"in {x} " "and {y}", "b")\n', encoding="utf-8")
+    assert sorted(messages_of(python)) == ["b", "in \0 and {y}"]
+    cpp = tmp_path / "x.cpp"
+    cpp.write_text('// "a"; x\nf("b; c" /* "d" */ + x + "e");\nint y = 1;\n', encoding="utf-8")
+    assert messages_of(cpp) == ["\0b; c\0e\0"]
 
 
 def parsers() -> dict[str, argparse.ArgumentParser]:
