@@ -12,7 +12,7 @@ from openmm_polarmp.models import with_total_charge
 from openmm_polarmp.models.model import NetworkResult
 from openmm_polarmp.sources.buffers import not_finite, write_forces, write_moments
 from openmm_polarmp.sources.protocol import Buffers, MomentFlags
-from openmm_polarmp.torchforce.outputs import read_outputs
+from openmm_polarmp.sources.script_outputs import read_outputs
 
 TRIAL_SPACING = 3.0  # A, between the atoms of the lattice on which a module is asked what it returns
 

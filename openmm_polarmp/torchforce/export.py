@@ -14,7 +14,7 @@ from openmm_polarmp.moments import CHARGES
 from openmm_polarmp.neighbors import directed_pairs
 from openmm_polarmp.sources.network import DTYPES
 from openmm_polarmp.sources.options import SourceOptions
-from openmm_polarmp.torchforce.outputs import TO_OPENMM
+from openmm_polarmp.sources.script_outputs import TO_OPENMM
 
 AGREEMENT = {"single": 1e-4, "double": 1e-9}  # largest relative difference of forces that a good export may have
 
