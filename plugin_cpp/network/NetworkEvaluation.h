@@ -17,8 +17,6 @@ public:
     }
 
 private:
-    void projectCharges(double* charges) const;
-
     const SourceBuffers buffers;
     const bool charges, projected;
     const double totalCharge;

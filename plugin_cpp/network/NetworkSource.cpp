@@ -68,7 +68,7 @@ void NetworkParameters::check() const {
     positive("radialScale", radialScale);
     within("layers", layers, 1, 3);
     within("lMax", lMax, 1, 2);
-    within("lMessage", lMessage, 0, lMax < 1 ? lMax : 1);
+    within("lMessage", lMessage, 0, 1);
     within("correlation", correlation, 1, 4);
     within("headDegree", headDegree(), 0, lMax);
     auto byKind = [&](const char* name, const vector<double>& values) {
@@ -112,10 +112,10 @@ NetworkSource::NetworkSource(shared_ptr<const NetworkParameters> parameters, vec
 
 MomentSet NetworkSource::getMomentSet() const {
     MomentSet moments;
-    moments.dipoles = parameters->dipoles;
-    moments.quadrupoles = parameters->quadrupoles;
-    moments.softness = parameters->softness;
-    moments.polarizability = parameters->polarizability;
+    moments[DIPOLE] = parameters->dipoles;
+    moments[QUADRUPOLE] = parameters->quadrupoles;
+    moments[SOFTNESS] = parameters->softness;
+    moments[POLARIZABILITY] = parameters->polarizability;
     return moments;
 }
 

@@ -1,12 +1,13 @@
 #pragma once
 #include "ReferenceLayers.h"
+#include "openmm_polarmp/Moments.h"
 
 namespace PolarMPPlugin {
 
-/** What the heads say of one atom, or the derivatives of something by it. */
+/** The heads' results for one atom, or derivatives with respect to them. */
 struct AtomOutputs {
-    double energy = 0, charge = 0, softness = 0;
-    double dipole[3] = {}, quadrupole[9] = {}, polarizability[9] = {};
+    double energy = 0;
+    double moments[NUM_MOMENTS][9] = {};  // the first components of each are used
 };
 
 /** models/_heads.py for one atom. */

@@ -41,7 +41,7 @@ ReferenceNetwork::ReferenceNetwork(shared_ptr<const NetworkParameters> parameter
     }
 }
 
-void ReferenceNetwork::forward(const PairList& pairs, bool searched, Outputs& outputs) {
+void ReferenceNetwork::forward(const PairList& pairs, bool, Outputs& outputs) {
     const int n = pairs.getNumAtoms();
     particleOf.clear();
     kindOf.clear();
@@ -67,11 +67,8 @@ void ReferenceNetwork::forward(const PairList& pairs, bool searched, Outputs& ou
         outputs.energy += out.energy * p.energyScale[kind] + p.energyShift[kind];
         for (const Pair& pair : pairsOf[atom])
             outputs.energy += nuclearRepulsion(atom, pair, nullptr);
-        outputs.charges[particle] = out.charge;
-        outputs.softness[particle] = out.softness;
-        copy(out.dipole, out.dipole + 3, outputs.dipoles + 3 * particle);
-        copy(out.quadrupole, out.quadrupole + 9, outputs.quadrupoles + 9 * particle);
-        copy(out.polarizability, out.polarizability + 9, outputs.polarizability + 9 * particle);
+        for (Moment m : ALL_MOMENTS)
+            copy_n(out.moments[m], MOMENTS[m].components, outputs.moments[m] + MOMENTS[m].components * particle);
     }
 }
 
@@ -88,15 +85,9 @@ void ReferenceNetwork::backward(const PairList& pairs, const Cotangents& cotange
         const int kind = kindOf[atom], particle = particleOf[atom];
         AtomOutputs by;
         by.energy = cotangents.energy * p.energyScale[kind];
-        auto read = [&](const double* from, int count, double* to) {
-            if (from != nullptr)
-                copy(from + count * particle, from + count * (particle + 1), to);
-        };
-        read(cotangents.charges, 1, &by.charge);
-        read(cotangents.softness, 1, &by.softness);
-        read(cotangents.dipoles, 3, by.dipole);
-        read(cotangents.quadrupoles, 9, by.quadrupole);
-        read(cotangents.polarizability, 9, by.polarizability);
+        for (Moment m : ALL_MOMENTS)
+            if (cotangents.moments[m] != nullptr)
+                copy_n(cotangents.moments[m] + MOMENTS[m].components * particle, MOMENTS[m].components, by.moments[m]);
         Array scalars = invariants(atom), byScalars(scalars.size());
         heads.backward(kind, scalars, states.back()[atom].features, by, byScalars, states.back()[atom].byFeatures);
         for (int layer = 0; layer < p.layers; layer++)

@@ -94,13 +94,13 @@ void writeOutputs(const NetworkPlan<Real>& plan, const AtomBlock<Real>& block, c
     if (plan.charge >= 0) {
         V<Real> charge = kept.outputs[plan.charge] * Real(Units::CHARGE);
         bound<Real>(&charge, 1, Units::LARGEST_CHARGE);
-        store<Real>(block, charge, outputs.charges, 1, 0);
+        store<Real>(block, charge, outputs.moments[CHARGE], 1, 0);
     }
     if (plan.softness >= 0)
-        store<Real>(block, positiveScalar<Real>(SOFT, kept.outputs[plan.softness]), outputs.softness, 1, 0);
+        store<Real>(block, positiveScalar<Real>(SOFT, kept.outputs[plan.softness]), outputs.moments[SOFTNESS], 1, 0);
     if (plan.polarizability >= 0 && !plan.tensorPolarizability)
         for (int a = 0; a < 3; a++)
-            store<Real>(block, positiveScalar<Real>(POLARIZABLE, kept.outputs[plan.polarizability]), outputs.polarizability, 9, 4 * a);
+            store<Real>(block, positiveScalar<Real>(POLARIZABLE, kept.outputs[plan.polarizability]), outputs.moments[POLARIZABILITY], 9, 4 * a);
     auto storeMatrix = [&](const V<Real>* matrix, double* target) {
         for (int k = 0; k < 6; k++) {
             store<Real>(block, matrix[k], target, 9, 3 * ROW[k] + COLUMN[k]);
@@ -115,19 +115,19 @@ void writeOutputs(const NetworkPlan<Real>& plan, const AtomBlock<Real>& block, c
         if (plan.heads[h].moment == TensorHead::Dipole) {
             bound<Real>(values, 3, Units::LARGEST_DIPOLE);
             for (int a = 0; a < 3; a++)
-                store<Real>(block, values[a], outputs.dipoles, 3, a);
+                store<Real>(block, values[a], outputs.moments[DIPOLE], 3, a);
         }
         else if (plan.heads[h].moment == TensorHead::Quadrupole) {
             bound<Real>(values, 5, Units::LARGEST_QUADRUPOLE);  // the matrix of a component has the norm one
             toMatrix(plan, values, matrix);
-            storeMatrix(matrix, outputs.quadrupoles);
+            storeMatrix(matrix, outputs.moments[QUADRUPOLE]);
         }
         else {
             V<Real> root[6];
             polarizabilityRoot(plan, kept.tensorSums + 5 * h, kept.outputs[plan.polarizability], root);
             squareOfRoot<Real>(root, matrix);
             bound<Real>(matrix, 9, Units::LARGEST_POLARIZABILITY);
-            storeMatrix(matrix, outputs.polarizability);
+            storeMatrix(matrix, outputs.moments[POLARIZABILITY]);
         }
     }
 }
@@ -144,19 +144,19 @@ void writeOutputsBack(const NetworkPlan<Real>& plan, const AtomBlock<Real>& bloc
     byOutputs[0] = kept.outputs[0] < 0 ? bounded : byEnergy;
     if (plan.charge >= 0) {
         const V<Real> charge = kept.outputs[plan.charge] * Real(Units::CHARGE);
-        V<Real> by = fetch(block, cotangents.charges, 1, 0);
+        V<Real> by = fetch(block, cotangents.moments[CHARGE], 1, 0);
         boundBack<Real>(&charge, 1, Units::LARGEST_CHARGE, &by);
         byOutputs[plan.charge] = by * Real(Units::CHARGE);
     }
     if (plan.softness >= 0)
-        byOutputs[plan.softness] = positiveScalarBack<Real>(SOFT, kept.outputs[plan.softness], fetch(block, cotangents.softness, 1, 0));
+        byOutputs[plan.softness] = positiveScalarBack<Real>(SOFT, kept.outputs[plan.softness], fetch(block, cotangents.moments[SOFTNESS], 1, 0));
     auto fetchMatrix = [&](const double* source, V<Real>* matrix) {
         for (int k = 0; k < 6; k++)
             matrix[k] = Real(0.5) * (fetch(block, source, 9, 3 * ROW[k] + COLUMN[k]) + fetch(block, source, 9, 3 * COLUMN[k] + ROW[k]));
     };
     V<Real> byMatrix[9];
     if (plan.polarizability >= 0) {
-        fetchMatrix(cotangents.polarizability, byMatrix);
+        fetchMatrix(cotangents.moments[POLARIZABILITY], byMatrix);
         if (!plan.tensorPolarizability)
             byOutputs[plan.polarizability] =
                 positiveScalarBack<Real>(POLARIZABLE, kept.outputs[plan.polarizability], byMatrix[0] + byMatrix[3] + byMatrix[5]);
@@ -168,14 +168,14 @@ void writeOutputsBack(const NetworkPlan<Real>& plan, const AtomBlock<Real>& bloc
             values[m] = kept.tensorSums[5 * h + m] * unit;
         if (plan.heads[h].moment == TensorHead::Dipole) {
             for (int a = 0; a < 3; a++)
-                bySums[h][a] = fetch(block, cotangents.dipoles, 3, a);
+                bySums[h][a] = fetch(block, cotangents.moments[DIPOLE], 3, a);
             boundBack<Real>(values, 3, Units::LARGEST_DIPOLE, bySums[h]);
             for (int a = 0; a < 3; a++)
                 bySums[h][a] *= unit;
         }
         else if (plan.heads[h].moment == TensorHead::Quadrupole) {
             V<Real> byQuadrupole[6];
-            fetchMatrix(cotangents.quadrupoles, byQuadrupole);
+            fetchMatrix(cotangents.moments[QUADRUPOLE], byQuadrupole);
             fromMatrix(plan, byQuadrupole, bySums[h]);
             boundBack<Real>(values, 5, Units::LARGEST_QUADRUPOLE, bySums[h]);
             for (int m = 0; m < 5; m++)

@@ -6,7 +6,6 @@
 namespace PolarMPPlugin {
 namespace POLARMP_ARCH {
 
-constexpr int MAX_HARMONICS = 9;
 constexpr double SAME_PLACE = 1e-30;  // A^2
 
 /** Displacements from receivers to senders, one in each lane, in single or double precision from here on. */

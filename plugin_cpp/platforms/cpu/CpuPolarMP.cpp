@@ -1,6 +1,6 @@
-#include "../reference/DenseSum.h"
-#include "../reference/HostKernel.h"
+#include "HostKernel.h"
 #include "MeshSum.h"
+#include "PairSum.h"
 #include "ThreadTeam.h"
 #include "openmm/cpu/CpuPlatform.h"
 #include "openmm_polarmp/PolarMPUnits.h"
@@ -25,9 +25,7 @@ public:
         result.assign(n, Derivatives());
         threads.forAll(n, [&](long first, long last) {
             for (long i = first; i < last; i++)
-                for (long j = 0; j < n; j++)
-                    if (i != j)
-                        pair.addDerivatives((*positions)[i] - (*positions)[j], sources[j], result[i]);
+                addOthers(i, sources, result[i]);
         });
     }
 

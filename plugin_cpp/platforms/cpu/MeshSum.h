@@ -1,7 +1,7 @@
 #pragma once
-#include "../reference/PotentialSolver.h"
 #include "MeshLoops.h"
 #include "MeshSpectrum.h"
+#include "PotentialSolver.h"
 #include "ThreadTeam.h"
 #include "openmm_polarmp/PolarMPForce.h"
 #include "openmm_polarmp/internal/LargeArray.h"

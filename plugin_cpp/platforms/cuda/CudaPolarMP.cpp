@@ -18,7 +18,7 @@ public:
     }
 
 protected:
-    shared_ptr<MultipoleSource> prepare(shared_ptr<MultipoleSource> source) override {
+    shared_ptr<MultipoleSource> wrap(shared_ptr<MultipoleSource> source) override {
         if (source->usesCudaRuntime() || source->supportsDevice(SourceBuffers::CUDA))
             return make_shared<PrimaryContextSource>(cu.getDeviceIndex(), source);
         return source;

@@ -33,9 +33,7 @@ private:
     const PrimaryContext primary;
     const CUstream sourceStream;
     CUevent openmmIsReady, sourceIsDone;
-    // With POLARMP_TEST_WITHOUT_WAIT set, one of them ("source", "openmm") or neither waits: tests/cuda/test_order.py shows
-    // that results are wrong then.
-    bool sourceWaits, openmmWaits;
+    const bool sourceWaits, openmmWaits;  // TestSwitches: tests/cuda/test_order.py shows that results are wrong without the waits
 };
 
 } // namespace PolarMPPlugin

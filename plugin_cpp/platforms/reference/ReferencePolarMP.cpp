@@ -1,5 +1,6 @@
-#include "DenseSum.h"
 #include "HostKernel.h"
+#include "PairSum.h"
+#include "ReciprocalSum.h"
 #include "openmm/reference/ReferencePlatform.h"
 #include "openmm_polarmp/PolarMPUnits.h"
 #include "openmm_polarmp/internal/KernelFactoryFor.h"

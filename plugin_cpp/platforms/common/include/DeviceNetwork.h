@@ -39,8 +39,9 @@ private:
     void updateBox();
     /** What a backward pass starts from, and where its forces go. */
     struct Cotangents {
-        OpenMM::ArrayInterface &charges, &dipoles, &quadrupoles, &softness, &polarizability, &sums;
         double energy;
+        OpenMM::ComputeArray* moments[NUM_MOMENTS];
+        OpenMM::ComputeArray& sums;
         OpenMM::ArrayInterface& forces;
     };
     void runBackward(const Cotangents& from);

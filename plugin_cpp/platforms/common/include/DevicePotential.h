@@ -38,7 +38,7 @@ OpenMM::ComputeKernel createKernel(OpenMM::ComputeProgram& program, const char* 
 class DevicePotential {
 public:
     DevicePotential(OpenMM::ComputeContext& cc, SourceArrays& source, ResponseArrays& response)
-            : cc(cc), source(source), response(response), numParticles(source.charges.getSize()) {
+            : cc(cc), source(source), response(response), numParticles(source.moments[CHARGE].getSize()) {
     }
     virtual ~DevicePotential() = default;
     /** @param box  in A */

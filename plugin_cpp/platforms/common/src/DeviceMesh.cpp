@@ -72,9 +72,8 @@ void DeviceMesh::allocateMesh() {
 
 void DeviceMesh::createKernels() {
     Mesh& m = *mesh;
-    SourceArrays& s = source;
     ResponseArrays& r = response;
-    ComputeArray &positions = s.positions, &transform = derivativeTransform, &atoms = cells.particles;
+    ComputeArray *moments = source.moments, &positions = source.positions, &transform = derivativeTransform, &atoms = cells.particles;
     ArrayInterface* later = nullptr;
     auto create = [&](const char* name, vector<ArrayInterface*> arguments) {
         arguments.insert(arguments.begin(), 3, later);
@@ -85,15 +84,15 @@ void DeviceMesh::createKernels() {
     };
     m.setBox = create("setBox", {later, later, later, later, later, later, later, later, later, &toFractional, &transform});
     m.setInfluence = create("setInfluence", {&toFractional, &m.deconvolution, later, later, later, &m.influence});
-    m.spreadPermanent = create("spreadPermanent", {&s.charges, &s.dipoles, &s.quadrupoles, &atoms, &positions, &toFractional, &transform,
-                                                   &coefficients, &r.permanent, &m.fixedPoint});
+    m.spreadPermanent = create("spreadPermanent", {&moments[CHARGE], &moments[DIPOLE], &moments[QUADRUPOLE], &atoms, &positions, &toFractional,
+                                                   &transform, &coefficients, &r.permanent, &m.fixedPoint});
     m.spreadSources = create("spreadSources", {later, &atoms, &positions, &toFractional, &transform, &coefficients, &m.fixedPoint});
     m.toReal = createKernel(program, "meshToReal", {later, &m.fixedPoint, &m.values});
     m.toReal->setArg(0, (int) m.values.getSize());
     m.convolve = createKernel(program, "convolve", {later, &m.influence, &m.spectrum});
     m.convolve->setArg(0, (int) m.influence.getSize());
     m.gatherAndInduce = create("gatherAndInduce", {&m.values, &atoms, &positions, &toFractional, &transform, &coefficients, &r.permanent,
-                                                   &s.softness, &s.polarizability, &r.sums, later, later, later, later, later, &r.phi,
+                                                   &moments[SOFTNESS], &moments[POLARIZABILITY], &r.sums, later, later, later, later, later, &r.phi,
                                                    &r.potential, &r.electricField, &r.induced, &m.fixedPoint});
     m.gather = create("gather", {&m.values, &atoms, &positions, &toFractional, &transform, &coefficients, &r.phiInduced});
     m.gatherPotential = create("gatherPotential", {later, &m.values, later, &toFractional, &coefficients, later});

@@ -174,13 +174,14 @@ void DeviceNetwork::createAtomKernels(const NetworkCode& code, const map<string,
         ComputeArray& before = layers[max(0, i - 1)].saved;
         l.forward = createKernel(program, code.layerReplacements[i].at("LAYER_FORWARD").c_str(),
                                  {&cells.particles, &kinds, &weights, &plain, &densities, &before, &messages, &l.saved, &invariants, &l.sent, &savedHeads,
-                                  &repulsions, &a.energy, &a.charges, &a.dipoles, &a.quadrupoles, &a.softness, &a.polarizability, &sums});
+                                  &repulsions, &a.energy, &a.moments[CHARGE], &a.moments[DIPOLE], &a.moments[QUADRUPOLE], &a.moments[SOFTNESS],
+                                  &a.moments[POLARIZABILITY], &sums});
         l.backward = createKernel(program, code.layerReplacements[i].at("LAYER_BACKWARD").c_str(),
                                   {&cells.particles, &kinds, &weights, &plain, &before, &l.saved, &invariantGradients, &sentGradients, &featureGradients,
                                    &densityGradients, &messageGradients, &savedHeads, later, later, later, later, later, later, later});
     }
-    projectKernel = createKernel(program, "projectCharges", {&a.charges, &sums});
-    sumKernel = createKernel(program, "sumChargeGradients", {&a.chargeGradients, &sums});
+    projectKernel = createKernel(program, "projectCharges", {&a.moments[CHARGE], &sums});
+    sumKernel = createKernel(program, "sumChargeGradients", {&a.gradients[CHARGE], &sums});
 }
 
 void DeviceNetwork::createMessageKernels(const NetworkCode& code, const map<string, string>& common) {
@@ -275,9 +276,9 @@ void DeviceNetwork::runBackward(const Cotangents& from) {
     for (int i = layers.size() - 1; i >= 0; i--) {
         ComputeKernel& kernel = layers[i].backward;
         setReal(kernel, 12, from.energy);
-        int index = 13;
-        for (ArrayInterface* array : {&from.charges, &from.dipoles, &from.quadrupoles, &from.softness, &from.polarizability, &from.sums})
-            kernel->setArg(index++, *array);
+        for (Moment m : ALL_MOMENTS)
+            kernel->setArg(13 + m, *from.moments[m]);
+        kernel->setArg(13 + NUM_MOMENTS, from.sums);
         kernel->execute(atomLaunch.threads, atomLaunch.blockSize);
         if (i > 0) {
             layers[i].messageBackward->setArg(17, from.forces);
@@ -290,17 +291,20 @@ void DeviceNetwork::runBackward(const Cotangents& from) {
 }
 
 void DeviceNetwork::backward(const double field[3]) {
-    SourceArrays& a = arrays;
     if (projects)
         sumKernel->execute(min(numParticles, SUM_THREADS));
-    runBackward({a.chargeGradients, a.dipoleGradients, a.quadrupoleGradients, a.softnessGradients, a.polarizabilityGradients, sums, 1,
-                 cc.getLongForceBuffer()});
+    Cotangents cotangents = {1, {}, sums, cc.getLongForceBuffer()};
+    for (Moment m : ALL_MOMENTS)
+        cotangents.moments[m] = &arrays.gradients[m];
+    runBackward(cotangents);
     Vec3 latentField(field[0], field[1], field[2]);
     if (!periodic || latentField == Vec3() || !parameters.charges)
         return;
     if (movingCharges == nullptr)
         movingCharges = make_unique<DeviceMovingCharges>(cc, numParticles, parameters.layers * parameters.cutoff, fieldDefines, arrays.positions, cells.box,
                                                    atomOf);
-    DeviceMovingCharges& m = *movingCharges;
-    m.addForces(latentField, box, [&]() { runBackward({m.getOffsets(), m.zeros, m.zeros, m.zeros, m.zeros, m.zeroSums, 0, m.getForces()}); });
+    Cotangents ofCharges = {0, {}, movingCharges->zeroSums, movingCharges->getForces()};
+    for (Moment m : ALL_MOMENTS)
+        ofCharges.moments[m] = (m == CHARGE ? &movingCharges->getOffsets() : &movingCharges->zeros);
+    movingCharges->addForces(latentField, box, [&]() { runBackward(ofCharges); });
 }

@@ -1,24 +1,8 @@
 #pragma once
-#include "PairPotential.h"
 #include "PotentialSolver.h"
+#include <vector>
 
 namespace PolarMPPlugin {
-
-/** All pairs of a cluster. */
-class PairSum : public PotentialSolver {
-public:
-    explicit PairSum(double sigma) : pair(sigma) {
-    }
-    bool containsOwnAtoms() const override {
-        return false;
-    }
-    void potentialAtAtoms(const std::vector<Multipole>& sources, std::vector<Derivatives>& result) override;
-    void potentialAtPoints(const std::vector<OpenMM::Vec3>& points, const std::vector<Multipole>& sources,
-                           std::vector<double>& result) override;
-
-protected:
-    PairPotential pair;
-};
 
 /**
  * The sum over reciprocal lattice vectors of theory.md section 2, term by term: the oracle. It goes to k = 9/sigma,
