@@ -7,7 +7,7 @@ using namespace OpenMM;
 using namespace std;
 
 namespace {
-// A. A thicker skin is searched less often and holds more pairs.
+// A. With a thicker skin pairs are searched less often, but there are more of them.
 const double SKIN = 0.5;
 } // namespace
 

@@ -17,7 +17,7 @@ void bound(const double* values, int count, double limit, double* result) {
         result[k] = values[k] / sqrt(1 + square);
 }
 
-/** The gradient by the values, from that by the result. */
+/** The gradient by the values, from the gradient by the result. */
 void boundBackward(const double* values, int count, double limit, const double* gradient, double* result) {
     double square = 0, along = 0;
     for (int k = 0; k < count; k++) {

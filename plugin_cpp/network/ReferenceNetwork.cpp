@@ -21,7 +21,7 @@ vector<int> joinInputs(const NetworkParameters& p, int lPrevious) {
     return inputs;
 }
 
-double* place(Array* array, int index) {
+double* pointerTo(Array* array, int index) {
     return array == nullptr ? nullptr : &(*array)[index];
 }
 
@@ -129,11 +129,11 @@ vector<ReferenceNetwork::Pair> ReferenceNetwork::pairsWithin(const PairList& pai
     return result;
 }
 
-Array ReferenceNetwork::own(int atom) const {
+Array ReferenceNetwork::embeddingOf(int atom) const {
     return Array(&embedding[kindOf[atom] * p.channels], &embedding[kindOf[atom] * p.channels] + p.channels);
 }
 
-/** models/zbl.py for the half of a pair's energy that belongs to the receiver; optionally its derivative by the displacement. */
+/** The receiver's half of a pair's nuclear repulsion (models/zbl.py), and optionally its derivative by the displacement. */
 double ReferenceNetwork::nuclearRepulsion(int atom, const Pair& pair, double* derivative) const {
     if (derivative != nullptr)
         fill(derivative, derivative + 3, 0.0);
@@ -171,7 +171,7 @@ void ReferenceNetwork::firstForward(int atom) {
         blocks.push_back({{&sums[l * l * width], nullptr, width}});
     AtomState& state = states[0][atom];
     state.density = density.forward(blocks);
-    const Array scalars = own(atom);
+    const Array scalars = embeddingOf(atom);
     for (size_t k = 0; k < state.density.size(); k++)
         state.density[k] *= 1 + 0.5 * scalars[k % p.channels];
     state.ungated = products.forward(state.density);
@@ -183,7 +183,7 @@ void ReferenceNetwork::firstForward(int atom) {
 void ReferenceNetwork::firstBackward(int atom, double* gradient) {
     const AtomState& state = states[0][atom];
     Array byProducts = products.backward(state.density, gate.backward(state.ungated, state.byFeatures));
-    const Array scalars = own(atom);
+    const Array scalars = embeddingOf(atom);
     for (size_t k = 0; k < byProducts.size(); k++)
         byProducts[k] = (byProducts[k] + byDensity[atom][k]) * (1 + 0.5 * scalars[k % p.channels]);
     const int width = p.numRadial * p.numSpecies;
@@ -216,15 +216,15 @@ Array ReferenceNetwork::messageSums(int layer, int atom) const {
     return sums;
 }
 
-/** Sums with the senders' scalars, and vectors coupled to harmonics, for each degree. */
+/** For each degree: sums with the senders' scalars, and senders' vectors coupled to harmonics. */
 Blocks ReferenceNetwork::messageBlocks(const Array& sums, const Array& coupled, Array* bySums, Array* byCoupled) const {
     const int width = p.numRadial * p.messageChannels;
     Blocks blocks(p.lMax + 1);
     int row = 0;
     for (int l = 0; l <= p.lMax; l++) {
-        blocks[l].push_back({&sums[l * l * width], place(bySums, l * l * width), width});
+        blocks[l].push_back({&sums[l * l * width], pointerTo(bySums, l * l * width), width});
         for (int path = 0; path < p.message.paths[l]; path++, row += 2 * l + 1)
-            blocks[l].push_back({&coupled[row * width], place(byCoupled, row * width), width});
+            blocks[l].push_back({&coupled[row * width], pointerTo(byCoupled, row * width), width});
     }
     return blocks;
 }
@@ -234,10 +234,10 @@ Blocks ReferenceNetwork::joinBlocks(int layer, int atom, const Array& message, A
     Blocks blocks(p.lMax + 1);
     for (int l = 0; l <= p.lMax; l++) {
         const int start = l * l * p.channels;
-        blocks[l].push_back({&message[start], place(byMessage, start), p.channels});
-        blocks[l].push_back({&firstDensity[start], place(byDensity, start), p.channels});
+        blocks[l].push_back({&message[start], pointerTo(byMessage, start), p.channels});
+        blocks[l].push_back({&firstDensity[start], pointerTo(byDensity, start), p.channels});
         if (l <= layers[layer - 1].lPrevious)
-            blocks[l].push_back({&features[start], place(byFeatures, start), p.channels});
+            blocks[l].push_back({&features[start], pointerTo(byFeatures, start), p.channels});
     }
     return blocks;
 }
@@ -245,7 +245,7 @@ Blocks ReferenceNetwork::joinBlocks(int layer, int atom, const Array& message, A
 Blocks ReferenceNetwork::sendBlocks(const Array& features, Array* byFeatures) const {
     Blocks blocks;
     for (int l = 0; l <= p.lMessage; l++)
-        blocks.push_back({{&features[l * l * p.channels], place(byFeatures, l * l * p.channels), p.channels}});
+        blocks.push_back({{&features[l * l * p.channels], pointerTo(byFeatures, l * l * p.channels), p.channels}});
     return blocks;
 }
 
@@ -292,7 +292,7 @@ void ReferenceNetwork::messageBackward(int layer, int atom, double* gradient) {
     }
 }
 
-/** The scalars of all layers. */
+/** The scalar features of all layers. */
 Array ReferenceNetwork::invariants(int atom) const {
     Array result;
     for (const vector<AtomState>& layer : states)

@@ -4,7 +4,7 @@
 namespace PolarMPPlugin {
 namespace POLARMP_ARCH {
 
-/** Scalars of all layers to the outputs of the last map. */
+/** From the scalar features of all layers to the outputs of the last map. */
 template <class Real>
 void lastMap(const NetworkPlan<Real>& plan, const AtomBlock<Real>& block, const Kept<Real>& kept, Scratch<Real>& scratch) {
     const int c = plan.channels;
@@ -22,7 +22,7 @@ void lastMap(const NetworkPlan<Real>& plan, const AtomBlock<Real>& block, const 
     mixBlock<Real>(plan.final, 0, 1, scratch.hidden, kept.outputs, true);
 }
 
-/** What the heads that weight the channels' vectors and tensors sum, before it is bounded. */
+/** The weighted sums of the channels' vectors and tensors, before they are bounded. */
 template <class Real>
 void sumTensors(const NetworkPlan<Real>& plan, const Kept<Real>& kept, Scratch<Real>& scratch) {
     for (int l = 1; l <= plan.lMax; l++) {
@@ -45,7 +45,7 @@ inline void polarizabilityRoot(const NetworkPlan<Real>& plan, const V<Real>* sum
         root[k] += Real(1) + isotropic;
 }
 
-/** POLARIZABILITY times the square of the root: all nine elements, the last three repeat those beside the diagonal. */
+/** POLARIZABILITY times the square of the root: nine elements, of which the last three repeat the off-diagonal ones. */
 template <class Real>
 inline void squareOfRoot(const V<Real>* root, V<Real>* matrix) {
     symmetricProduct<Real>(root, root, matrix);
@@ -63,7 +63,7 @@ inline V<Real> boundedEnergy(V<Real> energy) {
     return energy < 0 ? bounded : energy;
 }
 
-/** A scalar that is a softplus of an output of the last map, in units of its own. */
+/** A positive scalar, the softplus of an output of the last map in this unit, and its upper bound. */
 struct PositiveScalar {
     double unit, largest;
 };
@@ -83,7 +83,7 @@ inline V<Real> positiveScalarBack(PositiveScalar scalar, V<Real> output, V<Real>
     return gradient * sigmoid<Real>(shifted) * Real(scalar.unit);
 }
 
-/** Energies, summed, and moments, to the particles' places. */
+/** Writes the moments of the particles, and sums their energies. */
 template <class Real>
 void writeOutputs(const NetworkPlan<Real>& plan, const AtomBlock<Real>& block, const Kept<Real>& kept, const Outputs& outputs, double& total) {
     const V<Real> energy = boundedEnergy<Real>(kept.outputs[0]), repulsion = *kept.repulsion;
@@ -118,7 +118,7 @@ void writeOutputs(const NetworkPlan<Real>& plan, const AtomBlock<Real>& block, c
                 store<Real>(block, values[a], outputs.moments[DIPOLE], 3, a);
         }
         else if (plan.heads[h].moment == TensorHead::Quadrupole) {
-            bound<Real>(values, 5, Units::LARGEST_QUADRUPOLE);  // the matrix of a component has the norm one
+            bound<Real>(values, 5, Units::LARGEST_QUADRUPOLE);  // the matrix of each component has norm 1
             toMatrix(plan, values, matrix);
             storeMatrix(matrix, outputs.moments[QUADRUPOLE]);
         }
@@ -132,7 +132,7 @@ void writeOutputs(const NetworkPlan<Real>& plan, const AtomBlock<Real>& block, c
     }
 }
 
-/** From the derivatives by the moments to those by the last map's outputs and by the sums of the tensor heads. */
+/** From the derivatives by the moments to those by the last map's outputs and by the weighted sums. */
 template <class Real>
 void writeOutputsBack(const NetworkPlan<Real>& plan, const AtomBlock<Real>& block, const Kept<Real>& kept, const Cotangents& cotangents,
                       V<Real>* byOutputs, V<Real> (*bySums)[5]) {
@@ -201,8 +201,8 @@ void writeOutputsBack(const NetworkPlan<Real>& plan, const AtomBlock<Real>& bloc
 }
 
 /**
- * Everything of the heads backwards: fills the gradient by the scalars before the gate (scratch.byFeatures) and by the products
- * of higher degree, adds to that by the density and the shorter products, and begins that by the features of earlier layers.
+ * The backward pass of the heads: sets the gradients by the scalars before the gate (scratch.byFeatures), by the products of
+ * higher degree and by the features of earlier layers, and adds to those by the density and the shorter products.
  */
 template <class Real>
 void outputsBack(const NetworkPlan<Real>& plan, const AtomBlock<Real>& block, const Kept<Real>& kept, Scratch<Real>& scratch,

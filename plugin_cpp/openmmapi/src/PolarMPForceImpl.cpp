@@ -41,22 +41,22 @@ void PolarMPForceImpl::checkSource() const {
                               + to_string(numParticles));
 }
 
-void PolarMPForceImpl::updateContextState(ContextImpl& context, bool& forcesInvalid) {
+void PolarMPForceImpl::updateContextState(ContextImpl& context, bool&) {
     stepInProgress = context.getStepCount();
 }
 
 double PolarMPForceImpl::calcForcesAndEnergy(ContextImpl& context, bool includeForces, bool includeEnergy, int groups) {
     if ((groups & (1 << owner.getForceGroup())) == 0)
         return 0.0;
-    // An integrator counts a step when it is done.
-    long long begun = stepInProgress;
-    bool isState = includeEnergy || context.getStepCount() != begun;
-    // Both stay so if the source raises.
+    // Integrators count a step at its end.
+    long long previousSteps = stepInProgress;
+    bool isState = includeEnergy || context.getStepCount() != previousSteps;
+    // Both keep these values if the source throws an exception.
     evaluated = false;
     stepInProgress = -1;
     double energy = implementation(kernel).execute(context, includeForces, isState);
     evaluated = true;
-    stepInProgress = begun;
+    stepInProgress = previousSteps;
     return energy;
 }
 

@@ -35,7 +35,7 @@ void StreamHandover::letWork(const function<void()>& source) {
         source();
     }
     catch (...) {
-        toOpenMM();  // whether it fails or not, the source's exception says more
+        toOpenMM();  // its result is ignored: the source's exception is more informative
         throw;
     }
     checkCuda(toOpenMM(), "the wait for the source of moments");

@@ -5,8 +5,8 @@
 namespace PolarMPPlugin {
 
 /**
- * The sum over reciprocal lattice vectors of theory.md section 2, term by term: the oracle. It goes to k = 9/sigma,
- * where exp(-sigma^2 k^2 / 2) is 3e-18, or to the hard cutoff that was asked for.
+ * The sum over reciprocal lattice vectors of theory.md section 2, term by term: the reference for the mesh. It extends to
+ * k = 9/sigma, where exp(-sigma^2 k^2 / 2) is 3e-18, or to the force's hard cutoff.
  */
 class ReciprocalSum : public PotentialSolver {
 public:

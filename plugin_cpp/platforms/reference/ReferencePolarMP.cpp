@@ -30,7 +30,7 @@ extern "C" void registerPlatforms() {
 }
 
 extern "C" void registerKernelFactories() {
-    KernelFactoryFor::registerWith("Reference", [](const string& name, const Platform& platform, ContextImpl& context) -> KernelImpl* {
+    KernelFactoryFor::registerWith("Reference", [](const string& name, const Platform& platform, ContextImpl&) -> KernelImpl* {
         return new ReferenceCalcPolarMPForceKernel(name, platform);
     });
 }

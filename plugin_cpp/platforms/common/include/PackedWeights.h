@@ -3,14 +3,14 @@
 
 namespace PolarMPPlugin {
 
-/** A network's weights, packed as the kernels read them: kernels/network.cc. */
+/** A network's weights in the layout of the kernels: see kernels/network.cc. */
 class PackedWeights {
 public:
-    /** A matrix [rows, columns] in packs of four rows; returns where it begins, in packs. Missing rows are zero. */
+    /** Adds a matrix [rows, columns] in packs of four rows, padded with zeros; returns the index of its first pack. */
     int add(const std::vector<double>& matrix, int rows, int columns);
-    /** The same for the transposed matrix. */
+    /** Adds the transposed matrix. */
     int addTransposed(const std::vector<double>& matrix, int rows, int columns);
-    /** Numbers that are read one by one; returns where they begin. */
+    /** Adds numbers that are read one by one; returns the index of the first. */
     int addPlain(const std::vector<double>& values);
     std::vector<double> packs, plain;
 };

@@ -1,6 +1,7 @@
 #include "DevicePotential.h"
 #include "KernelSources.h"
 #include "openmm_polarmp/PolarMPUnits.h"
+#include "openmm_polarmp/internal/PairSeries.h"
 #include <cmath>
 
 using namespace PolarMPPlugin;
@@ -68,6 +69,7 @@ DevicePairSum::DevicePairSum(ComputeContext& cc, double sigma, SourceArrays& sou
     defines["A_SQUARED"] = cc.doubleToString(a * a);
     defines["TWO_A_SQUARED"] = cc.doubleToString(2 * a * a);
     defines["B_SCALE"] = cc.doubleToString(COULOMB * 2 * a / sqrt(M_PI));
+    defines["SERIES_LIMIT"] = cc.doubleToString(PAIR_SERIES_LIMIT);
     defines["SERIES_END"] = cc.doubleToString(cc.getUseDoublePrecision() ? 1e-17 : 1e-9);
     ComputeProgram program = cc.compileProgram(KernelSources::tensors + KernelSources::response + KernelSources::pairs, defines);
     ResponseArrays& r = response;

@@ -11,7 +11,7 @@ using namespace std;
 
 namespace {
 
-/** y[row] = sum value a[left] b[right], and its reverse, term by term. */
+/** Functions for y[row] = sum value a[left] b[right] and its derivatives, term by term. */
 string coupleFunctions(const ComputeContext& cc, const string& name, const vector<Term>& terms, int rows) {
     stringstream code;
     code << "DEVICE void " << name << "(const real* a, const real* b, real* y) {\n";
@@ -159,7 +159,7 @@ void NetworkCode::layer(int index) {
             defines["DENSITY_TRANSPOSED_LAST"] = defines["DENSITY_TRANSPOSED" + text(l)];
         }
     }
-    // The gate's matrix is [outputs, inputs], as torch.nn.Linear has it.
+    // The gate's matrix is [outputs, inputs], as in torch.nn.Linear.
     const vector<double>& gate = p.weight(prefix + "gate.linear.weight", {gates, c});
     names["GATE"] = text(weights.addTransposed(gate, gates, c));
     names["GATE_TRANSPOSED"] = text(weights.add(gate, gates, c));

@@ -8,7 +8,7 @@ using namespace NetworkText;
 using namespace OpenMM;
 using namespace std;
 
-// The sizes and the text that follow from a network's heads (models/_heads.py).
+// The generated text and the sizes of the heads (models/heads.py).
 
 void NetworkCode::heads() {
     int h = p.hidden, scalars = p.numScalarHeads(), tensors = p.numTensorHeads(), outputs = scalars + tensors * c, inputs = p.layers * c;
@@ -32,7 +32,6 @@ void NetworkCode::heads() {
     define("FINAL_BIAS", weights.addPlain(p.weight("heads.final.bias", {outputs})));
 
     int scalar = 1, tensor = 0, row = 0;
-    stringstream degrees;
     if (p.charges) {
         defines["HAS_CHARGES"] = "1";
         define("CHARGE_SCALAR", scalar++);
@@ -45,7 +44,7 @@ void NetworkCode::heads() {
         defines["HAS_POLARIZABILITY"] = "1";
         define("POLARIZABILITY_SCALAR", scalar++);
     }
-    // For each tensor: its degree and its first row among the tensors' components.
+    // Each tensor has 2l+1 rows among the tensors' components.
     stringstream forward, backward;
     auto addTensor = [&](const char* rowName, int l) {
         define(rowName, row);

@@ -8,7 +8,7 @@ using namespace NetworkText;
 using namespace OpenMM;
 using namespace std;
 
-// The text that follows from a network's messages (models/_layers.py, Message), and how a layer joins them with what it has.
+// The generated text of the messages (models/_layers.py, Message) and of what joins them with an atom's density and features.
 
 /** The density of a later layer from its messages M, the first layer's density D and the features F of the layer before. */
 string NetworkCode::join(int layer) {
@@ -54,7 +54,7 @@ string NetworkCode::join(int layer) {
     return forward.str() + "}\n" + backward.str() + "}\n";
 }
 
-/** What an atom sends to its neighbours: scalars and vectors of fewer channels. */
+/** The scalars and vectors, of fewer channels, that an atom sends to its neighbours. */
 string NetworkCode::send(int layer) {
     stringstream code;
     int row = padded(p.messageChannels), parts = components(p.lMessage);
@@ -85,20 +85,20 @@ string NetworkCode::send(int layer) {
     return code.str();
 }
 
-/** Mixing of the channels of messages: from the sums X of kernels/networkMessage.cc to messages, and back. */
+/** Mixing of the channels of messages, from the sums X of kernels/networkMessage.cc, and its derivatives. */
 void NetworkCode::message(int layer) {
     stringstream forward, backward;
     int width = p.numRadial * p.messageChannels;
     for (int l = 0; l <= p.lMax; l++) {
-        // Each path's block of rows is filled up to whole packs.
+        // Each path's block of rows is padded to whole packs.
         int paths = p.message.paths[l], rows = width * (1 + paths), block = padded(width), row = block * (1 + paths);
         messageStageSize = max(messageStageSize, row * (2 * l + 1));
         const vector<double>& matrix = p.weight("layers." + text(layer - 1) + ".message.mixing.weights." + text(l), {rows, c});
         string transposed = text(weights.addTransposed(matrix, rows, c));
-        vector<double> filled;
+        vector<double> paddedMatrix;
         for (int path = 0; path <= paths; path++) {
-            filled.insert(filled.end(), matrix.begin() + path * width * c, matrix.begin() + (path + 1) * width * c);
-            filled.resize((path + 1) * block * c, 0.0);
+            paddedMatrix.insert(paddedMatrix.end(), matrix.begin() + path * width * c, matrix.begin() + (path + 1) * width * c);
+            paddedMatrix.resize((path + 1) * block * c, 0.0);
         }
         vector<Term> terms = termsOfDegree(p.message, l);
         forward << "        {\n        FOR_LANES(k, " << block << ") {\n            int item = min(k, MIXED_ROW-1);\n"
@@ -115,7 +115,7 @@ void NetworkCode::message(int layer) {
             }
         }
         forward << "            }\n        }\n        SYNC_ATOM;\n        real mixedSum[" << 2 * l + 1 << "] = {0};\n"
-                << "        mixInTeams" << 2 * l + 1 << "(&W[" << weights.add(filled, row, c) << "], lane, stage4, " << row / 4 << ", mixedSum, partial, message+"
+                << "        mixInTeams" << 2 * l + 1 << "(&W[" << weights.add(paddedMatrix, row, c) << "], lane, stage4, " << row / 4 << ", mixedSum, partial, message+"
                 << l * l << "*CHANNELS);\n        }\n";
         auto mixBack = [&](int path) {
             backward << "            {\n            real g[" << 2 * l + 1 << "] = {0};\n            " << mix(l) << "(&W[" << transposed << "], " << rows << ", "
