@@ -147,9 +147,13 @@ class PolarMPPotentialImpl(MLPotentialImpl):
     ) -> dict[str, Any]:
         unknown = sorted(set(args) - set(KEYWORDS) - set(electrostatic.KEYWORDS))
         if unknown:
-            raise TypeError(f"unknown keywords {unknown}; accepted are {', '.join((*electrostatic.KEYWORDS, *KEYWORDS))}")
+            raise TypeError(
+                f"unknown keywords {unknown}; accepted are {', '.join((*electrostatic.KEYWORDS, *KEYWORDS))}"
+            )
         if not self.getMLLongRange():
-            raise ValueError("embedding='electrostatic' needs a model with charges; this one has no electrostatics (rung sr)")
+            raise ValueError(
+                "embedding='electrostatic' needs a model with charges; this one has no electrostatics (rung sr)"
+            )
         settings = electrostatic.ElectrostaticSettings(**{n: v for n, v in args.items() if n in electrostatic.KEYWORDS})
         marked = mixed.marked(topology)
         info = electrostatic.create_mixed_system(

@@ -18,7 +18,6 @@ import openmm
 from openmm import unit
 from openmm.app import Topology
 
-from openmm_polarmp.embedding import mixed
 from openmm_polarmp.force import PolarMPForce
 
 if TYPE_CHECKING:
@@ -27,7 +26,13 @@ if TYPE_CHECKING:
 LINK_CHARGES = ("shift", "zero")
 PERIODIC_METHODS = (openmm.NonbondedForce.Ewald, openmm.NonbondedForce.PME, openmm.NonbondedForce.LJPME)
 # Forces that have charges of their own, which would keep acting on the model's atoms.
-REFUSED = ("AmoebaMultipoleForce", "HippoNonbondedForce", "GBSAOBCForce", "CustomGBForce", "AmoebaGeneralizedKirkwoodForce")
+REFUSED = (
+    "AmoebaMultipoleForce",
+    "HippoNonbondedForce",
+    "GBSAOBCForce",
+    "CustomGBForce",
+    "AmoebaGeneralizedKirkwoodForce",
+)
 
 
 @dataclass(frozen=True)

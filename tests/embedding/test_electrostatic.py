@@ -222,7 +222,11 @@ def without_charges(nonbonded):
     [
         (with_offset, {}, "charge of particle 5 has an offset by the global parameter 'lambda'"),
         (without_charges, {}, "no charge outside the model's atoms; use embedding='mechanical'"),
-        (lambda f: f.setNonbondedMethod(openmm.NonbondedForce.CutoffPeriodic), {}, "needs a NonbondedForce with Ewald, PME"),
+        (
+            lambda f: f.setNonbondedMethod(openmm.NonbondedForce.CutoffPeriodic),
+            {},
+            "needs a NonbondedForce with Ewald, PME",
+        ),
         (None, {"linkCharges": "spread"}, "linkCharges is 'spread'"),
         (None, {"embeddingKernel": "slater"}, "embeddingKernel is 'slater'"),
         (None, {"mlLongRange": True}, "unknown keywords"),

@@ -14,7 +14,6 @@ from support.systems import (
     TRICLINIC,
     energy_and_forces,
     evaluate,
-    make_force,
     make_system,
     random_atoms,
     relative_error,

@@ -65,8 +65,10 @@ def dense(system: Embedded) -> tuple[float, NDArray, NDArray, NDArray]:
     r, places = (torch.tensor(x, requires_grad=True) for x in (atoms.positions, system.places))
     charges = system.scale * torch.tensor(system.charges)
     width = atoms.sigma * (np.sqrt(0.5) if system.kernel == "point" else 1)
-    potential = _cluster_potential(places, charges, width) if atoms.cell is None else _lattice_potential(
-        places, charges, width, torch.tensor(atoms.cell)
+    potential = (
+        _cluster_potential(places, charges, width)
+        if atoms.cell is None
+        else _lattice_potential(places, charges, width, torch.tensor(atoms.cell))
     )
     phi = potential(r)
     gradient = _gradient(phi, r)
