@@ -10,7 +10,7 @@ import ase.io
 import numpy as np
 
 from openmm_polarmp.training.data import hdf5
-from openmm_polarmp.training.data.labels import labels
+from openmm_polarmp.training.data._labels import labels
 
 LARGEST_FORCE = 1e3
 """eV/A, root mean square of a frame: more than that is another unit."""

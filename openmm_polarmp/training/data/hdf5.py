@@ -14,7 +14,7 @@ import ase
 import numpy as np
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from openmm_polarmp.training.data.labels import labels
+from openmm_polarmp.training.data._labels import labels
 
 SUFFIXES = (".h5", ".hdf5")
 OPTIONAL = ("stress", "dipole", "born_charges", "total_charge")

@@ -10,7 +10,7 @@ import torch
 
 from openmm_polarmp.models import TrainingRange
 from openmm_polarmp.neighbors import batched_pairs
-from openmm_polarmp.training.data.labels import labels
+from openmm_polarmp.training.data._labels import labels
 
 
 @dataclass
