@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 
 from openmm_polarmp.commands._parser import command
 
@@ -27,10 +25,4 @@ def run(options: argparse.Namespace) -> int:
     from openmm_polarmp.training import TrainingConfig, train
 
     train(TrainingConfig.read(options.config), restart=options.restart, quiet=options.quiet)
-    if "LOCAL_RANK" in os.environ:
-        # Under torchrun everything is written by now. The interpreter's end sometimes destroys threads of torch's
-        # communication that still run, which ends the process by a signal ("terminate called without an active exception").
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
     return 0

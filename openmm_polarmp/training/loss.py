@@ -31,7 +31,7 @@ def weights_at(config: LossConfig, epoch: float) -> dict[str, float]:
 
 
 class TrainingLoss(torch.nn.Module):
-    """A module whose forward is the loss: what DistributedDataParallel wants to wrap.
+    """The loss of a batch as a module.
 
     A structure counts by its mean square errors, whatever its size; see `LossConfig` for the scale of each part.
     """

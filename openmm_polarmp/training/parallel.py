@@ -38,6 +38,22 @@ class Processes:
             return summed.cpu()
         return values
 
+    def average_gradients(self, model: torch.nn.Module) -> None:
+        """Replace the gradients of a model's parameters by their means over all processes, in one message.
+
+        DistributedDataParallel does the same, but keeps the process group, and with it gloo's threads, alive for as long
+        as it lives itself: such threads can abort the process ("terminate called without an active exception") when the
+        interpreter ends.
+        """
+        if self.count == 1:
+            return
+        gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+        means = torch.cat([gradient.flatten() for gradient in gradients])
+        dist.all_reduce(means)
+        means /= self.count
+        for gradient, mean in zip(gradients, means.split([g.numel() for g in gradients]), strict=True):
+            gradient.copy_(mean.view_as(gradient))
+
     def any(self, condition: bool) -> bool:
         """Whether it holds in one of them."""
         return bool(self.total(torch.tensor(float(condition))) > 0)

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
 
 from openmm_polarmp.models import PolarMPModel
@@ -64,7 +63,7 @@ class Trainer:
         self.processes, self.fingerprint = processes, fingerprint
         self.folder = Path(config.output)
         self.model = model.to(processes.device).train()
-        self.loss: torch.nn.Module = TrainingLoss(self.model, config.loss)
+        self.loss = TrainingLoss(self.model, config.loss)
         settings = config.optimizer
         self.optimizer = torch.optim.Adam(
             self.model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, amsgrad=True
@@ -82,11 +81,6 @@ class Trainer:
             self.first_charges = first_charges(training)
             self.hold = settings.hold_charges if self.first_charges else 0
         self.resumed = self._load()
-        if processes.count > 1:
-            on_gpu = processes.device.type == "cuda"
-            self.loss = DistributedDataParallel(
-                self.loss, device_ids=[processes.device] if on_gpu else None, broadcast_buffers=False
-            )
         self.quiet = quiet or not processes.first
         self.progress = Progress(self.quiet, self.total_steps, self.step)
 
@@ -152,7 +146,7 @@ class Trainer:
         began = clock()
         self.seconds["data"] += began - start
         weight = weights_at(self.config.loss, self.step / self.steps_per_epoch)
-        divisor = len(chosen) / self.processes.count  # DistributedDataParallel averages over the processes
+        divisor = len(chosen) / self.processes.count  # the gradients are averaged over the processes
         if self.hold and self.step == self.hold:
             some = self.training[:: max(1, len(self.training) // 20)]
             fit_charge_head(self.model, some, self.first_charges)
@@ -166,6 +160,7 @@ class Trainer:
         forward = clock()
         self.optimizer.zero_grad()
         loss.backward()
+        self.processes.average_gradients(self.model)
         backward = clock()
         value = self.processes.total(loss.detach().double().cpu()).item() / self.processes.count
         if not math.isfinite(value):
