@@ -18,22 +18,6 @@ from openmm_polarmp.training.data.structure import Structure
 from openmm_polarmp.training.loss import needs
 
 DTYPES = {"single": torch.float32, "double": torch.float64}
-NETWORK_ENTRIES = (
-    "rung",
-    "cutoff",
-    "layers",
-    "l_max",
-    "l_message",
-    "channels",
-    "message_channels",
-    "n_radial",
-    "hidden",
-    "correlation",
-    "polarizability",
-    "zbl",
-    "total_charge_input",
-    "multiplicity_input",
-)
 
 
 @dataclass
@@ -107,7 +91,7 @@ def build_model(config: TrainingConfig, frames: Sequence[ase.Atoms]) -> PolarMPM
         energy_shift=shift,
         energy_scale=_force_scale(frames),
         average_neighbors=_average_neighbors(frames, given.cutoff),
-        **{name: getattr(given, name) for name in NETWORK_ENTRIES},
+        **given.network(),
     )
     torch.manual_seed(config.seed)
     return PolarMPModel(
