@@ -34,7 +34,7 @@ def static_dielectric_constant(
     blocks: int = 5,
 ) -> Constant:
     """
-    eps = eps_infinity + (<P^2> - <P>^2) / (3 eps0 V kT), in conducting surroundings.
+    Eps = eps_infinity + (<P^2> - <P>^2) / (3 eps0 V kT), in conducting surroundings.
 
     Parameters
     ----------

@@ -210,7 +210,8 @@ def _permanent(
 
 def _reciprocal(positions: Tensor, moments: _Moments, cells: Tensor, group: PeriodicGroup) -> tuple[Tensor, Tensor]:
     """Reciprocal sum of some boxes: energy [b], and Phi and its gradient [n, 4] at their atoms, own-atom parts
-    included."""
+    included.
+    """
     inverse, volume = inverse_and_volume(group.reduction @ cells[group.structures])
     scale = torch.tensor(group.basis.scale, dtype=positions.dtype, device=positions.device)
     own_inverse = inverse[group.structure]
@@ -228,7 +229,7 @@ def _reciprocal(positions: Tensor, moments: _Moments, cells: Tensor, group: Peri
 
 
 def screening(multipoles: Multipoles, cells: Tensor | None, plan: ElectrostaticPlan, eps_inf: float | Tensor) -> Tensor:
-    """s = sqrt(eps_e) of every structure, [B]; a constant without gradient (theory.md section 6).
+    """S = sqrt(eps_e) of every structure, [B]; a constant without gradient (theory.md section 6).
 
     eps_e = eps_inf / (1 + chi) in boxes, chi = 4 pi k_e sum_i tr(alpha_i)/3 / V; eps_inf for clusters.
     """

@@ -192,7 +192,9 @@ class TrainingConfig:
     def from_dict(cls, values: dict[str, Any], folder: str | Path = ".") -> TrainingConfig:
         """Build the configuration from plain values; an unknown entry or a wrong type is an error."""
         config = build(cls, values)
-        paths = {name: _resolve_paths(getattr(config.data, name), Path(folder)) for name in ("train", "validation", "test")}
+        paths = {
+            name: _resolve_paths(getattr(config.data, name), Path(folder)) for name in ("train", "validation", "test")
+        }
         model = config.model
         if model.start is not None:
             shipped = not Path(model.start).suffix
@@ -216,7 +218,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise ValueError(f"configuration {str(path)!r} is not YAML: {error}") from error
     if not isinstance(values, dict):
-        raise ValueError(f"configuration {str(path)!r} is a {type(values).__name__}; entries 'name: value' are accepted")
+        raise ValueError(
+            f"configuration {str(path)!r} is a {type(values).__name__}; entries 'name: value' are accepted"
+        )
     return values
 
 
