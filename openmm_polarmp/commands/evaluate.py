@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
         }
         Path(options.output).write_text(json.dumps(result, indent=1))
     if options.plot:
-        from openmm_polarmp.training.report import draw
+        from openmm_polarmp.training.plots import draw
 
         draw(Path(options.plot), found, title=str(options.model))
     return 0

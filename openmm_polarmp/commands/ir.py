@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from openmm_polarmp.commands._parser import command
-from openmm_polarmp.commands._series import blocks, draw_curves, say_how_much, spectrum_options, write_curves
+from openmm_polarmp.commands._spectra import blocks, draw_curves, say_how_much, spectrum_options, write_curves
 
 
 def add(commands: argparse._SubParsersAction) -> None:

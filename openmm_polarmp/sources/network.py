@@ -18,7 +18,7 @@ import torch
 
 from openmm_polarmp.electrostatics.multipoles import Multipoles
 from openmm_polarmp.models import PolarMPModel, PolarMPNet, project_total_charge
-from openmm_polarmp.models._chunks import atoms_at_once
+from openmm_polarmp.models.chunks import atoms_at_once
 from openmm_polarmp.models.tensor_products import check_tensor_products, use_tensor_products
 from openmm_polarmp.neighbors import NeighborList, Neighbors, neighbor_pairs
 from openmm_polarmp.neighbors.table import NeighborTable, neighbor_table

@@ -10,7 +10,7 @@ import torch
 from openmm_polarmp.models import PolarMPModel
 from openmm_polarmp.training.config import LossConfig, Weight
 from openmm_polarmp.training.data.structure import Batch
-from openmm_polarmp.training.disturbed import holes
+from openmm_polarmp.training.disturbed_structures import energy_deficits
 from openmm_polarmp.training.metrics import square_sums
 from openmm_polarmp.training.predict import predict
 
@@ -75,7 +75,7 @@ class TrainingLoss(torch.nn.Module):
             mean = squares / counts.clamp(min=1)
             total = total + weights[name] * factors.get(name, 1.0) * mean
         if weights["disturbed"] > 0:
-            depth = holes(self.model, batch, [(*seed, s.number) for s in batch.structures])
+            depth = energy_deficits(self.model, batch, [(*seed, s.number) for s in batch.structures])
             total = total + weights["disturbed"] * torch.log1p(depth)
         return (batch.weights.to(total) * total).sum() / divisor, sums
 

@@ -165,7 +165,7 @@ def _may_flip(config: TrainingConfig, model: PolarMPModel, sample: list) -> bool
 
 def _draw(trainer: Trainer, comparison: Comparison, title: str) -> None:
     try:
-        from openmm_polarmp.training.report import draw
+        from openmm_polarmp.training.plots import draw
 
         draw(trainer.folder / "report.png", comparison, trainer.rows, title)
     except ImportError as error:

@@ -20,7 +20,7 @@ from openmm_polarmp.models import PolarMPModel
 from openmm_polarmp.training import checkpoint
 from openmm_polarmp.training.config import TrainingConfig
 from openmm_polarmp.training.data.structure import Batch, Structure
-from openmm_polarmp.training.first_charges import first_charges, fit_charge_head, held
+from openmm_polarmp.training.initial_charges import fit_charge_head, fixed_charges, guess_charges
 from openmm_polarmp.training.log import Progress, TensorBoard, write_rows
 from openmm_polarmp.training.loss import TrainingLoss, needs, total_of, weights_at
 from openmm_polarmp.training.metrics import ErrorSums, square_sums
@@ -76,10 +76,10 @@ class Trainer:
         self.sums, self.loss_sum, self.epoch_seconds = ErrorSums(), 0.0, 0.0
         self.best: dict[str, Any] = {"score": math.inf, "epoch": -1}
         self.seconds: dict[str, float] = defaultdict(float)
-        self.hold, self.first_charges = 0, {}
+        self.hold, self.initial_charges = 0, {}
         if self.model.has_electrostatics and config.model.start is None and settings.hold_charges > 0:
-            self.first_charges = first_charges(training)
-            self.hold = settings.hold_charges if self.first_charges else 0
+            self.initial_charges = guess_charges(training)
+            self.hold = settings.hold_charges if self.initial_charges else 0
         self.resumed = self._load()
         self.quiet = quiet or not processes.first
         self.progress = Progress(self.quiet, self.total_steps, self.step)
@@ -149,9 +149,9 @@ class Trainer:
         divisor = len(chosen) / self.processes.count  # the gradients are averaged over the processes
         if self.hold and self.step == self.hold:
             some = self.training[:: max(1, len(self.training) // 20)]
-            fit_charge_head(self.model, some, self.first_charges)
+            fit_charge_head(self.model, some, self.initial_charges)
             self.mean.module.load_state_dict(self.model.state_dict())  # a mean across the jump would be neither
-        holding = held(self.model, self.first_charges) if self.step < self.hold else nullcontext()
+        holding = fixed_charges(self.model, self.initial_charges) if self.step < self.hold else nullcontext()
         try:
             with holding:
                 loss, sums = self.loss(batch, weight, (self.config.seed, self.step), divisor)
