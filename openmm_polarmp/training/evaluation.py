@@ -135,17 +135,17 @@ def compare(
     sum_rule: dict[str, float] = {}
     for done, structure in enumerate(structures):
         batch = Batch.of([structure], device)
-        has_dipole = structure.dipole is not None and structure.cell is None
-        has_stress = structure.stress is not None and structure.cell is not None
-        result = predict(model, batch, stress=has_stress, dipole=has_dipole, eps_inf=eps_inf)
+        dipole = structure.dipole if structure.cell is None else None
+        stress = structure.stress if structure.cell is not None else None
+        result = predict(model, batch, stress=stress is not None, dipole=dipole is not None, eps_inf=eps_inf)
         pairs: dict[str, tuple[torch.Tensor, torch.Tensor]] = {
             "energy": (structure.energy / len(structure), result.energy[0].cpu() / len(structure)),
             "forces": (structure.forces, result.forces),
         }
-        if has_stress:
-            pairs["stress"] = structure.stress[None], result.stress
-        if has_dipole:
-            pairs["dipole"] = structure.dipole[None], result.dipole
+        if stress is not None and result.stress is not None:
+            pairs["stress"] = stress[None], result.stress
+        if dipole is not None and result.dipole is not None:
+            pairs["dipole"] = dipole[None], result.dipole
         if born_charges and structure.born_charges is not None:
             pairs["born_charges"] = structure.born_charges, all_born_charges(model, batch, eps_inf)
             for which, born in zip(("reference", "predicted"), pairs["born_charges"], strict=True):
@@ -163,15 +163,13 @@ def compare(
         if progress is not None:
             progress(done + 1)
     return Comparison(
-        *(
-            {name: np.concatenate(v).astype(float) for name, v in values.items() if v}
-            for values in (reference, predicted)
-        ),
-        {name: np.concatenate(v) for name, v in elements.items() if v},
-        np.concatenate(species),
-        np.concatenate(charges).astype(float),
-        eps_inf,
-        sum_rule,
+        reference={name: np.concatenate(values).astype(float) for name, values in reference.items() if values},
+        predicted={name: np.concatenate(values).astype(float) for name, values in predicted.items() if values},
+        elements={name: np.concatenate(values) for name, values in elements.items() if values},
+        species=np.concatenate(species),
+        charges=np.concatenate(charges).astype(float),
+        eps_inf=eps_inf,
+        sum_rule=sum_rule,
     )
 
 

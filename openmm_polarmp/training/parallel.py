@@ -1,4 +1,4 @@
-"""Several processes started by torchrun; a single process where there is none."""
+"""Data-parallel training in the processes of torchrun; a single process without torchrun."""
 
 from __future__ import annotations
 
@@ -13,12 +13,16 @@ import torch.distributed as dist
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among all that train together.
+    """The processes that train together, as one of them sees them.
 
     Attributes
     ----------
-    rank, count : int
+    rank : int
+        Number of this process.
+    count : int
+        Number of all processes.
     device : torch.device
+        Device of this process.
     """
 
     rank: int
@@ -27,7 +31,7 @@ class Processes:
 
     @property
     def first(self) -> bool:
-        """The process that prints and writes."""
+        """Whether this is the process that prints and writes."""
         return self.rank == 0
 
     def total(self, values: torch.Tensor) -> torch.Tensor:
@@ -55,11 +59,11 @@ class Processes:
             gradient.copy_(mean.view_as(gradient))
 
     def any(self, condition: bool) -> bool:
-        """Whether it holds in one of them."""
+        """Whether a condition holds in any of the processes."""
         return bool(self.total(torch.tensor(float(condition))) > 0)
 
     def wait(self) -> None:
-        """For all others."""
+        """Wait until all processes have called this."""
         if self.count > 1:
             dist.barrier()
 
@@ -74,7 +78,7 @@ def processes(device: str) -> Iterator[Processes]:
         chosen = torch.device(device)
         torch.zeros(1, device=chosen)
     except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device: {device!r} cannot be used here: {error}") from error
+        raise ValueError(f"device is {device!r}; only devices of this machine are accepted ({error})") from error
     count = int(os.environ.get("WORLD_SIZE", 1))
     if count == 1:
         yield Processes(0, 1, chosen)

@@ -1,13 +1,12 @@
-"""What a frame is labelled with."""
+"""The labels of a frame: energies, forces and responses."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import ase
 import numpy as np
+from numpy.typing import NDArray
 
-SHAPES = {
+SHAPES: dict[str, tuple[int | str, ...]] = {
     "forces": ("N", 3),
     "stress": (3, 3),
     "dipole": (3,),
@@ -17,27 +16,36 @@ SHAPES = {
 }
 
 
-def labels(frame: ase.Atoms) -> dict[str, Any]:
-    """
-    What a frame is labelled with: energy (eV), forces (eV/Å), and if it has them stress (eV/Å³, [3, 3]), dipole (e Å),
-    born_charges (e, [N, 3, 3], row: polarization; also called bec), polarizability of a cluster (e² Å²/eV, [3, 3]) and
-    total_charge (e).
+def labels(frame: ase.Atoms) -> dict[str, NDArray[np.float64]]:
+    """Labels of a frame by name, as far as it has them.
+
+    Parameters
+    ----------
+    frame : ase.Atoms
+        Labels are taken from its calculator, its arrays and its info.
+
+    Returns
+    -------
+    dict
+        ``energy`` [] in eV, ``forces`` [N, 3] in eV/A, ``stress`` [3, 3] in eV/A^3 (boxes only), ``dipole`` [3] in e A,
+        ``born_charges`` [N, 3, 3] in e (row: polarization; the frame may call them ``bec``), ``polarizability`` [3, 3] in
+        e^2 A^2/eV, ``total_charge`` [] in e.
     """
     calculated = dict(frame.calc.results) if frame.calc is not None else {}
-    everything = {**frame.info, **frame.arrays, **calculated}
-    found = {name: np.asarray(everything[name], dtype=float) for name in ("energy", *SHAPES) if name in everything}
-    if "born_charges" not in found and "bec" in everything:
-        found["born_charges"] = np.asarray(everything["bec"], dtype=float)
-    if "stress" in found and found["stress"].size == 6:
-        xx, yy, zz, yz, xz, xy = found["stress"].ravel()
-        found["stress"] = np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
-    if "stress" in found and not frame.pbc.all():
-        del found["stress"]
+    available = {**frame.info, **frame.arrays, **calculated}
+    values = {name: np.asarray(available[name], dtype=float) for name in ("energy", *SHAPES) if name in available}
+    if "born_charges" not in values and "bec" in available:
+        values["born_charges"] = np.asarray(available["bec"], dtype=float)
+    if "stress" in values and values["stress"].size == 6:
+        xx, yy, zz, yz, xz, xy = values["stress"].ravel()
+        values["stress"] = np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
+    if "stress" in values and not frame.pbc.all():
+        del values["stress"]
     n = len(frame)
     for name, shape in SHAPES.items():
-        if name in found:
-            wanted = tuple(n if size == "N" else size for size in shape)
-            if found[name].size != np.prod(wanted, dtype=int):
-                raise ValueError(f"{name} has shape {found[name].shape}, expected {wanted}")
-            found[name] = found[name].reshape(wanted)
-    return found
+        if name in values:
+            accepted = tuple(n if isinstance(size, str) else size for size in shape)
+            if values[name].size != np.prod(accepted, dtype=int):
+                raise ValueError(f"{name} has shape {values[name].shape}; {accepted} is accepted")
+            values[name] = values[name].reshape(accepted)
+    return values
