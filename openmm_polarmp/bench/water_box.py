@@ -80,13 +80,9 @@ def water_multipoles(
 ) -> tuple[torch.Tensor, Multipoles, torch.Tensor]:
     """Positions (A), multipoles and box vectors (A) in torch; positions and multipoles require gradients."""
     positions, species, cell = water_box(n_atoms)
-    fixed = fixed_moments(species.numpy(), rung)
-    present = {
-        name: torch.tensor(np.asarray(getattr(fixed, name)), dtype=dtype, device=device, requires_grad=True)
-        for name in ("charges", "dipoles", "quadrupoles", "softness", "polarizability")
-        if getattr(fixed, name) is not None
-    }
-    return positions.to(device, dtype).requires_grad_(), Multipoles(**present), cell.to(device, dtype)
+    members = fixed_moments(species.numpy(), rung).members()
+    tensors = {name: torch.tensor(x, dtype=dtype, device=device, requires_grad=True) for name, x in members.items()}
+    return positions.to(device, dtype).requires_grad_(), Multipoles(**tensors), cell.to(device, dtype)
 
 
 def empty_system(n_atoms: int, edge: float) -> openmm.System:
