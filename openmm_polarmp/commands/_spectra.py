@@ -25,7 +25,10 @@ def spectrum_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--window", default="hann", choices=("hann", "blackman", "none"))
     parser.add_argument(
-        "--correction", default="none", choices=("none", "harmonic", "schofield"), help="quantum correction of classical nuclei"
+        "--correction",
+        default="none",
+        choices=("none", "harmonic", "schofield"),
+        help="quantum correction of classical nuclei",
     )
     parser.add_argument("--skip", type=float, default=0.0, help="ps to leave out at the beginning")
     parser.add_argument("--output", help="write the curve to this CSV file")

@@ -9,7 +9,9 @@ from openmm_polarmp.commands._parser import command
 
 def add(commands: argparse._SubParsersAction) -> None:
     """Declare the command."""
-    command(commands, "check", "Print which platforms of OpenMM the plugin supports on this machine.", "polarmp check", run)
+    command(
+        commands, "check", "Print which platforms of OpenMM the plugin supports on this machine.", "polarmp check", run
+    )
 
 
 def run(options: argparse.Namespace) -> int:

@@ -44,7 +44,9 @@ def run(options: argparse.Namespace) -> int:
     # Born charges are sqrt(eps_inf) times those for eps_inf = 1: one factor by least squares
     factor = float((reference * latent).sum() / (latent**2).sum())
     residual = float(np.sqrt(((reference - factor * latent) ** 2).mean()))
-    print(f"eps_inf = {factor**2:.4f}, from {len(chosen)} structures; Born charges then differ by {residual:.4f} e (rms)")
+    print(
+        f"eps_inf = {factor**2:.4f}, from {len(chosen)} structures; Born charges then differ by {residual:.4f} e (rms)"
+    )
     if factor < 0:
         print("the model's moments have the opposite sign of the reference")
     return 0

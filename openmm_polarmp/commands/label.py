@@ -21,7 +21,9 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("out", help="extended XYZ to write; OUT.failed lists frames that did not converge")
     parser.add_argument("--method", default="GFN2-xTB", help="GFN2-xTB (default) or GFN1-xTB")
     parser.add_argument("--response", action="store_true", help="Born charges and polarizability too (clusters)")
-    parser.add_argument("--accuracy", type=float, default=0.1, help="tblite's accuracy: 1 is loose, 0.01 strict (default 0.1)")
+    parser.add_argument(
+        "--accuracy", type=float, default=0.1, help="tblite's accuracy: 1 is loose, 0.01 strict (default 0.1)"
+    )
     parser.add_argument("--quiet", action="store_true", help="print nothing but failures")
 
 
