@@ -30,7 +30,7 @@ class PolarMPForce(openmm.Force):
     model : FixedMultipoles, str, os.PathLike, PolarMPModel, torch.nn.Module or openmmtorch.TorchForce
         Where the moments come from. A string is the path of a `.polarmp` file or the name of a shipped model.
     **options
-        ``atomic_numbers`` (of the particles, in their order), ``embed`` (XML holds the model itself instead of its path) and
+        ``atomic_numbers`` (of the particles, in their order), ``embed`` (whether XML holds the model instead of its path) and
         those of `openmm_polarmp.sources.options.SourceOptions`, among them ``evaluator``: ``"native"``, the plugin's own
         kernels, or ``"torch"``; without it native where it can. FixedMultipoles takes none, a TorchForce (whose module
         follows the convention of `openmm_polarmp.torchforce`) takes ``num_particles``.
@@ -194,7 +194,7 @@ class PolarMPForce(openmm.Force):
         return _polarmp.get_step_data(self._address, int(context.this))
 
     def getStepData(self, context: openmm.Context) -> StepData:
-        """Everything below at once, copied out of the Context a single time."""
+        """Energies, moments and moment gradients at the Context's present positions, in one copy."""
         return StepData.from_model_units(self._step(context))
 
     def getCharges(self, context: openmm.Context) -> NDArray[np.float64]:

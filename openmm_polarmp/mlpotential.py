@@ -95,7 +95,7 @@ class PolarMPPotentialImpl(MLPotentialImpl):
         system.addForce(force)
 
     def getSupportedEmbeddings(self) -> list[str]:
-        """Mechanical embedding is OpenMM-ML's own; it is named here for what `createMixedSystem` adds to it."""
+        """OpenMM-ML's mechanical embedding, which `createMixedSystem` extends."""
         return ["mechanical"]
 
     def createMixedSystem(
@@ -114,7 +114,7 @@ class PolarMPPotentialImpl(MLPotentialImpl):
         Extra particles among `atoms` are the force field's, not the network's: what they do to the other atoms of the
         subset is taken away as it is between all its atoms, what they do to the rest stays.
         """
-        # not at the top: versions of OpenMM-ML without embeddings never come here
+        # Imported here, because versions of OpenMM-ML without embeddings lack it and never call this.
         from openmmml.embeddings.mechanicalembedding import MechanicalEmbedding
 
         topology = mixed.marked(topology)
@@ -183,9 +183,9 @@ def _known(args: dict[str, Any]) -> dict[str, Any]:
 
 
 def _atomic_numbers(topology: openmm.app.Topology, atoms: Iterable[int] | None) -> list[int]:
-    every = list(topology.atoms())
+    all_atoms = list(topology.atoms())
     numbers = []
-    for atom in every if atoms is None else [every[i] for i in atoms]:
+    for atom in all_atoms if atoms is None else [all_atoms[i] for i in atoms]:
         if atom.element is None:
             raise ValueError(
                 f"atom {atom.index} ({atom.name}) has no element: a network needs one for each of its atoms"

@@ -5,7 +5,7 @@ constant of the medium; no derivative is taken of it.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,7 +18,7 @@ from openmm_polarmp.electrostatics.plan import ElectrostaticPlan
 
 
 class Scaled(NamedTuple):
-    """A physical quantity and the scaling s that it contains ([B], or a scalar if no batch was given)."""
+    """A physical quantity and the scaling s that it contains ([B]; a scalar without a batch)."""
 
     value: Tensor
     scaling: Tensor
@@ -30,7 +30,7 @@ def polarization(
     cell: Tensor | None = None,
     *,
     induced_charges: bool = True,
-    **options,
+    **options: Any,
 ) -> Scaled:
     """P = s [ sum_i (q_i + dq_i) r_i + mu_i + dmu_i ], the dipole moment in e A: [B, 3], or [3] if no batch was given.
 
@@ -63,7 +63,7 @@ def born_effective_charges(
     cell: Tensor | None = None,
     *,
     induced_charges: bool = True,
-    **options,
+    **options: Any,
 ) -> Scaled:
     """Z*_i,ab = dP_a / dr_i,b in e, [N, 3, 3]: row a is the polarization, column b the displacement.
 
@@ -138,12 +138,12 @@ _PLAN_OPTIONS = ("batch", "pbc", "sigma", "accuracy", "k_max", "method")
 
 
 def _plan(positions: Tensor, moments: Multipoles, cell: Tensor | None, options: dict) -> tuple[ElectrostaticPlan, dict]:
-    """The plan of these options, or the one among them, and the options that are left."""
+    """The plan among the options, or a new one made from them, and the options that are not the plan's."""
     check_atoms(positions, moments)
-    given = {name: options[name] for name in _PLAN_OPTIONS if name in options}
+    of_plan = {name: options[name] for name in _PLAN_OPTIONS if name in options}
     rest = {name: value for name, value in options.items() if name not in (*_PLAN_OPTIONS, "plan")}
     plan = options.get("plan")
-    return plan if plan is not None else ElectrostaticPlan(positions, cell, **given), rest
+    return plan if plan is not None else ElectrostaticPlan(positions, cell, **of_plan), rest
 
 
 def _charges(moments: Multipoles, result: ElectrostaticResult, induced: bool) -> Tensor:

@@ -1,4 +1,4 @@
-"""Evaluates a PolarMPNet step after step, also through torch.compile."""
+"""Repeated evaluation of a PolarMPNet on tables of neighbours, also through torch.compile."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from openmm_polarmp.neighbors.table import NeighborTable
 
 
 class TableEvaluator:
-    """Has the `forward_table` of a `PolarMPNet`, with the same results, for the steps of one simulation.
+    """The `forward_table` of a `PolarMPNet` for the steps of one simulation, with the same results.
 
-    How many atoms layers take at once is decided for every new table only: on a GPU that asks how much memory is free.
-    Compiled code has dynamic shapes, as the number of pairs changes with every search. Where the network runs in chunks of
-    atoms, its layers on a chunk are compiled, otherwise all of it; where that fails the network runs eagerly, with a warning.
+    The number of atoms that layers take at once is chosen once for each table, because on a GPU the choice queries the free
+    memory. Compiled code has dynamic shapes, as the number of pairs changes with every search. Where the network runs in
+    chunks of atoms, its layers on a chunk are compiled, otherwise all of it. If compiling fails, the network runs eagerly,
+    with a warning.
 
     Parameters
     ----------
@@ -36,7 +37,7 @@ class TableEvaluator:
             try:
                 self._whole = torch.compile(self._tensors, dynamic=True)
                 self._chunk = torch.compile(run_layer, dynamic=True)
-            except Exception as error:  # its own files cannot be read, say
+            except Exception as error:  # for example a file of torch's that cannot be read
                 self._give_up(error)
 
     @staticmethod
@@ -63,7 +64,9 @@ class TableEvaluator:
                     energies, members = self._whole(*arguments)
                     return energies, Multipoles(**members)
                 return self.network.forward_table(*arguments, at_once=at_once, run_chunk=self._chunk)
-            except Exception as error:  # a missing compiler, an operation it cannot lower: whatever it is, eager works
+            except (
+                Exception
+            ) as error:  # no compiler, an operation that cannot be lowered: running eagerly avoids all of them
                 self._give_up(error)
         return self.network.forward_table(*arguments, at_once=at_once)
 

@@ -1,4 +1,4 @@
-"""PolarMPModel: a network together with its electrostatics and what is known about its training."""
+"""PolarMPModel: a network, the settings of its electrostatics, and the record of its training."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class PolarMPModel(torch.nn.Module):
         Checksum of the file that the model was read from.
     """
 
-    network: Any  # a torch.nn.Module, but with attributes that are not a Module's
+    network: Any  # a torch.nn.Module that has more attributes than that class declares
 
     def __init__(
         self,
@@ -169,7 +169,7 @@ class PolarMPModel(torch.nn.Module):
         pbc : bool or Tensor [B] of bool, optional
             Which structures are periodic; by default all if a cell is given, none otherwise.
         edges : (edge_index, edge_shifts), optional
-            Pairs within the cutoff, if they are known already.
+            Pairs within the cutoff, if they have been searched for.
         """
         self.check_species(species)
         if edges is None:
@@ -191,18 +191,18 @@ class PolarMPModel(torch.nn.Module):
         multiplicity: torch.Tensor | float | None = None,
         network: torch.nn.Module | TableEvaluator | None = None,
     ) -> NetworkResult:
-        """The network on pairs that are known, and the total charge imposed on its charges.
+        """Evaluate the network on pairs that have been searched for, and impose the total charge.
 
-        Training, sources and everything else evaluate a model through this function.
+        Everything that evaluates a model, training and sources of moments among them, goes through this function.
 
         Parameters
         ----------
         positions, species, cell, batch, total_charge, multiplicity
             As in `PolarMPNet.forward`. Species are not checked.
         pairs : (edge_index, edge_shifts) or NeighborTable
-            Those within the cutoff. Only a `PolarMPNet` takes tables.
+            All within the cutoff; farther ones contribute nothing. Only a `PolarMPNet` takes tables.
         network : torch.nn.Module or TableEvaluator, optional
-            Evaluated in place of the model's network: the same in another precision, say.
+            Evaluated in place of the model's network; for example a copy of it in another precision.
         """
         evaluator: Any = self.network if network is None else network
         state = (cell, batch, total_charge, multiplicity)
@@ -229,7 +229,7 @@ class PolarMPModel(torch.nn.Module):
         method: str = "auto",
         eps_inf: float | torch.Tensor = 1.0,
     ) -> ModelResult:
-        """Energy, multipoles and electrostatics in one go. Arguments as in `multipoles` and `electrostatic_energy`."""
+        """Energy, multipoles and electrostatics. Arguments as in `multipoles` and `electrostatic_energy`."""
         energies, multipoles = self.multipoles(
             positions,
             species,
@@ -264,7 +264,7 @@ class PolarMPModel(torch.nn.Module):
         return ModelResult(total if batch is not None else total[0], multipoles, electrostatics)
 
     def energy(
-        self, positions: torch.Tensor, species: torch.Tensor, cell: torch.Tensor | None = None, **options
+        self, positions: torch.Tensor, species: torch.Tensor, cell: torch.Tensor | None = None, **options: Any
     ) -> torch.Tensor:
         """Total energy in eV: a scalar, or [B] with ``batch``. Arguments as in `evaluate`."""
         return self.evaluate(positions, species, cell, **options).energy
@@ -338,7 +338,7 @@ def load_model(path_or_name: str | Path) -> PolarMPModel:
     return PolarMPModel.from_file(file.load(path_or_name))
 
 
-def _count(batch, cell, pbc, total_charge) -> int:
+def _count(batch: torch.Tensor | None, cell: torch.Tensor | None, pbc: Any, total_charge: Any) -> int:
     """Number of structures; the last of them may hold no atoms, so the other arguments have a say."""
     counts = [1 if batch is None or batch.numel() == 0 else int(batch.max()) + 1]
     counts += [cell.shape[0]] if batch is not None and cell is not None and cell.dim() == 3 else []

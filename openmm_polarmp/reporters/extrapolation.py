@@ -1,4 +1,4 @@
-"""A reporter that notices when a simulation leaves what its model has learned."""
+"""A reporter that detects when a simulation leaves the range of its model's training data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ACTIONS = ("warn", "raise", "record")
 
 
 class ExtrapolationWarning(UserWarning):
-    """The simulation is where the model was not trained."""
+    """The simulation is outside the range of the model's training data."""
 
 
 class ExtrapolationReporter(ForceReporter):
@@ -57,11 +57,11 @@ class ExtrapolationReporter(ForceReporter):
         self.violations = 0
 
     def _prepare(self, simulation: Any, force: PolarMPForce) -> None:
-        known = _training_range(force)
-        if known is None or not known.smallest_distances:
+        training_range = _training_range(force)
+        if training_range is None or not training_range.smallest_distances:
             raise ValueError("ExtrapolationReporter: the model says nothing of the range of its training data")
-        self._range = known
-        # Otherwise other forces act on the atoms too.
+        self._range = training_range
+        # In a mixed system the total forces are not the model's, and are not compared.
         self._whole = len(self._particles) == simulation.system.getNumParticles()
         elements = [atom.element for atom in simulation.topology.atoms()]
         self._species = np.array([elements[i].atomic_number if elements[i] else 1 for i in self._particles])
@@ -97,7 +97,7 @@ class ExtrapolationReporter(ForceReporter):
 
 
 def _training_range(force: PolarMPForce) -> TrainingRange | None:
-    """What the force's model says of the data it was trained with."""
+    """The range of the training data of the force's model, if it has one."""
     source = force.getModel()
-    known = source.description if isinstance(source, NativeSource) else getattr(source, "model", None)
-    return getattr(known, "training_range", None)
+    described = source.description if isinstance(source, NativeSource) else getattr(source, "model", None)
+    return getattr(described, "training_range", None)

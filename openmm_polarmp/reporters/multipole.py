@@ -32,7 +32,7 @@ UNITS = {"positions": "nm", "box": "nm", **MOMENTS}
 class MultipoleReporter(ForceReporter):
     """Writes latent charges, dipoles, quadrupoles and induced moments of all atoms.
 
-    Each chunk is a file of its own (NPZ) that appears only when it is whole: a kill loses at most the last one.
+    Each chunk is a file (NPZ) that is written at once when it is full: a kill loses at most the last one.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ class MultipoleReporter(ForceReporter):
             raise ValueError(f"folder: {str(folder)!r} holds a run already; append=True continues it")
         self._number = len(existing)
         self._rows: dict[str, list] = {}
-        # A script may end with its reporters alive: what is deleted with the interpreter cannot write files any more.
+        # Reporters that still exist when a script ends are flushed before: objects deleted with the interpreter cannot write.
         atexit.register(_flush, weakref.ref(self))
 
     def _prepare(self, simulation: Any, force: PolarMPForce) -> None:
@@ -81,7 +81,7 @@ class MultipoleReporter(ForceReporter):
             self.flush()
 
     def flush(self) -> None:
-        """Write what is not yet written as a chunk of its own (called at the end as well)."""
+        """Write the reports that are not yet in a file as a chunk (also called at the end)."""
         if not self._rows:
             return
         arrays: dict[str, Any] = {name: np.array(rows) for name, rows in self._rows.items()}
@@ -106,7 +106,7 @@ def _flush(reference: weakref.ref[MultipoleReporter]) -> None:
 
 
 class MultipoleFile:
-    """What a `MultipoleReporter` wrote, a chunk at a time: never all of it in memory.
+    """Reads what a `MultipoleReporter` wrote, one chunk at a time.
 
     Parameters
     ----------

@@ -59,7 +59,7 @@ class NativeSource(_polarmp.NetworkSource, MomentFlags):
 
     @functools.cached_property
     def model(self) -> PolarMPModel:
-        """The same model in torch, made when it is first asked for."""
+        """The same model in torch, made at the first access."""
         require_torch("the model of a force in torch (getModel().model)")
         from openmm_polarmp.sources.torch_models import torch_model, without_atomic_energies
 

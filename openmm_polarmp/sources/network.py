@@ -101,7 +101,7 @@ class TorchSource(MomentFlags):
             return self._networks[device]
 
     def _predicted_moments(self) -> tuple[str, ...]:
-        """Names of the moments; a foreign network is asked by evaluating a pair of atoms."""
+        """Names of the moments; those of a foreign network are seen in its outputs for a pair of atoms."""
         if self.model.rung is not None:
             return self.model.rung.moments
         kinds = (self.options.atomic_numbers or self.model.species)[:1] * 2
@@ -117,7 +117,7 @@ class TorchSource(MomentFlags):
 
 
 class NetworkEvaluation:
-    """One Context's use of a `TorchSource`: what lives between ``forward`` and ``backward`` is kept here."""
+    """One Context's use of a `TorchSource`; it keeps the graph between ``forward`` and ``backward``."""
 
     def __init__(self, source: TorchSource, buffers: Buffers) -> None:
         self._source, self._buffers = source, buffers
@@ -193,7 +193,7 @@ class NetworkEvaluation:
         try:
             if not self._guesses:
                 return self._evaluate(self._list.update(positions, cell), include_gradients)
-            # Queue the network before it is known whether the list still holds: the device never runs empty.
+            # Queue the network before the host knows whether the list is still valid: the device never runs empty.
             state = self._evaluate(self._list.guess(positions, cell), include_gradients)
             if self._list.guess_holds():
                 return state
@@ -218,7 +218,11 @@ class NetworkEvaluation:
         return leaf, result
 
     def _table_of(self, neighbors: Neighbors) -> NeighborTable:
-        """The pairs as a table. Where pairs stay from one search to the next it is kept: the host waits for its size."""
+        """The pairs as a table.
+
+        A list that is not cut has the same pairs from one search to the next. Its table is kept, because the host would wait
+        for the device to know the size of a new one.
+        """
         if self._guesses and self._table is not None and self._table[0] == self._list.builds:
             return self._table[1]
         index, shifts = neighbors.edge_index, neighbors.edge_shifts

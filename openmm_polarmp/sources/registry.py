@@ -141,7 +141,7 @@ def _is_torchforce(model: Any) -> bool:
 
 
 def _is_torchscript(model: Any) -> bool:
-    """Whether this is a compiled module with a convention of its own, not a compiled network."""
+    """Whether this is a TorchScript module with the convention of `openmm_polarmp.torchforce`, not a compiled network."""
     return (
         is_torch_module(model)
         and isinstance(model, sys.modules["torch"].jit.ScriptModule)

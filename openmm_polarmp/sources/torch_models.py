@@ -17,7 +17,7 @@ _loaded: weakref.WeakValueDictionary[str, PolarMPModel] = weakref.WeakValueDicti
 
 
 def torch_model(contents: ModelFile) -> PolarMPModel:
-    """The model of a file; one that is in use is not made again."""
+    """The model of a file; all users of one file share one model."""
     with _lock:
         model = _loaded.get(contents.sha256)
         if model is None:

@@ -14,15 +14,15 @@ from openmm_polarmp.sources.buffers import not_finite, write_forces, write_momen
 from openmm_polarmp.sources.protocol import Buffers, MomentFlags
 from openmm_polarmp.sources.script_outputs import read_outputs
 
-TRIAL_SPACING = 3.0  # A, between the atoms of the lattice on which a module is asked what it returns
+TRIAL_SPACING = 3.0  # A, of the lattice of atoms for which a module is evaluated to see what it returns
 
 
 class TorchScriptSource(MomentFlags):
     """A TorchScript module with the convention of `openmm_polarmp.torchforce`.
 
-    Attributes of the module that are used where they exist: ``num_particles`` (int), ``sigma`` (nm, width of the pair
-    kernel), ``k_max`` (1/nm, 0: none), ``total_charge`` (e, or None: the charges are shifted to this sum), ``reach`` (nm,
-    how far the moments of an atom depend on others; 0: not known).
+    Attributes of the module that are used if it has them: ``num_particles`` (int), ``sigma`` (nm, width of the pair
+    kernel), ``k_max`` (1/nm, 0: none), ``total_charge`` (e; the charges are shifted to this sum, unless it is None),
+    ``reach`` (nm, the largest distance at which moments of an atom depend on another; 0: not known).
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class TorchScriptSource(MomentFlags):
         count = num_particles if of_module is None else of_module
         if count is None:
             raise TypeError(
-                "num_particles is missing: the module has no attribute num_particles that says for how many"
+                "num_particles is missing: the number of atoms, which the module has no attribute num_particles for"
             )
         self.module = module
         self.num_particles = int(count)

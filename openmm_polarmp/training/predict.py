@@ -1,4 +1,4 @@
-"""What a model predicts of a batch, differentiable with respect to its weights."""
+"""Predictions of a model for a batch, differentiable with respect to its weights."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def predict(
     eps_inf: float = 1.0,
     train: bool = False,
 ) -> Prediction:
-    """Energies, forces and what else is asked for.
+    """Energies, forces, and the other labels that are asked for.
 
     Parameters
     ----------
