@@ -61,7 +61,7 @@ def test_a_file_that_a_kill_cut_off(tmp_path):
 
 def test_what_is_no_series(tmp_path):
     path = write(tmp_path / "s.csv", 5)
-    with pytest.raises(ValueError, match="with the columns step, time .*; files with a column 'c'"):
+    with pytest.raises(ValueError, match=r"with the columns step, time .*; files with a column 'c'"):
         Table(path, ["c"])
     with pytest.raises(FileNotFoundError):
         Table(tmp_path / "none.csv", ["a"])

@@ -166,7 +166,7 @@ def test_other_files(tmp_path):
 def test_missing_files(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"model file is '.*nothing\.polarmp'; an existing file is accepted"):
         load_model(tmp_path / "nothing.polarmp")
-    with pytest.raises(FileNotFoundError, match="a model file or a shipped model .* is accepted"):
+    with pytest.raises(FileNotFoundError, match=r"a model file or a shipped model .* is accepted"):
         load_model("polarmp-unobtainium")
 
 

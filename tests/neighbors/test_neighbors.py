@@ -292,9 +292,9 @@ def test_a_search_that_fails_leaves_no_list_behind():
 
 
 def test_bad_arguments():
-    with pytest.raises(ValueError, match="cutoff is 0.0; a positive length"):
+    with pytest.raises(ValueError, match=r"cutoff is 0.0; a positive length"):
         NeighborList(0.0)
-    with pytest.raises(ValueError, match="skin is -0.1; a length"):
+    with pytest.raises(ValueError, match=r"skin is -0.1; a length"):
         NeighborList(3.0, -0.1)
     positions = torch.rand(5, 3)
     flat = torch.tensor([[1.0, 0, 0], [0, 1.0, 0], [1.0, 1.0, 0]], dtype=torch.float64)
