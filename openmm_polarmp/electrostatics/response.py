@@ -71,7 +71,7 @@ def born_effective_charges(
 
         Z*_i,ab = s [ q_i delta_ab + sum_j (r_j - r_i)_a dq_j/dr_i,b + d(sum mu + dmu)_a/dr_i,b ],
 
-    with the mean charge removed first. That takes one backward pass for each atom of the largest box (none for
+    the mean removed from the dq_j and from the induced charges. That takes one backward pass for each atom of the largest box (none for
     charges that do not depend on the positions). What charges do at a distance, as the induced ones or a projection
     on the total charge do, is right to O(1/L) only.
 
@@ -91,14 +91,17 @@ def born_effective_charges(
         moments = multipoles(r) if callable(multipoles) else multipoles
         plan, options = _plan(r, moments, cell, options)
         result = electrostatic_energy(r, moments, cell, plan=plan, **options)
-        charges = _charges(moments, result, induced_charges)
+        # Charge that a box has taken up as a whole is no part of its response: the sum over atoms is the total charge.
+        dq = without_mean_charge(result.induced_charges, plan.periodic, plan.batch)
+        charges = moments.charges + dq if induced_charges else moments.charges
         in_box = plan.periodic[plan.batch]
         # clusters: all of P; boxes: its single-valued part
         single_valued = _dipoles(moments, result) + torch.where(in_box, 0.0, charges)[:, None] * r
         born = torch.stack([position_gradient(single_valued[:, a].sum(), r) for a in range(3)], 1)
         if cell is not None and plan.any_periodic:
+            rigid = torch.where(in_box, charges.detach(), 0.0)
+            born = born + rigid[:, None, None] * torch.eye(3, dtype=r.dtype, device=r.device)
             moving = torch.where(in_box, without_mean_charge(charges, plan.periodic, plan.batch), 0.0)
-            born = born + moving.detach()[:, None, None] * torch.eye(3, dtype=r.dtype, device=r.device)
             cells = cell.expand(plan.num_structures, 3, 3)
             born = born + charge_transfer(moving, r, cells, plan.periodic, plan.batch)
     scaling = result.scaling.expand(plan.num_structures)[plan.batch]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from openmm_polarmp.electrostatics import born_effective_charges
-from openmm_polarmp.electrostatics.born_charges import chosen_born_charges
+from openmm_polarmp.electrostatics.born_charges import chosen_born_charges, without_mean_charge
 from openmm_polarmp.electrostatics.multipoles import Multipoles
 from openmm_polarmp.models import PolarMPModel
 from openmm_polarmp.models.model import ModelResult
@@ -154,6 +154,8 @@ def _response(
     if dipole:
         result.dipole = scale[:, None] * batch.per_structure(charges[:, None] * r + dipoles)
     if born_of is not None:
+        dq = without_mean_charge(electrostatics.induced_charges, batch.periodic, batch.batch)
+        charges = evaluated.multipoles.charges + dq
         chosen = (torch.cumsum(batch.sizes, 0) - batch.sizes + born_of.to(batch.sizes)).long()
         born, result.born_atoms = chosen_born_charges(
             chosen, charges, dipoles, r, batch.cells, batch.periodic, batch.batch, create_graph=train
