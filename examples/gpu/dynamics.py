@@ -60,7 +60,9 @@ def determinism(platform: str, atoms: int = 3000) -> bool:
         first = evaluations[0]
         same = [np.array_equal(first[1], other[1]) for other in evaluations[1:]]
         energies = [first[0] == other[0] for other in evaluations[1:]]
-        largest = max(float(np.abs(first[1] - other[1]).max()) for other in evaluations[1:]) / float(np.abs(first[1]).max())
+        largest = max(float(np.abs(first[1] - other[1]).max()) for other in evaluations[1:]) / float(
+            np.abs(first[1]).max()
+        )
         print(
             f"case determinism {what}: forces {'the same bit by bit' if all(same) else f'DIFFER, by up to {largest:.1e} of the largest ({same})'}; "
             f"energies {'the same' if all(energies) else 'differ'}; after 20 steps positions {'the same' if np.array_equal(*after) else f'differ by {np.abs(after[0] - after[1]).max():.1e} nm'}",
@@ -247,7 +249,9 @@ def threads(platform: str) -> bool:
         for k in range(2):
             if isinstance(results[k], Exception) or results[k] is None:
                 good = False
-                print(f"case threads {what} {k}: FAILED {type(results[k]).__name__}: {str(results[k])[:300]}", flush=True)
+                print(
+                    f"case threads {what} {k}: FAILED {type(results[k]).__name__}: {str(results[k])[:300]}", flush=True
+                )
             else:
                 good &= compare(f"threads {what} {k}", results[k], expected[k], 2e-3)
     return good

@@ -48,7 +48,9 @@ def main() -> None:
         anisotropic.append(np.sqrt(1.5 * (traceless**2).sum((1, 2))))
         scale.append(float(whole.scaling) ** 2)
     polarizabilities, eps_e = np.array(isotropic), float(np.mean(scale))
-    print(f"{len(polarizabilities)} frames of {polarizabilities.shape[1]} molecules, eps_inf {options.eps_inf:g}, eps_e {eps_e:.3f}")
+    print(
+        f"{len(polarizabilities)} frames of {polarizabilities.shape[1]} molecules, eps_inf {options.eps_inf:g}, eps_e {eps_e:.3f}"
+    )
     print(
         f"molecular polarizability: latent {polarizabilities.mean():.3f} A^3, physical {eps_e * polarizabilities.mean():.3f} A^3; standard deviation "
         f"over molecules and time {eps_e * polarizabilities.std():.3f} A^3; anisotropy {eps_e * np.mean(anisotropic):.3f} A^3"

@@ -55,7 +55,7 @@ def electrostatic_energy(
     cell: Tensor | None = None,
     *,
     batch: Tensor | None = None,
-    pbc: Tensor | None = None,
+    pbc: Tensor | bool | None = None,
     sigma: float = 1.0,
     accuracy: float = 1e-6,
     k_max: float | None = None,
@@ -81,7 +81,7 @@ def electrostatic_energy(
     batch : Tensor [N], optional
         Structure of each atom, in any order. All clusters, and all boxes with meshes of the same shape, are evaluated
         together; boxes with other meshes, and the dense sums, one after the other.
-    pbc : Tensor [B] of bool, optional
+    pbc : bool or Tensor [B] of bool, optional
         Which structures are periodic (in all three directions); by default all if there is a cell, none otherwise.
     sigma : float
         Width of the pair kernel k_e erf(r/(sqrt(2) sigma))/r, A.

@@ -75,7 +75,7 @@ class ElectrostaticPlan:
         cell: Tensor | None = None,
         *,
         batch: Tensor | None = None,
-        pbc: Tensor | None = None,
+        pbc: Tensor | bool | None = None,
         sigma: float = 1.0,
         accuracy: float = 1e-6,
         k_max: float | None = None,

@@ -215,7 +215,9 @@ class Trainer:
         return row
 
     def _averaged_model(self) -> PolarMPModel:
-        return self.mean.module
+        averaged = self.mean.module
+        assert isinstance(averaged, PolarMPModel)
+        return averaged
 
     def _score(self, rmse: dict[str, float]) -> float:
         """Validation loss with the weights of the last epoch, so that epochs can be compared."""
