@@ -10,6 +10,7 @@ demo: .venv-demo
 test: .venv-test
 	.venv-test/bin/ruff check .
 	.venv-test/bin/ruff format --check .
+	.venv-test/bin/mypy
 	# The C++ tests, against the environment's OpenMM. They contain what they test: nothing else is compiled for them.
 	PATH=$(CURDIR)/.venv-test/bin:$$PATH; cmake -S plugin_cpp -B build/ctest -DPOLARMP_BUILD_TESTS=ON -DPython_EXECUTABLE=$(CURDIR)/.venv-test/bin/python \
 	    && cmake --build build/ctest -j 2 && ctest --test-dir build/ctest --output-on-failure
