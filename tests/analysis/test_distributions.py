@@ -5,7 +5,8 @@ import numpy as np
 import openmm
 import pytest
 from openmm import app
-from support.models import tiny_model, water
+from support.models import tiny_model
+from support.water import water
 
 from openmm_polarmp import PolarMPForce
 from openmm_polarmp.analysis import distribution, molecules_of

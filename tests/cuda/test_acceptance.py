@@ -8,24 +8,20 @@ import openmm
 import pytest
 from openmm import app, unit
 from openmmml import MLPotential
-from support.models import tiny_model, water
-from support.platforms import PlatformChoice, why_unusable
+from support.models import tiny_model
+from support.platforms import REFERENCE, PlatformChoice, usable
 from support.simulations import positions_of, water_system
 from support.systems import energy_and_forces, relative_error
+from support.water import water
 
 from openmm_polarmp.sources.options import EVALUATORS
-
-REFERENCE = PlatformChoice("Reference")
 
 
 @pytest.fixture(
     params=[PlatformChoice("OpenCL", "mixed"), *(PlatformChoice("CUDA", p) for p in ("single", "mixed"))], ids=str
 )
 def gpu(request):
-    reason = why_unusable(request.param)
-    if reason is not None:
-        pytest.skip(f"{request.param}: {reason}")
-    return request.param
+    return usable(request.param)
 
 
 @pytest.fixture(params=EVALUATORS)

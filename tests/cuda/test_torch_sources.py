@@ -11,14 +11,13 @@ import openmm_polarmp._polarmp as extension
 import pytest
 import torch
 from support.models import tiny_model
-from support.platforms import PlatformChoice
+from support.platforms import REFERENCE
 from support.simulations import positions_of, water_system
 from support.sources import DeviceSource
 from support.systems import TRICLINIC, energy_and_forces, make_system, random_atoms, relative_error
 
 from openmm_polarmp import FixedMultipoles, PolarMPForce
 
-REFERENCE = PlatformChoice("Reference")
 ATOMS = random_atoms(40, TRICLINIC)
 TOLERANCE = 2e-4  # of forces in mixed precision, with the mesh at its default accuracy of 5e-4 (which is met with room)
 

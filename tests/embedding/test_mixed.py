@@ -7,13 +7,12 @@ import openmm
 import pytest
 from openmm import app, unit
 from openmmml import MLPotential
-from support.models import tiny_model, water
-from support.platforms import PlatformChoice
+from support.models import tiny_model
+from support.platforms import CPU
 from support.systems import energy_and_forces, relative_error
+from support.water import water
 
 from openmm_polarmp import PolarMPForce
-
-CPU = PlatformChoice("CPU")
 
 
 def mm_system(topology, positions, files, edge=None, **options):

@@ -2,10 +2,8 @@
 
 import numpy as np
 import pytest
-from support.platforms import PlatformChoice
+from support.platforms import REFERENCE
 from support.systems import TRICLINIC, evaluate, make_force, random_atoms
-
-REFERENCE = PlatformChoice("Reference")
 
 
 def polarization(force, context, atoms):

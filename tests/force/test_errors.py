@@ -142,8 +142,3 @@ def test_hard_cutoff_with_a_barostat_warns(platform_once):
     force.setKMax(40)
     with pytest.warns(UserWarning, match=r"kMax.*jumps when MonteCarloBarostat"):
         platform_once.context(make_system(10, atoms.cell, force, openmm.MonteCarloBarostat(1.0, 300.0)))
-
-
-def test_platform_that_the_plugin_does_not_serve():
-    with pytest.raises(openmm.OpenMMException, match="no registered Platform called"):
-        openmm.Platform.getPlatformByName("Abacus")

@@ -5,11 +5,10 @@ import dataclasses
 import numpy as np
 import openmm
 import pytest
-from support.platforms import PlatformChoice
+from support.platforms import CPU, REFERENCE
 from support.systems import CUBIC, TRICLINIC, energy_and_forces, evaluate, make_force, make_system, random_atoms
 from support.systems import relative_error as error
 
-REFERENCE = PlatformChoice("Reference")
 # For a box of 11.4 A.
 SIZES = [(24, 24, 24), (29, 23, 31), (27, 25, 21), (22, 34, 26), (35, 28, 33), (32, 21, 37)]
 
@@ -53,7 +52,7 @@ def test_every_platform_sums_over_the_same_mesh(fast_platform, box, k_max):
         pytest.skip("the others are compared with it")
     atoms = random_atoms(40, box, charged=True)
     results = []
-    for platform in (PlatformChoice("CPU"), fast_platform):
+    for platform in (CPU, fast_platform):
         force = make_force(atoms, 3e-5)  # in double precision on the CPU
         force.setPMEParameters(25, 24, 27)
         force.setKMax(10 * k_max)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from support.platforms import PlatformChoice
+from support.platforms import REFERENCE
 from support.systems import (
     CUBIC,
     MOMENTS,
@@ -17,7 +17,6 @@ from support.systems import (
     water_like_atoms,
 )
 
-REFERENCE = PlatformChoice("Reference")
 BOXES = {"cubic": CUBIC, "orthorhombic": ORTHORHOMBIC, "triclinic": TRICLINIC, "cluster": None}
 
 

@@ -9,14 +9,12 @@ import openmm
 import openmm_polarmp._polarmp as extension
 import pytest
 import torch
-from support.platforms import PlatformChoice
+from support.platforms import REFERENCE, PlatformChoice
 from support.sources import DensitySource
 from support.systems import TRICLINIC, energy_and_forces, make_system, random_atoms, relative_error, rms
 
 from openmm_polarmp import PolarMPForce, units
 from openmm_polarmp.electrostatics import Multipoles, electrostatic_energy
-
-REFERENCE = PlatformChoice("Reference")
 
 
 def force_with(source, periodic: bool) -> PolarMPForce:

@@ -6,8 +6,9 @@ import pytest
 import torch
 from openmm import unit
 from openmmml import MLPotential
-from support.models import tiny_model, water
+from support.models import tiny_model
 from support.systems import energy_and_forces, relative_error
+from support.water import water
 
 from openmm_polarmp import FixedMultipoles, PolarMPForce, units
 

@@ -4,15 +4,12 @@ import numpy as np
 import openmm
 import pytest
 import torch
-from support.platforms import PlatformChoice
 from support.simulations import water_system
 from support.sources import DensitySource
 from support.systems import energy_and_forces
 
 from openmm_polarmp import FixedMultipoles, PolarMPForce
 from openmm_polarmp import _polarmp as extension
-
-CPU = PlatformChoice("CPU")
 
 
 def ions(fail_at, error, platform):

@@ -12,13 +12,12 @@ import pytest
 import torch
 from openmm import app, unit
 from openmmml import MLPotential
-from support.models import tiny_model, water
-from support.platforms import PlatformChoice
+from support.models import tiny_model
+from support.platforms import REFERENCE
 from support.systems import energy_and_forces, relative_error, rms
+from support.water import water
 
 from openmm_polarmp import PolarMPForce, units
-
-REFERENCE = PlatformChoice("Reference")
 
 try:
     importlib.metadata.version("openmm-polarmp")

@@ -5,14 +5,14 @@ import pytest
 import torch
 from openmm import app, unit
 from openmmml import MLPotential
-from support.models import tiny_model, water
+from support.models import tiny_model
 from support.peptide import solvated_dipeptide
-from support.platforms import PlatformChoice
+from support.platforms import CPU
 from support.systems import energy_and_forces, relative_error
+from support.water import water
 
 from openmm_polarmp import PolarMPForce, units
 
-CPU = PlatformChoice("CPU")
 BIO = (1, 6, 7, 8, 11, 17)
 
 

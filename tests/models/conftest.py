@@ -4,36 +4,11 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from support.models import random_network
 
-from openmm_polarmp.models import NetworkConfig, PolarMPNet
 from openmm_polarmp.neighbors import neighbor_pairs
 
 TRICLINIC = torch.tensor([[6.0, 0.0, 0.0], [1.5, 5.5, 0.0], [-1.0, 2.0, 6.5]], dtype=torch.float64)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    torch.set_num_threads(1)
-
-
-def make_network(seed: int = 0, **options) -> PolarMPNet:
-    """An untrained network in float64 whose every output is of order one (so that an error in one shows)."""
-    defaults = {
-        "species": (1, 8),
-        "rung": "quQ+ka",
-        "cutoff": 3.0,
-        "channels": 6,
-        "message_channels": 4,
-        "n_radial": 4,
-        "hidden": 8,
-        "average_neighbors": 10.0,
-    }
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        network = PolarMPNet(NetworkConfig(**{**defaults, **options})).double()
-        for parameter in network.heads.final.parameters():
-            torch.nn.init.normal_(parameter, std=0.5)
-    return network
 
 
 def structure(seed: int = 0, n_atoms: int = 9, cell: torch.Tensor | None = TRICLINIC):
@@ -60,4 +35,4 @@ def evaluate(network, positions, species, cell=None, **more):
 @pytest.fixture
 def models():
     """The helpers of this file."""
-    return SimpleNamespace(make_network=make_network, structure=structure, evaluate=evaluate, triclinic=TRICLINIC)
+    return SimpleNamespace(make_network=random_network, structure=structure, evaluate=evaluate, triclinic=TRICLINIC)

@@ -6,15 +6,14 @@ import numpy as np
 import pytest
 import torch
 from openmmml import MLPotential
-from support.models import tiny_model, water
-from support.platforms import PlatformChoice
+from support.models import tiny_model
+from support.platforms import CPU
 from support.systems import energy_and_forces, relative_error
+from support.water import water
 
 from openmm_polarmp import PolarMPForce
 from openmm_polarmp.models import NetworkConfig, PolarMPNet, load_model, use_tensor_products
 from openmm_polarmp.neighbors import neighbor_pairs
-
-CPU = PlatformChoice("CPU")
 
 
 def a_network(**options):

@@ -12,11 +12,6 @@ from openmm_polarmp.neighbors import NeighborList, neighbor_pairs
 from openmm_polarmp.neighbors._search import directed_pairs
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    torch.set_num_threads(1)
-
-
 def brute_force(positions, cutoff, cell=None):
     """Set of (sender, receiver, shift): every pair of atoms in every image that could matter."""
     if cell is None:

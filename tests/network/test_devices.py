@@ -18,7 +18,7 @@ from support.networks import (
     random_structure,
     results,
 )
-from support.platforms import PlatformChoice, why_unusable
+from support.platforms import PlatformChoice, usable
 
 from openmm_polarmp.sources.network import TorchSource
 
@@ -32,19 +32,15 @@ class DeviceEvaluator(Evaluator):
     def tolerance(self) -> float:
         return 1e-9 if self.precision == "double" else 5e-5
 
+    def require(self) -> None:
+        usable(PlatformChoice(self.platform, self.precision))
+
     def properties(self) -> dict:
         return {"Precision": self.precision}
 
 
 CUDA = [DeviceEvaluator("CUDA", p) for p in ("single", "mixed", "double")]
 OPENCL = [DeviceEvaluator("OpenCL", p) for p in ("mixed", "double")]
-
-
-def usable(evaluator: DeviceEvaluator) -> DeviceEvaluator:
-    reason = why_unusable(PlatformChoice(evaluator.platform, evaluator.precision))
-    if reason is not None:
-        pytest.skip(f"{evaluator}: {reason}")
-    return evaluator
 
 
 def compare(evaluator: DeviceEvaluator, model, structure: Structure, **parameters) -> None:
@@ -67,7 +63,7 @@ def compare(evaluator: DeviceEvaluator, model, structure: Structure, **parameter
 @pytest.mark.parametrize("config", CONFIGURATIONS, ids=str)
 @pytest.mark.parametrize("evaluator", CUDA[2:], ids=str)
 def test_configurations(evaluator, config):
-    usable(evaluator)
+    evaluator.require()
     compare(evaluator, random_model(**config), random_structure(20, TRICLINIC, species=config.get("species", (1, 8))))
 
 
@@ -84,12 +80,13 @@ STRUCTURES = {
 @pytest.mark.parametrize("structure", STRUCTURES.values(), ids=STRUCTURES.keys())
 @pytest.mark.parametrize("evaluator", [*CUDA, OPENCL[1]], ids=str)
 def test_structures(evaluator, structure):
-    usable(evaluator)
+    evaluator.require()
     compare(evaluator, random_model(layers=2, zbl=True), structure)
 
 
 def test_one_layer_with_everything_on_opencl():
-    evaluator = usable(OPENCL[1])
+    evaluator = OPENCL[1]
+    evaluator.require()
     model = random_model(polarizability="tensor", zbl=True, channels=19, species=(1, 6, 8))
     compare(evaluator, model, random_structure(20, TRICLINIC, species=(1, 6, 8)))
 
@@ -97,7 +94,7 @@ def test_one_layer_with_everything_on_opencl():
 @pytest.mark.parametrize("kind", ["slabs", "atom by atom", "cluster"])
 @pytest.mark.parametrize("evaluator", [CUDA[1], CUDA[2], OPENCL[1]], ids=str)
 def test_field(evaluator, kind):
-    usable(evaluator)
+    evaluator.require()
     cell = {"slabs": np.array([[20.0, 0, 0], [4, 19, 0], [-5, 6, 21]]), "atom by atom": THIN, "cluster": None}[kind]
     structure = random_structure(12 if cell is THIN else 60, cell)
     with pytest.warns(UserWarning, match="thinner than twice the reach") if cell is THIN else nullcontext():
@@ -107,7 +104,7 @@ def test_field(evaluator, kind):
 @pytest.mark.parametrize("evaluator", [CUDA[1], OPENCL[0]], ids=str)
 def test_atoms_at_the_same_place(evaluator):
     """An error, not a number."""
-    usable(evaluator)
+    evaluator.require()
     structure = random_structure(20, CUBIC)
     structure.positions[3] = structure.positions[11]
     source = native_source(random_model(layers=2, zbl=True), structure.species)

@@ -9,7 +9,8 @@ import numpy as np
 import openmm
 import pytest
 from openmm import app, unit
-from support.models import tiny_model, water
+from support.models import tiny_model
+from support.water import water
 
 from openmm_polarmp import PolarMPForce, units
 from openmm_polarmp.reporters import DipoleReporter, MultipoleFile, MultipoleReporter, PolarizabilityReporter

@@ -10,16 +10,16 @@ import openmm
 import pytest
 import torch
 from openmmml import MLPotential
-from support.models import tiny_model, water
-from support.platforms import PlatformChoice
+from support.models import tiny_model
+from support.platforms import REFERENCE
 from support.systems import energy_and_forces
+from support.water import water
 
 from openmm_polarmp import PolarMPForce
 from openmm_polarmp.models import ModelFileError, PolarMPModel, PolarMPNet, file
 from openmm_polarmp.sources.native import NativeSource
 from openmm_polarmp.sources.network import TorchSource
 
-REFERENCE = PlatformChoice("Reference")
 NUMBERS = [8, 1, 1] * 4
 
 

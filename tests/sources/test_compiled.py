@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 import torch
 from openmmml import MLPotential
-from support.models import tiny_model, water
-from support.platforms import PlatformChoice
+from support.models import tiny_model
+from support.platforms import CPU
 from support.systems import energy_and_forces, relative_error
+from support.water import water
 
 from openmm_polarmp import PolarMPForce
-
-CPU = PlatformChoice("CPU")
 
 
 def evaluate(compile, positions_list, molecules=8):

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import openmm
 import openmm_polarmp._polarmp as extension
-import torch
 from numpy.typing import NDArray
 
 from openmm_polarmp import FixedMultipoles, PolarMPForce
-from openmm_polarmp.models import NetworkConfig, PolarMPModel, PolarMPNet
+from openmm_polarmp.models import PolarMPModel
 from openmm_polarmp.sources.native import network_source
 from openmm_polarmp.sources.network import TorchSource
+
+from .models import random_network
 
 CUBIC = np.diag([9.0, 9.0, 9.0])
 TRICLINIC = np.array([[9.0, 0, 0], [3.5, 8.5, 0], [-3.0, 4.0, 9.5]])
@@ -66,22 +67,15 @@ def random_model(seed: int = 0, charge_projection: bool = True, **config) -> Pol
     species = config.get("species", (1, 8))
     defaults = {
         "species": species,
-        "rung": "quQ+ka",
         "cutoff": 3.5,
         "layers": 1,
-        "channels": 6,
         "message_channels": 5,
-        "n_radial": 4,
         "hidden": 7,
         "average_neighbors": 12.0,
         "energy_scale": {z: 0.5 + 0.1 * k for k, z in enumerate(species)},
         "energy_shift": {z: -20.0 - k for k, z in enumerate(species)},
     }
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        network = PolarMPNet(NetworkConfig(**{**defaults, **config})).double()
-        for parameter in network.heads.final.parameters():
-            torch.nn.init.normal_(parameter, std=0.5)
+    network = random_network(seed, **{**defaults, **config})
     return PolarMPModel(network.eval(), accuracy=1e-6, charge_projection=charge_projection)
 
 

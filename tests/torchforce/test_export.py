@@ -5,15 +5,14 @@ import openmm
 import pytest
 import torch
 from openmm import app
-from support.models import tiny_model, water
-from support.platforms import PlatformChoice
+from support.models import tiny_model
+from support.platforms import REFERENCE
 from support.systems import energy_and_forces, relative_error
+from support.water import water
 
 from openmm_polarmp import PolarMPForce
 from openmm_polarmp.cli import main
 from openmm_polarmp.torchforce import TORCH_VERSIONS, export_module, from_bytes
-
-REFERENCE = PlatformChoice("Reference")
 
 
 def numbers_of(topology):
