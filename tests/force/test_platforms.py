@@ -128,8 +128,13 @@ def test_wrapping_order_and_shift(platform):
     wrapped = replace(atoms, positions=atoms.positions + rng.integers(-2, 3, (50, 3)) @ atoms.cell)
     shifted = replace(atoms, positions=atoms.positions + rng.normal(size=3))
     order = rng.permutation(50)
-    allowed = platform.rounding if platform.name == "Reference" else 5e-4
-    for changed, expected in [(wrapped, forces), (shifted, forces), (atoms.reordered(order), forces[order])]:
+    # Against another place on the mesh forces are right to the asked accuracy; the rest is rounding.
+    rounding = 10 * platform.rounding
+    for changed, expected, allowed in [
+        (wrapped, forces, rounding),
+        (atoms.reordered(order), forces[order], rounding),
+        (shifted, forces, rounding if platform.name == "Reference" else 5e-4),
+    ]:
         changed_energy, changed_forces, *_ = evaluate(changed, platform)
         assert changed_energy == pytest.approx(energy, rel=allowed)
         assert relative_error(changed_forces, expected) < allowed

@@ -1,4 +1,4 @@
-"""cuequivariance changes who multiplies and nothing else."""
+"""Tensor products by cuequivariance give the results of the dense matrix products."""
 
 import importlib.util
 
