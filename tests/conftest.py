@@ -42,3 +42,21 @@ def platform_once(request: pytest.FixtureRequest) -> PlatformChoice:
 def fast_platform(request: pytest.FixtureRequest) -> PlatformChoice:
     """Every platform but Reference, in every precision mode."""
     return usable(request.param)
+
+
+@pytest.fixture(params=[p for p in PLATFORMS if p.name != "Reference" and p.precision in (None, "mixed")], ids=str)
+def fast_platform_once(request: pytest.FixtureRequest) -> PlatformChoice:
+    """Every platform but Reference, in one precision mode."""
+    return usable(request.param)
+
+
+@pytest.fixture(params=[p for p in PLATFORMS if p.name not in ("Reference", "CPU")], ids=str)
+def device_platform(request: pytest.FixtureRequest) -> PlatformChoice:
+    """The platforms whose kernels are compiled when a Context is made, in every precision mode."""
+    return usable(request.param)
+
+
+@pytest.fixture(params=[p for p in PLATFORMS if p.precision == "mixed"], ids=str)
+def device(request: pytest.FixtureRequest) -> PlatformChoice:
+    """The same in mixed precision. OpenCL has the kernels of CUDA and runs on a processor too."""
+    return usable(request.param)

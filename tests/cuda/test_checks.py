@@ -5,13 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import openmm
-import openmm_polarmp._polarmp as extension
 import pytest
 import torch
-from support.sources import DeviceSource
+from support.sources import DeviceSource, force_with_source
 from support.systems import TRICLINIC, energy_and_forces, make_force, make_system, random_atoms, relative_error
-
-from openmm_polarmp import FixedMultipoles, PolarMPForce
 
 NAMES = ("energy", "charges", "dipoles", "quadrupoles", "softness", "polarizability")
 REFUSED = (openmm.OpenMMException, RuntimeError)  # by OpenMM's methods, by our getters
@@ -49,18 +46,11 @@ class Spoiled(DeviceSource):
         return evaluation
 
 
-def force_with(source) -> PolarMPForce:
-    force = PolarMPForce(FixedMultipoles([0.0]))
-    extension.set_python_source(int(force.this), source, "", {})
-    force.setNonbondedMethod(PolarMPForce.PME)
-    return force
-
-
 def spoiled_context(platform, monkeypatch):
     """A source, its force and a Context that leaves all checks to the device."""
     monkeypatch.setenv("POLARMP_TEST_DEVICE_CHECKS", "1")
     source = Spoiled(ATOMS.charges)
-    force = force_with(source)
+    force = force_with_source(source)
     context = platform.context(make_system(40, ATOMS.cell, force))
     context.setPositions(0.1 * ATOMS.positions)
     return source, force, context

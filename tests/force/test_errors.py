@@ -79,18 +79,18 @@ def test_not_a_number_in_positions(platform_once):
     energy_and_forces(context)
 
 
-def test_mesh_too_small_for_the_window(fast_platform):
+def test_mesh_too_small_for_the_window(fast_platform_once):
     atoms = random_atoms(10, CUBIC)
     force = make_force(atoms)
     force.setPMEParameters(3, 30, 30)
     with pytest.raises(openmm.OpenMMException, match="mesh has 3 points"):
-        evaluate(atoms, fast_platform, force=force)
+        evaluate(atoms, fast_platform_once, force=force)
 
 
-def test_tolerance_that_no_mesh_reaches(fast_platform):
+def test_tolerance_that_no_mesh_reaches(fast_platform_once):
     atoms = random_atoms(10, CUBIC)
     with pytest.raises(openmm.OpenMMException, match=r"error tolerance is .*the mesh reaches"):
-        evaluate(atoms, fast_platform, tolerance=1e-13)
+        evaluate(atoms, fast_platform_once, tolerance=1e-13)
 
 
 def test_points_of_a_wrong_shape(platform_once):

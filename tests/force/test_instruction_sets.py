@@ -1,12 +1,9 @@
 """The CPU platform's loops are compiled for several instruction sets: all that this machine can run give the same."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from support.platforms import PlatformChoice
+from support.processes import run_python
 from support.systems import TRICLINIC, evaluate, random_atoms, relative_error
 
 PROGRAM = """
@@ -20,9 +17,7 @@ np.savetxt(sys.argv[2], np.vstack([forces, np.full(3, energy)]), fmt="%.17g")
 
 
 def run(simd, tolerance, path):
-    environment = {**os.environ, "POLARMP_SIMD": simd, "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-c", PROGRAM, str(tolerance), str(path)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True)
+    return run_python(PROGRAM, str(tolerance), str(path), POLARMP_SIMD=simd)
 
 
 @pytest.mark.parametrize(

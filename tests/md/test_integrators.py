@@ -8,7 +8,7 @@ import pytest
 from openmm import unit
 from support.platforms import CPU, REFERENCE, PlatformChoice, usable
 from support.simulations import energies_along, positions_of, water_system
-from support.systems import energy_and_forces, relative_error
+from support.systems import energy_and_forces, force_in, relative_error
 
 from openmm_polarmp import PolarMPForce
 
@@ -56,7 +56,7 @@ def test_inside_a_collective_variable(platform_once):
     assert half == pytest.approx(energy / 2, rel=1e-5)
     assert relative_error(half_forces, forces / 2) < 1e-4
     innermost = variable.getInnerContext(context)
-    found = next(PolarMPForce.cast(f) for f in innermost.getSystem().getForces() if PolarMPForce.isinstance(f))
+    found = force_in(innermost.getSystem())
     mine = PolarMPForce.cast(plain.getSystem().getForce(0))
     np.testing.assert_allclose(found.getCharges(innermost), mine.getCharges(plain), atol=1e-6)
 

@@ -8,7 +8,7 @@ import torch
 from openmmml import MLPotential
 from support.models import tiny_model
 from support.platforms import CPU
-from support.systems import energy_and_forces, relative_error
+from support.systems import energy_and_forces, force_in, relative_error
 from support.water import water
 
 from openmm_polarmp import PolarMPForce
@@ -73,7 +73,7 @@ def test_a_force_that_uses_it():
     for name in ("dense", "cuequivariance"):
         potential = MLPotential("polarmp", modelPath=tiny_model())
         system = potential.createSystem(topology, precision="double", tensorProducts=name)
-        force = next(PolarMPForce.cast(f) for f in system.getForces() if PolarMPForce.isinstance(f))
+        force = force_in(system)
         assert force.getModel().tensor_products == name
         context = CPU.context(system)
         context.setPositions(positions)

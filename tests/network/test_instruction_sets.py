@@ -1,12 +1,9 @@
 """The network's loops are compiled for several instruction sets: all that this machine can run equal the plain evaluation."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from support.networks import TRICLINIC, Evaluator, random_model, random_structure, results
+from support.processes import run_python
 
 PROGRAM = """
 import sys
@@ -24,9 +21,8 @@ np.savez(path, **{name: found[name] for name in ("forces", "charges", "quadrupol
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("simd", ["baseline", "avx2", "avx512"])
 def test_the_same_results(tmp_path, simd, layers, precision):
-    environment = {**os.environ, "POLARMP_SIMD": simd, "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-c", PROGRAM, str(layers), precision, str(tmp_path / "found.npz")]
-    subprocess.run(command, env=environment, check=True)
+    done = run_python(PROGRAM, str(layers), precision, str(tmp_path / "found.npz"), POLARMP_SIMD=simd)
+    assert done.returncode == 0, done.stderr
     structure = random_structure(40, TRICLINIC)
     model = random_model(layers=layers, channels=19, n_radial=8, zbl=True, polarizability="tensor")
     expected = results(Evaluator("Reference", "double").context(model, structure))

@@ -8,10 +8,8 @@ import torch
 from openmmml import MLPotential
 from support.models import tiny_model
 from support.platforms import CPU
-from support.systems import energy_and_forces, relative_error
+from support.systems import energy_and_forces, force_in, relative_error
 from support.water import water
-
-from openmm_polarmp import PolarMPForce
 
 
 def evaluate(compile, positions_list, molecules=8):
@@ -23,7 +21,7 @@ def evaluate(compile, positions_list, molecules=8):
     for shift in positions_list:
         context.setPositions(positions + shift)
         found.append(energy_and_forces(context))
-    force = next(PolarMPForce.cast(f) for f in context.getSystem().getForces() if PolarMPForce.isinstance(f))
+    force = force_in(context.getSystem())
     return found, force.getModel().compile  # the force lives as long as the System
 
 
