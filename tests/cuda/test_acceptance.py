@@ -29,9 +29,9 @@ def evaluator(request):
     return request.param
 
 
-def water_on(evaluator, molecules=8):
+def water_on(evaluator):
     """A System of water by a network of one layer, and positions."""
-    _, system, positions = water_system(molecules, model=tiny_model(layers=1), evaluator=evaluator, precision="single")
+    _, system, positions = water_system(model=tiny_model(layers=1), evaluator=evaluator, precision="single")
     return system, positions
 
 
@@ -111,7 +111,7 @@ def test_the_same_forces_every_time(gpu, evaluator):
     Energies are sums over OpenMM's threads. In one Context the same state may be rounded in another way the next time,
     because OpenMM wraps molecules when it sorts atoms.
     """
-    system, positions = water_on(evaluator, molecules=27)
+    system, positions = water_on(evaluator)
     contexts = [start(gpu, system, positions)[0] for _ in range(2)]
     for _ in range(3):
         (energy, forces), (other_energy, other_forces) = map(energy_and_forces, contexts)
@@ -127,7 +127,7 @@ def test_evaluators_agree(gpu):
     """Torch and the plugin's own kernels on the same platform, before and after steps."""
     contexts = {}
     for name in EVALUATORS:
-        system, positions = water_on(name, molecules=27)
+        system, positions = water_on(name)
         contexts[name], _ = start(gpu, system, positions)
     one, other = contexts.values()
     for steps in (0, 10):
