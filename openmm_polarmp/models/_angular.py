@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 
 import torch
-from e3nn import o3
+
+# e3nn before 0.5.6 reads its constants, a file that holds slices, in a way that torch refuses since 2.6.
+with torch.serialization.safe_globals([slice]):
+    from e3nn import o3
 
 from openmm_polarmp.models._constants import ExactConstants
 

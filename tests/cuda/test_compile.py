@@ -1,7 +1,7 @@
 """A COMPILE test: NVRTC compiles our kernels for CUDA, on a machine without a GPU. It says nothing about results.
 
 It needs OpenMM's CUDA wheel with its NVRTC (``pip install openmm-polarmp[cuda13]``) and a C compiler, and takes the place
-of the CUDA driver with tests/cuda_stub.
+of the CUDA driver with tests/support/cuda_stub.c.
 """
 
 import subprocess

@@ -1,5 +1,7 @@
 """Every head under rotation, inversion, permutation and translation, in float64 to 1e-10."""
 
+import os
+
 import pytest
 import torch
 
@@ -98,3 +100,10 @@ def test_outputs_differ_between_atoms(models, network, atoms):
         assert (squeezed[name] - value).abs().max() > 1e-3 * value.abs().max(), name
         hydrogens = value[atoms.species == 1]
         assert (hydrogens - hydrogens[0]).abs().max() > 1e-3 * value.abs().max(), name
+
+
+@pytest.mark.skipif("POLARMP_E3NN" not in os.environ, reason="`make test` runs it, once for the oldest e3nn")
+def test_e3nn_is_the_version_that_was_asked_for():
+    import e3nn
+
+    assert e3nn.__version__ == os.environ["POLARMP_E3NN"]

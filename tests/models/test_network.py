@@ -5,10 +5,9 @@ import json
 
 import pytest
 import torch
-from e3nn import o3
 
 from openmm_polarmp.models import RUNGS, NetworkConfig, PolarMPNet, Rung, heads
-from openmm_polarmp.models._angular import SphericalHarmonics, tensor_to_cartesian
+from openmm_polarmp.models._angular import SphericalHarmonics, o3, tensor_to_cartesian
 from openmm_polarmp.neighbors import neighbor_pairs
 from openmm_polarmp.units import COULOMB
 

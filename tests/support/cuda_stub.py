@@ -1,4 +1,4 @@
-"""OpenMM's CUDA platform without a GPU, on a stub of the driver (tests/cuda_stub), in processes of its own."""
+"""OpenMM's CUDA platform without a GPU, on a stub of the driver (tests/support/cuda_stub.c), in processes of its own."""
 
 from __future__ import annotations
 
