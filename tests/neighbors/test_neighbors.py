@@ -235,6 +235,18 @@ def test_rebuilds_only_when_needed():
     assert pairs.builds == 6
 
 
+@pytest.mark.parametrize("cut", [True, False])
+def test_atoms_that_come_from_beyond_the_skin_meet(cut):
+    """The pair was not in the list, and each of the two goes only a little more than half of the skin."""
+    skin = 0.8
+    apart = 3.0 + skin + 0.001
+    pairs = NeighborList(3.0, skin, cut=cut)
+    assert pairs.update(torch.tensor([[0.0, 0, 0], [0, 0, apart]])).edge_index.shape[1] == 0
+    step = 0.51 * skin
+    near = pairs.update(torch.tensor([[0.0, 0, step], [0, 0, apart - step]]))
+    assert as_set(near.edge_index, near.edge_shifts) == {(0, 1, 0, 0, 0), (1, 0, 0, 0, 0)}
+
+
 def test_guess_tells_when_it_was_wrong():
     """The order of calls that a GPU uses: first the pairs, later whether they held."""
     positions = 8 * torch.rand(30, 3, generator=torch.Generator().manual_seed(6), dtype=torch.float64)
