@@ -56,7 +56,7 @@ def test_sum_rule(box):
 
 @pytest.mark.parametrize("box", [TRICLINIC, None], ids=["triclinic", "cluster"])
 def test_platforms_agree(fast_platform_once, box):
-    atoms = random_atoms(30, box)
+    atoms = random_atoms(40, box)
     *_, force, context = evaluate(atoms, fast_platform_once)
     *_, expected_force, expected_context = evaluate(atoms, REFERENCE)
     born = force.getBornEffectiveCharges(context, induced_charges=False)

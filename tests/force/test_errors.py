@@ -94,7 +94,7 @@ def test_tolerance_that_no_mesh_reaches(fast_platform_once):
 
 
 def test_points_of_a_wrong_shape(platform_once):
-    atoms = random_atoms(5, CUBIC)
+    atoms = random_atoms(10, CUBIC)
     *_, force, context = evaluate(atoms, platform_once)
     with pytest.raises(ValueError, match=r"points has shape \[3\]; \[M, 3\]"):
         force.getElectrostaticPotential([0.0, 0.0, 0.0], context)
@@ -103,7 +103,7 @@ def test_points_of_a_wrong_shape(platform_once):
 
 
 def test_changed_source_of_another_size(platform_once):
-    atoms = random_atoms(5, CUBIC)
+    atoms = random_atoms(10, CUBIC)
     *_, force, context = evaluate(atoms, platform_once)
     force.setModel(FixedMultipoles([1.0]))
     with pytest.raises((RuntimeError, openmm.OpenMMException), match="describes 1 particles"):
@@ -111,8 +111,8 @@ def test_changed_source_of_another_size(platform_once):
 
 
 def test_changed_source_is_used(platform_once):
-    atoms = random_atoms(20, CUBIC)
-    other = random_atoms(20, CUBIC, seed=1)
+    atoms = random_atoms(10, CUBIC)
+    other = random_atoms(10, CUBIC, seed=1)
     *_, force, context = evaluate(atoms, platform_once)
     force.setModel(other.moments())
     force.setSigma(0.13)

@@ -1,6 +1,6 @@
 """Every platform, in every precision mode, against the dense sums of the Reference platform and against itself."""
 
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 import numpy as np
 import pytest
@@ -17,12 +17,24 @@ from support.systems import (
     water_like_atoms,
 )
 
+# Most systems have 40 atoms: PoCL compiles the kernels anew for every other number.
 BOXES = {"cubic": CUBIC, "orthorhombic": ORTHORHOMBIC, "triclinic": TRICLINIC, "cluster": None}
+
+
+EVALUATED: dict = {}
+
+
+def by_reference(atoms):
+    """As `evaluate`, once for all platforms: dense sums take long."""
+    key = tuple(np.asarray(v, float).tobytes() for v in astuple(atoms))
+    if key not in EVALUATED:
+        EVALUATED[key] = evaluate(atoms, REFERENCE)
+    return EVALUATED[key]
 
 
 def check_against_reference(atoms, platform, tolerance=5e-4):
     energy, forces, force, context = evaluate(atoms, platform, tolerance)
-    expected_energy, expected_forces, expected_force, expected_context = evaluate(atoms, REFERENCE)
+    expected_energy, expected_forces, expected_force, expected_context = by_reference(atoms)
     allowed = tolerance if atoms.cell is not None else platform.rounding
     if len(atoms) > 1:
         assert relative_error(forces, expected_forces) < allowed
@@ -51,7 +63,7 @@ def check_against_reference(atoms, platform, tolerance=5e-4):
     ("box", "tolerance"), [*((box, 5e-4) for box in BOXES), ("triclinic", 1e-3), ("triclinic", 1e-4)]
 )
 def test_tolerance_is_met(fast_platform, box, tolerance):
-    check_against_reference(random_atoms(60, BOXES[box]), fast_platform, tolerance)
+    check_against_reference(random_atoms(40, BOXES[box]), fast_platform, tolerance)
 
 
 @pytest.mark.parametrize("tolerance", [5e-4, 1e-4])
@@ -74,7 +86,7 @@ def test_few_atoms(fast_platform_once, box, n):
 @pytest.mark.parametrize("box", ["triclinic", "cluster"])
 @pytest.mark.parametrize("absent", [*((m,) for m in MOMENTS), MOMENTS])
 def test_absent_moments(fast_platform_once, box, absent):
-    check_against_reference(random_atoms(25, BOXES[box], scalar_alpha=True).without(*absent), fast_platform_once)
+    check_against_reference(random_atoms(40, BOXES[box], scalar_alpha=True).without(*absent), fast_platform_once)
 
 
 def test_thousand_atoms(fast_platform):
@@ -82,10 +94,8 @@ def test_thousand_atoms(fast_platform):
     check_against_reference(random_atoms(1000, TRICLINIC).without("softness"), fast_platform)
 
 
-def test_replicas_of_a_small_cell(platform_once):
+def test_replicas_of_a_small_cell(fast_platform_once):
     """27 x 750 atoms must feel what the 750 feel."""
-    if platform_once.name == "Reference":
-        pytest.skip("dense sums over 20,000 atoms take an hour")
     small = random_atoms(750, TRICLINIC, charged=False)
     shifts = np.array([[i, j, k] for i in range(3) for j in range(3) for k in range(3)]) @ small.cell
     large = replace(
@@ -93,9 +103,9 @@ def test_replicas_of_a_small_cell(platform_once):
         positions=(small.positions[None] + shifts[:, None]).reshape(-1, 3),
         cell=3 * small.cell,
     )
-    energy, forces, *_ = evaluate(small, platform_once)
-    energies, replicas, *_ = evaluate(large, platform_once)
-    assert energies == pytest.approx(27 * energy, rel=5e-4)
+    energy, forces, *_ = evaluate(small, fast_platform_once)
+    energies, replicas, *_ = evaluate(large, fast_platform_once)
+    assert energies == pytest.approx(27 * energy, rel=1e-5)  # on the same points of the mesh
     assert relative_error(replicas, np.tile(forces, (27, 1))) < 5e-4
 
 
@@ -121,12 +131,12 @@ def test_forces_are_derivatives(platform, box):
 
 
 def test_wrapping_order_and_shift(platform):
-    atoms = random_atoms(50, TRICLINIC)
+    atoms = random_atoms(40, TRICLINIC)
     energy, forces, *_ = evaluate(atoms, platform)
     rng = np.random.default_rng(5)
-    wrapped = replace(atoms, positions=atoms.positions + rng.integers(-2, 3, (50, 3)) @ atoms.cell)
+    wrapped = replace(atoms, positions=atoms.positions + rng.integers(-2, 3, (40, 3)) @ atoms.cell)
     shifted = replace(atoms, positions=atoms.positions + rng.normal(size=3))
-    order = rng.permutation(50)
+    order = rng.permutation(40)
     # Against another place on the mesh forces are right to the asked accuracy; the rest is rounding.
     rounding = 10 * platform.rounding
     for changed, expected, allowed in [
@@ -162,7 +172,7 @@ def test_hard_cutoff(platform, k_max):
     from support.oracle import dense
     from support.systems import make_force
 
-    atoms = random_atoms(30, TRICLINIC)
+    atoms = random_atoms(40, TRICLINIC)
     force = make_force(atoms)
     force.setKMax(10 * k_max)
     energy, forces, *_ = evaluate(atoms, platform, force=force)

@@ -131,7 +131,7 @@ def test_subset_of_particles(platform_once):
 
 def test_two_contexts_and_two_threads(platform_once):
     """One source, two Contexts: what lies between forward and backward belongs to each."""
-    atoms = [random_atoms(20, TRICLINIC, seed=s) for s in (0, 1)]
+    atoms = [random_atoms(10, TRICLINIC, seed=s) for s in (0, 1)]
     source = DensitySource(atoms[0].charges)
     contexts = [context_with(platform_once, source, a) for a in atoms]
     expected = [energy_and_forces(c)[1] for c in contexts]
