@@ -105,7 +105,7 @@ def test_replicas_of_a_small_cell(fast_platform_once):
     )
     energy, forces, *_ = evaluate(small, fast_platform_once)
     energies, replicas, *_ = evaluate(large, fast_platform_once)
-    assert energies == pytest.approx(27 * energy, rel=1e-5)  # on the same points of the mesh
+    assert energies == pytest.approx(27 * energy, rel=fast_platform_once.rounding, abs=2e-3 * len(large))
     assert relative_error(replicas, np.tile(forces, (27, 1))) < 5e-4
 
 
