@@ -28,10 +28,7 @@ def main(platform: str) -> int:
 
     here = os.path.abspath(__file__)
     started = time.time()
-    commands = [
-        (c, [sys.executable, here, platform, c], {"POLARMP_TEST_WITHOUT_WAIT": "1"} if c == "no waits" else {})
-        for c in cases(platform)
-    ]
+    commands = [(c, [sys.executable, here, platform, c], {}) for c in cases(platform)]
     bad = together(commands, float(os.environ.get("POLARMP_GPU_DEADLINE", 75)), lambda text: "\ncase " in "\n" + text)
     print(
         f"RESULT {len(commands) - len(bad)} of {len(commands)} cases good in {time.time() - started:.0f} s"
@@ -184,11 +181,12 @@ def no_waits(platform: str) -> bool:
     """Without the waits between torch and OpenMM forces must come out wrong; if they do not, the order is not what makes them right."""
     from common import context_of, errors, evaluated, network_force, system_of, water
 
+    from openmm_polarmp import _polarmp
+
     positions, numbers, edge = water(3000)
     found = {}
     for waits in (False, True):
-        if waits:
-            os.environ.pop("POLARMP_TEST_WITHOUT_WAIT", None)
+        _polarmp.set_test_switches(source_waits=waits, openmm_waits=waits)
         context = context_of(system_of(numbers, edge, network_force(numbers, "torch")), platform, "mixed")
         context.setPositions(positions)
         found[waits] = evaluated(context)

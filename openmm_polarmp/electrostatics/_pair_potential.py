@@ -9,8 +9,10 @@ from torch import Tensor
 from openmm_polarmp.electrostatics._multi_index import MEETING, contract_raised, count, multi_indices
 from openmm_polarmp.units import COULOMB
 
-_SERIES_LIMIT = 2.5
-_SERIES_TERMS = 22
+_SERIES_LIMIT = 5.0
+"""As in the plugin (PairSeries.h): below it the upward recursion loses more than one digit by n = 8."""
+_SERIES_TERMS = 34
+"""So many terms are needed there in double precision for n = 0, fewer for larger n."""
 _MAX_PAIRS = {"cpu": 2**12, "cuda": 2**20}
 """Pairs at a time; some 200 numbers are kept for each of them."""
 

@@ -40,7 +40,7 @@ void BlockNetwork<Real>::arrange(const PairList& pairs) {
     pairs.share(table.getNumBlocks(), [&](long first, long last, int thread) { windows[thread] = windowOf(pairs, first, last); });
 }
 
-/** Sites that some blocks' atoms have or see: near each other, so that threads of many share little. */
+/** The range of sites of the atoms in some blocks and of their neighbours. Sites are sorted in space, so that the ranges of threads overlap little. */
 template <class Real>
 SiteWindow BlockNetwork<Real>::windowOf(const PairList& pairs, int firstBlock, int lastBlock) const {
     SiteWindow window = {pairs.getNumSites(), 0};
@@ -120,7 +120,7 @@ void BlockNetwork<Real>::clearGradients(const PairList& pairs, int thread) {
     const size_t begin = windows[thread].begin, end = max(windows[thread].begin, windows[thread].end), n = pairs.getNumSites();
     Real* gradient = bySites[thread].data();
     fill(gradient + 4 * begin, gradient + 4 * end, Real(0));
-    fill(gradient + 4 * n, gradient + 4 * (n + 2), Real(0));  // of the sites that fill up tables
+    fill(gradient + 4 * n, gradient + 4 * (n + 2), Real(0));  // of the padding sites
     for (int layer = 1; layer < plan.layers; layer++) {
         const size_t rowSize = plan.messages[layer].rowSize;
         fill(bySent[layer][thread].data() + begin * rowSize, bySent[layer][thread].data() + end * rowSize, Real(0));

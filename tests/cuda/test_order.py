@@ -14,9 +14,12 @@ import torch
 from support.platforms import PlatformChoice
 from support.systems import energy_and_forces, make_system, random_atoms, relative_error
 from support.sources import DeviceSource, force_with_source
+import openmm_polarmp._polarmp as extension
 
 N = 300
+without_wait = sys.argv[1]  # "openmm" or "source" does not wait for the other
 late = set()  # passes before which the GPU idles
+extension.set_test_switches(source_waits=without_wait != "source", openmm_waits=without_wait != "openmm")
 
 
 class Late(DeviceSource):
@@ -53,15 +56,15 @@ for platform in (PlatformChoice("Reference"), PlatformChoice("CUDA", "mixed")):
             context.setPositions(0.1 * before.positions)
             context.getState(forces=True)
         torch.cuda.synchronize()
-        late.update(sys.argv[1:])
+        late.update(sys.argv[2:])
     context.setPositions(0.1 * now.positions)
     forces.append(energy_and_forces(context)[1])
 print("error", relative_error(forces[1], forces[0]))
 """
 
 
-def error_of_forces(without: str | None, *late: str) -> float:
-    done = run_python(CODE, *late, **({} if without is None else {"POLARMP_TEST_WITHOUT_WAIT": without}))
+def error_of_forces(without_wait: str, *late: str) -> float:
+    done = run_python(CODE, without_wait, *late)
     assert "error" in done.stdout, done.stderr
     return float(done.stdout.split()[-1])
 
@@ -74,7 +77,7 @@ def _needs_a_gpu():
 
 
 def test_with_waits_forces_are_right():
-    assert error_of_forces(None, "forward", "backward") < 1e-4
+    assert error_of_forces("neither", "forward", "backward") < 1e-4
 
 
 def test_without_openmms_waits_forces_are_wrong():

@@ -124,6 +124,55 @@ def test_changed_source_is_used(platform_once):
     assert energy == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("method", "arguments", "message"),
+    [
+        (
+            "setNonbondedMethod",
+            (PolarMPForce.NoCutoff,),
+            "nonbonded method is NoCutoff, but the Context was created with PME",
+        ),
+        ("setParticles", (list(range(5))[::-1],), "particles differ from those that the Context was created with"),
+        ("setModel", (FixedMultipoles([1.0]),), "describes 1 particles"),
+        ("setEwaldErrorTolerance", (1e-13,), "the mesh reaches"),
+    ],
+)
+def test_a_refused_update_leaves_the_context_as_it_was(platform_once, method, arguments, message):
+    """What updateParametersInContext cannot change: PolarMPForce.h says it for all platforms."""
+    if method == "setEwaldErrorTolerance" and platform_once.name == "Reference":
+        pytest.skip("Reference uses no mesh")
+    atoms = random_atoms(5, CUBIC)
+    energy, forces, force, context = evaluate(atoms, platform_once)
+    getattr(force, method)(*arguments)
+    with pytest.raises((RuntimeError, openmm.OpenMMException), match=message):
+        force.updateParametersInContext(context)
+    energy_again, forces_again = energy_and_forces(context)
+    assert energy_again == pytest.approx(energy, rel=1e-6)
+    np.testing.assert_allclose(forces_again, forces, rtol=1e-5, atol=1e-5 * np.abs(forces).max())
+
+
+def test_other_settings_are_updated(platform_once):
+    """Tolerance, mesh, hard cutoff and polarization type, against a new Context."""
+
+    def change(force: PolarMPForce) -> PolarMPForce:
+        force.setPolarizationType(PolarMPForce.NoPolarization)
+        force.setEwaldErrorTolerance(1e-5)
+        force.setPMEParameters(40, 36, 42)
+        force.setKMax(40)
+        return force
+
+    atoms = random_atoms(20, CUBIC)
+    *_, force, context = evaluate(atoms, platform_once)
+    change(force).updateParametersInContext(context)
+    energy, forces = energy_and_forces(context)
+    expected_energy, expected_forces, new_force, new_context = evaluate(
+        atoms, platform_once, force=change(make_force(atoms))
+    )
+    assert force.getPMEParametersInContext(context) == new_force.getPMEParametersInContext(new_context)
+    assert energy == pytest.approx(expected_energy, rel=1e-6)
+    np.testing.assert_allclose(forces, expected_forces, rtol=1e-5, atol=1e-5 * np.abs(forces).max())
+
+
 def test_other_versions_of_openmm_are_refused():
     plugin.check_openmm_version("8.6.1")
     for version in ("8.5.2", "8.7.0", "8.60.0"):

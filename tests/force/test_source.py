@@ -82,6 +82,31 @@ def test_exception_arrives_as_itself(platform_once):
         context.getSystem().getParticleMass(99)
 
 
+def test_exception_arrives_as_itself_in_a_getter(platform_once):
+    """The extension module's functions, unlike OpenMM's, are not SWIG's."""
+    atoms = random_atoms(10, TRICLINIC)
+    source = DensitySource(atoms.charges, fail_at=1, error=MyError("step one is cursed"))
+    context = context_with(platform_once, source, atoms)
+    force = PolarMPForce.cast(context.getSystem().getForce(0))
+    with pytest.raises(MyError, match="step one is cursed") as info:
+        force.getCharges(context)
+    assert any(entry.name == "forward" for entry in info.traceback)
+    assert force.getCharges(context).shape == (10,)
+
+
+def test_an_exception_that_nobody_reports_replaces_no_other(platform_once):
+    """An OpenMMException after a source's exception was handled in C++ stays an OpenMMException, even with the same text."""
+    atoms = random_atoms(10, TRICLINIC)
+    source = DensitySource(atoms.charges, fail_at=1, error=openmm.OpenMMException("one"))
+    context = context_with(platform_once, source, atoms)
+    with pytest.raises(openmm.OpenMMException) as info:
+        context.getState(energy=True)
+    assert info.value is source.error
+    with pytest.raises(openmm.OpenMMException) as info:
+        context.getSystem().getParticleMass(99)
+    assert info.value is not source.error
+
+
 def test_exception_while_binding(platform_once):
     class Refuses(DensitySource):
         def bind(self, buffers):

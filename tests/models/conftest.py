@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from support.models import random_network
+from support.torch_sources import make_atoms
 
 from openmm_polarmp.neighbors import neighbor_pairs
 
@@ -12,16 +13,8 @@ TRICLINIC = torch.tensor([[6.0, 0.0, 0.0], [1.5, 5.5, 0.0], [-1.0, 2.0, 6.5]], d
 
 
 def structure(seed: int = 0, n_atoms: int = 9, cell: torch.Tensor | None = TRICLINIC):
-    """Random atoms that keep 0.8 A from each other (images included), and the pairs within 3 A."""
-    generator = torch.Generator().manual_seed(seed)
-    box = TRICLINIC if cell is None else cell
-    positions = torch.empty(0, 3, dtype=torch.float64)
-    while len(positions) < n_atoms:
-        new = torch.rand(1, 3, generator=generator, dtype=torch.float64) @ box
-        trial = torch.cat([positions, new])
-        if neighbor_pairs(trial, 0.8, box)[0].shape[1] == 0:
-            positions = trial
-    species = torch.where(torch.arange(n_atoms) % 3 == 0, 8, 1)
+    """Random atoms that keep 0.8 A from each other (images included), of oxygen every third."""
+    positions, species = make_atoms(n_atoms, TRICLINIC if cell is None else cell, seed)
     return SimpleNamespace(positions=positions, species=species, cell=cell)
 
 

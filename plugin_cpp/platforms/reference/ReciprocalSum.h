@@ -1,28 +1,12 @@
 #pragma once
-#include "PairPotential.h"
 #include "PotentialSolver.h"
+#include <vector>
 
 namespace PolarMPPlugin {
 
-/** All pairs of a cluster. */
-class PairSum : public PotentialSolver {
-public:
-    explicit PairSum(double sigma) : pair(sigma) {
-    }
-    bool containsOwnAtoms() const override {
-        return false;
-    }
-    void potentialAtAtoms(const std::vector<Multipole>& sources, std::vector<Derivatives>& result) override;
-    void potentialAtPoints(const std::vector<OpenMM::Vec3>& points, const std::vector<Multipole>& sources,
-                           std::vector<double>& result) override;
-
-protected:
-    PairPotential pair;
-};
-
 /**
- * The sum over reciprocal lattice vectors of theory.md section 2, term by term: the oracle. It goes to k = 9/sigma,
- * where exp(-sigma^2 k^2 / 2) is 3e-18, or to the hard cutoff that was asked for.
+ * The sum over reciprocal lattice vectors of theory.md section 2, term by term: the reference for the mesh. It extends to
+ * k = 9/sigma, where exp(-sigma^2 k^2 / 2) is 3e-18, or to the force's hard cutoff.
  */
 class ReciprocalSum : public PotentialSolver {
 public:

@@ -1,5 +1,6 @@
 #include "PairPotential.h"
 #include "openmm_polarmp/PolarMPUnits.h"
+#include "openmm_polarmp/internal/PairSeries.h"
 #include <cmath>
 
 using namespace PolarMPPlugin;
@@ -11,8 +12,8 @@ PairPotential::PairPotential(double sigma) : a(1 / (sqrt(2.0) * sigma)) {
 void PairPotential::radial(double r2, double B[6]) const {
     double x2 = a * a * r2;
     double scale = COULOMB * 2 * a / sqrt(M_PI);
-    if (x2 < 2.5) {
-        // The recursion upwards loses digits here: sum the series for B_5 and come down with
+    if (x2 < PAIR_SERIES_LIMIT) {
+        // The series of B_5, then downwards with
         // (2n+1) B_n = r^2 B_{n+1} + (2a^2)^{n+1} exp(-x^2) / (a sqrt(pi)), where all terms are positive.
         // B_n = scale (2a^2)^n sum_k (-x^2)^k / (k! (2n+2k+1)) = scale (2a^2)^n exp(-x^2) sum_k (2x^2)^k / ((2n+1)...(2n+2k+1))
         double gaussian = exp(-x2);
