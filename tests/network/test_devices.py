@@ -69,7 +69,7 @@ def test_configurations(evaluator, config):
 
 # PoCL takes 20 s to compile a network for another number of atoms: what runs on OpenCL has the same.
 ATOMS = 60
-TALL = THIN * [[1], [1], [4]]
+TALL = np.array([*THIN[:2], THIN[2] + [0, 0, 36.0]])
 STRUCTURES = {
     "cluster": random_structure(ATOMS, None),
     "several images": random_structure(ATOMS, TALL),
