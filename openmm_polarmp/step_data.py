@@ -23,8 +23,6 @@ class StepData:
     ----------
     source_energy : float
         Short-range energy of the source, kJ/mol.
-    electrostatic_energy : float
-        kJ/mol.
     field_scale : float
         s, by which physical moments are larger than these.
     charges, induced_charges : array [N]
@@ -37,21 +35,16 @@ class StepData:
         e^2/(kJ/mol).
     polarizability : array [N,3,3]
         e^2 nm^2/(kJ/mol).
-    potential : array [N]
-        Of the other atoms' permanent moments and of the embedding charges, kJ/mol/e.
-    field : array [N,3]
-        Of the other atoms' permanent moments and of the embedding charges, without the external field, V/nm.
     embedding_potential : array [N]
-        The embedding charges' part of the potential, kJ/mol/e; zero without charges.
+        Of the embedding charges at the atoms, kJ/mol/e; zero without charges.
     embedding_field : array [N,3]
-        The embedding charges' part of the field, V/nm; zero without charges.
+        Of the embedding charges at the atoms, V/nm; zero without charges.
     gradients : dict
         Derivatives of the electrostatic energy with respect to every moment, by the moment's name, in kJ/mol by the
         moment's unit.
     """
 
     source_energy: float
-    electrostatic_energy: float
     field_scale: float
     charges: NDArray[np.float64]
     dipoles: NDArray[np.float64]
@@ -60,8 +53,6 @@ class StepData:
     polarizability: NDArray[np.float64]
     induced_charges: NDArray[np.float64]
     induced_dipoles: NDArray[np.float64]
-    potential: NDArray[np.float64]
-    field: NDArray[np.float64]
     embedding_potential: NDArray[np.float64]
     embedding_field: NDArray[np.float64]
     gradients: dict[str, NDArray[np.float64]]
@@ -71,12 +62,9 @@ class StepData:
         """From what the C++ side gives by name, in the model's units."""
         return cls(
             source_energy=values["source_energy"] * units.ENERGY_TO_OPENMM,
-            electrostatic_energy=values["electrostatic_energy"] * units.ENERGY_TO_OPENMM,
             field_scale=values["field_scale"],
             induced_charges=values["induced_charges"] * CHARGES.to_openmm,
             induced_dipoles=values["induced_dipoles"] * DIPOLES.to_openmm,
-            potential=values["potential"] * units.POTENTIAL_TO_OPENMM,
-            field=values["field"] * units.FIELD_TO_OPENMM,
             embedding_potential=values["embedding_potential"] * units.POTENTIAL_TO_OPENMM,
             embedding_field=values["embedding_field"] * units.FIELD_TO_OPENMM,
             gradients={moment.name: values[moment.gradient] * moment.gradient_to_openmm for moment in MOMENTS},

@@ -6,13 +6,10 @@ import numpy as np
 import pytest
 import torch
 from openmmml import MLPotential
-from support.models import tiny_model, water
-from support.platforms import PlatformChoice
-from support.systems import energy_and_forces, relative_error
-
-from openmm_polarmp import PolarMPForce
-
-CPU = PlatformChoice("CPU")
+from support.models import tiny_model
+from support.platforms import CPU
+from support.systems import energy_and_forces, force_in, relative_error
+from support.water import water
 
 
 def evaluate(compile, positions_list, molecules=8):
@@ -24,7 +21,7 @@ def evaluate(compile, positions_list, molecules=8):
     for shift in positions_list:
         context.setPositions(positions + shift)
         found.append(energy_and_forces(context))
-    force = next(PolarMPForce.cast(f) for f in context.getSystem().getForces() if PolarMPForce.isinstance(f))
+    force = force_in(context.getSystem())
     return found, force.getModel().options.compile  # the force lives as long as the System
 
 
@@ -45,8 +42,8 @@ def utf8():
 def test_the_same_energies_and_forces(monkeypatch, chunks):
     """With different numbers of pairs, for which nothing is compiled anew; and of a box that runs in chunks of atoms."""
     if chunks:
-        monkeypatch.setattr("openmm_polarmp.models._chunks.CHUNKS_FROM", 20)
-        monkeypatch.setattr("openmm_polarmp.models._chunks.CHUNK", 9)
+        monkeypatch.setattr("openmm_polarmp.models.chunks.CHUNKS_FROM", 20)
+        monkeypatch.setattr("openmm_polarmp.models.chunks.CHUNK", 9)
     moved = 0.02 * np.random.default_rng(0).normal(size=(24, 3))
     eager, _ = evaluate(False, [0.0, moved, 2 * moved])
     compiled, asked = evaluate(True, [0.0, moved, 2 * moved])

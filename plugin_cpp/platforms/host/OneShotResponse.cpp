@@ -77,8 +77,7 @@ void OneShotResponse::differentiate(const Atoms& atoms, const vector<Derivatives
         energy += part;
 }
 
-void OneShotResponse::differentiateAtom(const Atoms& atoms, size_t i, const Derivatives& phi, const Derivatives& phiInduced,
-                                        const Vec3& field) {
+void OneShotResponse::differentiateAtom(const Atoms& atoms, size_t i, const Derivatives& phi, const Derivatives& phiInduced, const Vec3& field) {
     const Multipole& m = atoms.permanent[i];
     const Derivatives own = ownAtomPart(m), ownInduced = ownAtomPart(induced[i]);
     double& energy = energies[i];

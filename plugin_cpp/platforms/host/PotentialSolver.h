@@ -32,8 +32,7 @@ public:
     /** Gradient of the sources' potential at the point charges; `sources` are those of the last call of potentialAtAtoms(). */
     virtual void gradientAtCharges(const std::vector<Multipole>& sources, std::vector<OpenMM::Vec3>& result) = 0;
     /** Potential of all sources at any points (A). */
-    virtual void potentialAtPoints(const std::vector<OpenMM::Vec3>& points, const std::vector<Multipole>& sources,
-                                   std::vector<double>& result) = 0;
+    virtual void potentialAtPoints(const std::vector<OpenMM::Vec3>& points, const std::vector<Multipole>& sources, std::vector<double>& result) = 0;
     /** Zeros if there is no mesh. */
     virtual void getMeshSize(int size[3]) const {
         size[0] = size[1] = size[2] = 0;

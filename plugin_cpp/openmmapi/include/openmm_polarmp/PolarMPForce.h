@@ -132,8 +132,7 @@ public:
     /** The moments and their derivatives at the Context's present positions. Evaluates the force if that is necessary. */
     void getStepData(OpenMM::Context& context, StepData& data) const;
     /** The potential (V) of the permanent and induced moments at points (nm), through the pair kernel, latent scale. */
-    void getElectrostaticPotential(OpenMM::Context& context, const std::vector<OpenMM::Vec3>& points,
-                                   std::vector<double>& potential) const;
+    void getElectrostaticPotential(OpenMM::Context& context, const std::vector<OpenMM::Vec3>& points, std::vector<double>& potential) const;
     /**
      * Sends what has been changed since a Context was created: the source, the polarization type, sigma, the error tolerance,
      * the mesh, kMax, epsInf, and the embedding charges with their scale and kernel. The nonbonded method, the particles and

@@ -177,8 +177,10 @@ void CommonCalcPolarMPForceKernel::createKernels(Setup& next, const map<string, 
     ArrayInterface* later = nullptr;
     next.sumForField = createKernel(program, "sumForField", {&a.positions, &softness, &polarizability, &r.sums});
     next.sumInducedCharges = createKernel(program, "sumInducedCharges", {&r.induced, &r.sums});
-    vector<ArrayInterface*> arguments = {&a.positions, &r.permanent, &softness, &polarizability, &r.phi, &r.phiInduced, &r.potential, &r.electricField,
-                                         &r.induced, &r.sums, later, later, later, later, later, &r.energies, &r.forces};
+    vector<ArrayInterface*> arguments = {&a.positions, &r.permanent, &softness, &polarizability, &r.phi, &r.phiInduced, &r.potential};
+    arguments.insert(arguments.end(), {&r.electricField, &r.induced, &r.sums});
+    arguments.insert(arguments.end(), 5, later);  // FieldArguments
+    arguments.insert(arguments.end(), {&r.energies, &r.forces});
     for (ComputeArray& gradients : a.gradients)
         arguments.push_back(&gradients);
     if (next.charges.size > 0)
@@ -337,6 +339,8 @@ void CommonCalcPolarMPForceKernel::getStepData(ContextImpl&, StepData& data) {
     data.electrostaticEnergy = 0;
     for (double energy : downloaded(s.response.energies))
         data.electrostaticEnergy += energy;
+    data.potential = downloaded(s.response.potential);
+    data.field = downloaded(s.response.electricField);
     for (Moment m : ALL_MOMENTS) {
         data.moments[m] = downloaded(s.arrays.moments[m]);
         data.gradients[m] = downloaded(s.arrays.gradients[m]);
@@ -359,8 +363,6 @@ void CommonCalcPolarMPForceKernel::getStepData(ContextImpl&, StepData& data) {
         }
     }
     data.fieldScale = fieldScaleOf(trace);
-    data.potential = downloaded(s.response.potential);
-    data.field = downloaded(s.response.electricField);
     if (s.charges.size == 0)
         return;
     const vector<double> phiCharges = downloaded(s.charges.potential);
