@@ -8,15 +8,11 @@ import openmm
 import pytest
 from openmm import app, unit
 from openmmml import MLPotential
-from support.models import tiny_model, water
+from support.models import tiny_model
 from support.peptide import solvated_dipeptide
-from support.platforms import PlatformChoice
-from support.systems import energy_and_forces, relative_error
-
-from openmm_polarmp import PolarMPForce
-
-CPU = PlatformChoice("CPU")
-REFERENCE = PlatformChoice("Reference")
+from support.platforms import CPU
+from support.systems import energy_and_forces, force_in, relative_error
+from support.water import water
 
 
 def water_in_water(molecules=27, water_model="amber14/tip3p.xml", method=app.PME):
@@ -52,10 +48,6 @@ def state(system, positions, platform=CPU, **parameters):
     return energy_and_forces(context)
 
 
-def model_force(system):
-    return next(PolarMPForce.cast(f) for f in system.getForces() if PolarMPForce.isinstance(f))
-
-
 def nonbonded_force(system):
     return next(f for f in system.getForces() if isinstance(f, openmm.NonbondedForce))
 
@@ -69,7 +61,7 @@ def test_parts_of_the_system(water_model):
     """The model's atoms lose their charges and keep Lennard-Jones; the others' charges are the embedding charges."""
     topology, _, mm, atoms = water_in_water(water_model=water_model)
     system = embed(topology, mm, atoms)
-    before, after, force = nonbonded_force(mm), nonbonded_force(system), model_force(system)
+    before, after, force = nonbonded_force(mm), nonbonded_force(system), force_in(system)
     particles, charges = force.getEmbeddingCharges()
     expected = {}
     for i in range(mm.getNumParticles()):
@@ -123,7 +115,7 @@ def test_charges_of_zero_equal_lennard_jones_alone():
     topology, positions, mm, atoms = water_in_water()
     nonbonded = nonbonded_force(mm)
     electrostatic = embed(topology, mm, atoms)
-    force = model_force(electrostatic)
+    force = force_in(electrostatic)
     particles, charges = force.getEmbeddingCharges()
     force.setEmbeddingCharges(particles, 0 * charges)
     for i in atoms:
@@ -169,7 +161,7 @@ def test_cut_bond(scheme):
     atoms = [names[n] for n in ("CB", "HB1", "HB2", "HB3")]
     info = embed(topology, mm, atoms, "polarmp-demo-bio", linkCharges=scheme, returnInfo=True)
     system = info["system"]
-    force = model_force(system)
+    force = force_in(system)
     charges = dict(zip(*force.getEmbeddingCharges(), strict=True))
     before = nonbonded_force(mm)
     q = [before.getParticleParameters(i)[0]._value for i in range(mm.getNumParticles())]
@@ -204,7 +196,7 @@ def test_constant_pressure_and_contexts():
     context.setPositions(positions)
     context.getIntegrator().step(10)
     assert np.isfinite(context.getState(energy=True).getPotentialEnergy()._value)
-    assert np.abs(model_force(system).getEmbeddingField(context)).max() > 0
+    assert np.abs(force_in(system).getEmbeddingField(context)).max() > 0
 
 
 def with_offset(nonbonded):
