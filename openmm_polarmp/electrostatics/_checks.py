@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from openmm_polarmp.electrostatics.flows import Flows
 from openmm_polarmp.electrostatics.multipoles import Multipoles
 
 
@@ -45,6 +46,8 @@ def check_values(positions: Tensor, multipoles: Multipoles, external_field: Tens
         if bad.any():
             atom = int(bad.reshape(len(value), -1).any(1).nonzero()[0])
             raise ValueError(f"{name}: NaN or infinite for atom {atom}; expected finite numbers")
+    if multipoles.flows is not None:
+        _check_flows(multipoles.flows, len(positions))
     responses = {"softness": multipoles.softness, "polarizability": multipoles.polarizability}
     for name, value in responses.items():
         if value is None:
@@ -53,6 +56,22 @@ def check_values(positions: Tensor, multipoles: Multipoles, external_field: Tens
         if (smallest < 0).any():
             atom = int((smallest < 0).nonzero()[0])
             raise ValueError(f"{name}: {float(smallest[atom])} for atom {atom}; expected no negative response")
+
+
+def _check_flows(flows: Flows, n_atoms: int) -> None:
+    """Pairs of atoms that exist, finite numbers and conductances that are not negative."""
+    if flows.pairs.numel() and not 0 <= int(flows.pairs.min()) <= int(flows.pairs.max()) < n_atoms:
+        raise ValueError(f"flows: pairs has atoms {int(flows.pairs.min())} to {int(flows.pairs.max())} of {n_atoms}")
+    for name, value in flows.members():
+        bad = ~torch.isfinite(value)
+        if bad.any():
+            raise ValueError(f"flows: {name} is NaN or infinite at {int(bad.reshape(len(value), -1).any(1).nonzero()[0])}")
+    if flows.conductance is not None and (flows.conductance < 0).any():
+        pair = int((flows.conductance < 0).nonzero()[0])
+        raise ValueError(
+            f"flows: conductance is {float(flows.conductance[pair])} between atoms {flows.pairs[:, pair].tolist()}; "
+            "expected no negative response"
+        )
 
 
 def check_cell(cell: Tensor | None, positions: Tensor) -> None:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
+from openmm_polarmp.electrostatics.flows import Flows
+
 
 @dataclass
 class Multipoles:
@@ -23,6 +25,8 @@ class Multipoles:
     polarizability : [N], [N, 1] or [N, 3, 3], optional
         alpha in e^2 A^2/eV; [N] and [N, 1] mean the same scalars; tensors are symmetric and positive semi-definite
         (only the symmetric part acts).
+    flows : Flows, optional
+        Charge that neighbours exchange; what they have exchanged permanently is part of ``charges``.
     """
 
     charges: Tensor
@@ -30,6 +34,7 @@ class Multipoles:
     quadrupoles: Tensor | None = None
     softness: Tensor | None = None
     polarizability: Tensor | None = None
+    flows: Flows | None = None
 
     def __post_init__(self) -> None:
         for name, value in self.members():
@@ -52,10 +57,12 @@ class Multipoles:
             if value.dtype != self.charges.dtype or value.device != self.charges.device:
                 q = self.charges
                 raise ValueError(f"{name}: {value.dtype} on {value.device}, but charges is {q.dtype} on {q.device}")
+        if self.flows is not None and len(self.flows.local_charges) != n:
+            raise ValueError(f"flows: local_charges has {len(self.flows.local_charges)} atoms, but charges has {n}")
 
     def members(self) -> list[tuple[str, Tensor]]:
-        """(name, tensor) of everything that is present."""
-        everything = [(field.name, getattr(self, field.name)) for field in fields(self)]
+        """(name, tensor) of every atomic moment and coefficient that is present."""
+        everything = [(field.name, getattr(self, field.name)) for field in fields(self) if field.name != "flows"]
         return [(name, value) for name, value in everything if value is not None]
 
     def __len__(self) -> int:
@@ -63,7 +70,8 @@ class Multipoles:
 
     def apply(self, change) -> "Multipoles":
         """A copy with every present tensor replaced by ``change(tensor)``."""
-        return Multipoles(**{name: change(value) for name, value in self.members()})
+        flows = None if self.flows is None else self.flows.apply(change)
+        return Multipoles(**{name: change(value) for name, value in self.members()}, flows=flows)
 
     def to(self, *args, **kwargs) -> "Multipoles":
         """A copy on another device or in another dtype, as torch.Tensor.to."""
@@ -74,6 +82,8 @@ class Multipoles:
 
     def __getitem__(self, atoms) -> "Multipoles":
         """The multipoles of some atoms (a slice, a mask or indices)."""
+        if self.flows is not None:
+            raise ValueError("flows: charge that flows between atoms cannot be divided; take all atoms")
         return self.apply(lambda value: value[atoms])
 
     def traceless_quadrupoles(self) -> Tensor | None:
