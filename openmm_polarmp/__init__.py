@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 
-# OpenMM's threads and torch's take turns at each step. By default torch's idle threads spin for milliseconds on the
+# OpenMM's threads and torch's run alternately in each step. By default torch's idle threads spin for milliseconds on the
 # cores that OpenMM's threads need: on 2 cores a step took 1.5 times as long, on a busy machine many times. This is
-# read when torch is first imported; whoever sets the variable decides.
+# read when torch is first imported; a value that is set already is kept.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from openmm_polarmp._platforms import loading

@@ -1,4 +1,4 @@
-"""Writing a file so that it is either the old or the new one, never half of it."""
+"""Writing files atomically."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def write_atomically(path: str | Path, data: bytes) -> None:
-    """Write beside the file, then rename: a full disk or a kill leaves the old file as it was."""
+    """Write to a temporary file beside it and rename that: after a full disk or a kill the old file is unchanged."""
     path = Path(path)
     handle, temporary = tempfile.mkstemp(prefix=path.name, suffix=".tmp", dir=path.parent)
     try:

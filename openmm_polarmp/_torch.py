@@ -1,4 +1,4 @@
-"""torch is imported where it is needed and not before: dynamics with a model file needs none."""
+"""Late imports of torch, which dynamics with a model file does not need."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NEEDED = ("torch", "e3nn")
 
 
 def require_torch(what: str) -> None:
-    """Raise an ImportError that says what to install if torch or e3nn is missing; ``what`` is the subject of its sentence."""
+    """Raise an ImportError that says what to install if torch or e3nn is missing for ``what``."""
     missing = [name for name in NEEDED if sys.modules.get(name) is None and importlib.util.find_spec(name) is None]
     if missing:
         raise ImportError(
@@ -21,7 +21,7 @@ def require_torch(what: str) -> None:
 
 
 def is_torch_module(value: Any) -> bool:
-    """Whether a value is a torch.nn.Module; where torch was never imported nothing is."""
+    """Whether a value is a torch.nn.Module, without importing torch."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(value, torch.nn.Module)
 

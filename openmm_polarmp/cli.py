@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has gone, for example `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (OSError, ValueError, ImportError, FloatingPointError) as error:  # a user's mistake: the message says which
+    except (OSError, ValueError, ImportError, FloatingPointError) as error:  # the message tells a user what to change
         print(f"polarmp {options.command}: {error}", file=sys.stderr)
         return 1
 

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from openmm_polarmp import moments
+
 
 class FixedMultipoles:
     """Atomic moments that are fixed in the laboratory frame, in the model's units (A, e, eV).
@@ -36,33 +38,43 @@ class FixedMultipoles:
         self.charges = _numbers("charges", charges)
         if self.charges.ndim != 1 or len(self.charges) == 0:
             raise ValueError(f"charges has shape {self.charges.shape}; [N] with N > 0 is accepted")
-        n = len(self.charges)
-        self.dipoles = _optional("dipoles", dipoles, [(n, 3)])
-        self.quadrupoles = _optional("quadrupoles", quadrupoles, [(n, 3, 3)])
-        self.softness = _optional("softness", softness, [(n,), (n, 1)])
-        alpha = _optional("polarizability", polarizability, [(n,), (n, 1), (n, 3, 3)])
-        if self.softness is not None:
-            self.softness = self.softness.reshape(n)
-            if (self.softness < 0).any():
-                i = int(np.argmax(self.softness < 0))
-                raise ValueError(f"softness of particle {i} is {self.softness[i]}; it must not be negative")
-        if alpha is not None:
-            if alpha.ndim < 3:
-                alpha = alpha.reshape(n, 1, 1) * np.eye(3)
+        self.dipoles = self._checked(moments.DIPOLES, dipoles)
+        self.quadrupoles = self._checked(moments.QUADRUPOLES, quadrupoles)
+        self.softness = self._checked(moments.SOFTNESS, softness)
+        if self.softness is not None and (self.softness < 0).any():
+            i = int(np.argmax(self.softness < 0))
+            raise ValueError(f"softness of particle {i} is {self.softness[i]}; it must not be negative")
+        self.polarizability = self._checked(moments.POLARIZABILITY, polarizability)
+        if self.polarizability is not None:
+            alpha = self.polarizability
             lowest = np.linalg.eigvalsh(0.5 * (alpha + alpha.transpose(0, 2, 1)))[:, 0]
             if (lowest < -1e-12 * (1 + np.abs(alpha).max())).any():
                 i = int(np.argmin(lowest))
                 raise ValueError(
                     f"polarizability of particle {i} has the eigenvalue {lowest[i]:g}; none may be negative"
                 )
-        self.polarizability = alpha
 
     def __len__(self) -> int:
         return len(self.charges)
 
-    def _flat(self) -> tuple[list[float], ...]:
-        members = (self.charges, self.dipoles, self.quadrupoles, self.softness, self.polarizability)
-        return tuple([] if m is None else m.ravel().tolist() for m in members)
+    def members(self) -> dict[str, NDArray[np.float64]]:
+        """The moments that are present, by name."""
+        values = {moment.name: getattr(self, moment.name) for moment in moments.MOMENTS}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def _checked(self, moment: moments.Moment, values: ArrayLike | None) -> NDArray[np.float64] | None:
+        """As [N, *shape of the moment], or None if there is none."""
+        if values is None:
+            return None
+        array, n = _numbers(moment.name, values), len(self)
+        if array.shape not in (shapes := moment.accepted_shapes(n)):
+            accepted = " or ".join(str(list(s)) for s in shapes)
+            raise ValueError(
+                f"{moment.name} has shape {list(array.shape)}; {accepted} is accepted (as many as charges)"
+            )
+        if array.shape == (n, *moment.shape):
+            return array
+        return array.reshape(n) if moment.shape == () else array.reshape(n, 1, 1) * np.eye(3)
 
 
 def _numbers(name: str, values: Any) -> NDArray[np.float64]:
@@ -73,14 +85,4 @@ def _numbers(name: str, values: Any) -> NDArray[np.float64]:
     if not np.isfinite(array).all():
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         raise ValueError(f"{name}{list(where)} is {array[where]}; finite numbers are accepted")
-    return array
-
-
-def _optional(name: str, values: Any, shapes: list[tuple[int, ...]]) -> NDArray[np.float64] | None:
-    if values is None:
-        return None
-    array = _numbers(name, values)
-    if array.shape not in shapes:
-        accepted = " or ".join(str(list(s)) for s in shapes)
-        raise ValueError(f"{name} has shape {list(array.shape)}; {accepted} is accepted (as many as charges)")
     return array

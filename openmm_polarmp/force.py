@@ -11,7 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 from openmm import unit
 
 from openmm_polarmp import _polarmp, units
+from openmm_polarmp._born_charges import forces_per_field, induced_charge_part
 from openmm_polarmp.fixed import FixedMultipoles
+from openmm_polarmp.moments import MOMENTS
+from openmm_polarmp.step_data import StepData
 
 _EMPTY = '<Force type="PolarMPForce" version="1" forceGroup="0" name="PolarMPForce"><Particles/><Source kind=""><Properties/></Source></Force>'
 
@@ -27,7 +30,7 @@ class PolarMPForce(openmm.Force):
     model : FixedMultipoles, str, os.PathLike, PolarMPModel, torch.nn.Module or openmmtorch.TorchForce
         Where the moments come from. A string is the path of a `.polarmp` file or the name of a shipped model.
     **options
-        ``atomic_numbers`` (of the particles, in their order), ``embed`` (XML holds the model itself instead of its path) and
+        ``atomic_numbers`` (of the particles, in their order), ``embed`` (whether XML holds the model instead of its path) and
         those of `openmm_polarmp.sources.options.SourceOptions`, among them ``evaluator``: ``"native"``, the plugin's own
         kernels, or ``"torch"``; without it native where it can. FixedMultipoles takes none, a TorchForce (whose module
         follows the convention of `openmm_polarmp.torchforce`) takes ``num_particles``.
@@ -77,33 +80,35 @@ class PolarMPForce(openmm.Force):
         """Set where the moments come from. See the constructor."""
         if isinstance(model, FixedMultipoles):
             if options:
-                raise TypeError(f"FixedMultipoles takes no options, but {sorted(options)} came")
-            _polarmp.set_fixed_source(self._address, *model._flat())
+                raise TypeError(f"FixedMultipoles takes no options, but got {sorted(options)}")
+            values = model.members()
+            flat = [values[m.name].ravel().tolist() if m.name in values else [] for m in MOMENTS]
+            _polarmp.set_fixed_source(self._address, *flat)
             return
         from openmm_polarmp.sources.registry import make_source
 
-        made = make_source(model, **options)
-        native = isinstance(made.source, _polarmp.NetworkSource)
+        described = make_source(model, **options)
+        native = isinstance(described.source, _polarmp.NetworkSource)
         set_source = _polarmp.set_network_source if native else _polarmp.set_python_source
-        set_source(self._address, made.source, made.kind, made.properties)
-        if made.sigma is not None:
-            self.setSigma(made.sigma * unit.angstrom)
-        if made.k_max is not None:
-            self.setKMax(made.k_max / unit.angstrom)
-        if made.periodic is not None:
-            self.setNonbondedMethod(self.PME if made.periodic else self.NoCutoff)
+        set_source(self._address, described.source, described.kind, described.properties)
+        if described.sigma is not None:
+            self.setSigma(described.sigma * unit.angstrom)
+        if described.k_max is not None:
+            self.setKMax(described.k_max / unit.angstrom)
+        if described.periodic is not None:
+            self.setNonbondedMethod(self.PME if described.periodic else self.NoCutoff)
 
     def getModel(self) -> Any:
         """The source of moments: `FixedMultipoles`, a `NativeSource`, or the object in torch that the force evaluates.
 
-        What the force's network is asked of a source as ``model`` (a `PolarMPModel`), who evaluates it as ``evaluator``.
+        A source that evaluates a network has it as ``model`` (a `PolarMPModel`); ``evaluator`` is ``"native"`` or ``"torch"``.
         """
         fixed = _polarmp.get_fixed_source(self._address)
         if fixed is None:
             return _polarmp.get_network_source(self._address) or _polarmp.get_python_source(self._address)
         n = len(fixed[0])
-        shapes = ((n,), (n, 3), (n, 3, 3), (n,), (n, 3, 3))
-        return FixedMultipoles(*(np.reshape(v, s) if len(v) else None for v, s in zip(fixed, shapes, strict=True)))
+        values = zip(MOMENTS, fixed, strict=True)
+        return FixedMultipoles(**{m.name: np.reshape(v, (n, *m.shape)) for m, v in values if len(v)})
 
     # ---- settings ---------------------------------------------------------------------------------------------
 
@@ -179,46 +184,51 @@ class PolarMPForce(openmm.Force):
         _polarmp.set_eps_inf(self._address, eps_inf)
 
     def updateParametersInContext(self, context: openmm.Context) -> None:
-        """Send a changed model and changed settings to a Context."""
+        """Send a changed model and changed settings to a Context; its particles and nonbonded method stay as they were."""
         _polarmp.update_parameters_in_context(self._address, int(context.this))
 
     # ---- what a Context knows ---------------------------------------------------------------------------------
 
     def _step(self, context: openmm.Context) -> dict[str, Any]:
+        """`getStepData` as plain values in the model's units (A, e, eV)."""
         return _polarmp.get_step_data(self._address, int(context.this))
+
+    def getStepData(self, context: openmm.Context) -> StepData:
+        """Energies, moments and moment gradients at the Context's present positions, in one copy."""
+        return StepData.from_model_units(self._step(context))
 
     def getCharges(self, context: openmm.Context) -> NDArray[np.float64]:
         """Permanent charges [N] in e."""
-        return self._step(context)["charges"]
+        return self.getStepData(context).charges
 
     def getInducedCharges(self, context: openmm.Context) -> NDArray[np.float64]:
         """Induced charges [N] in e."""
-        return self._step(context)["induced_charges"]
+        return self.getStepData(context).induced_charges
 
     def getLabFramePermanentDipoles(self, context: openmm.Context) -> NDArray[np.float64]:
         """Permanent dipoles [N,3] in e nm."""
-        return self._step(context)["dipoles"] * units.DIPOLE_TO_OPENMM
+        return self.getStepData(context).dipoles
 
     def getInducedDipoles(self, context: openmm.Context) -> NDArray[np.float64]:
         """Induced dipoles [N,3] in e nm."""
-        return self._step(context)["induced_dipoles"] * units.DIPOLE_TO_OPENMM
+        return self.getStepData(context).induced_dipoles
 
     def getTotalDipoles(self, context: openmm.Context) -> NDArray[np.float64]:
         """Permanent plus induced dipoles [N,3] in e nm."""
-        step = self._step(context)
-        return (step["dipoles"] + step["induced_dipoles"]) * units.DIPOLE_TO_OPENMM
+        step = self.getStepData(context)
+        return step.dipoles + step.induced_dipoles
 
     def getQuadrupoles(self, context: openmm.Context) -> NDArray[np.float64]:
         """Quadrupoles [N,3,3] in e nm^2, symmetric and traceless."""
-        return self._step(context)["quadrupoles"] * units.QUADRUPOLE_TO_OPENMM
+        return self.getStepData(context).quadrupoles
 
     def getSoftness(self, context: openmm.Context) -> NDArray[np.float64]:
         """Softness kappa [N] in e^2/(kJ/mol)."""
-        return self._step(context)["softness"] * units.SOFTNESS_TO_OPENMM
+        return self.getStepData(context).softness
 
     def getPolarizabilities(self, context: openmm.Context) -> NDArray[np.float64]:
         """Polarizabilities alpha [N,3,3] in e^2 nm^2/(kJ/mol)."""
-        return self._step(context)["polarizability"] * units.POLARIZABILITY_TO_OPENMM
+        return self.getStepData(context).polarizability
 
     def getElectrostaticPotential(self, points: ArrayLike, context: openmm.Context) -> NDArray[np.float64]:
         """Potential of the permanent and induced moments at any points.
@@ -252,20 +262,19 @@ class PolarMPForce(openmm.Force):
             to the center of mass, as AmoebaMultipoleForce has it. In a periodic box only the lowest moment that
             does not vanish is well defined.
         """
-        step = self._step(context)
-        system = context.getSystem()
-        particles = self.getParticles() or range(system.getNumParticles())
+        step = self.getStepData(context)
+        system, particles = context.getSystem(), self._particles_in(context)
         state = context.getState(positions=True)
-        positions = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)[list(particles)]
+        positions = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)[particles]
         masses = np.array([system.getParticleMass(i).value_in_unit(unit.dalton) for i in particles])
         if masses.sum() == 0:
             masses[:] = 1
         r = positions - masses @ positions / masses.sum()
-        q = step["charges"] + step["induced_charges"]
-        mu = (step["dipoles"] + step["induced_dipoles"]) * units.DIPOLE_TO_OPENMM
+        q = step.charges + step.induced_charges
+        mu = step.dipoles + step.induced_dipoles
         quadrupole = np.einsum("i,ia,ib->ab", q, r, r) + np.einsum("ia,ib->ab", r, mu) + np.einsum("ia,ib->ab", mu, r)
         # With M[f] = ... + 1/2 Q : grad grad f an atom's Q is the second moment itself, so it simply adds.
-        quadrupole = quadrupole + step["quadrupoles"].sum(0) * units.QUADRUPOLE_TO_OPENMM
+        quadrupole = quadrupole + step.quadrupoles.sum(0)
         quadrupole -= np.eye(3) * np.trace(quadrupole) / 3
         return np.concatenate([[q.sum()], q @ r + mu.sum(0), quadrupole.ravel()])
 
@@ -279,16 +288,7 @@ class PolarMPForce(openmm.Force):
             'softness' [N] (kJ/mol)^2/e^2, 'polarizability' [N,3,3] (kJ/mol)^2/(e^2 nm^2). Zero for softness and
             polarizability where the model has none.
         """
-        step = self._step(context)
-        return {
-            "charges": step["charge_gradients"] * units.POTENTIAL_TO_OPENMM,
-            "dipoles": step["dipole_gradients"] * units.ENERGY_TO_OPENMM / units.DIPOLE_TO_OPENMM,
-            "quadrupoles": step["quadrupole_gradients"] * units.ENERGY_TO_OPENMM / units.QUADRUPOLE_TO_OPENMM,
-            "softness": step["softness_gradients"] * units.ENERGY_TO_OPENMM / units.SOFTNESS_TO_OPENMM,
-            "polarizability": step["polarizability_gradients"]
-            * units.ENERGY_TO_OPENMM
-            / units.POLARIZABILITY_TO_OPENMM,
-        }
+        return self.getStepData(context).gradients
 
     def getBornEffectiveCharges(self, context: openmm.Context, induced_charges: bool = True) -> NDArray[np.float64]:
         """Born effective charges dP/dr (theory section 6).
@@ -305,12 +305,21 @@ class PolarMPForce(openmm.Force):
         numpy.ndarray
             [N,3,3] in e: row = polarization, column = displacement. Scaled by s = sqrt(eps_e) with the force's epsInf.
         """
-        from openmm_polarmp import _response
-
-        result = _response.forces_per_field(self, context)
+        particles = self._particles_in(context)
+        born = forces_per_field(context, particles, self.getForceGroup(), self.FIELD_PARAMETERS)
         if induced_charges and self.usesPeriodicBoundaryConditions():
-            result = result + _response.induced_charge_part(self, context)
-        return result
+            born += induced_charge_part(
+                context,
+                particles,
+                self.getModel(),
+                self.getStepData(context),
+                sigma=self.getSigma().value_in_unit(unit.angstrom),
+                accuracy=self.getEwaldErrorTolerance(),
+            )
+        return born
+
+    def _particles_in(self, context: openmm.Context) -> list[int]:
+        return self.getParticles() or list(range(context.getSystem().getNumParticles()))
 
 
 def _strip(value: Any, to: unit.Unit) -> Any:

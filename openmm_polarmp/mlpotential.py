@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 import openmm
@@ -14,9 +14,21 @@ from openmmml.mlpotential import MLPotentialImpl
 from openmm_polarmp.embedding import mixed
 from openmm_polarmp.force import PolarMPForce
 from openmm_polarmp.models import ModelDescription, shipped_models
+from openmm_polarmp.models.file import ModelFile, load
 
 POLARIZATION = {"direct": PolarMPForce.Direct, "none": PolarMPForce.NoPolarization}
 ENERGY_TYPES = ("interaction_energy", "energy")
+FORCE_KEYWORDS = ("polarization", "ewaldErrorTolerance", "returnEnergyType", "embed")
+# OpenMM-ML's word for each option of `SourceOptions`.
+NETWORK_KEYWORDS = {
+    "precision": "precision",
+    "evaluator": "evaluator",
+    "device": "device",
+    "charge": "total_charge",
+    "multiplicity": "multiplicity",
+    "compile": "compile",
+    "tensorProducts": "tensor_products",
+}
 
 
 class PolarMPPotentialImpl(MLPotentialImpl):
@@ -66,35 +78,24 @@ class PolarMPPotentialImpl(MLPotentialImpl):
         **args: Any,
     ) -> None:
         """Add a `PolarMPForce` to the System. Keywords: see the class."""
-        settings = _Settings(**{**self.defaults, **_known(args)})
+        settings = PotentialSettings.of({**self.defaults, **_known(args)})
         atoms = None if atoms is None else mixed.without_extra_particles(topology, atoms)
         numbers = _atomic_numbers(topology, atoms)
         model = self.modelPath if self.modelPath is not None else _shipped_model_for(set(numbers))
-        force = PolarMPForce(
-            model,
-            atomic_numbers=numbers,
-            total_charge=settings.charge,
-            multiplicity=settings.multiplicity,
-            precision=settings.precision,
-            evaluator=settings.evaluator,
-            compile=settings.compile or None,
-            tensor_products=settings.tensor_products,
-            device=settings.device,
-            embed=settings.embed,
-            interaction_energy=settings.returnEnergyType == "interaction_energy",
-        )
+        force = PolarMPForce(model, atomic_numbers=numbers, embed=settings.embed, **settings.source_options)
         # createSystem's System has no periodic force yet: the topology knows.
         periodic = topology.getPeriodicBoxVectors() is not None or system.usesPeriodicBoundaryConditions()
         force.setNonbondedMethod(PolarMPForce.PME if periodic else PolarMPForce.NoCutoff)
         force.setPolarizationType(POLARIZATION[settings.polarization])
-        force.setEwaldErrorTolerance(settings.ewaldErrorTolerance)
+        if settings.ewaldErrorTolerance is not None:
+            force.setEwaldErrorTolerance(settings.ewaldErrorTolerance)
         force.setForceGroup(forceGroup)
         if atoms is not None:
             force.setParticles(atoms)
         system.addForce(force)
 
     def getSupportedEmbeddings(self) -> list[str]:
-        """Mechanical embedding is OpenMM-ML's own; it is named here for what `createMixedSystem` adds to it."""
+        """OpenMM-ML's mechanical embedding, which `createMixedSystem` extends."""
         return ["mechanical"]
 
     def createMixedSystem(
@@ -113,17 +114,17 @@ class PolarMPPotentialImpl(MLPotentialImpl):
         Extra particles among `atoms` are the force field's, not the network's: what they do to the other atoms of the
         subset is taken away as it is between all its atoms, what they do to the rest stays.
         """
-        # not at the top: versions of OpenMM-ML without embeddings never come here
+        # Imported here, because versions of OpenMM-ML without embeddings lack it and never call this.
         from openmmml.embeddings.mechanicalembedding import MechanicalEmbedding
 
         topology = mixed.marked(topology)
-        made = MechanicalEmbedding().createMixedSystem(
+        result = MechanicalEmbedding().createMixedSystem(
             self, topology, system, atoms, forceGroup, interpolate, returnInfo=returnInfo, **args
         )
         if returnInfo:
-            mixed.unmark(made["topology"])
-        mixed.complete(made["system"] if returnInfo else made)
-        return made
+            mixed.unmark(result["topology"])
+        mixed.complete(result["system"] if returnInfo else result)
+        return result
 
     def getMLLongRange(self) -> bool | None:
         """True for a model with electrostatics, as all shipped ones are."""
@@ -134,44 +135,57 @@ class PolarMPPotentialImpl(MLPotentialImpl):
         return getattr(self.modelPath, "has_electrostatics", True)
 
 
-class _Settings:
-    """The keywords of a potential, checked."""
+@dataclass(frozen=True)
+class PotentialSettings:
+    """The keywords of a potential, checked; those of its network by `SourceOptions`, which has their defaults.
 
-    def __init__(
-        self,
-        precision: str | None = None,
-        evaluator: str | None = None,
-        device: Any = None,
-        charge: float = 0,
-        multiplicity: int = 1,
-        polarization: str = "direct",
-        ewaldErrorTolerance: float = 5e-4,
-        returnEnergyType: str = "interaction_energy",
-        embed: bool = False,
-        compile: bool = False,
-        tensorProducts: str | None = None,
-    ) -> None:
-        self.evaluator, self.tensor_products = evaluator, tensorProducts
-        self.compile = bool(compile)
-        self.precision = "single" if precision is None else precision
-        self.device, self.charge, self.multiplicity = device, charge, multiplicity
-        if polarization not in POLARIZATION:
-            raise ValueError(f"polarization is {polarization!r}; {sorted(POLARIZATION)} are accepted")
-        if returnEnergyType not in ENERGY_TYPES:
-            raise ValueError(f"returnEnergyType is {returnEnergyType!r}; {list(ENERGY_TYPES)} are accepted")
-        self.polarization, self.returnEnergyType = polarization, returnEnergyType
-        self.ewaldErrorTolerance, self.embed = ewaldErrorTolerance, embed
+    Attributes
+    ----------
+    polarization : str
+    ewaldErrorTolerance : float or None
+        None: the force's default.
+    returnEnergyType : str
+    embed : bool
+    source_options : dict
+        Keywords of `SourceOptions`.
+    """
+
+    polarization: str = "direct"
+    ewaldErrorTolerance: float | None = None
+    returnEnergyType: str = "interaction_energy"
+    embed: bool = False
+    source_options: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.polarization not in POLARIZATION:
+            raise ValueError(f"polarization is {self.polarization!r}; {sorted(POLARIZATION)} are accepted")
+        if self.returnEnergyType not in ENERGY_TYPES:
+            raise ValueError(f"returnEnergyType is {self.returnEnergyType!r}; {list(ENERGY_TYPES)} are accepted")
+
+    @classmethod
+    def of(cls, keywords: dict[str, Any]) -> PotentialSettings:
+        """From the keywords that a user gives."""
+        unknown = sorted(set(keywords) - set(KEYWORDS))
+        if unknown:
+            raise TypeError(f"unknown keywords {unknown}; accepted are {', '.join(KEYWORDS)}")
+        network = {option: keywords[name] for name, option in NETWORK_KEYWORDS.items() if name in keywords}
+        settings = cls(**{name: keywords[name] for name in FORCE_KEYWORDS if name in keywords}, source_options=network)
+        network["interaction_energy"] = settings.returnEnergyType == "interaction_energy"
+        return settings
+
+
+KEYWORDS = (*FORCE_KEYWORDS, *NETWORK_KEYWORDS)
 
 
 def _known(args: dict[str, Any]) -> dict[str, Any]:
-    """Of the keywords to createSystem or createMixedSystem those that are ours; embeddings have their own."""
-    return {k: v for k, v in args.items() if k in inspect.signature(_Settings).parameters}
+    """The potential's keywords among those of createSystem or createMixedSystem; embeddings have others."""
+    return {name: value for name, value in args.items() if name in KEYWORDS}
 
 
 def _atomic_numbers(topology: openmm.app.Topology, atoms: Iterable[int] | None) -> list[int]:
-    every = list(topology.atoms())
+    all_atoms = list(topology.atoms())
     numbers = []
-    for atom in every if atoms is None else [every[i] for i in atoms]:
+    for atom in all_atoms if atoms is None else [all_atoms[i] for i in atoms]:
         if atom.element is None:
             raise ValueError(
                 f"atom {atom.index} ({atom.name}) has no element: a network needs one for each of its atoms"
@@ -180,15 +194,16 @@ def _atomic_numbers(topology: openmm.app.Topology, atoms: Iterable[int] | None) 
     return numbers
 
 
-def _shipped_model_for(elements: set[int]) -> str:
-    covered = {name: set(ModelDescription.find(path).species) for name, path in shipped_models().items()}
+def _shipped_model_for(elements: set[int]) -> ModelFile:
+    """The shipped model that covers these elements and the fewest others."""
+    symbol = openmm.app.Element.getByAtomicNumber
+    files = {name: load(name) for name in shipped_models()}
+    covered = {name: set(ModelDescription.of(contents).species) for name, contents in files.items()}
     fitting = [name for name, species in covered.items() if elements <= species]
     if not fitting:
-        symbol = openmm.app.Element.getByAtomicNumber
         listed = [f"{name} ({', '.join(symbol(z).symbol for z in sorted(s))})" for name, s in sorted(covered.items())]
         raise ValueError(
             f"no shipped model covers the elements {', '.join(symbol(z).symbol for z in sorted(elements))}; "
             f"shipped are: {'; '.join(listed) or 'none'}. Give modelPath."
         )
-    # The most special one that covers them.
-    return min(sorted(fitting), key=lambda name: len(covered[name]))
+    return files[min(sorted(fitting), key=lambda name: len(covered[name]))]

@@ -1,4 +1,4 @@
-"""The one place where units meet.
+"""Units of the models and of OpenMM, and the conversions between them.
 
 The models and their electrostatics work in eV, Angstrom, electron charges and V/A; OpenMM works in kJ/mol, nm, electron
 charges and V/nm. Multiply by ``<quantity>_TO_OPENMM`` to leave the model side and divide by it to come back

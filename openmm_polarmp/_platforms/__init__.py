@@ -1,1 +1,1 @@
-"""The compiled plugin on OpenMM's platforms: loading it, trying a platform, what C++ calls back."""
+"""Loading the compiled plugin into OpenMM, trying its platforms, and the functions that C++ calls."""

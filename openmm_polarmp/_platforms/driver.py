@@ -1,4 +1,4 @@
-"""NVIDIA's driver and the compiler of kernels: which versions meet here."""
+"""Versions of NVIDIA's driver and of the compiler of kernels, and whether they fit together."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def loaded_nvrtc() -> Version | None:
 
 
 def compiler_too_new(driver: Version | None, nvrtc: Version | None) -> str:
-    """What is wrong and what helps where NVRTC is newer than the driver, which then loads no kernel; else ''."""
+    """Message for an NVRTC that is newer than the driver, which then loads no kernel; '' if it is not."""
     if driver is None or nvrtc is None or nvrtc <= driver:
         return ""
     package = "nvidia-cuda-nvrtc" if nvrtc[0] >= 13 else f"nvidia-cuda-nvrtc-cu{nvrtc[0]}"

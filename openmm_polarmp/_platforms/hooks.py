@@ -1,4 +1,4 @@
-"""What the C++ side asks of Python: sources of moments read from XML, and warnings."""
+"""Functions that the C++ side calls: for sources of moments read from XML, and for warnings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _warn(message: str) -> None:
 
 
 def register_hooks(extension: ModuleType) -> None:
-    """Tell the C++ side about the hooks, and take them back before the interpreter ends."""
+    """Give the functions to the C++ side, until the interpreter ends."""
     extension.set_source_factory(_create_source)
     extension.set_warning_handler(_warn)
     atexit.register(extension.clear_hooks)

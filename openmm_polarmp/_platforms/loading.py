@@ -45,13 +45,13 @@ def check_openmm_version(version: str) -> None:
 
 
 def load() -> None:
-    """Load the library of every platform that OpenMM has registered. Does nothing the second time."""
+    """Load the library of every platform that OpenMM has registered; later calls do nothing."""
     if _status:
         return
     check_openmm_version(openmm.version.short_version)
     from openmm_polarmp import _polarmp
 
-    # The extension's own place: in an editable install it differs from this file's.
+    # Beside the extension: in an editable install that is another folder than this file's.
     folder = Path(_polarmp.__file__).parent / "lib" / "plugins"
     registered = {openmm.Platform.getPlatform(i).getName() for i in range(openmm.Platform.getNumPlatforms())}
     for name in _PLATFORMS:

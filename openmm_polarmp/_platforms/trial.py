@@ -1,4 +1,4 @@
-"""Whether a platform works, tried in a process of its own: a broken OpenCL library ends the process that asks it."""
+"""Tries a platform in a separate process, because a broken OpenCL library ends the process that uses it."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ try:
 except openmm.OpenMMException as error:
     from openmm_polarmp._platforms.driver import compiler_too_new, driver_cuda, loaded_nvrtc
 
-    known = compiler_too_new(driver_cuda(), loaded_nvrtc()) if name == "CUDA" and "PTX" in str(error) else ""
-    sys.exit(f"{known} ({error})" if known else f"{error}")
+    reason = compiler_too_new(driver_cuda(), loaded_nvrtc()) if name == "CUDA" and "PTX" in str(error) else ""
+    sys.exit(f"{reason} ({error})" if reason else f"{error}")
 print("\\nRUNS ON", platform.getPropertyValue(context, "OpenCLPlatformName") if name == "OpenCL" else name)
 """
 
@@ -39,10 +39,10 @@ def try_platform(name: str) -> tuple[str, str]:
     name : str
         Of OpenMM's platform.
     """
-    done = subprocess.run([sys.executable, "-c", PROBE, name], capture_output=True, text=True)
-    if done.returncode == 0:
-        return "", done.stdout.rpartition("RUNS ON ")[2].strip()
-    last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-    if done.returncode < 0:
-        return f"trying it ended the process by signal {-done.returncode}: {last}", ""
+    run = subprocess.run([sys.executable, "-c", PROBE, name], capture_output=True, text=True)
+    if run.returncode == 0:
+        return "", run.stdout.rpartition("RUNS ON ")[2].strip()
+    last = (run.stderr.strip().splitlines() or ["no message"])[-1]
+    if run.returncode < 0:
+        return f"trying it ended the process by signal {-run.returncode}: {last}", ""
     return last, ""

@@ -119,10 +119,7 @@ def _dense_sum(atoms: int, device: str, tolerance: float) -> float:
 
     positions, species, edge = water(atoms)
     fixed = moments(species, "quQ+ka")
-    values = {
-        name: torch.tensor(np.asarray(getattr(fixed, name)), device=device, requires_grad=True)
-        for name in ("charges", "dipoles", "quadrupoles", "softness", "polarizability")
-    }
+    values = {name: torch.tensor(value, device=device, requires_grad=True) for name, value in fixed.members().items()}
     r = torch.tensor(10 * positions, device=device, requires_grad=True)
     cell = torch.eye(3, dtype=r.dtype, device=device) * 10 * edge
 

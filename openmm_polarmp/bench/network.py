@@ -12,22 +12,22 @@ import torch
 
 from openmm_polarmp.bench.water_box import water_box
 from openmm_polarmp.models import TENSOR_PRODUCTS, NetworkConfig, PolarMPModel, PolarMPNet, load_model
+from openmm_polarmp.moments import MOMENTS
 from openmm_polarmp.neighbors import NeighborList
 from openmm_polarmp.neighbors.table import neighbor_table
-from openmm_polarmp.sources.network import PRECISIONS, TorchSource
+from openmm_polarmp.sources.network import DTYPES, TorchSource
+from openmm_polarmp.sources.options import PRECISIONS
 
 
 def buffers_for(positions: torch.Tensor, cell: torch.Tensor, dtype: torch.dtype) -> SimpleNamespace:
     """What a platform gives to `TorchSource.bind`, with random derivatives."""
     n, device = len(positions), positions.device
-    shapes = {"charge": (n,), "dipole": (n, 3), "quadrupole": (n, 3, 3), "softness": (n,), "polarizability": (n, 3, 3)}
     buffers = SimpleNamespace(periodic=True, particles=range(n), positions=positions.to(dtype).clone(), cell=cell)
     buffers.energy = torch.zeros(1, dtype=dtype, device=device)
     buffers.forces = torch.zeros(n, 3, dtype=dtype, device=device)
-    for name, shape in shapes.items():
-        plural = name if name in ("softness", "polarizability") else f"{name}s"
-        setattr(buffers, plural, torch.zeros(shape, dtype=dtype, device=device))
-        setattr(buffers, f"{name}_gradients", torch.randn(shape, dtype=dtype, device=device))
+    for moment in MOMENTS:
+        setattr(buffers, moment.name, torch.zeros(n, *moment.shape, dtype=dtype, device=device))
+        setattr(buffers, moment.gradient, torch.randn(n, *moment.shape, dtype=dtype, device=device))
     return buffers
 
 
@@ -72,7 +72,7 @@ def benchmark(
     positions, species, cell = water_box(n_atoms)
     positions = positions.to(device)
     source = TorchSource(model, species.tolist(), precision=precision, compile=compile, tensor_products=tensor_products)
-    buffers = buffers_for(positions, cell, PRECISIONS[precision])
+    buffers = buffers_for(positions, cell, DTYPES[precision])
     evaluation = source.bind(buffers)
     on_gpu = device.type == "cuda"
     pairs = NeighborList(model.cutoff, source.skin, cut=not on_gpu)
@@ -110,7 +110,7 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=2, help="its layers (default 2)")
     parser.add_argument("--channels", type=int, default=32, help="its channels (default 32)")
     parser.add_argument("--message-channels", type=int, default=16, help="its channels of messages (default 16)")
-    parser.add_argument("--precision", choices=list(PRECISIONS), default="single")
+    parser.add_argument("--precision", choices=PRECISIONS, default="single")
     parser.add_argument("--compile", action="store_true", help="also the network through torch.compile")
     parser.add_argument(
         "--tensor-products",

@@ -15,7 +15,7 @@ from openmm_polarmp._platforms.trial import try_platform
 from openmm_polarmp.analysis.distributions import molecular_dipoles
 from openmm_polarmp.demo.plot import plot_demo
 from openmm_polarmp.reporters import DipoleReporter
-from openmm_polarmp.reporters._force import next_report, the_force
+from openmm_polarmp.reporters.base import next_report, the_force
 from openmm_polarmp.units import DEBYE_PER_E_NM
 
 TEMPERATURE = 300 * unit.kelvin

@@ -78,38 +78,3 @@ def wave_vectors(cell: np.ndarray, k_max: float) -> np.ndarray:
         k = 2 * math.pi * n @ inverse.T
         found.append(n[(k * k).sum(1) <= k_max**2 * (1 + 1e-12)])
     return np.concatenate(found)
-
-
-class NearestImages:
-    """Differences of positions between nearest images, exact in every cell; clusters are left as they are.
-
-    Parameters
-    ----------
-    cells : [B, 3, 3]
-    periodic : [B]
-    batch : [N]
-        Structure of each difference.
-    """
-
-    def __init__(self, cells: Tensor, periodic: Tensor, batch: Tensor):
-        identity = torch.eye(3, dtype=cells.dtype, device=cells.device)
-        reduced = []
-        for cell, box in zip(cells, periodic.tolist(), strict=True):
-            reduction = lattice_reduction(cell.detach().double().cpu().numpy()) if box else np.eye(3)
-            reduced.append(torch.from_numpy(reduction).to(cell) @ cell if box else identity)
-        self.cells = torch.stack(reduced)
-        self.periodic, self.batch = periodic[batch], batch
-        # With short box vectors the nearest image is rounding's or a neighbour of it.
-        steps = torch.tensor(
-            list(itertools.product((-1.0, 0.0, 1.0), repeat=3)), dtype=cells.dtype, device=cells.device
-        )
-        self.shifts = steps @ self.cells
-
-    def __call__(self, differences: Tensor) -> Tensor:
-        cells = self.cells[self.batch]
-        fractional = differences[:, None, :] @ inverse_and_volume(self.cells)[0][self.batch]
-        rounded = differences - (torch.round(fractional) @ cells)[:, 0]
-        images = rounded[:, None, :] + self.shifts[self.batch]
-        nearest = (images**2).sum(2).argmin(1)
-        chosen = images[torch.arange(len(images), device=images.device), nearest]
-        return torch.where(self.periodic[:, None], chosen, differences)

@@ -6,6 +6,11 @@ The Jacobian dq/dr is never formed: with fractional coordinates s and box vector
 E.(r_j - r_i) = sum_d (E.a_d) wrap(s_jd - s_id), and wrap(s_j - s_i) = wrap(s_j - c) - wrap(s_i - c) for atoms i near
 c and all j within their reach. So the atoms are cut into a few slabs around centres c; each slab takes one product of
 the vector wrap(s_j - c) with the Jacobian.
+
+Such a sum over box vectors needs the images of wrapped fractional coordinates. For atoms within each other's reach, where
+slabs are used, those are the nearest images (`images`). They are others in skewed boxes for what has no reach: the constant
+part of the Jacobian that an imposed total charge brings along, and all of it in boxes thinner than twice the reach. The
+plugin's own kernels do the same.
 """
 
 from __future__ import annotations
@@ -14,6 +19,8 @@ import math
 import warnings
 
 import torch
+
+from openmm_polarmp.electrostatics.images import wrap_fractional
 
 
 def field_force(
@@ -73,7 +80,7 @@ def field_force(
             s, n = fractional[:, d], n_slabs[d]
             slab = (s * n).long().clamp(max=n - 1)
             for m in range(n):
-                offset = _wrap(s - (m + 0.5) / n)
+                offset = wrap_fractional(s - (m + 0.5) / n)
                 inside = slab == m
                 force = force + inside[:, None] * (strengths[d] * product(offset))
                 own = own + inside * (strengths[d] * offset)
@@ -91,13 +98,8 @@ def _slabs(height: float, reach: float | None) -> int | None:
 
 
 def _atom_by_atom(product, fractional: torch.Tensor, strengths: torch.Tensor) -> torch.Tensor:
-    rows = [product(_wrap(fractional - fractional[i]) @ strengths)[i] for i in range(len(fractional))]
+    rows = [product(wrap_fractional(fractional - fractional[i]) @ strengths)[i] for i in range(len(fractional))]
     return torch.stack(rows)
-
-
-def _wrap(s: torch.Tensor) -> torch.Tensor:
-    """The nearest image's fractional coordinate, in [-1/2, 1/2)."""
-    return s - torch.floor(s + 0.5)
 
 
 def _mean_wrapped(s: torch.Tensor) -> torch.Tensor:

@@ -5,20 +5,20 @@ constant of the medium; no derivative is taken of it.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from openmm_polarmp.electrostatics._checks import check_atoms
-from openmm_polarmp.electrostatics._lattice import NearestImages
+from openmm_polarmp.electrostatics.born_charges import charge_transfer, position_gradient, without_mean_charge
 from openmm_polarmp.electrostatics.energy import ElectrostaticResult, electrostatic_energy, screening
 from openmm_polarmp.electrostatics.multipoles import Multipoles
 from openmm_polarmp.electrostatics.plan import ElectrostaticPlan
 
 
 class Scaled(NamedTuple):
-    """A physical quantity and the scaling s that it contains ([B], or a scalar if no batch was given)."""
+    """A physical quantity and the scaling s that it contains ([B]; a scalar without a batch)."""
 
     value: Tensor
     scaling: Tensor
@@ -30,7 +30,7 @@ def polarization(
     cell: Tensor | None = None,
     *,
     induced_charges: bool = True,
-    **options,
+    **options: Any,
 ) -> Scaled:
     """P = s [ sum_i (q_i + dq_i) r_i + mu_i + dmu_i ], the dipole moment in e A: [B, 3], or [3] if no batch was given.
 
@@ -63,7 +63,7 @@ def born_effective_charges(
     cell: Tensor | None = None,
     *,
     induced_charges: bool = True,
-    **options,
+    **options: Any,
 ) -> Scaled:
     """Z*_i,ab = dP_a / dr_i,b in e, [N, 3, 3]: row a is the polarization, column b the displacement.
 
@@ -95,11 +95,12 @@ def born_effective_charges(
         in_box = plan.periodic[plan.batch]
         # clusters: all of P; boxes: its single-valued part
         single_valued = _dipoles(moments, result) + torch.where(in_box, 0.0, charges)[:, None] * r
-        rows = [_gradient(single_valued[:, a].sum(), r) for a in range(3)]
-        born = torch.stack(rows, 1)
-        if plan.any_periodic:
-            cells = cell.detach().expand(plan.num_structures, 3, 3)
-            born = born + _charge_transfer(charges, r, cells, plan)
+        born = torch.stack([position_gradient(single_valued[:, a].sum(), r) for a in range(3)], 1)
+        if cell is not None and plan.any_periodic:
+            moving = torch.where(in_box, without_mean_charge(charges, plan.periodic, plan.batch), 0.0)
+            born = born + moving.detach()[:, None, None] * torch.eye(3, dtype=r.dtype, device=r.device)
+            cells = cell.expand(plan.num_structures, 3, 3)
+            born = born + charge_transfer(moving, r, cells, plan.periodic, plan.batch)
     scaling = result.scaling.expand(plan.num_structures)[plan.batch]
     return Scaled(scaling[:, None, None] * born, result.scaling)
 
@@ -137,12 +138,12 @@ _PLAN_OPTIONS = ("batch", "pbc", "sigma", "accuracy", "k_max", "method")
 
 
 def _plan(positions: Tensor, moments: Multipoles, cell: Tensor | None, options: dict) -> tuple[ElectrostaticPlan, dict]:
-    """The plan of these options, or the one among them, and the options that are left."""
+    """The plan among the options, or a new one made from them, and the options that are not the plan's."""
     check_atoms(positions, moments)
-    given = {name: options[name] for name in _PLAN_OPTIONS if name in options}
+    of_plan = {name: options[name] for name in _PLAN_OPTIONS if name in options}
     rest = {name: value for name, value in options.items() if name not in (*_PLAN_OPTIONS, "plan")}
     plan = options.get("plan")
-    return plan if plan is not None else ElectrostaticPlan(positions, cell, **given), rest
+    return plan if plan is not None else ElectrostaticPlan(positions, cell, **of_plan), rest
 
 
 def _charges(moments: Multipoles, result: ElectrostaticResult, induced: bool) -> Tensor:
@@ -151,35 +152,3 @@ def _charges(moments: Multipoles, result: ElectrostaticResult, induced: bool) ->
 
 def _dipoles(moments: Multipoles, result: ElectrostaticResult) -> Tensor:
     return result.induced_dipoles if moments.dipoles is None else result.induced_dipoles + moments.dipoles
-
-
-def _gradient(value: Tensor, positions: Tensor) -> Tensor:
-    """Zeros where nothing depends on the positions."""
-    if not value.requires_grad:
-        return torch.zeros_like(positions)
-    gradient = torch.autograd.grad(value, positions, retain_graph=True, allow_unused=True)[0]
-    return torch.zeros_like(positions) if gradient is None else gradient
-
-
-def _charge_transfer(charges: Tensor, positions: Tensor, cells: Tensor, plan: ElectrostaticPlan) -> Tensor:
-    """q_i delta_ab + sum_j (r_j - r_i)_a dq_j/dr_i,b of the atoms in boxes, [N, 3, 3]."""
-    in_box = plan.periodic[plan.batch]
-    sizes = plan.per_structure(torch.ones_like(charges))
-    charges = torch.where(in_box, charges - (plan.per_structure(charges) / sizes)[plan.batch], 0.0)
-    born = charges.detach()[:, None, None] * torch.eye(3, dtype=charges.dtype, device=charges.device)
-    if not charges.requires_grad:
-        return born
-    r = positions.detach()
-    order = torch.argsort(plan.batch, stable=True)
-    counts = sizes.long()
-    first = torch.cumsum(counts, 0) - counts
-    largest = int(torch.where(plan.periodic, counts, 0).max())
-    nearest = NearestImages(cells, plan.periodic, plan.batch)
-    for step in range(largest):
-        # one atom of each structure at a time: structures do not depend on each other
-        moved = order[(first + step).clamp_max(len(order) - 1)]
-        exists = plan.periodic & (step < counts)
-        slope = _gradient((charges[moved] * exists).sum(), positions)
-        arm = nearest(r[moved][plan.batch] - r)
-        born = born + exists[plan.batch][:, None, None] * arm[:, :, None] * slope[:, None, :]
-    return born

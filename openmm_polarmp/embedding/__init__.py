@@ -1,1 +1,1 @@
-"""A model for a part of a System that a force field describes otherwise."""
+"""Mixed systems: a model for some atoms, a force field for the rest."""

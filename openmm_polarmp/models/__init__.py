@@ -14,9 +14,11 @@ __getattr__ = lazy_attributes(
         "PolarMPModel": ".model",
         "PolarMPNet": ".network",
         "TENSOR_PRODUCTS": ".tensor_products",
+        "TableEvaluator": ".evaluator",
         "load_model": ".model",
-        "project_total_charge": ".model",
+        "project_total_charge": ".total_charge",
         "use_tensor_products": ".tensor_products",
+        "with_total_charge": ".total_charge",
     },
 )
 
@@ -29,10 +31,12 @@ __all__ = [
     "PolarMPModel",
     "PolarMPNet",
     "Rung",
+    "TableEvaluator",
     "TrainingRange",
     "load_model",
     "model_info",
     "project_total_charge",
     "shipped_models",
     "use_tensor_products",
+    "with_total_charge",
 ]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from openmm_polarmp.models import file
@@ -66,9 +66,9 @@ class ModelDescription:
             raise file.ModelFileError(f"{source}: the configuration does not make a model: {error}") from error
 
     @classmethod
-    def find(cls, path_or_name: str | Path) -> ModelDescription:
+    def find(cls, path_or_name: str | os.PathLike[str]) -> ModelDescription:
         """Read the description of a model file, or of the shipped model of that name."""
-        return cls.of(file.read(file.find(path_or_name)))
+        return cls.of(file.load(path_or_name))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, as a model file holds them."""

@@ -7,6 +7,7 @@ which covers the configuration, the names, types and shapes of the tensors, and 
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -47,12 +48,15 @@ class ModelFile:
         The whole file.
     source : str
         Names the file in errors.
+    location : str or None
+        Path of the file, or the name of a shipped model, which is found wherever the package lies; None: in memory only.
     """
 
     configuration: dict[str, Any]
     sha256: str
     data: bytes = field(repr=False)
     source: str
+    location: str | None = None
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The tensors by name, in NumPy."""
@@ -92,15 +96,22 @@ def pack(configuration: dict[str, Any], tensors: dict[str, torch.Tensor]) -> byt
     return struct.pack("<Q", len(header)) + header + body
 
 
-def unpack(data: bytes, source: str = "model data") -> ModelFile:
+def unpack(data: bytes, source: str = "model data", location: str | None = None) -> ModelFile:
     """Contents of the bytes of a model file; ``source`` names them in errors."""
     configuration, checksum = _verify(data, source)
-    return ModelFile(configuration, checksum, data, source)
+    return ModelFile(configuration, checksum, data, source, location)
 
 
 def read(path: str | Path) -> ModelFile:
     """Contents of a model file on disk."""
-    return unpack(read_bytes(path), str(path))
+    return unpack(read_bytes(path), str(path), str(Path(path).resolve()))
+
+
+def load(path_or_name: str | os.PathLike[str]) -> ModelFile:
+    """Contents of a model file, or of the shipped model of that name."""
+    contents = read(find(path_or_name))
+    name = str(path_or_name)
+    return dataclasses.replace(contents, location=name) if name in shipped_models() else contents
 
 
 def read_bytes(path: str | Path) -> bytes:
@@ -124,7 +135,7 @@ def shipped_models() -> dict[str, Path]:
     return {path.stem: path for path in sorted(SHIPPED.glob(f"*{SUFFIX}"))}
 
 
-def find(path_or_name: str | Path) -> Path:
+def find(path_or_name: str | os.PathLike[str]) -> Path:
     """Path of a model file, or of the shipped model of that name."""
     text = str(path_or_name)
     shipped = shipped_models()

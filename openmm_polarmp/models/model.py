@@ -1,8 +1,7 @@
-"""PolarMPModel: a network together with its electrostatics and what is known about its training."""
+"""PolarMPModel: a network, the settings of its electrostatics, and the record of its training."""
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,15 +12,35 @@ from openmm_polarmp.models import file
 from openmm_polarmp.models.description import ModelDescription
 from openmm_polarmp.models.network import PolarMPNet
 from openmm_polarmp.models.rung import Rung
+from openmm_polarmp.models.total_charge import with_total_charge
 from openmm_polarmp.models.training_range import TrainingRange
-from openmm_polarmp.neighbors import batched_pairs
+from openmm_polarmp.neighbors import NeighborTable, batched_pairs
 
 if TYPE_CHECKING:
     from openmm_polarmp.electrostatics.energy import ElectrostaticResult
+    from openmm_polarmp.models.evaluator import TableEvaluator
 
 
-class Evaluation(NamedTuple):
-    """What a model says of some structures, differentiable.
+class NetworkResult(NamedTuple):
+    """What a model's network gives every atom, differentiable.
+
+    Attributes
+    ----------
+    energies : Tensor [N]
+        Short-range energies in eV.
+    multipoles : Multipoles
+        Their charges sum to the total charge, if the model imposes it.
+    raw_charges : Tensor [N]
+        e, before the total charge was imposed: they depend on the neighbourhood alone.
+    """
+
+    energies: torch.Tensor
+    multipoles: Multipoles
+    raw_charges: torch.Tensor
+
+
+class ModelResult(NamedTuple):
+    """Energy, moments and electrostatics of some structures, differentiable.
 
     Attributes
     ----------
@@ -65,6 +84,8 @@ class PolarMPModel(torch.nn.Module):
     sha256 : str or None
         Checksum of the file that the model was read from.
     """
+
+    network: Any  # a torch.nn.Module that has more attributes than that class declares
 
     def __init__(
         self,
@@ -122,6 +143,11 @@ class PolarMPModel(torch.nn.Module):
         """False for rung ``sr``: nothing is charged."""
         return self.rung is None or self.rung.charges
 
+    @property
+    def imposes_total_charge(self) -> bool:
+        """Whether charges are shifted to the total charge."""
+        return self.charge_projection and self.has_electrostatics
+
     def multipoles(
         self,
         positions: torch.Tensor,
@@ -143,16 +169,51 @@ class PolarMPModel(torch.nn.Module):
         pbc : bool or Tensor [B] of bool, optional
             Which structures are periodic; by default all if a cell is given, none otherwise.
         edges : (edge_index, edge_shifts), optional
-            Pairs within the cutoff, if they are known already.
+            Pairs within the cutoff, if they have been searched for.
         """
         self.check_species(species)
         if edges is None:
             edges = batched_pairs(positions, self.cutoff, cell, pbc=pbc, batch=batch)
-        energies, multipoles = self.network(positions, species, *edges, cell, batch, total_charge, multiplicity)
-        if self.charge_projection and self.has_electrostatics:
-            charges = project_total_charge(multipoles.charges, total_charge, batch)
-            multipoles = dataclasses.replace(multipoles, charges=charges)
-        return energies, multipoles
+        result = self.evaluate_network(
+            positions, species, cell, edges, batch=batch, total_charge=total_charge, multiplicity=multiplicity
+        )
+        return result.energies, result.multipoles
+
+    def evaluate_network(
+        self,
+        positions: torch.Tensor,
+        species: torch.Tensor,
+        cell: torch.Tensor | None,
+        pairs: tuple[torch.Tensor, torch.Tensor] | NeighborTable,
+        *,
+        batch: torch.Tensor | None = None,
+        total_charge: torch.Tensor | float | None = None,
+        multiplicity: torch.Tensor | float | None = None,
+        network: torch.nn.Module | TableEvaluator | None = None,
+    ) -> NetworkResult:
+        """Evaluate the network on pairs that have been searched for, and impose the total charge.
+
+        Everything that evaluates a model, training and sources of moments among them, goes through this function.
+
+        Parameters
+        ----------
+        positions, species, cell, batch, total_charge, multiplicity
+            As in `PolarMPNet.forward`. Species are not checked.
+        pairs : (edge_index, edge_shifts) or NeighborTable
+            All within the cutoff; farther ones contribute nothing. Only a `PolarMPNet` takes tables.
+        network : torch.nn.Module or TableEvaluator, optional
+            Evaluated in place of the model's network; for example a copy of it in another precision.
+        """
+        evaluator: Any = self.network if network is None else network
+        state = (cell, batch, total_charge, multiplicity)
+        if isinstance(pairs, NeighborTable):
+            energies, multipoles = evaluator.forward_table(positions, species, pairs, *state)
+        else:
+            energies, multipoles = evaluator(positions, species, *pairs, *state)
+        raw_charges = multipoles.charges
+        if self.imposes_total_charge:
+            multipoles = with_total_charge(multipoles, total_charge, batch)
+        return NetworkResult(energies, multipoles, raw_charges)
 
     def evaluate(
         self,
@@ -167,8 +228,8 @@ class PolarMPModel(torch.nn.Module):
         edges: tuple[torch.Tensor, torch.Tensor] | None = None,
         method: str = "auto",
         eps_inf: float | torch.Tensor = 1.0,
-    ) -> Evaluation:
-        """Energy, multipoles and electrostatics in one go. Arguments as in `multipoles` and `electrostatic_energy`."""
+    ) -> ModelResult:
+        """Energy, multipoles and electrostatics. Arguments as in `multipoles` and `electrostatic_energy`."""
         energies, multipoles = self.multipoles(
             positions,
             species,
@@ -200,10 +261,10 @@ class PolarMPModel(torch.nn.Module):
                 eps_inf=eps_inf,
             )
             total = total + electrostatics.energy
-        return Evaluation(total if batch is not None else total[0], multipoles, electrostatics)
+        return ModelResult(total if batch is not None else total[0], multipoles, electrostatics)
 
     def energy(
-        self, positions: torch.Tensor, species: torch.Tensor, cell: torch.Tensor | None = None, **options
+        self, positions: torch.Tensor, species: torch.Tensor, cell: torch.Tensor | None = None, **options: Any
     ) -> torch.Tensor:
         """Total energy in eV: a scalar, or [B] with ``batch``. Arguments as in `evaluate`."""
         return self.evaluate(positions, species, cell, **options).energy
@@ -242,7 +303,7 @@ class PolarMPModel(torch.nn.Module):
 
     @classmethod
     def from_bytes(cls, data: bytes, source: str = "model data") -> PolarMPModel:
-        """Read the bytes of a model file."""
+        """Read the bytes of a model file; ``source`` names them in errors."""
         return cls.from_file(file.unpack(data, source))
 
     @classmethod
@@ -274,43 +335,10 @@ class PolarMPModel(torch.nn.Module):
 
 def load_model(path_or_name: str | Path) -> PolarMPModel:
     """Read a model file, or the shipped model of that name (``polarmp-water``)."""
-    path = file.find(path_or_name)
-    return PolarMPModel.from_bytes(file.read_bytes(path), str(path))
+    return PolarMPModel.from_file(file.load(path_or_name))
 
 
-def project_total_charge(
-    charges: torch.Tensor, total_charge: torch.Tensor | float | None = None, batch: torch.Tensor | None = None
-) -> torch.Tensor:
-    """Shift the charges of each structure by one constant so that they sum to its total charge.
-
-    Parameters
-    ----------
-    charges : Tensor [N]
-        e.
-    total_charge : Tensor [B] or float, optional
-        e; 0 by default.
-    batch : Tensor [N], optional
-        Structure of each atom.
-    """
-    if charges.numel() == 0:
-        return charges
-    total_charge = 0.0 if total_charge is None else total_charge
-    if batch is None and not isinstance(total_charge, torch.Tensor):
-        # No tensor is made of the number: sending it to a GPU would wait.
-        return charges - (charges.sum() - float(total_charge)) / charges.shape[0]
-    target = torch.as_tensor(total_charge, dtype=charges.dtype, device=charges.device)
-    if batch is None:
-        if target.numel() != 1:
-            raise ValueError(f"total_charge has {target.numel()} values for one structure: give batch, or one value")
-        return charges - (charges.sum() - target.reshape(())) / charges.shape[0]
-    n_structures = target.numel() if target.dim() else int(batch.max()) + 1
-    zeros = charges.new_zeros(n_structures)
-    excess = zeros.index_add(0, batch, charges) - target
-    counts = zeros.index_add(0, batch, torch.ones_like(charges))
-    return charges - (excess / counts)[batch]
-
-
-def _count(batch, cell, pbc, total_charge) -> int:
+def _count(batch: torch.Tensor | None, cell: torch.Tensor | None, pbc: Any, total_charge: Any) -> int:
     """Number of structures; the last of them may hold no atoms, so the other arguments have a say."""
     counts = [1 if batch is None or batch.numel() == 0 else int(batch.max()) + 1]
     counts += [cell.shape[0]] if batch is not None and cell is not None and cell.dim() == 3 else []

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from openmm_polarmp.moments import MOMENTS
+
 RUNGS = ("sr", "q", "qu", "quQ", "qu+k", "qu+a", "qu+ka", "quQ+ka")
 
 
@@ -25,6 +27,11 @@ class Rung:
     quadrupoles: bool
     softness: bool
     polarizability: bool
+
+    @property
+    def moments(self) -> tuple[str, ...]:
+        """Names of what is predicted, in the order of `openmm_polarmp.moments`."""
+        return tuple(moment.name for moment in MOMENTS if getattr(self, moment.name))
 
     @classmethod
     def parse(cls, word: str) -> Rung:

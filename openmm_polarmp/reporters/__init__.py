@@ -1,7 +1,7 @@
 """Reporters for OpenMM's Simulation.
 
-They ask for numbers of the evaluation that a step's report makes anyway; the network does not run again. All are latent
-quantities (theory: section 6): physical ones are s = sqrt(eps_e) times as large, polarizabilities s^2 times.
+They read the results of the evaluation that a report makes anyway; the network does not run again. All numbers are latent
+quantities (theory.md section 6): physical ones are s = sqrt(eps_e) times as large, polarizabilities s^2 times.
 """
 
 from openmm_polarmp.reporters.dipole import DipoleReporter

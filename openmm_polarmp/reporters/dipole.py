@@ -6,15 +6,16 @@ from typing import Any, TextIO
 
 import numpy as np
 import openmm
+from numpy.typing import NDArray
 from openmm import unit
 
 from openmm_polarmp.force import PolarMPForce
-from openmm_polarmp.reporters._force import next_report, the_force
+from openmm_polarmp.reporters.base import ForceReporter, TextFile
 from openmm_polarmp.reporters.columns import CURRENT_COLUMNS, DIPOLE_COLUMNS
 from openmm_polarmp.units import DEBYE_PER_E_NM
 
 
-class DipoleReporter:
+class DipoleReporter(ForceReporter):
     """Writes the dipole of the system, its parts, and the mean dipole of the molecules, as comma-separated values.
 
     The numbers come from the evaluation that the report makes, which on the CPU serves the next step as well; on a GPU a
@@ -38,66 +39,39 @@ class DipoleReporter:
     Columns: step, time (ps), the charges' part sum (q + dq) r x y z (e nm), the permanent dipoles' part, the induced
     dipoles' part, and the mean dipole of a molecule (D). In a periodic box the charges' part is well defined only for
     molecules that are whole and neutral: every molecule is taken together, with the molecules that the System's topology
-    knows. The current, x y z (e nm/ps), follows. All are latent quantities, not yet multiplied by s = sqrt(eps_e). The file
-    is flushed after each line: a kill loses nothing that was reported.
+    knows. The current, x y z (e nm/ps), follows. All are latent quantities, not yet multiplied by s = sqrt(eps_e).
     """
 
     def __init__(self, file: str | TextIO, reportInterval: int, append: bool = False, current: bool = False) -> None:
+        super().__init__(reportInterval)
         self._current = current
-        self._interval = reportInterval
-        self._own = isinstance(file, str)
-        self._file = open(file, "a" if append else "w", encoding="utf-8") if isinstance(file, str) else file
-        self._header = append
-        self._force: PolarMPForce | None = None
-        self._molecules: list[np.ndarray] = []
+        if current:
+            self.include = (*self.include, "velocities")
+        titles = ["step", "time (ps)", *DIPOLE_COLUMNS, "mean molecular dipole (D)", *CURRENT_COLUMNS * current]
+        self._file = TextFile(file, titles, append)
+        self._molecules: list[NDArray[np.int64]] = []
 
-    def describeNextReport(self, simulation: Any) -> dict[str, Any]:
-        """What the next report needs (called by Simulation)."""
-        return next_report(simulation, self._interval, ["positions", "energy", *["velocities"] * self._current])
+    def _prepare(self, simulation: Any, force: PolarMPForce) -> None:
+        place = {atom: i for i, atom in enumerate(self._particles)}
+        residues = [[place[a.index] for a in r.atoms() if a.index in place] for r in simulation.topology.residues()]
+        self._molecules = [np.array(atoms) for atoms in residues if atoms]
 
-    def report(self, simulation: Any, state: openmm.State) -> None:
-        """Write one line (called by Simulation)."""
-        if self._force is None:
-            self._prepare(simulation)
-        force = self._force
-        step = force._step(simulation.context)
+    def _report(self, simulation: Any, state: openmm.State, force: PolarMPForce) -> None:
+        step = force.getStepData(simulation.context)
         positions = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)[self._particles]
-        charges = step["charges"] + step["induced_charges"]
-        permanent, induced = 0.1 * step["dipoles"], 0.1 * step["induced_dipoles"]
+        charges = step.charges + step.induced_charges
+        dipoles = step.dipoles + step.induced_dipoles
         of_charges, molecular = np.zeros(3), []
         for atoms in self._molecules:
             q, r = charges[atoms], positions[atoms]
             dipole = q @ (r - r.mean(0))  # a neutral molecule's does not depend on the origin
             of_charges += dipole
-            molecular.append(np.linalg.norm(dipole + (permanent + induced)[atoms].sum(0)))
-        if not self._header:
-            titles = [
-                "step",
-                "time (ps)",
-                *DIPOLE_COLUMNS,
-                "mean molecular dipole (D)",
-                *CURRENT_COLUMNS * self._current,
-            ]
-            print(",".join(titles), file=self._file)
-            self._header = True
-        numbers = [*of_charges, *permanent.sum(0), *induced.sum(0), np.mean(molecular) * DEBYE_PER_E_NM]
+            molecular.append(np.linalg.norm(dipole + dipoles[atoms].sum(0)))
+        numbers = [*of_charges, *step.dipoles.sum(0), *step.induced_dipoles.sum(0), np.mean(molecular) * DEBYE_PER_E_NM]
         if self._current:
             velocities = state.getVelocities(asNumpy=True).value_in_unit(unit.nanometer / unit.picosecond)
             periodic = force.usesPeriodicBoundaryConditions()
             born = force.getBornEffectiveCharges(simulation.context, induced_charges=not periodic)
-            latent = np.einsum("iab,ib->a", born, velocities[self._particles]) / step["field_scale"]
-            numbers += list(latent)
+            numbers += list(np.einsum("iab,ib->a", born, velocities[self._particles]) / step.field_scale)
         time = state.getTime().value_in_unit(unit.picosecond)
-        print(
-            simulation.currentStep, f"{time:.6g}", *(f"{x:.8g}" for x in numbers), sep=",", file=self._file, flush=True
-        )
-
-    def _prepare(self, simulation: Any) -> None:
-        self._force, self._particles = the_force(simulation, "DipoleReporter")
-        place = {atom: i for i, atom in enumerate(self._particles)}
-        residues = [[place[a.index] for a in r.atoms() if a.index in place] for r in simulation.topology.residues()]
-        self._molecules = [np.array(atoms) for atoms in residues if atoms]
-
-    def __del__(self) -> None:
-        if getattr(self, "_own", False) and hasattr(self, "_file"):
-            self._file.close()
+        self._file.write(simulation.currentStep, f"{time:.6g}", *(f"{x:.8g}" for x in numbers))

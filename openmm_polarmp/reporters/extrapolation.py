@@ -1,4 +1,4 @@
-"""A reporter that notices when a simulation leaves what its model has learned."""
+"""A reporter that detects when a simulation leaves the range of its model's training data."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from openmm_polarmp import units
 from openmm_polarmp.force import PolarMPForce
 from openmm_polarmp.models import TrainingRange
 from openmm_polarmp.neighbors import close_pairs
-from openmm_polarmp.reporters._force import next_report, the_force
+from openmm_polarmp.reporters.base import ForceReporter, TextFile
 from openmm_polarmp.sources.native import NativeSource
 
 ACTIONS = ("warn", "raise", "record")
 
 
 class ExtrapolationWarning(UserWarning):
-    """The simulation is where the model was not trained."""
+    """The simulation is outside the range of the model's training data."""
 
 
-class ExtrapolationReporter:
+class ExtrapolationReporter(ForceReporter):
     """Compares distances and forces with the range of the model's training data: outside, a learned force fails silently.
 
     Parameters
@@ -44,56 +44,48 @@ class ExtrapolationReporter:
         Reports so far in which something was outside.
     """
 
+    include = ("positions", "forces")
+
     def __init__(
         self, file: str | TextIO | None, reportInterval: int, action: str = "warn", tolerance: float = 0.0
     ) -> None:
         if action not in ACTIONS:
             raise ValueError(f"action: expected one of {', '.join(ACTIONS)}, got {action!r}")
-        self._interval, self._action, self._tolerance = reportInterval, action, 10 * tolerance
-        self._own = isinstance(file, str)
-        self._file = open(file, "w", encoding="utf-8") if isinstance(file, str) else file
-        if self._file is not None:
-            print("step,time (ps),outside the training range", file=self._file, flush=True)
+        super().__init__(reportInterval)
+        self._action, self._tolerance = action, tolerance * units.ANGSTROM_PER_NM
+        self._file = None if file is None else TextFile(file, ["step", "time (ps)", "outside the training range"])
         self.violations = 0
-        self._range: TrainingRange | None = None
 
-    def describeNextReport(self, simulation: Any) -> dict[str, Any]:
-        """What the next report needs (called by Simulation)."""
-        return next_report(simulation, self._interval, ["positions", "forces"])
+    def _prepare(self, simulation: Any, force: PolarMPForce) -> None:
+        training_range = _training_range(force)
+        if training_range is None or not training_range.smallest_distances:
+            raise ValueError("ExtrapolationReporter: the model says nothing of the range of its training data")
+        self._range = training_range
+        # In a mixed system the total forces are not the model's, and are not compared.
+        self._whole = len(self._particles) == simulation.system.getNumParticles()
+        elements = [atom.element for atom in simulation.topology.atoms()]
+        self._species = np.array([elements[i].atomic_number if elements[i] else 1 for i in self._particles])
 
-    def report(self, simulation: Any, state: openmm.State) -> None:
-        """Check one state (called by Simulation)."""
-        if self._range is None:
-            self._prepare(simulation)
-        found = self._range.violations(self._observed(state), tolerance=self._tolerance)
-        if not found:
+    def _report(self, simulation: Any, state: openmm.State, force: PolarMPForce) -> None:
+        observed = self._observed(state, periodic=force.usesPeriodicBoundaryConditions())
+        sentences = self._range.violations(observed, tolerance=self._tolerance)
+        if not sentences:
             return
         self.violations += 1
         time = state.getTime().value_in_unit(unit.picosecond)
         if self._file is not None:
-            for sentence in found:
-                print(f'{simulation.currentStep},{time:.6g},"{sentence}"', file=self._file, flush=True)
-        text = f"step {simulation.currentStep}: outside the model's training range: {'; '.join(found)}"
+            for sentence in sentences:
+                self._file.write(simulation.currentStep, f"{time:.6g}", f'"{sentence}"')
+        text = f"step {simulation.currentStep}: outside the model's training range: {'; '.join(sentences)}"
         if self._action == "raise":
             raise RuntimeError(text)
         if self._action == "warn" and self.violations == 1:
-            warnings.warn(text, ExtrapolationWarning, stacklevel=2)
+            warnings.warn(text, ExtrapolationWarning, stacklevel=3)
 
-    def _prepare(self, simulation: Any) -> None:
-        force, self._particles = the_force(simulation, "ExtrapolationReporter")
-        self._range = _training_range(force)
-        if self._range is None or not self._range.smallest_distances:
-            raise ValueError("ExtrapolationReporter: the model says nothing of the range of its training data")
-        # Otherwise other forces act on the atoms too.
-        self._whole = len(self._particles) == simulation.system.getNumParticles()
-        self._periodic = force.usesPeriodicBoundaryConditions()
-        elements = [atom.element for atom in simulation.topology.atoms()]
-        self._species = np.array([elements[i].atomic_number if elements[i] else 1 for i in self._particles])
-
-    def _observed(self, state: openmm.State) -> TrainingRange:
+    def _observed(self, state: openmm.State, periodic: bool) -> TrainingRange:
         positions = state.getPositions(asNumpy=True).value_in_unit(unit.angstrom)[self._particles]
         box = None
-        if self._periodic:
+        if periodic:
             box = np.array(state.getPeriodicBoxVectors().value_in_unit(unit.angstrom))
         reach = max(self._range.smallest_distances.values()) + 1e-6
         pairs, distances = close_pairs(positions, reach, box)
@@ -103,13 +95,9 @@ class ExtrapolationReporter:
             forces = values / units.FORCE_TO_OPENMM
         return TrainingRange.of(self._species, pairs, distances, forces)
 
-    def __del__(self) -> None:
-        if getattr(self, "_own", False) and getattr(self, "_file", None) is not None:
-            self._file.close()
-
 
 def _training_range(force: PolarMPForce) -> TrainingRange | None:
-    """What the force's model says of the data it was trained with."""
+    """The range of the training data of the force's model, if it has one."""
     source = force.getModel()
-    known = source.description if isinstance(source, NativeSource) else getattr(source, "model", None)
-    return getattr(known, "training_range", None)
+    described = source.description if isinstance(source, NativeSource) else getattr(source, "model", None)
+    return getattr(described, "training_range", None)

@@ -17,23 +17,22 @@ from openmm import unit
 
 from openmm_polarmp._files import write_atomically
 from openmm_polarmp.force import PolarMPForce
-from openmm_polarmp.reporters._force import next_report, the_force
+from openmm_polarmp.reporters.base import ForceReporter
 
-UNITS = {
-    "positions": "nm",
-    "box": "nm",
+MOMENTS = {
     "charges": "e",
     "induced_charges": "e",
     "dipoles": "e nm",
     "induced_dipoles": "e nm",
     "quadrupoles": "e nm^2",
 }
+UNITS = {"positions": "nm", "box": "nm", **MOMENTS}
 
 
-class MultipoleReporter:
+class MultipoleReporter(ForceReporter):
     """Writes latent charges, dipoles, quadrupoles and induced moments of all atoms.
 
-    Each chunk is a file of its own (NPZ) that appears only when it is whole: a kill loses at most the last one.
+    Each chunk is a file (NPZ) that is written at once when it is full: a kill loses at most the last one.
 
     Parameters
     ----------
@@ -50,41 +49,31 @@ class MultipoleReporter:
     def __init__(self, folder: str | Path, reportInterval: int, chunk: int = 100, append: bool = False) -> None:
         if chunk < 1:
             raise ValueError(f"chunk: expected a positive number of reports, got {chunk}")
-        self._folder, self._interval, self._chunk = Path(folder), reportInterval, chunk
+        super().__init__(reportInterval)
+        self._folder, self._chunk = Path(folder), chunk
         self._folder.mkdir(parents=True, exist_ok=True)
         existing = sorted(self._folder.glob("chunk-*.npz"))
         if existing and not append:
             raise ValueError(f"folder: {str(folder)!r} holds a run already; append=True continues it")
         self._number = len(existing)
         self._rows: dict[str, list] = {}
-        self._force: PolarMPForce | None = None
-        # A script may end with its reporters alive: what is deleted with the interpreter cannot write files any more.
+        # Reporters that still exist when a script ends are flushed before: objects deleted with the interpreter cannot write.
         atexit.register(_flush, weakref.ref(self))
 
-    def describeNextReport(self, simulation: Any) -> dict[str, Any]:
-        """What the next report needs (called by Simulation)."""
-        return next_report(simulation, self._interval, ["positions", "energy"])
+    def _prepare(self, simulation: Any, force: PolarMPForce) -> None:
+        elements = [atom.element for atom in simulation.topology.atoms()]
+        numbers = [elements[i].atomic_number if elements[i] is not None else 0 for i in self._particles]
+        description = {"units": UNITS, "scaling": "latent", "particles": self._particles, "atomic_numbers": numbers}
+        write_atomically(self._folder / "description.json", json.dumps(description).encode())
 
-    def report(self, simulation: Any, state: openmm.State) -> None:
-        """Keep one report (called by Simulation)."""
-        if self._force is None:
-            self._force, self._particles = the_force(simulation, "MultipoleReporter")
-            elements = [atom.element for atom in simulation.topology.atoms()]
-            numbers = [elements[i].atomic_number if elements[i] is not None else 0 for i in self._particles]
-            description = {"units": UNITS, "scaling": "latent", "particles": self._particles, "atomic_numbers": numbers}
-            write_atomically(self._folder / "description.json", json.dumps(description).encode())
-        step = self._force._step(simulation.context)
-        positions = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)[self._particles]
+    def _report(self, simulation: Any, state: openmm.State, force: PolarMPForce) -> None:
+        step = force.getStepData(simulation.context)
         row = {
             "step": simulation.currentStep,
             "time": state.getTime().value_in_unit(unit.picosecond),
-            "positions": positions,
+            "positions": state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)[self._particles],
             "box": np.array(state.getPeriodicBoxVectors().value_in_unit(unit.nanometer)),
-            "charges": step["charges"],
-            "induced_charges": step["induced_charges"],
-            "dipoles": 0.1 * step["dipoles"],
-            "induced_dipoles": 0.1 * step["induced_dipoles"],
-            "quadrupoles": 0.01 * step["quadrupoles"],
+            **{name: getattr(step, name) for name in MOMENTS},
         }
         for name, value in row.items():
             self._rows.setdefault(name, []).append(value)
@@ -92,13 +81,12 @@ class MultipoleReporter:
             self.flush()
 
     def flush(self) -> None:
-        """Write what is not yet written as a chunk of its own (called at the end as well)."""
+        """Write the reports that are not yet in a file as a chunk (also called at the end)."""
         if not self._rows:
             return
-        arrays = {name: np.array(rows) for name, rows in self._rows.items()}
+        arrays: dict[str, Any] = {name: np.array(rows) for name, rows in self._rows.items()}
         arrays = {
-            name: a.astype(np.float32) if a.dtype == np.float64 and name not in ("time",) else a
-            for name, a in arrays.items()
+            name: a.astype(np.float32) if a.dtype == np.float64 and name != "time" else a for name, a in arrays.items()
         }
         buffer = io.BytesIO()
         np.savez(buffer, **arrays)
@@ -118,7 +106,7 @@ def _flush(reference: weakref.ref[MultipoleReporter]) -> None:
 
 
 class MultipoleFile:
-    """What a `MultipoleReporter` wrote, a chunk at a time: never all of it in memory.
+    """Reads what a `MultipoleReporter` wrote, one chunk at a time.
 
     Parameters
     ----------

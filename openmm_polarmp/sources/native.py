@@ -1,4 +1,4 @@
-"""From a model to the plugin's own evaluation of its network: plain arrays for C++, without torch."""
+"""A model as plain arrays for the plugin's own evaluation of its network, without torch."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ from openmm_polarmp.models.description import ModelDescription
 from openmm_polarmp.models.file import ModelFile, ModelFileError
 from openmm_polarmp.models.radii import COVALENT_RADII
 from openmm_polarmp.models.rung import Rung
+from openmm_polarmp.moments import MOMENTS
 from openmm_polarmp.sources.options import SourceOptions
+from openmm_polarmp.sources.protocol import MomentFlags
 
 if TYPE_CHECKING:
     from openmm_polarmp.models import PolarMPModel
 
 
-class NativeSource(_polarmp.NetworkSource):
+class NativeSource(_polarmp.NetworkSource, MomentFlags):
     """A model whose network the plugin's own kernels evaluate: a step runs no Python and needs no torch.
 
     Parameters
@@ -38,10 +40,11 @@ class NativeSource(_polarmp.NetworkSource):
     description : ModelDescription
         What the model file says of its model.
     options : SourceOptions
+    moments : tuple of str
+        Names of what the model gives.
     """
 
     evaluator = "native"
-    device, compile, tensor_products = None, False, "dense"  # what a `TorchSource` says of itself
 
     def __init__(self, contents: ModelFile, options: SourceOptions) -> None:
         description = ModelDescription.of(contents)
@@ -51,46 +54,12 @@ class NativeSource(_polarmp.NetworkSource):
         except (KeyError, RuntimeError) as error:  # weights that are missing or of another shape
             raise ModelFileError(f"{contents.source}: the configuration does not make a model: {error}") from error
         self.description, self.options = description, options
+        self.moments = description.rung.moments
         self._contents = contents
-
-    @property
-    def atomic_numbers(self) -> list[int]:
-        """Of the force's particles, in their order."""
-        return list(self.options.atomic_numbers)
-
-    @property
-    def multiplicity(self) -> int:
-        """Spin multiplicity."""
-        return self.options.multiplicity
-
-    @property
-    def precision(self) -> str:
-        """Of the network."""
-        return self.options.precision
-
-    @property
-    def has_dipoles(self) -> bool:
-        """Whether the source gives dipoles."""
-        return self.description.rung.dipoles
-
-    @property
-    def has_quadrupoles(self) -> bool:
-        """Whether the source gives quadrupoles."""
-        return self.description.rung.quadrupoles
-
-    @property
-    def has_softness(self) -> bool:
-        """Whether the source gives softness (induced charges)."""
-        return self.description.rung.softness
-
-    @property
-    def has_polarizability(self) -> bool:
-        """Whether the source gives polarizabilities (induced dipoles)."""
-        return self.description.rung.polarizability
 
     @functools.cached_property
     def model(self) -> PolarMPModel:
-        """The same model in torch, made when it is first asked for."""
+        """The same model in torch, made at the first access."""
         require_torch("the model of a force in torch (getModel().model)")
         from openmm_polarmp.sources.torch_models import torch_model, without_atomic_energies
 
@@ -128,7 +97,7 @@ def network_source(
 def _arguments(
     config: NetworkConfig, weights: Mapping[str, NDArray[Any]], charge_projection: bool, options: SourceOptions
 ) -> tuple[Any, ...]:
-    """What the C++ side's constructor takes: settings, weights, each particle's kind, total charge, double precision."""
+    """Arguments of the C++ side's constructor: settings, weights, each particle's kind, total charge, double precision."""
     kind_of = {z: kind for kind, z in enumerate(config.species)}
     unknown = sorted(set(options.atomic_numbers) - set(kind_of))
     if unknown:
@@ -155,11 +124,7 @@ def _arguments(
         "correlation": config.correlation,
         "cutoff": float(config.cutoff),
         "radial_scale": 1 / math.sqrt(config.average_neighbors),
-        "charges": rung.charges,
-        "dipoles": rung.dipoles,
-        "quadrupoles": rung.quadrupoles,
-        "softness": rung.softness,
-        "polarizability": rung.polarizability,
+        **{moment.name: moment.name in rung.moments for moment in MOMENTS},
         "tensor_polarizability": rung.polarizability and config.polarizability == "tensor",
         "charge_projection": charge_projection and rung.charges,
         "energy_scale": [config.energy_scale.get(z, 1.0) for z in config.species],

@@ -1,4 +1,4 @@
-"""What a user can ask of a source of moments, and what of it the plugin's own kernels can do."""
+"""The options of a source of moments, and which of them the plugin's own kernels can follow."""
 
 from __future__ import annotations
 
@@ -60,22 +60,26 @@ class SourceOptions:
             raise ValueError(
                 f"evaluator is {self.evaluator!r}; 'native' and 'torch' are accepted, None: native where it can"
             )
+        # JSON takes Python's numbers only.
+        object.__setattr__(self, "total_charge", float(self.total_charge))
+        object.__setattr__(self, "multiplicity", int(self.multiplicity))
+        object.__setattr__(self, "compile", bool(self.compile))
 
     @classmethod
-    def of(cls, atomic_numbers: Sequence[int], **given: Any) -> SourceOptions:
-        """From what a user gives; None stands for an option's default."""
-        unknown = sorted(set(given) - set(NAMES))
+    def of(cls, atomic_numbers: Sequence[int], **options: Any) -> SourceOptions:
+        """From a user's keywords; None stands for an option's default."""
+        unknown = sorted(set(options) - set(NAMES))
         if unknown:
             raise TypeError(f"unknown options {unknown}; accepted are atomic_numbers, embed, {', '.join(NAMES)}")
-        given = {name: value for name, value in given.items() if value is not None}
-        if "device" in given:
-            given["device"] = str(given["device"])
-        return cls(tuple(int(z) for z in atomic_numbers), **given)
+        options = {name: value for name, value in options.items() if value is not None}
+        if "device" in options:
+            options["device"] = str(options["device"])
+        return cls(tuple(int(z) for z in atomic_numbers), **options)
 
     @classmethod
     def from_json(cls, text: str) -> SourceOptions:
-        """Read what `to_json` wrote, or a version of it that knew fewer options."""
-        # What an older version has written may have lost its end (see `to_json`).
+        """Read what `to_json` wrote, or an older version of it that knew fewer options."""
+        # An older version's text may have lost its end (see `to_json`).
         return cls.of(**json.loads(text if text.endswith("}") else text + "}"))
 
     def to_json(self) -> str:
@@ -87,11 +91,11 @@ class SourceOptions:
         return json.dumps(kept)
 
     def only_in_torch(self) -> list[str]:
-        """The options that only torch can follow, as they were given."""
-        found = [f"device={self.device!r}"] if self.device is not None else []
-        found += ["compile=True"] if self.compile else []
-        found += [f"tensor_products={self.tensor_products!r}"] if self.tensor_products != "dense" else []
-        return found
+        """The options that only torch can follow, as a user writes them."""
+        options = [f"device={self.device!r}"] if self.device is not None else []
+        options += ["compile=True"] if self.compile else []
+        options += [f"tensor_products={self.tensor_products!r}"] if self.tensor_products != "dense" else []
+        return options
 
     def resolved(self, obstacles: Sequence[str] = ()) -> SourceOptions:
         """With the evaluator chosen, if it was left open.
@@ -99,7 +103,7 @@ class SourceOptions:
         Parameters
         ----------
         obstacles : sequence of str
-            What of the model keeps the plugin's own kernels from evaluating it.
+            What about the model keeps the plugin's own kernels from evaluating it.
 
         Raises
         ------

@@ -1,6 +1,6 @@
-"""From what a user gives as a model, or from what XML kept of it, to a source of moments.
+"""Makes the source of moments for a model, and again from what XML holds of it.
 
-XML keeps one of four kinds of source: ``file`` (path and checksum), ``bytes`` (the model file itself, as text),
+XML has one of four kinds of source: ``file`` (path and checksum), ``bytes`` (the model file itself, as text),
 ``torchscript`` (a TorchScript module, as text) and ``object`` (a torch module of the user's own, which only the process
 that made it can find again).
 """
@@ -8,6 +8,7 @@ that made it can find again).
 from __future__ import annotations
 
 import base64
+import dataclasses
 import itertools
 import os
 import sys
@@ -19,21 +20,37 @@ from typing import TYPE_CHECKING, Any
 from openmm_polarmp._torch import is_torch_module, require_torch
 from openmm_polarmp.models import ModelFileError
 from openmm_polarmp.models import file as model_file
-from openmm_polarmp.models.description import ModelDescription
+from openmm_polarmp.models.file import ModelFile
 from openmm_polarmp.sources.native import NativeSource
 from openmm_polarmp.sources.options import SourceOptions
 
 if TYPE_CHECKING:
     from openmm_polarmp.models import PolarMPModel
+    from openmm_polarmp.sources.network import TorchSource
 
 _lock = threading.Lock()
-_objects: dict[str, Any] = {}  # a module that has no file; kept as long as the process lives
+_objects: dict[str, PolarMPModel] = {}  # modules that no file holds; kept as long as the process lives
 _keys = itertools.count()
 
 
 @dataclass(frozen=True)
-class MadeSource:
-    """A source, how XML keeps it, and the settings that its model brings along (A, 1/A; None: the force's own)."""
+class DescribedSource:
+    """A source, its description in XML, and the settings of the force that its model brings along.
+
+    Attributes
+    ----------
+    source : NativeSource, TorchSource or TorchScriptSource
+    kind : str
+        Of the description: ``"file"``, ``"bytes"``, ``"torchscript"`` or ``"object"``.
+    properties : dict
+        The description.
+    sigma : float or None
+        Width of the pair kernel, A; None: the force's.
+    k_max : float or None
+        Hard limit of the reciprocal sum, 1/A; None: the force's.
+    periodic : bool or None
+        Whether the particles fill a periodic box; None: as the force has it.
+    """
 
     source: Any
     kind: str
@@ -45,14 +62,14 @@ class MadeSource:
 
 def make_source(
     model: Any, *, atomic_numbers: Sequence[int] | None = None, embed: bool = False, **options: Any
-) -> MadeSource:
+) -> DescribedSource:
     """The source for a model.
 
     Parameters
     ----------
-    model : str, os.PathLike, PolarMPModel, torch.nn.Module or openmmtorch.TorchForce
-        A path or shipped name, a model, a network with the protocol of `PolarMPNet`, a TorchForce or its module with the
-        convention of `openmm_polarmp.torchforce` (then the one option is num_particles).
+    model : str, os.PathLike, ModelFile, PolarMPModel, torch.nn.Module or openmmtorch.TorchForce
+        A path or shipped name, a model file that has been read, a model, a network with the protocol of `PolarMPNet`, a
+        TorchForce or its module with the convention of `openmm_polarmp.torchforce` (then the one option is num_particles).
     atomic_numbers : sequence of int
         Of the force's particles, in their order.
     embed : bool
@@ -64,60 +81,59 @@ def make_source(
         if atomic_numbers is not None:
             options["atomic_numbers"] = atomic_numbers
         return _torchscript(model, **options)
-    from_file = isinstance(model, (str, os.PathLike))
-    if not from_file and not is_torch_module(model):
+    if not isinstance(model, (str, os.PathLike, ModelFile)) and not is_torch_module(model):
         raise TypeError(
-            f"model is a {type(model).__name__}; a path or name, a PolarMPModel, a torch.nn.Module, a TorchForce or FixedMultipoles is accepted"
+            f"model is a {type(model).__name__}; a path or name, a PolarMPModel, a torch.nn.Module, a TorchForce or "
+            "FixedMultipoles is accepted"
         )
     if atomic_numbers is None:
         raise TypeError("atomic_numbers is missing: the atomic number of each of the force's particles")
-    asked = SourceOptions.of(atomic_numbers, **options)
-    if not from_file:
-        return _from_object(model, asked)
-    path = model_file.find(model)
-    contents = model_file.read(path)
-    if embed:
-        return _from_contents(contents, asked)
-    # A shipped model is found by name wherever the package lies.
-    name = str(model) if str(model) in model_file.shipped_models() else str(path.resolve())
-    return _from_contents(contents, asked, name)
+    source_options = SourceOptions.of(atomic_numbers, **options)
+    if is_torch_module(model):
+        return _from_object(model, source_options)
+    contents = model if isinstance(model, ModelFile) else model_file.load(model)
+    return _from_file(contents, source_options, embed)
 
 
-def _from_contents(
-    contents: model_file.ModelFile, asked: SourceOptions, path: str | None = None, model: PolarMPModel | None = None
-) -> MadeSource:
-    """The source for a model file, of which XML keeps the path or, without one, the bytes; ``model``: the same in torch."""
-    options = asked.resolved()
+def _from_file(
+    contents: ModelFile, options: SourceOptions, embed: bool, model: PolarMPModel | None = None
+) -> DescribedSource:
+    """The source for a model file; ``model`` is the same in torch, if it is there already."""
+    options = options.resolved()
     properties = {"options": options.to_json()}
-    if path is None:
+    if embed or contents.location is None:
+        kind = "bytes"
         properties["content"] = base64.b64encode(contents.data).decode()
     else:
-        properties.update(path=path, sha256=contents.sha256)
-    description = ModelDescription.of(contents)
-    source = NativeSource(contents, options) if options.evaluator == "native" else _torch(model or contents, options)
-    return MadeSource(source, "file" if path else "bytes", properties, description.sigma, description.k_max)
+        kind = "file"
+        properties.update(path=contents.location, sha256=contents.sha256)
+    if options.evaluator == "native":
+        native = NativeSource(contents, options)
+        return DescribedSource(native, kind, properties, native.description.sigma, native.description.k_max)
+    source = _torch(model or contents, options)
+    return DescribedSource(source, kind, properties, source.model.sigma, source.model.k_max)
 
 
-def _from_object(model: Any, asked: SourceOptions) -> MadeSource:
-    """The source for a module: what can be written to a model file is treated as one."""
+def _from_object(module: Any, options: SourceOptions) -> DescribedSource:
+    """The source for a module: one that a model file can hold is treated as that file."""
     from openmm_polarmp.models import PolarMPModel, PolarMPNet
 
-    wrapped = model if isinstance(model, PolarMPModel) else PolarMPModel(model)
-    if type(wrapped.network) is PolarMPNet:
+    model = module if isinstance(module, PolarMPModel) else PolarMPModel(module)
+    if type(model.network) is PolarMPNet:
         try:
-            data = wrapped.to_bytes()
+            data = model.to_bytes()
         except (TypeError, ValueError) as error:  # for example metadata that are no JSON
             obstacle = f"a model that no file can hold ({error})"
         else:
-            return _from_contents(model_file.unpack(data, "model in memory"), asked, model=wrapped)
+            return _from_file(model_file.unpack(data, "model in memory"), options, embed=True, model=model)
     else:
-        obstacle = f"a network of the class {type(wrapped.network).__name__}"
-    options = asked.resolved([obstacle])
+        obstacle = f"a network of the class {type(model.network).__name__}"
+    options = options.resolved([obstacle])
     with _lock:
         key = f"{os.getpid()}-{next(_keys)}"
-        _objects[key] = wrapped
+        _objects[key] = model
     properties = {"options": options.to_json(), "key": key}
-    return MadeSource(_torch(wrapped, options), "object", properties, wrapped.sigma, wrapped.k_max)
+    return DescribedSource(_torch(model, options), "object", properties, model.sigma, model.k_max)
 
 
 def _is_torchforce(model: Any) -> bool:
@@ -125,7 +141,7 @@ def _is_torchforce(model: Any) -> bool:
 
 
 def _is_torchscript(model: Any) -> bool:
-    """Whether this is a compiled module with a convention of its own, not a compiled network."""
+    """Whether this is a TorchScript module with the convention of `openmm_polarmp.torchforce`, not a compiled network."""
     return (
         is_torch_module(model)
         and isinstance(model, sys.modules["torch"].jit.ScriptModule)
@@ -135,14 +151,14 @@ def _is_torchscript(model: Any) -> bool:
 
 def _torchscript(
     model: Any, num_particles: int | None = None, evaluator: str | None = None, **options: Any
-) -> MadeSource:
+) -> DescribedSource:
     """The source for a TorchForce or its module."""
     SourceOptions.of((), evaluator=evaluator).resolved(["a TorchForce"])
     require_torch("a TorchForce")
     from openmm_polarmp.torchforce import TorchScriptSource, check_versions, to_bytes
 
     if options:
-        raise TypeError(f"a TorchForce takes the option num_particles only, but {sorted(options)} came")
+        raise TypeError(f"a TorchForce takes the option num_particles only, but got {sorted(options)}")
     periodic = None
     if _is_torchforce(model):
         check_versions()
@@ -156,11 +172,11 @@ def _torchscript(
         "content": base64.b64encode(to_bytes(source.module)).decode(),
         "num_particles": str(source.num_particles),
     }
-    return MadeSource(source, "torchscript", properties, source.sigma, source.k_max, periodic)
+    return DescribedSource(source, "torchscript", properties, source.sigma, source.k_max, periodic)
 
 
 def create_source(kind: str, properties: dict[str, str]) -> Any:
-    """The source that `make_source` described, for a force that was read from XML."""
+    """The source of a `DescribedSource`, for a force that was read from XML."""
     if kind == "torchscript":
         require_torch("a force made from a TorchForce")
         from openmm_polarmp.torchforce import TorchScriptSource, from_bytes
@@ -182,26 +198,30 @@ def create_source(kind: str, properties: dict[str, str]) -> Any:
             )
         return _torch(model, options.resolved(["a module that no file holds"]))
     if kind == "file":
-        contents = _read_again(properties["path"], properties["sha256"])
+        contents = _unchanged(properties["path"], properties["sha256"])
     else:
         contents = model_file.unpack(base64.b64decode(properties["content"]), "model inside of the XML")
     options = options.resolved()
     return NativeSource(contents, options) if options.evaluator == "native" else _torch(contents, options)
 
 
-def _read_again(path: str, sha256: str) -> model_file.ModelFile:
-    found = model_file.find(path)
-    contents = model_file.read(found)
+def _unchanged(path_or_name: str, sha256: str) -> ModelFile:
+    """A model file that still has its checksum."""
+    contents = model_file.load(path_or_name)
     if contents.sha256 != sha256:
         raise ModelFileError(
-            f"model file {found} has changed since the force was made: its checksum is {contents.sha256}, {sha256} was expected"
+            f"model file {contents.source} has changed since the force was made: its checksum is {contents.sha256}, "
+            f"{sha256} was expected"
         )
     return contents
 
 
-def _torch(model: model_file.ModelFile | PolarMPModel, options: SourceOptions) -> Any:
+def _torch(model: ModelFile | PolarMPModel, options: SourceOptions) -> TorchSource:
     """The model evaluated by torch."""
     require_torch(" and ".join(options.only_in_torch()) or "evaluator='torch'")
-    from openmm_polarmp.sources.torch_models import torch_model, torch_source
+    from openmm_polarmp.sources.network import TorchSource
+    from openmm_polarmp.sources.torch_models import torch_model
 
-    return torch_source(torch_model(model) if isinstance(model, model_file.ModelFile) else model, options)
+    if isinstance(model, ModelFile):
+        model = torch_model(model)
+    return TorchSource(model, **dataclasses.asdict(options))

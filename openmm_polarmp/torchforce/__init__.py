@@ -2,7 +2,7 @@
 
 The module's ``forward(positions, boxvectors)`` follows the convention of openmm-torch (positions [N, 3] and box vectors
 [3, 3] in nm, energy in kJ/mol) and returns a dictionary with ``energy``, ``charges`` and any of ``dipoles``,
-``quadrupoles``, ``softness``, ``polarizability``, all in OpenMM's units (see `openmm_polarmp.torchforce.outputs`).
+``quadrupoles``, ``softness``, ``polarizability``, all in OpenMM's units (see `openmm_polarmp.sources.script_outputs`).
 """
 
 from openmm_polarmp._torch import lazy_attributes

@@ -8,19 +8,22 @@ from collections.abc import Sequence
 
 import torch
 
+from openmm_polarmp import units
 from openmm_polarmp.models import PolarMPModel, PolarMPNet
-from openmm_polarmp.neighbors._search import directed_pairs
-from openmm_polarmp.sources.network import PRECISIONS
-from openmm_polarmp.torchforce.outputs import TO_OPENMM
+from openmm_polarmp.moments import CHARGES
+from openmm_polarmp.neighbors import directed_pairs
+from openmm_polarmp.sources.network import DTYPES
+from openmm_polarmp.sources.options import SourceOptions
+from openmm_polarmp.sources.script_outputs import TO_OPENMM
 
 AGREEMENT = {"single": 1e-4, "double": 1e-9}  # largest relative difference of forces that a good export may have
 
 
 class ExportedModel(torch.nn.Module):
-    """What `export_module` compiles: neighbours, the traced network, OpenMM's units.
+    """The module that `export_module` compiles: search for neighbours, traced network, conversion to OpenMM's units.
 
-    The neighbours are searched at each step. Charges come as the network says them, not yet shifted to ``total_charge``:
-    `PolarMPForce` does that.
+    The neighbours are searched at each step. Charges are the network's, not yet shifted to ``total_charge``: `PolarMPForce`
+    does that.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class ExportedModel(torch.nn.Module):
         self.k_max: float = k_max  # 1/nm, 0: none
         self.total_charge: float | None = total_charge  # e
         self.reach: float = reach  # nm, 0: not known
+        self.angstrom_per_nm: float = units.ANGSTROM_PER_NM
 
     def forward(self, positions: torch.Tensor, boxvectors: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
         """Energy and moments in OpenMM's units.
@@ -55,16 +59,16 @@ class ExportedModel(torch.nn.Module):
         boxvectors : Tensor [3, 3], optional
             nm; without it the atoms are a cluster.
         """
-        places = positions.double() * 10
-        if places.shape[0] != self.num_particles:
+        r = positions.double() * self.angstrom_per_nm
+        if r.shape[0] != self.num_particles:
             raise ValueError("positions: the module was made for another number of atoms")
-        cell = torch.eye(3, dtype=torch.float64, device=places.device)
-        found: torch.Tensor | None = None
+        cell = torch.eye(3, dtype=torch.float64, device=r.device)
+        box: torch.Tensor | None = None
         if boxvectors is not None:
-            cell = boxvectors.double() * 10
-            found = cell
-        index, shifts = directed_pairs(places.detach(), self.cutoff, found)
-        values: list[torch.Tensor] = self.network(places, index, shifts, cell)
+            cell = boxvectors.double() * self.angstrom_per_nm
+            box = cell
+        index, shifts = directed_pairs(r.detach(), self.cutoff, box)
+        values: list[torch.Tensor] = self.network(r, index, shifts, cell)
         result: dict[str, torch.Tensor] = {}
         for name, value, factor in zip(self.names, values, self.factors):  # noqa: B905  (TorchScript knows no strict)
             result[name] = value * factor
@@ -100,16 +104,17 @@ def export_module(
     """
     if not isinstance(model.network, PolarMPNet):
         raise TypeError(f"only a PolarMPNet can be exported, the model has a {type(model.network).__name__}")
-    if precision not in PRECISIONS:
-        raise ValueError(f"precision must be 'single' or 'double', got {precision!r}")
-    species = torch.tensor([int(z) for z in atomic_numbers], dtype=torch.long)
+    options = SourceOptions.of(
+        atomic_numbers, total_charge=total_charge, multiplicity=multiplicity, precision=precision
+    )
+    species = torch.tensor(options.atomic_numbers, dtype=torch.long)
     if len(species) == 0:
         raise ValueError("atomic_numbers is empty: at least one atom is needed")
     model.check_species(species)
-    network = copy.deepcopy(model.network).to("cpu", PRECISIONS[precision]).eval().requires_grad_(False)
+    network = copy.deepcopy(model.network).to("cpu", DTYPES[precision]).eval().requires_grad_(False)
     if interaction_energy:
         network.energy_shift.zero_()
-    bare = _Bare(network, species, float(total_charge), int(multiplicity))
+    bare = _Bare(network, species, options.total_charge, options.multiplicity)
     with warnings.catch_warnings():
         # TorchScript is deprecated in newer versions of torch, and the tracer warns where shapes become numbers; the
         # comparison below is what counts.
@@ -121,10 +126,10 @@ def export_module(
                 bare.names,
                 len(species),
                 model.cutoff,
-                model.sigma / 10,
-                10 * (model.k_max or 0.0),
-                float(total_charge) if model.charge_projection and model.has_electrostatics else None,
-                (model.receptive_field or 0.0) / 10,
+                model.sigma / units.ANGSTROM_PER_NM,
+                (model.k_max or 0.0) * units.ANGSTROM_PER_NM,
+                options.total_charge if model.imposes_total_charge else None,
+                (model.receptive_field or 0.0) / units.ANGSTROM_PER_NM,
             )
         )
     _compare(bare, traced, model.cutoff, AGREEMENT[precision])
@@ -134,13 +139,14 @@ def export_module(
 class _Bare(torch.nn.Module):
     """The network with everything but the geometry filled in."""
 
+    species: torch.Tensor
+
     def __init__(self, network: PolarMPNet, species: torch.Tensor, total_charge: float, multiplicity: int) -> None:
         super().__init__()
         self.network, self.total_charge, self.multiplicity = network, total_charge, multiplicity
         self.register_buffer("species", species)
-        self.names = ["energy", "charges"]
-        rung = network.rung
-        self.names += [n for n in ("dipoles", "quadrupoles", "softness", "polarizability") if getattr(rung, n)]
+        # Charges are there for every rung.
+        self.names = ["energy", CHARGES.name, *(name for name in network.rung.moments if name != CHARGES.name)]
 
     def forward(self, positions, edge_index, edge_shifts, cell) -> list[torch.Tensor]:
         energies, multipoles = self.network(

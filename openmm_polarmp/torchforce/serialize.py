@@ -1,6 +1,6 @@
 """TorchScript modules to bytes and back.
 
-Newer versions of torch deprecate TorchScript; openmm-torch knows nothing else, so the warning would help nobody.
+Newer versions of torch warn that TorchScript is deprecated. openmm-torch takes nothing else, so the warning is silenced.
 """
 
 from __future__ import annotations

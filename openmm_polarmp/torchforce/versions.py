@@ -1,4 +1,4 @@
-"""Which versions of openmm-torch and torch compute correctly together."""
+"""Versions of torch with which openmm-torch computes correctly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model predicts of a batch, differentiable with respect to its weights."""
+"""Predictions of a model for a batch, differentiable with respect to its weights."""
 
 from __future__ import annotations
 
@@ -7,31 +7,42 @@ from dataclasses import dataclass
 import torch
 
 from openmm_polarmp.electrostatics import born_effective_charges
-from openmm_polarmp.electrostatics._lattice import NearestImages
+from openmm_polarmp.electrostatics.born_charges import chosen_born_charges
+from openmm_polarmp.electrostatics.multipoles import Multipoles
 from openmm_polarmp.models import PolarMPModel
-from openmm_polarmp.models.model import Evaluation
+from openmm_polarmp.models.model import ModelResult
 from openmm_polarmp.training.data.structure import Batch
 
 
 @dataclass
 class Prediction:
-    """As the labels of `Structure`, for all structures of a batch.
+    """As the labels of `Structure`, for all structures of a batch; None where it was not asked for.
 
     Attributes
     ----------
+    energy : Tensor [B]
+        eV.
+    forces : Tensor [N, 3]
+        eV/A.
+    multipoles : Multipoles
+        Of all atoms.
+    stress : Tensor [B, 3, 3] or None
+        eV/A^3; zeros for clusters.
+    dipole : Tensor [B, 3] or None
+        e A; of no meaning for boxes.
     born_charges : Tensor [N, 3, 3] or None
-        If asked for.
+        e.
     born_atoms : Tensor [N] of bool or None
-        Of which atoms they are known.
+        Of which atoms the Born charges are known.
     """
 
     energy: torch.Tensor
     forces: torch.Tensor
+    multipoles: Multipoles
     stress: torch.Tensor | None = None
     dipole: torch.Tensor | None = None
     born_charges: torch.Tensor | None = None
     born_atoms: torch.Tensor | None = None
-    multipoles: object = None
 
 
 def predict(
@@ -44,10 +55,12 @@ def predict(
     eps_inf: float = 1.0,
     train: bool = False,
 ) -> Prediction:
-    """Energies, forces and what else is asked for.
+    """Energies, forces, and the other labels that are asked for.
 
     Parameters
     ----------
+    model : PolarMPModel
+    batch : Batch
     stress : bool
         [B, 3, 3]; zeros for clusters.
     dipole : bool
@@ -79,7 +92,7 @@ def predict(
     inputs = [r] if strain is None else [r, strain]
     more = train or dipole or born_of is not None
     gradients = torch.autograd.grad(evaluated.energy.sum(), inputs, create_graph=train, retain_graph=more)
-    result = Prediction(evaluated.energy, -gradients[0], multipoles=evaluated.multipoles)
+    result = Prediction(evaluated.energy, -gradients[0], evaluated.multipoles)
     if strain is not None:
         volumes = torch.linalg.det(batch.cells).abs()[:, None, None]
         result.stress = torch.where(batch.periodic[:, None, None], gradients[1] / volumes, 0.0)
@@ -99,7 +112,7 @@ def all_born_charges(model: PolarMPModel, batch: Batch, eps_inf: float = 1.0) ->
     if not model.has_electrostatics:
         return torch.zeros(len(batch.species), 3, 3, dtype=batch.positions.dtype)
 
-    def multipoles(positions: torch.Tensor):
+    def multipoles(positions: torch.Tensor) -> Multipoles:
         return model.multipoles(
             positions,
             batch.species,
@@ -119,7 +132,7 @@ def all_born_charges(model: PolarMPModel, batch: Batch, eps_inf: float = 1.0) ->
 
 def _response(
     result: Prediction,
-    evaluated: Evaluation,
+    evaluated: ModelResult,
     batch: Batch,
     r: torch.Tensor,
     dipole: bool,
@@ -135,27 +148,14 @@ def _response(
         return
     scale = electrostatics.scaling
     charges = evaluated.multipoles.charges + electrostatics.induced_charges
-    local = electrostatics.induced_dipoles
+    dipoles = electrostatics.induced_dipoles
     if evaluated.multipoles.dipoles is not None:
-        local = local + evaluated.multipoles.dipoles
-    arms, own = r, torch.zeros_like(batch.batch, dtype=torch.bool)
-    if born_of is not None and batch.cells is not None:
-        first = torch.cumsum(batch.sizes, 0) - batch.sizes
-        chosen = first + born_of.to(first)
-        own[chosen] = batch.periodic
-        in_box = batch.periodic[batch.batch]
-        mean = batch.per_structure(charges) / batch.sizes
-        charges = torch.where(in_box, charges - mean[batch.batch], charges)
-        nearest = NearestImages(batch.cells, batch.periodic, batch.batch)
-        images = nearest(batch.positions - batch.positions[chosen][batch.batch])
-        # In a box the atom itself has arm zero: its rigid part q_i is added below.
-        arms = torch.where(in_box[:, None], images, r)
-    moments = charges[:, None] * arms + local
+        dipoles = dipoles + evaluated.multipoles.dipoles
     if dipole:
-        result.dipole = scale[:, None] * batch.per_structure(moments)
+        result.dipole = scale[:, None] * batch.per_structure(charges[:, None] * r + dipoles)
     if born_of is not None:
-        total = moments.sum(0)
-        rows = [torch.autograd.grad(total[a], r, create_graph=train, retain_graph=True)[0] for a in range(3)]
-        rigid = torch.where(own, charges, 0.0)[:, None, None] * torch.eye(3, dtype=r.dtype, device=r.device)
-        result.born_charges = scale[batch.batch][:, None, None] * (torch.stack(rows, 1) + rigid)
-        result.born_atoms = own | ~batch.periodic[batch.batch]
+        chosen = (torch.cumsum(batch.sizes, 0) - batch.sizes + born_of.to(batch.sizes)).long()
+        born, result.born_atoms = chosen_born_charges(
+            chosen, charges, dipoles, r, batch.cells, batch.periodic, batch.batch, create_graph=train
+        )
+        result.born_charges = scale[batch.batch][:, None, None] * born

@@ -84,13 +84,13 @@ def test_dipole_reporter_adds_no_evaluation(tmp_path):
     calls = []
     from openmm_polarmp.sources import network as source
 
-    original = source.Evaluation.forward
+    original = source.NetworkEvaluation.forward
 
     def counted(self, include_gradients):
         calls.append(include_gradients)
         return original(self, include_gradients)
 
-    source.Evaluation.forward = counted
+    source.NetworkEvaluation.forward = counted
     try:
         force = PolarMPForce.cast(system.getForce(0))
         integrator = openmm.VerletIntegrator(0.25 * unit.femtosecond)
@@ -99,7 +99,7 @@ def test_dipole_reporter_adds_no_evaluation(tmp_path):
         simulation.reporters.append(DipoleReporter(str(tmp_path / "dipoles.csv"), 2))
         simulation.step(4)
     finally:
-        source.Evaluation.forward = original
+        source.NetworkEvaluation.forward = original
     # A report after the second step serves the third; the one after the fourth would serve a fifth.
     assert len(calls) == 4 + 1
     simulation.reporters.clear()

@@ -3,6 +3,7 @@
 import argparse
 import ast
 import builtins
+import dataclasses
 import importlib
 import inspect
 import re
@@ -14,8 +15,9 @@ from pathlib import Path
 import pytest
 from support.literals import messages_of
 
-from openmm_polarmp import mlpotential
+from openmm_polarmp import FixedMultipoles, PolarMPForce, mlpotential
 from openmm_polarmp.commands import COMMANDS
+from openmm_polarmp.sources.options import SourceOptions
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
@@ -132,12 +134,15 @@ def test_command_lines_are_accepted(page):
 def test_the_table_of_keywords_is_that_of_the_potential():
     table = text_of(ROOT / "docs" / "index.md").partition("| keyword of `createSystem` |")[2].partition("\n\n")[0]
     rows = re.findall(r"^\| `(\w+)` \| .* \| (.*) \|$", table, re.MULTILINE)
-    accepted = inspect.signature(mlpotential._Settings).parameters
-    assert {name for name, _ in rows} == set(accepted)
-    for name, default in rows:
-        if accepted[name].default is not None:
-            written = default.strip("`")
-            assert written == str(accepted[name].default) or float(written) == accepted[name].default, name
+    network = {f.name: f.default for f in dataclasses.fields(SourceOptions)}
+    defaults = {f.name: f.default for f in dataclasses.fields(mlpotential.PotentialSettings)}
+    defaults |= {word: network[option] for word, option in mlpotential.NETWORK_KEYWORDS.items()}
+    defaults["ewaldErrorTolerance"] = PolarMPForce(FixedMultipoles([0.0])).getEwaldErrorTolerance()
+    assert {name for name, _ in rows} == set(mlpotential.KEYWORDS)
+    for name, written in rows:
+        if defaults[name] is not None:
+            written = written.strip("`")
+            assert written == str(defaults[name]) or float(written) == defaults[name], name
 
 
 def test_environment_variables_are_read_somewhere():

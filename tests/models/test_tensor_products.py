@@ -75,7 +75,7 @@ def test_a_force_that_uses_it():
         potential = MLPotential("polarmp", modelPath=tiny_model())
         system = potential.createSystem(topology, precision="double", tensorProducts=name)
         force = next(PolarMPForce.cast(f) for f in system.getForces() if PolarMPForce.isinstance(f))
-        assert force.getModel().tensor_products == name
+        assert force.getModel().options.tensor_products == name
         context = CPU.context(system)
         context.setPositions(positions)
         found[name] = energy_and_forces(context)

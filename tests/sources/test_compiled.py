@@ -25,7 +25,7 @@ def evaluate(compile, positions_list, molecules=8):
         context.setPositions(positions + shift)
         found.append(energy_and_forces(context))
     force = next(PolarMPForce.cast(f) for f in context.getSystem().getForces() if PolarMPForce.isinstance(f))
-    return found, force.getModel().compile  # the force lives as long as the System
+    return found, force.getModel().options.compile  # the force lives as long as the System
 
 
 @pytest.fixture

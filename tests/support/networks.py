@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 
 from openmm_polarmp import FixedMultipoles, PolarMPForce
 from openmm_polarmp.models import NetworkConfig, PolarMPModel, PolarMPNet
+from openmm_polarmp.moments import MOMENTS
 from openmm_polarmp.sources.native import network_source
 from openmm_polarmp.sources.network import TorchSource
 
 CUBIC = np.diag([9.0, 9.0, 9.0])
 TRICLINIC = np.array([[9.0, 0, 0], [3.5, 8.5, 0], [-3.0, 4.0, 9.5]])
 THIN = np.array([[4.0, 0, 0], [0.5, 5.0, 0], [1.0, -2.0, 12.0]])  # several images of an atom within 3.5 A
-MOMENTS = ("charges", "dipoles", "quadrupoles", "softness", "polarizability")
-GRADIENTS = ("charge", "dipole", "quadrupole", "softness", "polarizability")
 
 
 @dataclass(frozen=True)
@@ -146,7 +145,7 @@ def results(context: openmm.Context) -> dict[str, NDArray]:
 
 def assert_equal_results(found: dict, expected: dict, tolerance: float) -> None:
     """Energy, forces, moments, each relative to the largest value that is expected of it."""
-    names = ["forces", "source_energy", *MOMENTS, *(f"{name}_gradients" for name in GRADIENTS)]
+    names = ["forces", "source_energy", *(m.name for m in MOMENTS), *(m.gradient for m in MOMENTS)]
     for name in names:
         scale = np.abs(expected[name]).max()
         error = np.abs(np.asarray(found[name]) - expected[name]).max()

@@ -128,7 +128,7 @@ def test_number_of_particles():
         PolarMPForce(script(Cluster()))
     with pytest.raises(ValueError, match="num_particles is 3, but the module was made for 2"):
         PolarMPForce(script(InShells(2)), num_particles=3)
-    with pytest.raises(TypeError, match=r"num_particles only, but \['precision'\] came"):
+    with pytest.raises(TypeError, match=r"num_particles only, but got \['precision'\]"):
         PolarMPForce(script(Cluster()), num_particles=3, precision="double")
 
 

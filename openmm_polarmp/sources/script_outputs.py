@@ -8,20 +8,17 @@ import torch
 
 from openmm_polarmp import units
 from openmm_polarmp.electrostatics.multipoles import Multipoles
+from openmm_polarmp.moments import MOMENTS, OPTIONAL
 
-TO_OPENMM = {
-    "energy": units.ENERGY_TO_OPENMM,  # kJ/mol, a number or one per atom
-    "charges": 1.0,  # e [N]
-    "dipoles": units.DIPOLE_TO_OPENMM,  # e nm [N, 3]
-    "quadrupoles": units.QUADRUPOLE_TO_OPENMM,  # e nm^2 [N, 3, 3]
-    "softness": units.SOFTNESS_TO_OPENMM,  # e^2/(kJ/mol) [N]
-    "polarizability": units.POLARIZABILITY_TO_OPENMM,  # e^2 nm^2/(kJ/mol) [N] or [N, 3, 3]
-}
+# Energy in kJ/mol, a number or one per atom, and the moments.
+TO_OPENMM = {"energy": units.ENERGY_TO_OPENMM} | {moment.name: moment.to_openmm for moment in MOMENTS}
 
 
 def read_outputs(result: Any, n_atoms: int) -> tuple[torch.Tensor, Multipoles]:
     """Energy (eV) and multipoles (model units) of a module's result."""
-    accepted = f"a dictionary with energy, charges and any of {', '.join(list(TO_OPENMM)[2:])} is accepted"
+    accepted = (
+        f"a dictionary with energy, charges and any of {', '.join(moment.name for moment in OPTIONAL)} is accepted"
+    )
     if not isinstance(result, dict):
         raise TypeError(f"the TorchForce's module returned a {type(result).__name__}; {accepted}")
     unknown = sorted(set(result) - set(TO_OPENMM))

@@ -1,0 +1,154 @@
+"""Born effective charges from a Context (theory.md section 6).
+
+The forces' response to an external field has them complete for clusters. In a periodic box the field does not act on
+induced charges, and their part is added in torch.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import openmm
+from numpy.typing import NDArray
+from openmm import unit
+
+from openmm_polarmp import units
+from openmm_polarmp._torch import require_torch
+from openmm_polarmp.fixed import FixedMultipoles
+from openmm_polarmp.step_data import StepData
+
+if TYPE_CHECKING:
+    import torch
+
+    from openmm_polarmp.electrostatics import Multipoles
+
+# V/nm. The energy is quadratic in the field, so that central differences are exact for any amplitude; this one lifts
+# the response far above the rounding of forces in single precision.
+AMPLITUDE = 10.0
+# Of the electrostatics that are differentiated: Born charges shall not be less accurate than this.
+LARGEST_ERROR = 1e-6
+
+
+def forces_per_field(
+    context: openmm.Context, particles: Sequence[int], force_group: int, field_parameters: Sequence[str]
+) -> NDArray[np.float64]:
+    """The response dF/dE0 of the forces to a uniform field.
+
+    Parameters
+    ----------
+    context : openmm.Context
+    particles : sequence of int
+        Whose forces are wanted.
+    force_group : int
+        Of the force that the field acts through.
+    field_parameters : sequence of str
+        The Context's parameters for the components of the field, V/nm. They are left as they were.
+
+    Returns
+    -------
+    array [N,3,3]
+        In e: row = field, column = force.
+    """
+    present = {name: context.getParameter(name) for name in field_parameters}
+
+    def forces(name: str, value: float) -> NDArray[np.float64]:
+        context.setParameter(name, value)
+        state = context.getState(forces=True, groups=1 << force_group)
+        return state.getForces(asNumpy=True).value_in_unit(unit.kilojoule_per_mole / unit.nanometer)[particles]
+
+    result = np.empty((len(particles), 3, 3))
+    try:
+        for name in field_parameters:
+            context.setParameter(name, 0.0)
+        for a, name in enumerate(field_parameters):
+            change = forces(name, AMPLITUDE) - forces(name, -AMPLITUDE)
+            context.setParameter(name, 0.0)
+            # (kJ/mol/nm) / (V/nm) -> e
+            result[:, a] = change / (2 * AMPLITUDE) * units.FIELD_TO_OPENMM / units.FORCE_TO_OPENMM
+    finally:
+        for name, value in present.items():
+            context.setParameter(name, value)
+    return result
+
+
+def induced_charge_part(
+    context: openmm.Context,
+    particles: Sequence[int],
+    source: Any,
+    step: StepData,
+    *,
+    sigma: float,
+    accuracy: float,
+) -> NDArray[np.float64]:
+    """What the induced charges add in a periodic box, s sum_j (r_j - r_i)_a d(dq_j)/dr_i,b between nearest images.
+
+    Every atom's induced charge depends on all atoms: this takes one backward pass through electrostatics and network for
+    each of them, in torch and double precision.
+
+    Parameters
+    ----------
+    context : openmm.Context
+    particles : sequence of int
+        The force's.
+    source : FixedMultipoles, NativeSource or TorchSource
+        Of the moments.
+    step : StepData
+        Of the Context's present positions.
+    sigma : float
+        Width of the pair kernel, A.
+    accuracy : float
+        Relative force accuracy of the electrostatics; it is not taken larger than 1e-6.
+
+    Returns
+    -------
+    array [N,3,3]
+        In e: row = polarization, column = displacement.
+    """
+    if not step.softness.any():
+        return np.zeros((len(particles), 3, 3))
+    require_torch("the induced charges' part of Born charges in a box (induced_charges=False leaves it out)")
+    import torch
+
+    from openmm_polarmp.electrostatics import electrostatic_energy
+    from openmm_polarmp.electrostatics.born_charges import charge_transfer
+
+    state = context.getState(positions=True)
+    positions = state.getPositions(asNumpy=True).value_in_unit(unit.angstrom)[particles]
+    r = torch.tensor(positions, requires_grad=True)
+    cell = torch.tensor(np.array(state.getPeriodicBoxVectors(asNumpy=True).value_in_unit(unit.angstrom)))
+    multipoles = _multipoles(source, r, cell)
+    result = electrostatic_energy(r, multipoles, cell, sigma=sigma, accuracy=min(LARGEST_ERROR, accuracy))
+    return step.field_scale * charge_transfer(result.induced_charges, r, cell).numpy()
+
+
+def _multipoles(source: Any, positions: torch.Tensor, cell: torch.Tensor) -> Multipoles:
+    """The source's moments as a differentiable function of the positions (A), in double precision."""
+    import torch
+
+    from openmm_polarmp.electrostatics import Multipoles
+    from openmm_polarmp.sources.native import NativeSource
+    from openmm_polarmp.sources.network import TorchSource
+
+    if isinstance(source, FixedMultipoles):
+        return Multipoles(**{name: torch.from_numpy(value) for name, value in source.members().items()})
+    if not isinstance(source, (NativeSource, TorchSource)):
+        raise TypeError(
+            f"the induced charges' part of Born charges needs a model or FixedMultipoles, not a {type(source).__name__}; "
+            "leave it out with induced_charges=False"
+        )
+    options = source.options
+    _, multipoles = (
+        copy.deepcopy(source.model)
+        .double()
+        .multipoles(
+            positions,
+            torch.tensor(options.atomic_numbers),
+            cell,
+            total_charge=options.total_charge,
+            multiplicity=options.multiplicity,
+        )
+    )
+    return multipoles

@@ -1,0 +1,91 @@
+"""What the reporters of a `PolarMPForce` share."""
+
+from __future__ import annotations
+
+from typing import Any, TextIO
+
+import openmm
+
+from openmm_polarmp.force import PolarMPForce
+
+
+def the_force(simulation: Any, reporter: str) -> tuple[PolarMPForce, list[int]]:
+    """The System's one PolarMPForce, and its particles.
+
+    Raises
+    ------
+    ValueError
+        If the System has none, or several; ``reporter`` is named in it.
+    """
+    forces = [f for f in simulation.system.getForces() if PolarMPForce.isinstance(f)]
+    if len(forces) != 1:
+        raise ValueError(f"{reporter} needs a System with one PolarMPForce; this one has {len(forces)}")
+    force = PolarMPForce.cast(forces[0])
+    return force, force.getParticles() or list(range(simulation.system.getNumParticles()))
+
+
+def next_report(simulation: Any, interval: int, include: list[str]) -> dict[str, Any]:
+    """What `describeNextReport` returns."""
+    steps = interval - simulation.currentStep % interval
+    return {"steps": steps, "periodic": False, "include": include}
+
+
+class ForceReporter:
+    """Reports on the System's one PolarMPForce every ``reportInterval`` steps.
+
+    Subclasses say in ``include`` what of a State they need, in `_prepare` what they look up once, and in `_report` what
+    they write.
+    """
+
+    include: tuple[str, ...] = ("positions", "energy")
+
+    def __init__(self, reportInterval: int) -> None:
+        self._interval = reportInterval
+        self._force: PolarMPForce | None = None
+        self._particles: list[int] = []
+
+    def describeNextReport(self, simulation: Any) -> dict[str, Any]:
+        """What the next report needs (called by Simulation)."""
+        return next_report(simulation, self._interval, list(self.include))
+
+    def report(self, simulation: Any, state: openmm.State) -> None:
+        """Report one state (called by Simulation)."""
+        if self._force is None:
+            force, self._particles = the_force(simulation, type(self).__name__)
+            self._prepare(simulation, force)
+            self._force = force
+        self._report(simulation, state, self._force)
+
+    def _prepare(self, simulation: Any, force: PolarMPForce) -> None:
+        """Look up what does not change."""
+
+    def _report(self, simulation: Any, state: openmm.State, force: PolarMPForce) -> None:
+        raise NotImplementedError
+
+
+class TextFile:
+    """Lines of comma-separated values, flushed one by one: a kill loses nothing that was reported.
+
+    Parameters
+    ----------
+    file : str or file object
+        A path, whose file is closed with this object, or a file that stays open.
+    titles : sequence of str
+        Of the columns.
+    append : bool
+        Continue an existing file: no titles are written.
+    """
+
+    def __init__(self, file: str | TextIO, titles: list[str], append: bool = False) -> None:
+        self._opened = isinstance(file, str)
+        self._file = open(file, "a" if append else "w", encoding="utf-8") if isinstance(file, str) else file
+        if not append:
+            self.write(*titles)
+
+    def write(self, *values: Any) -> None:
+        """Write one line."""
+        print(*values, sep=",", file=self._file, flush=True)
+
+    def __del__(self) -> None:
+        if getattr(self, "_opened", False) and hasattr(self, "_file"):
+            self._file.close()
