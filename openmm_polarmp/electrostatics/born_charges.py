@@ -4,7 +4,7 @@ In a box sum_j q_j r_j is not single valued. What moves with atom i is counted f
 
     Z_i,ab = q_i delta_ab + sum_j (r_j - r_i)_a dq_j/dr_i,b + d(sum mu + dmu)_a/dr_i,b,
 
-with the mean charge removed. Nothing here is scaled: physical Born charges are s times as large. The public functions for
+with the mean removed from the charges that move. Nothing here is scaled: physical Born charges are s times as large. The public functions for
 multipoles are in `response`.
 """
 
@@ -119,13 +119,13 @@ def chosen_born_charges(
     in_box = periodic[batch]
     itself = torch.zeros_like(in_box)
     itself[chosen] = periodic
-    arms = positions
+    arms, moving = positions, charges
     if cells is not None:
-        charges = without_mean_charge(charges, periodic, batch)
+        moving = without_mean_charge(charges, periodic, batch)
         r = positions.detach()
         images = NearestImages(cells.detach(), periodic, batch)(r - r[chosen][batch])
         arms = torch.where(in_box[:, None], images, positions)
-    total = (charges[:, None] * arms + dipoles).sum(0)
+    total = (moving[:, None] * arms + dipoles).sum(0)
     born = torch.stack([position_gradient(total[a], positions, create_graph) for a in range(3)], 1)
     # In a box the chosen atom's arm is zero, also in the derivative: its charge moves with it.
     rigid = torch.where(itself, charges, 0.0)[:, None, None] * torch.eye(3, dtype=born.dtype, device=born.device)

@@ -9,6 +9,7 @@ import torch
 from openmm_polarmp.electrostatics import born_effective_charges
 from openmm_polarmp.electrostatics.born_charges import chosen_born_charges
 from openmm_polarmp.electrostatics.multipoles import Multipoles
+from openmm_polarmp.electrostatics.response import local_moments
 from openmm_polarmp.models import PolarMPModel
 from openmm_polarmp.models.model import ModelResult
 from openmm_polarmp.training.data.structure import Batch
@@ -147,10 +148,7 @@ def _response(
         result.born_atoms = torch.ones(len(r), dtype=torch.bool, device=r.device)
         return
     scale = electrostatics.scaling
-    charges = evaluated.multipoles.charges + electrostatics.induced_charges
-    dipoles = electrostatics.induced_dipoles
-    if evaluated.multipoles.dipoles is not None:
-        dipoles = dipoles + evaluated.multipoles.dipoles
+    charges, dipoles = local_moments(evaluated.multipoles, electrostatics)
     if dipole:
         result.dipole = scale[:, None] * batch.per_structure(charges[:, None] * r + dipoles)
     if born_of is not None:
