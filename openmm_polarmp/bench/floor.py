@@ -1,4 +1,4 @@
-"""What the kernels do for each atom, and the least time that this can take on a GPU.
+"""Operations and memory traffic of the kernels for each atom, and the least time that they can take on a GPU.
 
 Counted from the kernels in plugin_cpp/platforms/common/src/kernels for charges, dipoles, quadrupoles and induced moments: a
 multiplication with an addition is two operations. Two rounds (permanent moments, then induced ones) of spreading,
@@ -22,12 +22,12 @@ COUNTS = ("mesh points", "operations", "bytes", "atomic additions", "device memo
 
 
 class Gpu(NamedTuple):
-    """Peak numbers of a data sheet, but for the additions, of which none speaks."""
+    """Peak rates from the data sheet; that of the atomic additions, which no data sheet has, is measured."""
 
     name: str
     teraflops: float  # single precision
     terabytes: float  # memory, per second
-    atomics: float  # 64-bit additions in the cache, 10^9 per second: as the kernel that does nothing else reaches them
+    atomics: float  # 64-bit additions in the cache, 10^9 per second, as a kernel of additions alone reaches them
     launch: float  # microseconds between two kernels of a stream
 
 
@@ -40,7 +40,9 @@ def work_per_atom(atoms: int, density: float = 0.1, tolerance: float = 5e-4) -> 
     Parameters
     ----------
     atoms : int
-        In a cubic box of this density (1/A^3).
+        Number of atoms in a cubic box.
+    density : float
+        1/A^3.
     tolerance : float
         Force accuracy.
     """
@@ -71,7 +73,7 @@ def work_per_atom(atoms: int, density: float = 0.1, tolerance: float = 5e-4) -> 
 
 
 def floor_table(sizes: tuple[int, ...] = (3000, 24_000, 100_000, 1_000_000), gpu: Gpu = H200) -> str:
-    """The counts, and for each resource the milliseconds that a GPU needs at its peak."""
+    """Table of the counts and, for each resource, of the milliseconds that a GPU needs at its peak rate."""
     launches = ROUNDS * LAUNCHES_PER_ROUND + OTHER_LAUNCHES
     lines = [
         f"| atoms | mesh points | operations | bytes moved | atomic additions | bytes occupied | arithmetic, ms | memory, ms | atomics, ms | {launches} launches, ms |",

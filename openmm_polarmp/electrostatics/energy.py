@@ -225,7 +225,8 @@ def _permanent(
 
 def _reciprocal(positions: Tensor, moments: _Moments, cells: Tensor, group: PeriodicGroup) -> tuple[Tensor, Tensor]:
     """Reciprocal sum of some boxes: energy [b], and Phi and its gradient [n, 4] at their atoms, own-atom parts
-    included."""
+    included.
+    """
     inverse, volume = inverse_and_volume(group.reduction @ cells[group.structures])
     scale = torch.tensor(group.basis.scale, dtype=positions.dtype, device=positions.device)
     own_inverse = inverse[group.structure]
@@ -243,7 +244,7 @@ def _reciprocal(positions: Tensor, moments: _Moments, cells: Tensor, group: Peri
 
 
 def screening(multipoles: Multipoles, cells: Tensor | None, plan: ElectrostaticPlan, eps_inf: float | Tensor) -> Tensor:
-    """s = sqrt(eps_e) of every structure, [B]; a constant without gradient (theory.md section 6).
+    """S = sqrt(eps_e) of every structure, [B]; a constant without gradient (theory.md section 6).
 
     eps_e = eps_inf / (1 + chi) in boxes, chi = 4 pi k_e tr(sum_i alpha_i + sum_ij f_ij d_ij d_ij^T)/3 / V; eps_inf for
     clusters.

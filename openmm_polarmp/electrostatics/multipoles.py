@@ -103,7 +103,7 @@ class Multipoles:
         return alpha if alpha.dim() == 1 else alpha.diagonal(dim1=1, dim2=2).sum(1) / 3
 
     def polarizability_tensor(self) -> Tensor:
-        """alpha as [N, 3, 3] whatever it was given as; zeros where it is absent."""
+        """Alpha as [N, 3, 3] whatever it was given as; zeros where it is absent."""
         alpha = self.polarizability
         if alpha is not None and alpha.dim() == 3:
             return (alpha + alpha.transpose(1, 2)) / 2
@@ -111,7 +111,7 @@ class Multipoles:
         return self.isotropic_polarizability()[:, None, None] * identity
 
     def induced_dipoles(self, field: Tensor) -> Tensor:
-        """alpha . field, [N, 3]; zeros where polarizability is absent."""
+        """Alpha . field, [N, 3]; zeros where polarizability is absent."""
         alpha = self.polarizability
         if alpha is None:
             return torch.zeros_like(field)

@@ -1,7 +1,7 @@
 """Networks that give every atom its short-range energy, multipoles and response coefficients, and their files."""
 
 from openmm_polarmp._torch import lazy_attributes
-from openmm_polarmp.models.config import NetworkConfig
+from openmm_polarmp.models.config import NetworkConfig, NetworkSettings
 from openmm_polarmp.models.description import ModelDescription
 from openmm_polarmp.models.file import ModelFileError, shipped_models
 from openmm_polarmp.models.info import model_info
@@ -28,6 +28,7 @@ __all__ = [
     "ModelDescription",
     "ModelFileError",
     "NetworkConfig",
+    "NetworkSettings",
     "PolarMPModel",
     "PolarMPNet",
     "Rung",

@@ -9,7 +9,7 @@ import torch
 
 from openmm_polarmp.electrostatics.multipoles import Multipoles
 from openmm_polarmp.models._angular import SphericalHarmonics
-from openmm_polarmp.models._chunks import atoms_at_once, in_chunks, pair_functions, run_layer
+from openmm_polarmp.models.chunks import atoms_at_once, in_chunks, pair_functions, run_layer
 from openmm_polarmp.models._constants import ExactConstants
 from openmm_polarmp.models._layers import (
     ChannelMixing,

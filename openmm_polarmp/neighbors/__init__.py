@@ -1,7 +1,7 @@
 """Neighbour lists on the device of the positions, and a search without torch."""
 
 from openmm_polarmp._torch import lazy_attributes
-from openmm_polarmp.neighbors.close import close_pairs
+from openmm_polarmp.neighbors._numpy_search import close_pairs
 
 __getattr__ = lazy_attributes(
     __name__,

@@ -8,7 +8,7 @@ __getattr__ = lazy_attributes(
         "Batch": ".structure",
         "Structure": ".structure",
         "fit_reference_energies": ".frames",
-        "labels": ".labels",
+        "labels": "._labels",
         "read_frames": ".frames",
     },
 )
