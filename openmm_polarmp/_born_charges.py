@@ -83,7 +83,10 @@ def induced_charge_part(
     sigma: float,
     accuracy: float,
 ) -> NDArray[np.float64]:
-    """What the induced charges add in a periodic box, s sum_j (r_j - r_i)_a d(dq_j)/dr_i,b between nearest images.
+    """What the induced charges add in a periodic box, s [ dq_i delta_ab + sum_j (r_j - r_i)_a d(dq_j)/dr_i,b ].
+
+    The differences are those between nearest images, and the mean is removed from the dq, as in
+    `openmm_polarmp.electrostatics.born_effective_charges`.
 
     Every atom's induced charge depends on all atoms: this takes one backward pass through electrostatics and network for
     each of them, in torch and double precision.
@@ -113,7 +116,7 @@ def induced_charge_part(
     import torch
 
     from openmm_polarmp.electrostatics import electrostatic_energy
-    from openmm_polarmp.electrostatics.born_charges import charge_transfer
+    from openmm_polarmp.electrostatics.born_charges import charge_transfer, without_mean_charge
 
     state = context.getState(positions=True)
     positions = state.getPositions(asNumpy=True).value_in_unit(unit.angstrom)[particles]
@@ -121,7 +124,10 @@ def induced_charge_part(
     cell = torch.tensor(np.array(state.getPeriodicBoxVectors(asNumpy=True).value_in_unit(unit.angstrom)))
     multipoles = _multipoles(source, r, cell)
     result = electrostatic_energy(r, multipoles, cell, sigma=sigma, accuracy=min(LARGEST_ERROR, accuracy))
-    return step.field_scale * charge_transfer(result.induced_charges, r, cell).numpy()
+    box = torch.ones(1, dtype=torch.bool), torch.zeros(len(r), dtype=torch.long)
+    dq = without_mean_charge(result.induced_charges, *box)
+    part = charge_transfer(dq, r, cell) + dq.detach()[:, None, None] * torch.eye(3, dtype=dq.dtype)
+    return step.field_scale * part.numpy()
 
 
 def _multipoles(source: Any, positions: torch.Tensor, cell: torch.Tensor) -> Multipoles:

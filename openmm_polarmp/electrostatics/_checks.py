@@ -65,7 +65,9 @@ def _check_flows(flows: Flows, n_atoms: int) -> None:
     for name, value in flows.members():
         bad = ~torch.isfinite(value)
         if bad.any():
-            raise ValueError(f"flows: {name} is NaN or infinite at {int(bad.reshape(len(value), -1).any(1).nonzero()[0])}")
+            raise ValueError(
+                f"flows: {name} is NaN or infinite at {int(bad.reshape(len(value), -1).any(1).nonzero()[0])}"
+            )
     if flows.conductance is not None and (flows.conductance < 0).any():
         pair = int((flows.conductance < 0).nonzero()[0])
         raise ValueError(

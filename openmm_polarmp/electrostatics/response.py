@@ -51,7 +51,8 @@ def polarization(
     moments = multipoles(positions) if callable(multipoles) else multipoles
     plan, options = _plan(positions, moments, cell, options)
     result = electrostatic_energy(positions, moments, cell, plan=plan, **options)
-    charges, dipoles = local_moments(moments, result, induced_charges)
+    permanent, induced, dipoles = local_moments(moments, result, induced_charges)
+    charges = permanent + induced if induced_charges else permanent
     latent = plan.per_structure(charges[:, None] * positions + dipoles)
     if not plan.batched:
         latent = latent[0]
@@ -72,10 +73,10 @@ def born_effective_charges(
 
         Z*_i,ab = s [ q_i delta_ab + sum_j (r_j - r_i)_a dq_j/dr_i,b + d(sum mu + dmu)_a/dr_i,b ],
 
-    the mean removed from the charges dq_j that move. That takes one backward pass for each atom of the largest box (none
-    for charges that do not depend on the positions). What charges do at a distance, as the induced ones or a projection
-    on the total charge do, is right to O(1/L) only. With flows the q are those before the transfers, and the dipoles of
-    transfers and flows are among the mu and dmu: exact, and without these passes if the q0 are constants.
+    the mean removed from the dq_j and from the induced charges. That takes one backward pass for each atom of the largest
+    box (none for charges that do not depend on the positions). What charges do at a distance, as the induced ones or a
+    projection on the total charge do, is right to O(1/L) only. With flows the q are those before the transfers, and the
+    dipoles of transfers and flows are among the mu and dmu: exact, and without these passes if the q0 are constants.
 
     Parameters
     ----------
@@ -93,7 +94,10 @@ def born_effective_charges(
         moments = multipoles(r) if callable(multipoles) else multipoles
         plan, options = _plan(r, moments, cell, options)
         result = electrostatic_energy(r, moments, cell, plan=plan, **options)
-        charges, dipoles = local_moments(moments, result, induced_charges)
+        permanent, induced, dipoles = local_moments(moments, result, induced_charges)
+        # Charge that a box has taken up as a whole is no part of its response: the sum over atoms is the total charge.
+        induced = without_mean_charge(induced, plan.periodic, plan.batch)
+        charges = permanent + induced if induced_charges else permanent
         in_box = plan.periodic[plan.batch]
         # clusters: all of P; boxes: its single-valued part
         single_valued = dipoles + torch.where(in_box, 0.0, charges)[:, None] * r
@@ -151,18 +155,19 @@ def _plan(positions: Tensor, moments: Multipoles, cell: Tensor | None, options: 
     return plan if plan is not None else ElectrostaticPlan(positions, cell, **of_plan), rest
 
 
-def local_moments(moments: Multipoles, result: ElectrostaticResult, induced: bool = True) -> tuple[Tensor, Tensor]:
-    """The charges [N] in e and the dipoles [N, 3] in e A that make the polarization, the induced ones among them.
+def local_moments(
+    moments: Multipoles, result: ElectrostaticResult, flows_respond: bool = True
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Permanent and induced charges [N] in e and dipoles [N, 3] in e A that together make the polarization.
 
-    Charge that has moved in a pair counts as a dipole, which is the same in whatever way atoms are wrapped.
+    Charge that has moved between the atoms of a pair counts as a dipole, which is the same however atoms are wrapped.
+    Without ``flows_respond`` only that counts which they have exchanged permanently.
     """
-    charges, dipoles, flows = moments.charges, result.induced_dipoles, moments.flows
+    charges, induced, dipoles = moments.charges, result.induced_charges, result.induced_dipoles
     if moments.dipoles is not None:
         dipoles = dipoles + moments.dipoles
-    induced_charges = result.induced_charges
-    if flows is not None:
-        charges = flows.local_charges
-        moved = flows.charges + result.induced_flows if induced else flows.charges
-        dipoles = dipoles + flows.dipoles(moved)
-        induced_charges = induced_charges - flows.received(result.induced_flows)
-    return (charges + induced_charges if induced else charges), dipoles
+    flows = moments.flows
+    if flows is not None and result.induced_flows is not None:
+        charges, induced = flows.local_charges, induced - flows.received(result.induced_flows)
+        dipoles = dipoles + flows.dipoles(flows.charges + result.induced_flows * flows_respond)
+    return charges, induced, dipoles

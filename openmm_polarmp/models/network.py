@@ -9,7 +9,6 @@ import torch
 
 from openmm_polarmp.electrostatics.multipoles import Multipoles
 from openmm_polarmp.models._angular import SphericalHarmonics
-from openmm_polarmp.models.chunks import atoms_at_once, in_chunks, pair_functions, run_layer
 from openmm_polarmp.models._constants import ExactConstants
 from openmm_polarmp.models._layers import (
     ChannelMixing,
@@ -21,6 +20,7 @@ from openmm_polarmp.models._layers import (
     split_degrees,
 )
 from openmm_polarmp.models._radial import RadialBasis
+from openmm_polarmp.models.chunks import atoms_at_once, in_chunks, pair_functions, run_layer
 from openmm_polarmp.models.config import NetworkConfig
 from openmm_polarmp.models.edge_heads import EdgeHeads
 from openmm_polarmp.models.heads import Heads

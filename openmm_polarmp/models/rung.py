@@ -40,7 +40,9 @@ class Rung:
     def parse(cls, word: str) -> Rung:
         """Read a word such as ``"sr"``, ``"qu"`` or ``"quQ+ka"``; other combinations (``"q+a"``) are accepted too."""
         permanent, plus, induced = str(word).partition("+")
-        valid = permanent in ("q", "qu", "quQ") and induced in ("k", "a", "ka", "c", "ca") if plus else permanent in RUNGS
+        valid = (
+            permanent in ("q", "qu", "quQ") and induced in ("k", "a", "ka", "c", "ca") if plus else permanent in RUNGS
+        )
         if not valid:
             raise ValueError(
                 f"rung {word!r} is not known: give one of {', '.join(RUNGS)} "

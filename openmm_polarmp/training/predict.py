@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from openmm_polarmp.electrostatics import born_effective_charges
-from openmm_polarmp.electrostatics.born_charges import chosen_born_charges
+from openmm_polarmp.electrostatics.born_charges import chosen_born_charges, without_mean_charge
 from openmm_polarmp.electrostatics.multipoles import Multipoles
 from openmm_polarmp.electrostatics.response import local_moments
 from openmm_polarmp.models import PolarMPModel
@@ -148,10 +148,11 @@ def _response(
         result.born_atoms = torch.ones(len(r), dtype=torch.bool, device=r.device)
         return
     scale = electrostatics.scaling
-    charges, dipoles = local_moments(evaluated.multipoles, electrostatics)
+    permanent, induced, dipoles = local_moments(evaluated.multipoles, electrostatics)
     if dipole:
-        result.dipole = scale[:, None] * batch.per_structure(charges[:, None] * r + dipoles)
+        result.dipole = scale[:, None] * batch.per_structure((permanent + induced)[:, None] * r + dipoles)
     if born_of is not None:
+        charges = permanent + without_mean_charge(induced, batch.periodic, batch.batch)
         chosen = (torch.cumsum(batch.sizes, 0) - batch.sizes + born_of.to(batch.sizes)).long()
         born, result.born_atoms = chosen_born_charges(
             chosen, charges, dipoles, r, batch.cells, batch.periodic, batch.batch, create_graph=train

@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 from support.platforms import PlatformChoice
 from support.systems import TRICLINIC, evaluate, make_force, random_atoms
+
+from openmm_polarmp.electrostatics import Multipoles, born_effective_charges
 
 REFERENCE = PlatformChoice("Reference")
 
@@ -74,11 +77,12 @@ def nearest_images(differences, cell):
 
 
 def test_induced_charges_in_a_box():
-    """Their part by finite differences of nearest-image displacements: s sum_j (r_j - r_i) d(dq_j)/dr_i."""
+    """Finite differences of nearest-image displacements: s [ dq_i + sum_j (r_j - r_i) d(dq_j)/dr_i ], without the mean."""
     atoms = random_atoms(8, TRICLINIC)
     *_, force, context = evaluate(atoms, REFERENCE)
     part = force.getBornEffectiveCharges(context) - force.getBornEffectiveCharges(context, induced_charges=False)
     scale = force._step(context)["field_scale"]
+    induced = force.getInducedCharges(context)
     h = 1e-4
     for i, b in [(0, 0), (3, 1), (7, 2)]:
         charges = []
@@ -88,6 +92,22 @@ def test_induced_charges_in_a_box():
             context.setPositions(0.1 * positions)
             charges.append(force.getInducedCharges(context))
         slope = (charges[0] - charges[1]) / (2 * h)
-        expected = scale * slope @ nearest_images(atoms.positions - atoms.positions[i], atoms.cell)
+        expected = (slope - slope.mean()) @ nearest_images(atoms.positions - atoms.positions[i], atoms.cell)
+        expected[b] += induced[i] - induced.mean()
+        expected *= scale
         np.testing.assert_allclose(part[i, :, b], expected, rtol=1e-5, atol=1e-6 * np.abs(part).max())
     context.setPositions(0.1 * atoms.positions)
+
+
+@pytest.mark.parametrize("charged", [False, True])
+def test_the_same_as_in_torch(charged):
+    """Of a box of soft, polarizable atoms, neutral and charged: all of the response."""
+    atoms = random_atoms(8, TRICLINIC, charged=charged)
+    *_, force, context = evaluate(atoms, REFERENCE)
+    force.setEpsInf(1.78)
+    force.updateParametersInContext(context)
+    moments = {name: torch.from_numpy(value) for name, value in force.getModel().members().items()}
+    options = {"sigma": force.getSigma()._value * 10, "accuracy": 1e-8, "eps_inf": 1.78}
+    cell = torch.from_numpy(atoms.cell)
+    expected = born_effective_charges(torch.from_numpy(atoms.positions), Multipoles(**moments), cell, **options)
+    np.testing.assert_allclose(force.getBornEffectiveCharges(context), expected.value.detach().numpy(), atol=1e-5)
