@@ -92,6 +92,11 @@ class NetworkSettings:
         if self.l_message > self.l_max:
             raise ValueError(f"l_message is {self.l_message}; at most l_max = {self.l_max} is accepted")
 
+    @property
+    def has_flows(self) -> bool:
+        """Whether pairs of neighbours exchange charge, permanently or in response to potentials."""
+        return self.charges == "flow" or Rung.parse(self.rung).conductance
+
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkConfig(NetworkSettings):
