@@ -100,8 +100,7 @@ def power_spectrum(
     if not interval > 0:
         raise ValueError(f"interval is {interval}; a positive time in ps is accepted")
     blocks = [pieces] if isinstance(pieces, np.ndarray) else pieces
-    total: NDArray | float = 0.0
-    squares: NDArray | float = 0.0
+    total, squares = np.zeros(()), np.zeros(())
     count = length = 0
     for block in blocks:
         block = np.asarray(block, dtype=float)

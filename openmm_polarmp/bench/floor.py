@@ -50,7 +50,7 @@ def work_per_atom(atoms: int, density: float = 0.1, tolerance: float = 5e-4) -> 
     w, edge = rule.width, (atoms / density) ** (1 / 3)
     mesh = legal_mesh_size(math.ceil(edge / rule.spacing)) ** 3
     points = mesh / atoms
-    windows = 2 * 3 * w * (rule.degree + 1) * 4  # computed anew by each of the three kernels that need them
+    windows = 2 * 3 * w * (rule.degree + 1) * 4  # computed again by each of the three kernels that need them
     to_grid = 2 * (1 + 9 + 36)
     spread = to_grid + 2 * (3 * w**3 + 19 * w**2) + w**3  # and the conversion to fixed point
     to_cartesian = 2 * (1 + 9 + 36 + 100)
@@ -60,14 +60,14 @@ def work_per_atom(atoms: int, density: float = 0.1, tolerance: float = 5e-4) -> 
     mesh_bytes = points * (16 + 16 + 4 + 2 * 3 * 2 * 4 + 8 + 2 + 4)
     # Of each atom: positions and order, potential with its derivatives, induced moments
     round_bytes = 28 + 4 * (20 + 10)
-    # The source's moments, packed and spread; what induced moments are made of; derivatives; results
+    # The source's moments, packed and spread; terms of the induced moments; derivatives; results
     other_bytes = 28 + 4 * (13 + 10) + 4 * (4 + 10 + 4) + 4 * (20 + 40 + 4 + 10 + 6 + 2 + 3 + 23) + 4 * (2 + 6 + 1 + 6)
     return {
         "mesh points": points,
         "operations": 3 * windows + ROUNDS * (spread + gather + 2 * transform + 2 * points),
         "bytes": ROUNDS * (mesh_bytes + round_bytes) + other_bytes,
         "atomic additions": ROUNDS * w**3,
-        # fixed-point and real mesh, spectrum, influence, the transform's own; positions, moments, potentials, gradients, cells
+        # fixed-point and real mesh, spectrum, influence, the work array of the transform; positions, moments, potentials, gradients, cells
         "device memory": points * (8 + 4 + 4 + 2 + 8) + 590,
     }
 

@@ -41,7 +41,7 @@ def benchmark(
 ) -> dict[str, float]:
     """Milliseconds of each phase, and the number of pairs.
 
-    ``update`` checks the pairs and is part of every step, ``search`` finds them anew: on a GPU it includes the network's
+    ``update`` checks the pairs and is part of every step, ``search`` searches them again: on a GPU it includes the network's
     table of neighbours, which the CPU builds in each step's forward pass.
 
     Parameters
@@ -115,7 +115,7 @@ def main() -> None:
         help="backends of the tensor products (default dense)",
     )
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--threads", type=int, help="threads of torch (default: torch's own choice)")
+    parser.add_argument("--threads", type=int, help="threads of torch (default: chosen by torch)")
     parser.add_argument("--seconds", type=float, default=2.0, help="time for each number (default 2)")
     arguments = parser.parse_args()
     if arguments.threads:
@@ -145,7 +145,7 @@ def main() -> None:
             numbers = " ".join(f"{result[c]:9.2f}" for c in columns)
             how = f" {name}{', compiled' if compiled else ''}" if len(variants) > 1 else ""
             print(f"{n_atoms:8d} {result['pairs']:9.0f} {numbers} {1e3 * result['step'] / n_atoms:9.1f}{how}")
-    print("search: all pairs anew (a few times in a hundred steps); step: update, forward and backward")
+    print("search: all pairs, a few times in a hundred steps; step: update, forward and backward")
 
 
 if __name__ == "__main__":

@@ -39,11 +39,13 @@ def nvalchemi(atoms: int, tolerance: float = 5e-4, device: str = "cpu") -> tuple
     except ImportError as error:
         raise NotInstalled("nvalchemi-toolkit-ops") from error
     positions, fixed, cell = water_multipoles(atoms, "quQ", device=device)
+    dipoles, quadrupoles = fixed.dipoles, fixed.quadrupoles
+    assert dipoles is not None and quadrupoles is not None, "the rung has both"
     packed = torch.cat(
         [
             fixed.charges[:, None],
-            fixed.dipoles[:, [1, 2, 0]],  # e3nn's order y, z, x
-            cartesian_quadrupole_to_e3nn(fixed.quadrupoles),
+            dipoles[:, [1, 2, 0]],  # e3nn's order y, z, x
+            cartesian_quadrupole_to_e3nn(quadrupoles),
         ],
         dim=1,
     ).requires_grad_()

@@ -1,8 +1,9 @@
-"""Where a model was trained, and whether a structure lies inside: a learned force fails silently outside."""
+"""The range of a model's training data, and whether a structure is inside: a learned force fails silently outside."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -10,26 +11,29 @@ from numpy.typing import ArrayLike
 
 @dataclass(frozen=True)
 class TrainingRange:
-    """What the training data covered.
+    """The range of the training data.
 
     Attributes
     ----------
     smallest_distances : dict
-        A, for each pair of atomic numbers (lower first) the shortest distance in the data.
+        Shortest distance in the data for each pair of atomic numbers (lower first), A.
     largest_force : float or None
-        eV/A, the largest norm of a force on an atom in the data.
+        Largest norm of a force on an atom in the data, eV/A.
     """
 
     smallest_distances: dict[tuple[int, int], float] = field(default_factory=dict)
     largest_force: float | None = None
 
     @classmethod
-    def from_dict(cls, values: dict) -> TrainingRange:
+    def from_dict(cls, values: dict[str, Any]) -> TrainingRange:
         """Read what `to_dict` wrote."""
-        distances = {tuple(map(int, key.split("-"))): float(d) for key, d in values["smallest_distances"].items()}
+        distances = {}
+        for key, distance in values["smallest_distances"].items():
+            low, high = map(int, key.split("-"))
+            distances[low, high] = float(distance)
         return cls(distances, values.get("largest_force"))
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         distances = {f"{a}-{b}": d for (a, b), d in sorted(self.smallest_distances.items())}
         return {"smallest_distances": distances, "largest_force": self.largest_force}
@@ -46,9 +50,18 @@ class TrainingRange:
     def of(
         cls, species: ArrayLike, edge_index: ArrayLike, distances: ArrayLike, forces: ArrayLike | None = None
     ) -> TrainingRange:
-        """The range that one structure spans: its pairs with their distances in A, its forces in eV/A.
+        """The range of one structure.
 
-        Arrays or tensors in host memory, as `openmm_polarmp.neighbors.neighbor_pairs` has them.
+        Parameters
+        ----------
+        species : array [N]
+            Atomic numbers.
+        edge_index : array [2, E]
+            Pairs, as from `openmm_polarmp.neighbors.neighbor_pairs`; in host memory.
+        distances : array [E]
+            Of the pairs, A.
+        forces : array [N, 3], optional
+            eV/A.
         """
         pairs = np.sort(np.asarray(species)[np.asarray(edge_index)], axis=0)
         code, distances = pairs[0] * 1000 + pairs[1], np.asarray(distances)
@@ -60,13 +73,15 @@ class TrainingRange:
         return cls(smallest, largest)
 
     def violations(self, observed: TrainingRange, *, tolerance: float = 0.0) -> list[str]:
-        """Sentences for all in which ``observed`` leaves this range; distances may be ``tolerance`` A shorter."""
-        found = []
+        """One sentence for each way in which ``observed`` leaves this range; ``tolerance`` (A) is for distances."""
+        sentences = []
         for (a, b), d in sorted(observed.smallest_distances.items()):
             known = self.smallest_distances.get((a, b))
             if known is not None and d < known - tolerance:
-                found.append(f"elements {a} and {b} are {d:.3f} A apart; the training data went down to {known:.3f} A")
+                sentences.append(
+                    f"elements {a} and {b} are {d:.3f} A apart; the training data went down to {known:.3f} A"
+                )
         limit, force = self.largest_force, observed.largest_force
         if limit is not None and force is not None and not force <= limit:
-            found.append(f"a force of {force:.2f} eV/A; the training data went up to {limit:.2f} eV/A")
-        return found
+            sentences.append(f"a force of {force:.2f} eV/A; the training data went up to {limit:.2f} eV/A")
+        return sentences

@@ -1,6 +1,14 @@
 """Training data, and models from energies and forces."""
 
+from typing import TYPE_CHECKING
+
 from openmm_polarmp._torch import lazy_attributes
+
+if TYPE_CHECKING:
+    from openmm_polarmp.training.config import DataConfig, LossConfig, ModelConfig, OptimizerConfig, TrainingConfig
+    from openmm_polarmp.training.data import Batch, Structure, fit_reference_energies, labels, read_frames
+    from openmm_polarmp.training.evaluation import Comparison, compare
+    from openmm_polarmp.training.run import TrainingResult, train
 
 __getattr__ = lazy_attributes(
     __name__,

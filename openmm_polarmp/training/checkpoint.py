@@ -23,4 +23,4 @@ def load(path: Path) -> dict[str, Any]:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise ValueError(f"checkpoint {str(path)!r} cannot be read ({error}); delete it to begin anew") from error
+        raise ValueError(f"checkpoint {str(path)!r} cannot be read ({error}); delete it to begin again") from error

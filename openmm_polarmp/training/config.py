@@ -212,7 +212,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     import yaml
 
     if not path.is_file():
-        raise FileNotFoundError(f"configuration {str(path)!r} does not exist")
+        raise FileNotFoundError(f"configuration is {str(path)!r}; an existing file is accepted")
     try:
         values = yaml.safe_load(path.read_text())
     except yaml.YAMLError as error:

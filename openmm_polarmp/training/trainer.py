@@ -216,7 +216,9 @@ class Trainer:
         return row
 
     def _averaged_model(self) -> PolarMPModel:
-        return self.mean.module
+        averaged = self.mean.module
+        assert isinstance(averaged, PolarMPModel)
+        return averaged
 
     def _score(self, rmse: dict[str, float]) -> float:
         """Validation loss with the weights of the last epoch, so that epochs can be compared."""
@@ -311,7 +313,7 @@ def _stop_requests() -> Iterator[threading.Event]:
 
     def handle(number: int, frame: Any) -> None:
         if stop.is_set() and number == signal.SIGINT:
-            raise KeyboardInterrupt  # asked twice: at once
+            raise KeyboardInterrupt  # the second request stops at once
         stop.set()
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}

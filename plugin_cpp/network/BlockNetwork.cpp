@@ -40,7 +40,7 @@ void BlockNetwork<Real>::arrange(const PairList& pairs) {
     pairs.share(table.getNumBlocks(), [&](long first, long last, int thread) { windows[thread] = windowOf(pairs, first, last); });
 }
 
-/** Sites that some blocks' atoms have or see: near each other, so that threads of many share little. */
+/** The range of sites of the atoms in some blocks and of their neighbours. Sites are sorted in space, so that the ranges of threads overlap little. */
 template <class Real>
 SiteWindow BlockNetwork<Real>::windowOf(const PairList& pairs, int firstBlock, int lastBlock) const {
     SiteWindow window = {pairs.getNumSites(), 0};
@@ -59,14 +59,29 @@ SiteWindow BlockNetwork<Real>::windowOf(const PairList& pairs, int firstBlock, i
 
 template <class Real>
 AtomBlock<Real> BlockNetwork<Real>::blockOf(int block) {
-    return {table.getAtoms(block), table.getParticles(block), table.getKinds(block), table.getSites(block), table.getFirstVector(block),
-            table.getNeighbors(), &kept[keptSize * block]};
+    AtomBlock<Real> result;
+    result.atoms = table.getAtoms(block);
+    result.particles = table.getParticles(block);
+    result.kinds = table.getKinds(block);
+    result.sites = table.getSites(block);
+    result.firstVector = table.getFirstVector(block);
+    result.neighbors = table.getNeighbors();
+    result.kept = &kept[keptSize * block];
+    return result;
 }
 
 template <class Real>
 SharedArrays<Real> BlockNetwork<Real>::sharedOf(const PairList& pairs) {
-    SharedArrays<Real> shared = {pairs.getPositions(), pairs.getAtoms(), pairs.getNumSites(), pairs.getNumAtoms(), table.getMaxVectors(),
-                                 pairs.getFirstSites(), pairs.getSitesOfAtoms(), {}, threads.getNumThreads(), {}, windows.data()};
+    SharedArrays<Real> shared = {};
+    shared.positions = pairs.getPositions();
+    shared.atomOf = pairs.getAtoms();
+    shared.numSites = pairs.getNumSites();
+    shared.numAtoms = pairs.getNumAtoms();
+    shared.maxNeighbors = table.getMaxVectors();
+    shared.firstSite = pairs.getFirstSites();
+    shared.sites = pairs.getSitesOfAtoms();
+    shared.numThreads = threads.getNumThreads();
+    shared.windows = windows.data();
     for (int layer = 1; layer < plan.layers; layer++) {
         shared.sent[layer] = sent[layer].data();
         shared.bySent[layer] = bySentPointers[layer].data();
@@ -120,7 +135,7 @@ void BlockNetwork<Real>::clearGradients(const PairList& pairs, int thread) {
     const size_t begin = windows[thread].begin, end = max(windows[thread].begin, windows[thread].end), n = pairs.getNumSites();
     Real* gradient = bySites[thread].data();
     fill(gradient + 4 * begin, gradient + 4 * end, Real(0));
-    fill(gradient + 4 * n, gradient + 4 * (n + 2), Real(0));  // of the sites that fill up tables
+    fill(gradient + 4 * n, gradient + 4 * (n + 2), Real(0));  // of the padding sites
     for (int layer = 1; layer < plan.layers; layer++) {
         const size_t rowSize = plan.messages[layer].rowSize;
         fill(bySent[layer][thread].data() + begin * rowSize, bySent[layer][thread].data() + end * rowSize, Real(0));

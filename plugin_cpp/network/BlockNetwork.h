@@ -9,10 +9,10 @@
 namespace PolarMPPlugin {
 
 /**
- * The network on blocks of atoms, in threads and in the vectors of the processor; ReferenceNetwork says what is computed.
+ * The network on blocks of atoms, with threads and the processor's vectors; ReferenceNetwork shows what is computed.
  *
- * Each thread has its own blocks and adds gradients by other atoms to an array of its own; the arrays are added in the
- * order of the threads. So the same number of threads gives the same numbers.
+ * Each thread works on its own blocks and adds gradients by other atoms to its own array; the arrays are then added in the
+ * order of the threads. Results are therefore the same for the same number of threads.
  */
 template <class Real>
 class BlockNetwork : public NetworkPasses {
@@ -39,12 +39,12 @@ private:
     BlockTable table;
     const size_t keptSize;
     LargeArray<Real> kept, sent[3];
-    // of each thread
+    // for each thread
     std::vector<LargeArray<Real>> scratch;
     std::vector<SiteWindow> windows;
     std::vector<UntouchedArray<Real>> bySites, bySent[3];
     std::vector<Real*> bySentPointers[3];
-    std::vector<double> energies;  // of the blocks
+    std::vector<double> energies;  // for each block
 };
 
 } // namespace PolarMPPlugin

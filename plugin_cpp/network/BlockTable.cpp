@@ -6,9 +6,9 @@ using namespace PolarMPPlugin;
 using namespace std;
 
 namespace {
-// Blocks are chosen among so many blocks' atoms, which are near each other.
+// Atoms are distributed among this many neighbouring blocks at a time.
 const int BLOCKS_TOGETHER = 8;
-// Neighbours are sorted by their distance into so many shells of equal steps in its square.
+// Neighbours are sorted by distance into this many shells, equally spaced in the square of the distance.
 const int SHELLS = 32;
 } // namespace
 
@@ -20,7 +20,7 @@ void BlockTable::build(const PairList& pairs, const vector<int>& kindOfParticle)
     });
     fillLanes(pairs, kindOfParticle);
     const int numBlocks = getNumBlocks();
-    // How many vectors each block needs, then where they begin, then the neighbours.
+    // First the number of vectors of each block, then where they begin, then the neighbours.
     firstVector.assign(numBlocks * (numKinds + 1), 0);
     pairs.share(numBlocks, [&](long first, long last, int) {
         for (long block = first; block < last; block++)
@@ -45,8 +45,8 @@ void BlockTable::build(const PairList& pairs, const vector<int>& kindOfParticle)
 }
 
 /**
- * Atoms of one kind and with as many neighbours as each other share a block, so that few lanes are empty; they are taken from
- * a small region, so that they see the same neighbours.
+ * Atoms of the same kind with similar numbers of neighbours share a block, so that few lanes are empty; they come from a small
+ * region, so that they have common neighbours.
  */
 void BlockTable::fillLanes(const PairList& pairs, const vector<int>& kindOfParticle) {
     const int n = pairs.getNumAtoms(), numBlocks = (n + lanes - 1) / lanes;
@@ -69,7 +69,7 @@ void BlockTable::fillLanes(const PairList& pairs, const vector<int>& kindOfParti
     }
 }
 
-/** The largest number of neighbours of each kind that an atom of a block has. */
+/** For each kind the largest number of neighbours of an atom in the block. */
 void BlockTable::countVectors(const PairList& pairs, int block) {
     int* largest = &firstVector[block * (numKinds + 1) + 1];
     vector<int> counts(numKinds);
@@ -85,7 +85,7 @@ void BlockTable::countVectors(const PairList& pairs, int block) {
     }
 }
 
-/** By kind, and the nearest first: what lies between cutoff and skin then comes last, and can be left out together. */
+/** Sorted by kind, the nearest first: neighbours between cutoff and cutoff + skin are last, so that whole vectors of them are skipped. */
 void BlockTable::placeNeighbors(const PairList& pairs, int block, vector<int>& next) {
     const int* starts = getFirstVector(block);
     fill(&neighbors[0] + (size_t) starts[0] * lanes, &neighbors[0] + (size_t) starts[numKinds] * lanes, pairs.getNumSites());
@@ -96,12 +96,12 @@ void BlockTable::placeNeighbors(const PairList& pairs, int block, vector<int>& n
         if (atom < 0)
             continue;
         const int *begin = pairs.beginNeighbors(atom), *end = pairs.endNeighbors(atom);
-        const double* own = pairs.getPosition(pairs.getSite(atom));
+        const double* center = pairs.getPosition(pairs.getSite(atom));
         next.assign(numKinds * SHELLS + 1, 0);
         place.clear();
         for (const int* site = begin; site < end; site++) {
             const double* r = pairs.getPosition(*site);
-            const double dx = r[0] - own[0], dy = r[1] - own[1], dz = r[2] - own[2];
+            const double dx = r[0] - center[0], dy = r[1] - center[1], dz = r[2] - center[2];
             const int shell = min(SHELLS - 1, (int) ((dx * dx + dy * dy + dz * dz) * shellsPerSquare));
             place.push_back(kindOfSite[*site] * SHELLS + shell);
             next[place.back() + 1]++;

@@ -5,8 +5,8 @@
 namespace PolarMPPlugin {
 
 /**
- * Atoms in blocks, as many as a vector has lanes, and their neighbours as the block's vectors see them: the k-th neighbour of
- * each lane side by side, those of each kind for themselves.
+ * Atoms in blocks of as many as a vector has lanes, and their neighbours in the layout of vectors: the k-th neighbours of all
+ * lanes side by side, the neighbours of each kind separately.
  */
 class BlockTable {
 public:
@@ -17,7 +17,7 @@ public:
     int getNumBlocks() const {
         return atoms.size() / lanes;
     }
-    // of each lane of a block
+    // for each lane of a block
     const int* getAtoms(int block) const {
         return &atoms[block * lanes];
     }
@@ -30,7 +30,7 @@ public:
     const int* getSites(int block) const {
         return &sites[block * lanes];
     }
-    /** Where a kind's vectors begin in the table, and one number more. */
+    /** Where each kind's vectors begin in the table, and where the last ones end. */
     const int* getFirstVector(int block) const {
         return &firstVector[block * (numKinds + 1)];
     }

@@ -3,7 +3,7 @@
 
 namespace PolarMPPlugin {
 
-// Matrices [3,3] whose rows are box vectors, and rows of three numbers.
+// Matrices [3,3] whose rows are box vectors, and row vectors.
 
 inline double determinant(const double* m) {
     return m[0] * (m[4] * m[8] - m[5] * m[7]) + m[1] * (m[5] * m[6] - m[3] * m[8]) + m[2] * (m[3] * m[7] - m[4] * m[6]);
@@ -25,7 +25,7 @@ inline void times(const double* row, const double* matrix, double* result) {
         result[b] = row[0] * matrix[b] + row[1] * matrix[3 + b] + row[2] * matrix[6 + b];
 }
 
-/** Distance between the box's faces that box vector d connects, from the inverse box. */
+/** Distance between the two faces that box vector d connects, from the inverse box. */
 inline double height(const double* inverse, int d) {
     return 1 / std::sqrt(inverse[d] * inverse[d] + inverse[3 + d] * inverse[3 + d] + inverse[6 + d] * inverse[6 + d]);
 }

@@ -16,11 +16,11 @@ double wrap(double s) {
     return s - floor(s + 0.5);
 }
 
-/** Number of slabs so that no pair within reach of a slab's atoms is cut; 0 if there is no such number. */
+/** The number of slabs with which no atom within reach of a slab's atoms is wrapped; 0 if no number suffices. */
 int countSlabs(double height, double reach) {
     if (2 * reach >= height)
         return 0;
-    // An atom lies up to 1/(2n) from the centre, its partner reach/height further, and 1/2 is the end.
+    // An atom lies up to 1/(2n) from the centre of its slab and its partner reach/height further: together less than 1/2.
     return max(1, (int) ceil(1 / (1 - 2 * reach / height) - 1e-9));
 }
 
@@ -48,7 +48,7 @@ void MovingCharges::addForces(const double* positions, const double* cell, const
         numSlabs[d] = countSlabs(height(inverse, d), reach);
         tooThin |= (numSlabs[d] == 0);
     }
-    own.assign(n, 0.0);
+    centerOffset.assign(n, 0.0);
     force.assign(3 * n, 0.0);
     if (tooThin || numSlabs[0] + numSlabs[1] + numSlabs[2] >= n) {
         if (tooThin && !warned) {
@@ -67,7 +67,7 @@ void MovingCharges::addForces(const double* positions, const double* cell, const
     vector<double> ones(n, 1.0), ofAll(3 * n);
     product(ones.data(), ofAll.data());
     for (int i = 0; i < 3 * n; i++)
-        forces[i] += force[i] - own[i / 3] * ofAll[i];
+        forces[i] += force[i] - centerOffset[i / 3] * ofAll[i];
 }
 
 void MovingCharges::bySlabs(const Product& product, const int* numSlabs) {
@@ -80,7 +80,7 @@ void MovingCharges::bySlabs(const Product& product, const int* numSlabs) {
             product(offset.data(), result.data());
             for (int i = 0; i < n; i++)
                 if (min(numSlabs[d] - 1, (int) (s[i] * numSlabs[d])) == slab) {
-                    own[i] += offset[i];
+                    centerOffset[i] += offset[i];
                     for (int a = 0; a < 3; a++)
                         force[3 * i + a] += result[3 * i + a];
                 }
@@ -100,7 +100,7 @@ void MovingCharges::atomByAtom(const Product& product) {
     }
 }
 
-/** The projection's constant part of dq_j/dr_i, -1/N sum_k dq_k/dr_i, takes mean_j wrap(s_j - s_i): by sorting, not pair by pair. */
+/** The projection adds -1/N sum_k dq_k/dr_i to each dq_j/dr_i, which is multiplied by mean_j wrap(s_j - s_i): computed by sorting. */
 void MovingCharges::addMean() {
     for (int d = 0; d < 3; d++) {
         if (strengths[d] == 0)
@@ -110,9 +110,9 @@ void MovingCharges::addMean() {
         sort(sorted.begin(), sorted.end());
         const double mean = accumulate(sorted.begin(), sorted.end(), 0.0) / n;
         for (int i = 0; i < n; i++) {
-            long above = sorted.end() - lower_bound(sorted.begin(), sorted.end(), s[i] + 0.5);  // s_j - s_i >= 1/2 loses one
-            long below = lower_bound(sorted.begin(), sorted.end(), s[i] - 0.5) - sorted.begin();  // s_j - s_i < -1/2 gains one
-            own[i] += strengths[d] * (mean - s[i] + double(below - above) / n);
+            long above = sorted.end() - lower_bound(sorted.begin(), sorted.end(), s[i] + 0.5);  // where s_j - s_i >= 1/2, wrap() subtracts 1
+            long below = lower_bound(sorted.begin(), sorted.end(), s[i] - 0.5) - sorted.begin();  // where s_j - s_i < -1/2, it adds 1
+            centerOffset[i] += strengths[d] * (mean - s[i] + double(below - above) / n);
         }
     }
 }

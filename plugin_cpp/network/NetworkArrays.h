@@ -1,17 +1,18 @@
 #pragma once
+#include "openmm_polarmp/Moments.h"
 
 namespace PolarMPPlugin {
 
-/** What the network gives: of each particle, in the shapes of SourceBuffers. Charges as the network has them, not yet projected. */
+/** The network's results, written to the moments' arrays of SourceBuffers. Charges as the network predicts them, not yet projected. */
 struct Outputs {
     double energy;  // eV, the sum
-    double *charges, *dipoles, *quadrupoles, *softness, *polarizability;
+    double* moments[NUM_MOMENTS];
 };
 
-/** Derivatives of something by the outputs. Null pointers: all zero. */
+/** Derivatives of a scalar with respect to the outputs. Null pointers: all zero. */
 struct Cotangents {
     double energy = 0;
-    const double *charges = nullptr, *dipoles = nullptr, *quadrupoles = nullptr, *softness = nullptr, *polarizability = nullptr;
+    const double* moments[NUM_MOMENTS] = {};
 };
 
 } // namespace PolarMPPlugin

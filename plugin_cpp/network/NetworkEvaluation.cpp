@@ -7,7 +7,7 @@ using namespace OpenMM;
 using namespace std;
 
 namespace {
-// A. A thicker skin is searched less often and holds more pairs.
+// A. With a thicker skin pairs are searched less often, but there are more of them.
 const double SKIN = 0.5;
 } // namespace
 
@@ -18,10 +18,11 @@ NetworkEvaluation::NetworkEvaluation(const NetworkSource& source, const SourceBu
           chargeCotangents(buffers.numParticles) {
 }
 
-void NetworkEvaluation::forward(bool includeGradients) {
+void NetworkEvaluation::forward(bool) {
     const bool searched = pairs.update((const double*) buffers.positions, buffers.periodic ? buffers.cell : nullptr);
-    Outputs outputs = {0, (double*) buffers.charges, (double*) buffers.dipoles, (double*) buffers.quadrupoles, (double*) buffers.softness,
-                       (double*) buffers.polarizability};
+    Outputs outputs = {};
+    for (Moment m : ALL_MOMENTS)
+        outputs.moments[m] = (double*) buffers.moments[m];
     try {
         passes->forward(pairs, searched, outputs);
     }
@@ -32,9 +33,10 @@ void NetworkEvaluation::forward(bool includeGradients) {
     *(double*) buffers.energy = outputs.energy;
     if (projected) {
         const int n = buffers.numParticles;
-        const double excess = (accumulate(outputs.charges, outputs.charges + n, 0.0) - totalCharge) / n;
+        double* q = outputs.moments[CHARGE];
+        const double excess = (accumulate(q, q + n, 0.0) - totalCharge) / n;
         for (int i = 0; i < n; i++)
-            outputs.charges[i] -= excess;
+            q[i] -= excess;
     }
 }
 
@@ -42,17 +44,15 @@ void NetworkEvaluation::backward(const double field[3]) {
     const int n = buffers.numParticles;
     Cotangents cotangents;
     cotangents.energy = 1;
-    cotangents.dipoles = (const double*) buffers.dipoleGradients;
-    cotangents.quadrupoles = (const double*) buffers.quadrupoleGradients;
-    cotangents.softness = (const double*) buffers.softnessGradients;
-    cotangents.polarizability = (const double*) buffers.polarizabilityGradients;
-    cotangents.charges = (const double*) buffers.chargeGradients;
+    for (Moment m : ALL_MOMENTS)
+        cotangents.moments[m] = (const double*) buffers.gradients[m];
     if (projected) {
-        // Shifting all charges by a constant takes the mean from their derivatives.
-        const double mean = accumulate(cotangents.charges, cotangents.charges + n, 0.0) / n;
+        // The charges are shifted by a constant: their derivatives lose their mean.
+        const double* gradients = cotangents.moments[CHARGE];
+        const double mean = accumulate(gradients, gradients + n, 0.0) / n;
         for (int i = 0; i < n; i++)
-            chargeCotangents[i] = cotangents.charges[i] - mean;
-        cotangents.charges = chargeCotangents.data();
+            chargeCotangents[i] = gradients[i] - mean;
+        cotangents.moments[CHARGE] = chargeCotangents.data();
     }
     double* forces = (double*) buffers.forces;
     passes->backward(pairs, cotangents, forces);
@@ -61,7 +61,7 @@ void NetworkEvaluation::backward(const double field[3]) {
     if (charges && buffers.periodic && (field[0] != 0 || field[1] != 0 || field[2] != 0)) {
         auto product = [&](const double* vector, double* result) {
             Cotangents ofCharges;
-            ofCharges.charges = vector;
+            ofCharges.moments[CHARGE] = vector;
             passes->backward(pairs, ofCharges, result);
         };
         movingCharges.addForces((const double*) buffers.positions, buffers.cell, field, product, forces);

@@ -6,7 +6,7 @@
 
 namespace PolarMPPlugin {
 
-/** One Context's use of a NetworkSource in host memory: what surrounds the network's two passes. */
+/** One Context's use of a NetworkSource in host memory: neighbours, projection of the charges and the external field. */
 class NetworkEvaluation : public SourceEvaluation {
 public:
     NetworkEvaluation(const NetworkSource& source, const SourceBuffers& buffers, std::unique_ptr<NetworkPasses> passes);
@@ -17,8 +17,6 @@ public:
     }
 
 private:
-    void projectCharges(double* charges) const;
-
     const SourceBuffers buffers;
     const bool charges, projected;
     const double totalCharge;

@@ -6,66 +6,66 @@
 namespace PolarMPPlugin {
 
 /**
- * As many atoms as a vector has lanes: the network is evaluated for all of them at once, so that every operation is one on
- * whole vectors, whatever the number of channels.
+ * As many atoms as a vector has lanes. The network is evaluated for all of them at once, so that operations act on whole
+ * vectors for any number of channels.
  */
 template <class Real>
 struct AtomBlock {
-    // of each lane
-    const int* atoms;      // as in PairList; -1: nothing is there
-    const int* particles;  // the same
+    // for each lane
+    const int* atoms;      // as in PairList; -1 in an empty lane
+    const int* particles;  // also
     const int* kinds;
     const int* sites;
-    // neighbours, by their kinds: those of kind s in the vectors firstVector[s] ... firstVector[s + 1]
+    // neighbours sorted by kind: those of kind s in the vectors firstVector[s] ... firstVector[s + 1]
     const int* firstVector;
-    const int* neighbors;  // [vector][lane]: sites; PairList's site that is far from everything where a lane has no more
-    Real* kept;            // what the backward pass needs
+    const int* neighbors;  // [vector][lane]: sites, or PairList's padding site where a lane has no more neighbours
+    Real* kept;            // saved for the backward pass
 };
 
-/** The sites that one thread sees, begin ... end. */
+/** The range of sites that one thread uses, [begin, end). */
 struct SiteWindow {
     int begin, end;
 };
 
-/** What all blocks look at. */
+/** Arrays that all blocks use. */
 template <class Real>
 struct SharedArrays {
     const double* positions;  // of the sites, 4 numbers each
     const int* atomOf;        // of the sites
     int numSites, numAtoms;
-    int maxNeighbors;         // of one atom, at most
-    const int *firstSite, *sites;  // of each atom with its images: sites[firstSite[atom]] ... sites[firstSite[atom + 1]]
-    Real* sent[3];            // by the atoms to each layer: [atom][Messages::rowSize]; there is one row of zeros more
-    // Gradients by what was sent to a layer, in one array of each thread: [site][rowSize]. A thread fills the sites of its window.
+    int maxNeighbors;         // of one atom
+    const int *firstSite, *sites;  // an atom and its images: sites[firstSite[atom]] ... sites[firstSite[atom + 1]]
+    Real* sent[3];            // for each layer, what the atoms send to it: [atom][Messages::rowSize], and one row of zeros
+    // for each layer and thread, gradients by what was sent: [site][rowSize], of the sites in the thread's window
     int numThreads;
     Real* const* bySent[3];
     const SiteWindow* windows;
 };
 
-/** A thread's own memory. */
+/** One thread's memory. */
 template <class Real>
 struct Workspace {
     Real* scratch;
     Real* bySites;              // gradient by the positions of sites, 4 numbers each
     int thread;
     double energy;              // eV, of the last block
-    int overlap[2] = {-1, -1};  // an atom and a site at the same place
+    int overlap[2] = {-1, -1};  // an atom and a site at the same position, or -1
 };
 
-/** The network's passes for a block, compiled several times for different instruction sets and chosen once at run time. */
+/** The network's passes for a block, compiled for several instruction sets and chosen once at run time. */
 template <class Real>
 struct NetworkLoops {
     int lanes;
-    /** Numbers of memory that a thread needs, and that are kept of a block. */
+    /** Size of a thread's scratch memory and of what is saved for a block, in numbers. */
     size_t (*scratchSize)(const NetworkPlan<Real>&, int maxNeighbors);
     size_t (*keptSize)(const NetworkPlan<Real>&);
-    /** One layer; with the last one also the heads. */
+    /** One layer, with the last one also the heads. */
     void (*forward)(const NetworkPlan<Real>&, int layer, const AtomBlock<Real>&, const SharedArrays<Real>&, Workspace<Real>&, const Outputs&);
-    /** One layer, from the last to the first; the heads with the last one. */
+    /** One layer, with the last one also the heads; called from the last layer to the first. */
     void (*backward)(const NetworkPlan<Real>&, int layer, const AtomBlock<Real>&, const SharedArrays<Real>&, Workspace<Real>&, const Cotangents&);
 };
 
-/** The fastest version that this processor can run. */
+/** The version for the chosen instruction set. */
 template <class Real>
 const NetworkLoops<Real>& networkLoops();
 

@@ -4,18 +4,18 @@
 
 namespace PolarMPPlugin {
 
-/** Two particles at the same place: thrown by forward(). */
+/** Two particles at the same position: thrown by forward(). */
 struct Overlap {
     int first, second;
 };
 
-/** The network's two passes. What backward() needs of forward() is kept until the next forward(). */
+/** The network's two passes. Intermediate results of forward() are kept for backward() until the next forward(). */
 class NetworkPasses {
 public:
     virtual ~NetworkPasses() = default;
     /**
-     * @param pairs     up to date
-     * @param searched  whether the pairs were searched since the last call
+     * @param pairs     of the present positions
+     * @param searched  whether the pairs have been searched anew since the last call
      */
     virtual void forward(const PairList& pairs, bool searched, Outputs& outputs) = 0;
     /** Gradient [N,3] by the particles' positions. May be called several times. */

@@ -2,9 +2,9 @@
 
 namespace PolarMPPlugin {
 
-// A network's weights and couplings as the vectorised loops read them: plain arrays in their precision, without any
-// function, because the loops are compiled for instruction sets that the rest of the library must not use.
-// NetworkPlanBuilder makes them.
+// A network's weights and couplings as the vectorised loops read them: plain arrays in the loops' precision. There is no
+// function here, because the loops are compiled for instruction sets that the rest of the library must not use.
+// NetworkPlanBuilder creates them.
 
 /** Harmonics up to degree l = 2. */
 constexpr int MAX_DEGREES = 3;
@@ -39,49 +39,49 @@ struct BilinearMap {
 template <class Real>
 struct CouplingPath {
     int left, right, l;
-    int input;                         // the first of the rows of the degree's mixing that the path's channels have
+    int input;                         // the first of the path's rows in the mixing of its degree
     int numTerms;
-    const BilinearTerm<Real>* terms;   // left: component of both factors, i * (2 right + 1) + j; right: component of the result
+    const BilinearTerm<Real>* terms;   // left: components i, j of the factors as i * (2 right + 1) + j; right: component of the result
 };
 
-/** Products of an atom's density with itself, and what follows on them. */
+/** Products of an atom's density with itself, their mixing and the gate. */
 template <class Real>
 struct Products {
     int lOut;          // highest degree of the features
     int factors;       // in the longest products
-    // Of the products of 2, 3, ... factors. In the last product of the last layer only scalars; the rest is in `lastPaths`.
+    // for the products of 2, 3, ... factors; of the longest product in the last layer only scalars, the rest is in `lastPaths`
     int paths[MAX_PRODUCTS][MAX_DEGREES];
     BilinearMap<Real> couple[MAX_PRODUCTS];   // (shorter product, density) -> rows
     BilinearMap<Real> byLeft[MAX_PRODUCTS];   // (gradient by rows, density) -> gradient by the shorter product
-    BilinearMap<Real> byRight[MAX_PRODUCTS];  // (gradient by rows, shorter product) -> gradient by the density; of 2 factors: none
+    BilinearMap<Real> byRight[MAX_PRODUCTS];  // (gradient by rows, shorter product) -> gradient by the density; not for 2 factors
     Mixing<Real> between[MAX_PRODUCTS], mixing, gate;
     int numLastPaths;
     const CouplingPath<Real>* lastPaths;
 };
 
-/** How a layer after the first sees what its neighbours send. */
+/** How a layer after the first uses what the neighbours send. */
 template <class Real>
 struct Messages {
-    int channels, parts;      // of what is sent: its components
-    int rowSize;              // of what an atom sends: parts * channels, filled up to whole vectors
-    int paths[MAX_DEGREES];   // of vectors with harmonics
+    int channels, parts;      // of what is sent; parts: number of components
+    int rowSize;              // of what an atom sends: parts * channels, padded to whole vectors
+    int paths[MAX_DEGREES];   // of couplings of vectors with harmonics
     int numRows;
     BilinearMap<Real> couple, byVectors;  // terms' left: part * harmonics + harmonic, or row; right is not used
     Mixing<Real> sender, mixing, join;
-    int lPrevious;            // highest degree of the features that come in
+    int lPrevious;            // highest degree of the previous layer's features
 };
 
-/** One head that weights the channels' vectors or tensors. */
+/** A head that sums the channels' vectors or tensors with weights. */
 struct TensorHead {
     enum Moment { Dipole, Quadrupole, Anisotropy } moment;
     int l;
-    int row;  // of the last map's outputs, where its weights begin
+    int row;  // where its weights begin among the last map's outputs
 };
 
 template <class Real>
 struct NetworkPlan {
     int numKinds, layers, lMax, harmonics, channels, numRadial, hidden;
-    Real cutoff, radialScale;  // the scale times the norm of the radial functions
+    Real cutoff, radialScale;  // scale of the radial functions times their norm
     const Real* embedding;     // [kinds][channels]
     Mixing<Real> density;      // rows: kind, radial function
     Products<Real> products[3];

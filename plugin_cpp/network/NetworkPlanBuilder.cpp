@@ -49,7 +49,7 @@ NetworkPlanBuilder<Real>::NetworkPlanBuilder(const NetworkParameters& parameters
     plan.repulsionRadius = keep(p.zblRadius);
 }
 
-/** The loops have the harmonics' formulas inside. */
+/** The loops contain the formulas of the harmonics: check that they are those of the parameters. */
 template <class Real>
 void NetworkPlanBuilder<Real>::checkHarmonics() const {
     double u[3] = {0.36, -0.48, 0.8}, expected[5] = {u[0] * u[2], u[0] * u[1], (2 * u[1] * u[1] - u[0] * u[0] - u[2] * u[2]) / sqrt(12.0),
@@ -70,14 +70,14 @@ const Real* NetworkPlanBuilder<Real>::keep(const vector<double>& values) {
 template <class Real>
 void NetworkPlanBuilder<Real>::addDegree(Mixing<Real>& mixing, int l, const string& name, int inputs, int outputs, bool linear) {
     const vector<double>& weight = linear ? p.weight(name, {outputs, inputs}) : p.weight(name, {inputs, outputs});
-    vector<double> turned(weight.size());
+    vector<double> flipped(weight.size());
     const int rows = linear ? outputs : inputs, columns = linear ? inputs : outputs;
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < columns; j++)
-            turned[j * rows + i] = weight[i * columns + j];
+            flipped[j * rows + i] = weight[i * columns + j];
     mixing.inputs[l] = inputs;
-    mixing.weights[l] = keep(linear ? turned : weight);
-    mixing.transposed[l] = keep(linear ? weight : turned);
+    mixing.weights[l] = keep(linear ? flipped : weight);
+    mixing.transposed[l] = keep(linear ? weight : flipped);
 }
 
 template <class Real>
@@ -98,7 +98,7 @@ Mixing<Real> NetworkPlanBuilder<Real>::linear(const string& name, int inputs, in
     return result;
 }
 
-/** From pairs (output, term), terms of an output in their order. */
+/** From pairs (output, term); the terms of an output keep their order. */
 template <class Real>
 BilinearMap<Real> NetworkPlanBuilder<Real>::map(int outputs, const vector<pair<int, Term>>& all) {
     indices.emplace_back(1, 0);
@@ -112,7 +112,7 @@ BilinearMap<Real> NetworkPlanBuilder<Real>::map(int outputs, const vector<pair<i
     return {outputs, indices.back().data(), terms.back().data()};
 }
 
-/** Rows by kind and radial function, where the file has them by radial function and kind. */
+/** Rows sorted by kind and then radial function; in the file it is the other way round. */
 template <class Real>
 void NetworkPlanBuilder<Real>::addDensity() {
     const int kinds = p.numSpecies, n = p.numRadial, c = p.channels;
@@ -181,7 +181,7 @@ void NetworkPlanBuilder<Real>::addCoupling(Products<Real>& products, int layer, 
             byRight.push_back({right, {row, left, value}});
             continue;
         }
-        // Two times the same density: terms (i, j) and (j, i) are one, and both gradients are by the density.
+        // Both factors are the same density: terms (i, j) and (j, i) are merged, and both gradients are by the density.
         auto same = find_if(forward.begin(), forward.end(), [&](const pair<int, Term>& other) {
             return other.first == row && other.second.left == right && other.second.right == left;
         });
@@ -190,11 +190,11 @@ void NetworkPlanBuilder<Real>::addCoupling(Products<Real>& products, int layer, 
         else
             forward.push_back({row, {left, right, value}});
         for (auto [by, other] : {make_pair(left, right), make_pair(right, left)}) {
-            auto found = find_if(byLeft.begin(), byLeft.end(), [&, by = by, other = other](const pair<int, Term>& term) {
+            auto merged = find_if(byLeft.begin(), byLeft.end(), [&, by = by, other = other](const pair<int, Term>& term) {
                 return term.first == by && term.second.left == row && term.second.right == other;
             });
-            if (found != byLeft.end())
-                found->second.value += value;
+            if (merged != byLeft.end())
+                merged->second.value += value;
             else
                 byLeft.push_back({by, {row, other, value}});
         }
@@ -205,7 +205,7 @@ void NetworkPlanBuilder<Real>::addCoupling(Products<Real>& products, int layer, 
     products.byRight[index] = map(components, byRight);
 }
 
-/** The paths of the last product to degrees above 0. Inputs count from the end of the mixing until its length is known. */
+/** The paths of the longest product to degrees above 0. Inputs are counted from the end of the mixing until its length is known. */
 template <class Real>
 void NetworkPlanBuilder<Real>::addLastPaths(const SparseCoupling& coupling) {
     int row = coupling.paths[0];

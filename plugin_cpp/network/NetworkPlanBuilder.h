@@ -6,11 +6,11 @@
 
 namespace PolarMPPlugin {
 
-/** Makes a plan of a network's parameters, and owns its arrays. */
+/** Creates the plan from a network's parameters, and owns its arrays. */
 template <class Real>
 class NetworkPlanBuilder {
 public:
-    /** @param lanes  of the vectors that will run it */
+    /** @param lanes  of the vectors in which it will be evaluated */
     NetworkPlanBuilder(const NetworkParameters& parameters, int lanes);
     NetworkPlanBuilder(const NetworkPlanBuilder&) = delete;
     const NetworkPlan<Real>& getPlan() const {

@@ -37,16 +37,16 @@ void checkCoupling(const SparseCoupling& coupling, int numLeft, int numRight, co
 } // namespace
 
 const vector<double>& NetworkParameters::weight(const string& name, const vector<int>& shape) const {
-    auto found = weights.find(name);
-    if (found == weights.end())
+    auto entry = weights.find(name);
+    if (entry == weights.end())
         throw OpenMMException("NetworkParameters: the weight '" + name + "' is missing");
     size_t size = 1;
     for (int n : shape)
         size *= n;
-    if (found->second.shape != shape || found->second.values.size() != size)
-        throw OpenMMException("NetworkParameters: the weight '" + name + "' has the shape " + shapeText(found->second.shape) + "; "
-                              + shapeText(shape) + " is accepted");
-    return found->second.values;
+    if (entry->second.shape != shape || entry->second.values.size() != size)
+        throw OpenMMException("NetworkParameters: the weight '" + name + "' has the shape " + shapeText(entry->second.shape) + "; " + shapeText(shape)
+                              + " is accepted");
+    return entry->second.values;
 }
 
 void NetworkParameters::check() const {
@@ -56,8 +56,8 @@ void NetworkParameters::check() const {
     };
     auto within = [](const char* name, int value, int low, int high) {
         if (value < low || value > high)
-            throw OpenMMException("NetworkParameters: " + string(name) + " is " + to_string(value) + "; " + to_string(low) + " to "
-                                  + to_string(high) + " are accepted");
+            throw OpenMMException("NetworkParameters: " + string(name) + " is " + to_string(value) + "; " + to_string(low) + " to " + to_string(high)
+                                  + " are accepted");
     };
     positive("numSpecies", numSpecies);
     positive("channels", channels);
@@ -68,13 +68,13 @@ void NetworkParameters::check() const {
     positive("radialScale", radialScale);
     within("layers", layers, 1, 3);
     within("lMax", lMax, 1, 2);
-    within("lMessage", lMessage, 0, lMax < 1 ? lMax : 1);
+    within("lMessage", lMessage, 0, 1);
     within("correlation", correlation, 1, 4);
     within("headDegree", headDegree(), 0, lMax);
     auto byKind = [&](const char* name, const vector<double>& values) {
         if ((int) values.size() != numSpecies)
-            throw OpenMMException("NetworkParameters: " + string(name) + " has " + to_string(values.size()) + " values for "
-                                  + to_string(numSpecies) + " species");
+            throw OpenMMException("NetworkParameters: " + string(name) + " has " + to_string(values.size()) + " values for " + to_string(numSpecies)
+                                  + " species");
     };
     byKind("energyScale", energyScale);
     byKind("energyShift", energyShift);
@@ -91,8 +91,8 @@ void NetworkParameters::check() const {
         throw OpenMMException("NetworkParameters: products has " + to_string(products.size()) + " entries for " + to_string(layers) + " layers");
     for (const vector<SparseCoupling>& layer : products) {
         if ((int) layer.size() != correlation - 1)
-            throw OpenMMException("NetworkParameters: a layer has products of " + to_string(layer.size()) + " orders; "
-                                  + to_string(correlation - 1) + " are accepted");
+            throw OpenMMException("NetworkParameters: a layer has products of " + to_string(layer.size()) + " orders; " + to_string(correlation - 1)
+                                  + " are accepted");
         for (const SparseCoupling& coupling : layer)
             checkCoupling(coupling, components, components, "products");
     }
@@ -101,7 +101,7 @@ void NetworkParameters::check() const {
 NetworkSource::NetworkSource(shared_ptr<const NetworkParameters> parameters, vector<int> kinds, double totalCharge, bool doublePrecision)
         : parameters(parameters), kinds(kinds), totalCharge(totalCharge), doublePrecision(doublePrecision) {
     parameters->check();
-    ReferenceNetwork(parameters, kinds);  // asks for every weight, so that a wrong one is found here
+    ReferenceNetwork(parameters, kinds);  // asks for every weight, so that a missing or misshapen one is reported here
     for (size_t i = 0; i < kinds.size(); i++)
         if (kinds[i] < 0 || kinds[i] >= parameters->numSpecies)
             throw OpenMMException("NetworkSource: the kind of particle " + to_string(i) + " is " + to_string(kinds[i]) + "; 0 to "
@@ -112,10 +112,10 @@ NetworkSource::NetworkSource(shared_ptr<const NetworkParameters> parameters, vec
 
 MomentSet NetworkSource::getMomentSet() const {
     MomentSet moments;
-    moments.dipoles = parameters->dipoles;
-    moments.quadrupoles = parameters->quadrupoles;
-    moments.softness = parameters->softness;
-    moments.polarizability = parameters->polarizability;
+    moments[DIPOLE] = parameters->dipoles;
+    moments[QUADRUPOLE] = parameters->quadrupoles;
+    moments[SOFTNESS] = parameters->softness;
+    moments[POLARIZABILITY] = parameters->polarizability;
     return moments;
 }
 

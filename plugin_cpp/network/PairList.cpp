@@ -13,10 +13,10 @@ using namespace std;
 
 namespace {
 
-// Finer bins follow the sphere better and are more to visit.
+// Finer bins approximate the sphere better, but there are more to visit.
 const double BINS_PER_CUTOFF = 2;
-// A, far from every atom; its square is a number in single precision.
-const double NOWHERE = 1e15;
+// A, far from every atom; its square can be represented in single precision.
+const double FAR_AWAY = 1e15;
 
 } // namespace
 
@@ -43,7 +43,7 @@ bool PairList::update(const double* positions, const double* cell) {
     return search;
 }
 
-/** Continue the path of each atom, which an integrator may have wrapped by box vectors; false if one has gone too far. */
+/** Updates the positions, which an integrator may have wrapped by box vectors; false if an atom has moved too far. */
 bool PairList::follow(const double* positions) {
     vector<char> tooFar(threads == nullptr ? 1 : threads->getNumThreads());
     share(numAtoms, [&](long first, long last, int thread) {
@@ -82,7 +82,7 @@ void PairList::placeSites() {
 }
 
 void PairList::rebuild(const double* positions, const double* cell) {
-    built = false;  // until everything is there
+    built = false;  // stays so if an exception is thrown
     if (cell != nullptr) {
         const Vec3 box[3] = {Vec3(cell[0], cell[1], cell[2]), Vec3(cell[3], cell[4], cell[5]), Vec3(cell[6], cell[7], cell[8])};
         checkDensity(numAtoms, cutoff, box);
@@ -95,8 +95,8 @@ void PairList::rebuild(const double* positions, const double* cell) {
     start = path;
     pointMemory.assign(4 * images.size() + 12, 0.0);
     points = (double*) (((uintptr_t) pointMemory.data() + 31) / 32 * 32);
-    fill(points + 4 * images.size(), points + 4 * images.size() + 3, NOWHERE);
-    fill(points + 4 * images.size() + 4, points + 4 * images.size() + 7, -NOWHERE);
+    fill(points + 4 * images.size(), points + 4 * images.size() + 3, FAR_AWAY);
+    fill(points + 4 * images.size() + 4, points + 4 * images.size() + 7, -FAR_AWAY);
     placeSites();
     search();
     built = true;
@@ -123,7 +123,7 @@ void PairList::setBox(const double* cell) {
         reach[d] = (cutoff + skin) / height(inverse, d);
 }
 
-/** Moves atoms into the box and adds the images that lie near enough to it to be anyone's neighbours. */
+/** Moves atoms into the box and adds the images that are near enough to it to be neighbours of an atom. */
 vector<PairList::Image> PairList::wrapAndRepeat(const double* positions) {
     vector<Image> images;
     for (int i = 0; i < numAtoms; i++) {
@@ -158,7 +158,7 @@ void PairList::sortIntoBins(const vector<Image>& images) {
     double number[3], perBin[3];
     for (int d = 0; d < 3; d++)
         number[d] = max(1.0, floor(BINS_PER_CUTOFF * (1 + 2 * reach[d]) / reach[d]));
-    while (number[0] * number[1] * number[2] > 2.0 * numSites + 64) {  // of a thin gas most would be empty
+    while (number[0] * number[1] * number[2] > 2.0 * numSites + 64) {  // in a dilute gas most bins would be empty
         double& most = *max_element(number, number + 3);
         most = ceil(most / 2);
     }
@@ -167,9 +167,7 @@ void PairList::sortIntoBins(const vector<Image>& images) {
         perBin[d] = bins[d] / (1 + 2 * reach[d]);
     }
     vector<int> bin(numSites);
-    auto alongAxis = [&](const Image& image, int d) {
-        return min(bins[d] - 1, max(0, (int) ((image.position[d] + reach[d]) * perBin[d])));
-    };
+    auto alongAxis = [&](const Image& image, int d) { return min(bins[d] - 1, max(0, (int) ((image.position[d] + reach[d]) * perBin[d]))); };
     firstInBin.assign(bins[0] * bins[1] * bins[2] + 1, 0);
     for (int k = 0; k < numSites; k++) {
         bin[k] = (alongAxis(images[k], 0) * bins[1] + alongAxis(images[k], 1)) * bins[2] + alongAxis(images[k], 2);
@@ -211,27 +209,27 @@ void PairList::sortIntoBins(const vector<Image>& images) {
 }
 
 void PairList::search() {
-    vector<vector<int>> found(threads == nullptr ? 1 : threads->getNumThreads());
-    vector<long> firstAtom(found.size() + 1, numAtoms);
+    vector<vector<int>> ofThread(threads == nullptr ? 1 : threads->getNumThreads());
+    vector<long> firstAtom(ofThread.size() + 1, numAtoms);
     firstNeighbor.assign(numAtoms + 1, 0);
     share(numAtoms, [&](long first, long last, int thread) {
         firstAtom[thread] = first;
         for (int atom = first; atom < last; atom++) {
-            searchAtom(atom, found[thread]);
-            firstNeighbor[atom + 1] = found[thread].size();
+            searchAtom(atom, ofThread[thread]);
+            firstNeighbor[atom + 1] = ofThread[thread].size();
         }
     });
     neighbors.clear();
-    for (size_t t = 0; t < found.size(); t++) {
+    for (size_t t = 0; t < ofThread.size(); t++) {
         for (long atom = firstAtom[t]; atom < firstAtom[t + 1]; atom++)
             firstNeighbor[atom + 1] += neighbors.size();
-        neighbors.insert(neighbors.end(), found[t].begin(), found[t].end());
+        neighbors.insert(neighbors.end(), ofThread[t].begin(), ofThread[t].end());
     }
 }
 
-void PairList::searchAtom(int atom, vector<int>& found) const {
+void PairList::searchAtom(int atom, vector<int>& result) const {
     const int self = siteOf[atom];
-    const double *own = getPosition(self), limit = (cutoff + skin) * (cutoff + skin);
+    const double *center = getPosition(self), limit = (cutoff + skin) * (cutoff + skin);
     int low[3], high[3];
     for (int d = 0; d < 3; d++) {
         int around = ceil(reach[d] * bins[d] / (1 + 2 * reach[d]));
@@ -242,15 +240,15 @@ void PairList::searchAtom(int atom, vector<int>& found) const {
         for (int y = low[1]; y <= high[1]; y++) {
             const int row = (x * bins[1] + y) * bins[2];
             const int begin = firstInBin[row + low[2]], end = firstInBin[row + high[2] + 1];
-            // Whether a site is near enough cannot be foretold, so nothing branches on it.
-            size_t count = found.size();
-            found.resize(count + end - begin);
+            // Without a branch, which the processor could not predict.
+            size_t count = result.size();
+            result.resize(count + end - begin);
             for (int site = begin; site < end; site++) {
                 const double* r = getPosition(site);
-                const double dx = r[0] - own[0], dy = r[1] - own[1], dz = r[2] - own[2];
-                found[count] = site;
+                const double dx = r[0] - center[0], dy = r[1] - center[1], dz = r[2] - center[2];
+                result[count] = site;
                 count += (dx * dx + dy * dy + dz * dz < limit) & (site != self);
             }
-            found.resize(count);
+            result.resize(count);
         }
 }

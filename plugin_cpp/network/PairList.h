@@ -6,12 +6,11 @@
 namespace PolarMPPlugin {
 
 /**
- * Which atoms are near each other, along a trajectory. Pairs are searched within cutoff + skin and kept until an atom has
- * moved by more than skin/2 or the box has changed.
+ * A Verlet list: pairs are searched within cutoff + skin and kept until an atom has moved by more than skin/2 or the box has
+ * changed.
  *
- * Every place where an atom or an image of it can be met is a site: pairs name sites, so nobody has to think of shifts.
- * Sites that are near each other have numbers near each other. Atoms are numbered in the order of their sites ("atom"), which
- * differs from the order of the force's particles ("particle").
+ * An atom or one of its periodic images is a site. Neighbours are sites, so that no code that uses them needs lattice shifts.
+ * Sites are sorted in space. "atom" is an index in the order of the sites, "particle" one in the order of the force.
  */
 class PairList {
 public:
@@ -21,13 +20,13 @@ public:
      */
     PairList(int numAtoms, double cutoff, double skin, WorkerThreads* threads);
     /**
-     * Announces positions [N,3] in A, which must be finite numbers, and the box (null: a cluster).
+     * Sets positions [N,3] in A, which must be finite numbers, and the box (null: a cluster).
      *
-     * @return whether the pairs were searched anew, so that atoms have new numbers
+     * @return whether the pairs were searched anew: atoms and sites have new indices then
      */
     bool update(const double* positions, const double* cell);
 
-    /** Pairs as far apart as this are found, A. */
+    /** The distance within which the list contains all pairs when it is new, A. */
     double getRange() const {
         return cutoff + skin;
     }
@@ -49,25 +48,25 @@ public:
     const double* getPositions() const {
         return points;
     }
-    /** The site of an atom itself, of which the others are images. */
+    /** The site of the atom itself; its other sites are images. */
     int getSite(int atom) const {
         return siteOf[atom];
     }
     /**
-     * Position of a site, 4 numbers of which the last is zero; at a multiple of 32 bytes. The sites of numbers getNumSites()
-     * and getNumSites() + 1 are far from all others and from each other: they can fill up tables.
+     * Position of a site: 4 numbers, of which the last is zero, aligned to 32 bytes. The sites getNumSites() and
+     * getNumSites() + 1 are far from all others and from each other: they pad tables.
      */
     const double* getPosition(int site) const {
         return points + 4 * (size_t) site;
     }
-    /** The sites that are or were within the cutoff of an atom, [begin, end). */
+    /** The neighbours of an atom, [begin, end): all sites within the cutoff, and some beyond it. */
     const int* beginNeighbors(int atom) const {
         return neighbors.data() + firstNeighbor[atom];
     }
     const int* endNeighbors(int atom) const {
         return neighbors.data() + firstNeighbor[atom + 1];
     }
-    /** The images of each atom with the atom itself: sites grouped by atom. */
+    /** The sites of an atom and its images, [begin, end). */
     const int* beginSites(int atom) const {
         return sites.data() + firstSite[atom];
     }
@@ -80,7 +79,7 @@ public:
     const int* getSitesOfAtoms() const {
         return sites.data();
     }
-    /** Calls work(first, last, part) for as many parts of [0, count) as there are threads, in all threads. */
+    /** Divides [0, count) into as many parts as there are threads and calls work(first, last, part) for each, in parallel. */
     void share(long count, const std::function<void(long first, long last, int part)>& work) const;
 
 private:
@@ -95,21 +94,21 @@ private:
     std::vector<Image> wrapAndRepeat(const double* positions);
     void sortIntoBins(const std::vector<Image>& images);
     void search();
-    void searchAtom(int atom, std::vector<int>& found) const;
+    void searchAtom(int atom, std::vector<int>& result) const;
 
     const int numAtoms;
     const double cutoff, skin;
     WorkerThreads* const threads;
-    // the box, or one around a cluster: rows are vectors, columns of the inverse give fractional coordinates
+    // the box, or one around a cluster: rows are vectors, columns of the inverse yield fractional coordinates
     bool built = false, periodic = false;
     double box[9], inverse[9], origin[3], reach[3];  // reach: cutoff + skin in fractional coordinates
     // bins of sites in fractional coordinates from -reach to 1 + reach
     int bins[3];
-    std::vector<int> firstInBin, binOf;  // binOf: three numbers for each site
+    std::vector<int> firstInBin, binOf;  // binOf: three indices for each site
 
     std::vector<int> particleOf, atomOf, siteOf, firstSite, sites, firstNeighbor, neighbors;
-    std::vector<int> shiftOf;        // whole cells of each site, three numbers
-    std::vector<double> start, path;  // of each particle: wrapped when the pairs were searched, and where it went from there
+    std::vector<int> shiftOf;        // lattice shift of each site, three numbers
+    std::vector<double> start, path;  // of each particle: position at the last search, wrapped, and the present one without later wraps
     std::vector<double> pointMemory;
     double* points = nullptr;
 };

@@ -17,7 +17,7 @@ void bound(const double* values, int count, double limit, double* result) {
         result[k] = values[k] / sqrt(1 + square);
 }
 
-/** The gradient by the values, from that by the result. */
+/** The gradient by the values, from the gradient by the result. */
 void boundBackward(const double* values, int count, double limit, const double* gradient, double* result) {
     double square = 0, along = 0;
     for (int k = 0; k < count; k++) {
@@ -103,23 +103,23 @@ AtomOutputs ReferenceHeads::forward(int kind, const Array& invariants, const Arr
     Values v = evaluate(kind, invariants, features);
     AtomOutputs result;
     result.energy = v.energy < 0 ? bound(v.energy, Units::LOWEST_ENERGY) : v.energy;
-    result.charge = bound(v.charge, Units::LARGEST_CHARGE);
-    result.softness = bound(v.softness, Units::LARGEST_SOFTNESS);
+    *result.moments[CHARGE] = bound(v.charge, Units::LARGEST_CHARGE);
+    *result.moments[SOFTNESS] = bound(v.softness, Units::LARGEST_SOFTNESS);
     if (p.dipoles)
-        bound(v.dipole.data(), 3, Units::LARGEST_DIPOLE, result.dipole);
+        bound(v.dipole.data(), 3, Units::LARGEST_DIPOLE, result.moments[DIPOLE]);
     if (p.quadrupoles)
-        bound(v.quadrupole.data(), 9, Units::LARGEST_QUADRUPOLE, result.quadrupole);
+        bound(v.quadrupole.data(), 9, Units::LARGEST_QUADRUPOLE, result.moments[QUADRUPOLE]);
     if (p.tensorPolarizability) {
         double alpha[9] = {};
         for (int a = 0; a < 3; a++)
             for (int b = 0; b < 3; b++)
                 for (int c = 0; c < 3; c++)
                     alpha[3 * a + b] += Units::POLARIZABILITY * v.root[3 * a + c] * v.root[3 * b + c];
-        bound(alpha, 9, Units::LARGEST_POLARIZABILITY, result.polarizability);
+        bound(alpha, 9, Units::LARGEST_POLARIZABILITY, result.moments[POLARIZABILITY]);
     }
     else if (p.polarizability)
         for (int a = 0; a < 3; a++)
-            result.polarizability[4 * a] = bound(v.polarizability, Units::LARGEST_POLARIZABILITY);
+            result.moments[POLARIZABILITY][4 * a] = bound(v.polarizability, Units::LARGEST_POLARIZABILITY);
     return result;
 }
 
@@ -129,20 +129,20 @@ void ReferenceHeads::backward(int kind, const Array& invariants, const Array& fe
     Array byOut(numRows);
     byOut[0] = v.energy < 0 ? boundBackward(v.energy, Units::LOWEST_ENERGY, g.energy) : g.energy;
     if (p.charges)
-        byOut[chargeRow] = Units::CHARGE * boundBackward(v.charge, Units::LARGEST_CHARGE, g.charge);
+        byOut[chargeRow] = Units::CHARGE * boundBackward(v.charge, Units::LARGEST_CHARGE, *g.moments[CHARGE]);
     if (p.softness)
         byOut[softnessRow] = Units::SOFTNESS * sigmoid(v.out[softnessRow] + Units::UNIT_SOFTPLUS)
-                             * boundBackward(v.softness, Units::LARGEST_SOFTNESS, g.softness);
+                             * boundBackward(v.softness, Units::LARGEST_SOFTNESS, *g.moments[SOFTNESS]);
     if (p.dipoles) {
         Array byDipole(3);
-        boundBackward(v.dipole.data(), 3, Units::LARGEST_DIPOLE, g.dipole, byDipole.data());
+        boundBackward(v.dipole.data(), 3, Units::LARGEST_DIPOLE, g.moments[DIPOLE], byDipole.data());
         for (double& x : byDipole)
             x *= Units::MOMENT;
         combineBackward(features, 1, &v.out[dipoleRow], byDipole, byFeatures, &byOut[dipoleRow]);
     }
     if (p.quadrupoles) {
         double byMatrix[9];
-        boundBackward(v.quadrupole.data(), 9, Units::LARGEST_QUADRUPOLE, g.quadrupole, byMatrix);
+        boundBackward(v.quadrupole.data(), 9, Units::LARGEST_QUADRUPOLE, g.moments[QUADRUPOLE], byMatrix);
         for (double& x : byMatrix)
             x *= Units::MOMENT;
         combineBackward(features, 2, &v.out[quadrupoleRow], fromMatrix(byMatrix), byFeatures, &byOut[quadrupoleRow]);
@@ -153,7 +153,7 @@ void ReferenceHeads::backward(int kind, const Array& invariants, const Array& fe
             for (int b = 0; b < 3; b++)
                 for (int c = 0; c < 3; c++)
                     alpha[3 * a + b] += Units::POLARIZABILITY * v.root[3 * a + c] * v.root[3 * b + c];
-        boundBackward(alpha, 9, Units::LARGEST_POLARIZABILITY, g.polarizability, byAlpha);
+        boundBackward(alpha, 9, Units::LARGEST_POLARIZABILITY, g.moments[POLARIZABILITY], byAlpha);
         for (int a = 0; a < 3; a++)
             for (int b = 0; b < 3; b++)
                 for (int c = 0; c < 3; c++)
@@ -162,7 +162,8 @@ void ReferenceHeads::backward(int kind, const Array& invariants, const Array& fe
         combineBackward(features, 2, &v.out[anisotropyRow], fromMatrix(byRoot), byFeatures, &byOut[anisotropyRow]);
     }
     else if (p.polarizability) {
-        double trace = g.polarizability[0] + g.polarizability[4] + g.polarizability[8];
+        const double* byAlpha = g.moments[POLARIZABILITY];
+        double trace = byAlpha[0] + byAlpha[4] + byAlpha[8];
         byOut[polarizabilityRow] = Units::POLARIZABILITY * sigmoid(v.out[polarizabilityRow] + Units::UNIT_SOFTPLUS)
                                    * boundBackward(v.polarizability, Units::LARGEST_POLARIZABILITY, trace);
     }

@@ -1,38 +1,39 @@
 #pragma once
 #include "ReferenceLayers.h"
+#include "openmm_polarmp/Moments.h"
 
 namespace PolarMPPlugin {
 
-/** What the heads say of one atom, or the derivatives of something by it. */
+/** The heads' results for one atom, or derivatives with respect to them. */
 struct AtomOutputs {
-    double energy = 0, charge = 0, softness = 0;
-    double dipole[3] = {}, quadrupole[9] = {}, polarizability[9] = {};
+    double energy = 0;
+    double moments[NUM_MOMENTS][9] = {};  // the first components of each are used
 };
 
-/** models/_heads.py for one atom. */
+/** The heads (models/heads.py) of one atom. */
 class ReferenceHeads {
 public:
     explicit ReferenceHeads(const NetworkParameters& p);
     /**
-     * @param invariants  scalars of all layers
+     * @param invariants  scalar features of all layers
      * @param features    of the last layer
      */
     AtomOutputs forward(int kind, const Array& invariants, const Array& features) const;
-    /** Adds to the gradients by invariants and features. */
+    /** Adds to byInvariants and byFeatures, the gradients by them. */
     void backward(int kind, const Array& invariants, const Array& features, const AtomOutputs& gradient, Array& byInvariants,
                   Array& byFeatures) const;
 
 private:
     struct Values {
-        Array linear, hidden, out;                      // before and after silu, of the last map
-        Array dipole, quadrupole, root;                 // before they are bounded: [3], [9], [9]
-        double energy, charge, softness, polarizability;  // the same for scalars
+        Array linear, hidden, out;       // hidden layer before and after silu, outputs of the last map
+        Array dipole, quadrupole, root;  // [3], [9], [9], before they are bounded
+        double energy, charge, softness, polarizability;  // before they are bounded
     };
     Values evaluate(int kind, const Array& invariants, const Array& features) const;
-    /** Sum of the channels' components, weighted: [2l+1]. */
+    /** The weighted sum of the channels' components of degree l: [2l+1]. */
     Array combine(const Array& features, int l, const double* weights) const;
     void combineBackward(const Array& features, int l, const double* weights, const Array& gradient, Array& byFeatures, double* byWeights) const;
-    /** Components of l = 2 as a matrix, and the transposed map. */
+    /** Components of l = 2 as a matrix; fromMatrix() is the transposed map. */
     Array matrix(const Array& components) const;
     Array fromMatrix(const double* gradient) const;
 

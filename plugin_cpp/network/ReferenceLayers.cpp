@@ -152,7 +152,7 @@ Blocks ReferenceProducts::between(const Array& coupled, Array* gradient, int fac
     return blocks;
 }
 
-/** The density and all its products, which are mixed in the end. */
+/** The density and all its products: the inputs of the last mixing. */
 Blocks ReferenceProducts::gathered(const Steps& steps, Steps* gradients) const {
     Blocks blocks(lOut + 1);
     for (int l = 0; l <= lOut; l++) {

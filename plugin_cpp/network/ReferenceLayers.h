@@ -5,8 +5,8 @@
 
 namespace PolarMPPlugin {
 
-// The parts of the network for one atom, in double precision and without any thought of speed: models/_layers.py and
-// models/_radial.py line by line, and the same backwards. Features are [component][channel].
+// The parts of the network for one atom, in double precision and without attention to speed: models/_layers.py and
+// models/_radial.py line by line, and their derivatives. Features are [component][channel].
 
 using Array = std::vector<double>;
 
@@ -16,7 +16,7 @@ inline int components(int lMax) {
 
 /** Harmonics and radial functions of a pair, and their derivatives along x, y, z. */
 struct PairFunctions {
-    /** Of the displacement from receiver to sender; valid within the cutoff. */
+    /** @param displacement  from receiver to sender, shorter than the cutoff */
     PairFunctions(const NetworkParameters& p, const double* displacement);
     Array Y, dY[3];  // [component]
     Array B, dB[3];  // [radial function], scaled
@@ -27,19 +27,19 @@ struct PairFunctions {
 double smoothCutoff(double x);
 double smoothCutoffDerivative(double x);
 
-/** Components of degree l of something: [2l+1][width], and the place of its gradient. */
+/** Components of degree l, [2l+1][width], and where their gradient is stored. */
 struct Block {
     const double* values;
     double* gradient;
     int width;
 };
-/** What is mixed, for each degree: blocks beside each other (torch.cat along the channels). */
+/** Inputs of a mixing, for each degree: concatenated blocks (torch.cat along the channels). */
 using Blocks = std::vector<std::vector<Block>>;
 
 /** One linear map of the channels for each degree. */
 class ReferenceMixing {
 public:
-    /** @param inputs  channels of each degree */
+    /** @param inputs  number of channels of each degree */
     ReferenceMixing(const NetworkParameters& p, const std::string& name, const std::vector<int>& inputs, int outputs);
     ReferenceMixing() = default;
     /** [component][outputs] */
@@ -57,7 +57,7 @@ class ReferenceProducts {
 public:
     ReferenceProducts(const NetworkParameters& p, const std::string& name, int layer);
     Array forward(const Array& density) const;
-    /** Gradient by the density. */
+    /** Returns the gradient by the density. */
     Array backward(const Array& density, const Array& gradient) const;
 
 private:
@@ -74,7 +74,7 @@ private:
     ReferenceMixing mixing;
 };
 
-/** Scalars pass through silu, each higher degree is multiplied by functions of the scalars. */
+/** Scalars pass through silu, higher degrees are multiplied by sigmoids of linear functions of the scalars. */
 class ReferenceGate {
 public:
     ReferenceGate(const NetworkParameters& p, const std::string& name, int lMax);

@@ -21,7 +21,7 @@ vector<int> joinInputs(const NetworkParameters& p, int lPrevious) {
     return inputs;
 }
 
-double* place(Array* array, int index) {
+double* pointerTo(Array* array, int index) {
     return array == nullptr ? nullptr : &(*array)[index];
 }
 
@@ -29,19 +29,19 @@ double* place(Array* array, int index) {
 
 ReferenceNetwork::ReferenceNetwork(shared_ptr<const NetworkParameters> parameters, const vector<int>& kinds)
         : parameters(parameters), p(*parameters), kinds(kinds), embedding(p.weight("embedding.weight", {p.numSpecies, p.channels})),
-          density(p, "first.density.mixing", vector<int>(p.lMax + 1, p.numSpecies * p.numRadial), p.channels),
-          products(p, "first.products", 0), gate(p, "first.gate", p.featureDegree(0)), heads(p) {
+          density(p, "first.density.mixing", vector<int>(p.lMax + 1, p.numSpecies * p.numRadial), p.channels), products(p, "first.products", 0),
+          gate(p, "first.gate", p.featureDegree(0)), heads(p) {
     for (int layer = 1; layer < p.layers; layer++) {
         const string name = "layers." + to_string(layer - 1);
         const int lPrevious = p.featureDegree(layer - 1);
         layers.push_back({ReferenceMixing(p, "senders." + to_string(layer - 1), vector<int>(p.lMessage + 1, p.channels), p.messageChannels),
                           ReferenceMixing(p, name + ".message.mixing", messageInputs(p), p.channels),
-                          ReferenceMixing(p, name + ".join", joinInputs(p, lPrevious), p.channels),
-                          ReferenceProducts(p, name + ".products", layer), ReferenceGate(p, name + ".gate", p.featureDegree(layer)), lPrevious});
+                          ReferenceMixing(p, name + ".join", joinInputs(p, lPrevious), p.channels), ReferenceProducts(p, name + ".products", layer),
+                          ReferenceGate(p, name + ".gate", p.featureDegree(layer)), lPrevious});
     }
 }
 
-void ReferenceNetwork::forward(const PairList& pairs, bool searched, Outputs& outputs) {
+void ReferenceNetwork::forward(const PairList& pairs, bool, Outputs& outputs) {
     const int n = pairs.getNumAtoms();
     particleOf.clear();
     kindOf.clear();
@@ -67,11 +67,8 @@ void ReferenceNetwork::forward(const PairList& pairs, bool searched, Outputs& ou
         outputs.energy += out.energy * p.energyScale[kind] + p.energyShift[kind];
         for (const Pair& pair : pairsOf[atom])
             outputs.energy += nuclearRepulsion(atom, pair, nullptr);
-        outputs.charges[particle] = out.charge;
-        outputs.softness[particle] = out.softness;
-        copy(out.dipole, out.dipole + 3, outputs.dipoles + 3 * particle);
-        copy(out.quadrupole, out.quadrupole + 9, outputs.quadrupoles + 9 * particle);
-        copy(out.polarizability, out.polarizability + 9, outputs.polarizability + 9 * particle);
+        for (Moment m : ALL_MOMENTS)
+            copy_n(out.moments[m], MOMENTS[m].components, outputs.moments[m] + MOMENTS[m].components * particle);
     }
 }
 
@@ -88,15 +85,9 @@ void ReferenceNetwork::backward(const PairList& pairs, const Cotangents& cotange
         const int kind = kindOf[atom], particle = particleOf[atom];
         AtomOutputs by;
         by.energy = cotangents.energy * p.energyScale[kind];
-        auto read = [&](const double* from, int count, double* to) {
-            if (from != nullptr)
-                copy(from + count * particle, from + count * (particle + 1), to);
-        };
-        read(cotangents.charges, 1, &by.charge);
-        read(cotangents.softness, 1, &by.softness);
-        read(cotangents.dipoles, 3, by.dipole);
-        read(cotangents.quadrupoles, 9, by.quadrupole);
-        read(cotangents.polarizability, 9, by.polarizability);
+        for (Moment m : ALL_MOMENTS)
+            if (cotangents.moments[m] != nullptr)
+                copy_n(cotangents.moments[m] + MOMENTS[m].components * particle, MOMENTS[m].components, by.moments[m]);
         Array scalars = invariants(atom), byScalars(scalars.size());
         heads.backward(kind, scalars, states.back()[atom].features, by, byScalars, states.back()[atom].byFeatures);
         for (int layer = 0; layer < p.layers; layer++)
@@ -138,11 +129,11 @@ vector<ReferenceNetwork::Pair> ReferenceNetwork::pairsWithin(const PairList& pai
     return result;
 }
 
-Array ReferenceNetwork::own(int atom) const {
+Array ReferenceNetwork::embeddingOf(int atom) const {
     return Array(&embedding[kindOf[atom] * p.channels], &embedding[kindOf[atom] * p.channels] + p.channels);
 }
 
-/** models/zbl.py for the half of a pair's energy that belongs to the receiver; optionally its derivative by the displacement. */
+/** The receiver's half of a pair's nuclear repulsion (models/zbl.py), and optionally its derivative by the displacement. */
 double ReferenceNetwork::nuclearRepulsion(int atom, const Pair& pair, double* derivative) const {
     if (derivative != nullptr)
         fill(derivative, derivative + 3, 0.0);
@@ -180,7 +171,7 @@ void ReferenceNetwork::firstForward(int atom) {
         blocks.push_back({{&sums[l * l * width], nullptr, width}});
     AtomState& state = states[0][atom];
     state.density = density.forward(blocks);
-    const Array scalars = own(atom);
+    const Array scalars = embeddingOf(atom);
     for (size_t k = 0; k < state.density.size(); k++)
         state.density[k] *= 1 + 0.5 * scalars[k % p.channels];
     state.ungated = products.forward(state.density);
@@ -192,7 +183,7 @@ void ReferenceNetwork::firstForward(int atom) {
 void ReferenceNetwork::firstBackward(int atom, double* gradient) {
     const AtomState& state = states[0][atom];
     Array byProducts = products.backward(state.density, gate.backward(state.ungated, state.byFeatures));
-    const Array scalars = own(atom);
+    const Array scalars = embeddingOf(atom);
     for (size_t k = 0; k < byProducts.size(); k++)
         byProducts[k] = (byProducts[k] + byDensity[atom][k]) * (1 + 0.5 * scalars[k % p.channels]);
     const int width = p.numRadial * p.numSpecies;
@@ -225,15 +216,15 @@ Array ReferenceNetwork::messageSums(int layer, int atom) const {
     return sums;
 }
 
-/** Sums with the senders' scalars, and vectors coupled to harmonics, for each degree. */
+/** For each degree: sums with the senders' scalars, and senders' vectors coupled to harmonics. */
 Blocks ReferenceNetwork::messageBlocks(const Array& sums, const Array& coupled, Array* bySums, Array* byCoupled) const {
     const int width = p.numRadial * p.messageChannels;
     Blocks blocks(p.lMax + 1);
     int row = 0;
     for (int l = 0; l <= p.lMax; l++) {
-        blocks[l].push_back({&sums[l * l * width], place(bySums, l * l * width), width});
+        blocks[l].push_back({&sums[l * l * width], pointerTo(bySums, l * l * width), width});
         for (int path = 0; path < p.message.paths[l]; path++, row += 2 * l + 1)
-            blocks[l].push_back({&coupled[row * width], place(byCoupled, row * width), width});
+            blocks[l].push_back({&coupled[row * width], pointerTo(byCoupled, row * width), width});
     }
     return blocks;
 }
@@ -243,10 +234,10 @@ Blocks ReferenceNetwork::joinBlocks(int layer, int atom, const Array& message, A
     Blocks blocks(p.lMax + 1);
     for (int l = 0; l <= p.lMax; l++) {
         const int start = l * l * p.channels;
-        blocks[l].push_back({&message[start], place(byMessage, start), p.channels});
-        blocks[l].push_back({&firstDensity[start], place(byDensity, start), p.channels});
+        blocks[l].push_back({&message[start], pointerTo(byMessage, start), p.channels});
+        blocks[l].push_back({&firstDensity[start], pointerTo(byDensity, start), p.channels});
         if (l <= layers[layer - 1].lPrevious)
-            blocks[l].push_back({&features[start], place(byFeatures, start), p.channels});
+            blocks[l].push_back({&features[start], pointerTo(byFeatures, start), p.channels});
     }
     return blocks;
 }
@@ -254,7 +245,7 @@ Blocks ReferenceNetwork::joinBlocks(int layer, int atom, const Array& message, A
 Blocks ReferenceNetwork::sendBlocks(const Array& features, Array* byFeatures) const {
     Blocks blocks;
     for (int l = 0; l <= p.lMessage; l++)
-        blocks.push_back({{&features[l * l * p.channels], place(byFeatures, l * l * p.channels), p.channels}});
+        blocks.push_back({{&features[l * l * p.channels], pointerTo(byFeatures, l * l * p.channels), p.channels}});
     return blocks;
 }
 
@@ -265,7 +256,8 @@ void ReferenceNetwork::messageForward(int layer, int atom) {
     Array coupled(p.message.numRows * width);
     for (size_t t = 0; t < p.message.value.size(); t++)
         for (int k = 0; k < width; k++)
-            coupled[p.message.row[t] * width + k] += p.message.value[t] * sums[((1 + p.message.left[t]) * harmonics + p.message.right[t]) * width + k];
+            coupled[p.message.row[t] * width + k] +=
+                p.message.value[t] * sums[((1 + p.message.left[t]) * harmonics + p.message.right[t]) * width + k];
     const Array message = l.message.forward(messageBlocks(sums, coupled, nullptr, nullptr));
     AtomState& state = states[layer][atom];
     state.density = l.join.forward(joinBlocks(layer, atom, message, nullptr, nullptr, nullptr));
@@ -284,7 +276,8 @@ void ReferenceNetwork::messageBackward(int layer, int atom, double* gradient) {
     l.message.backward(messageBlocks(bySums, byCoupled, &bySums, &byCoupled), byMessage);
     for (size_t t = 0; t < p.message.value.size(); t++)
         for (int k = 0; k < width; k++)
-            bySums[((1 + p.message.left[t]) * harmonics + p.message.right[t]) * width + k] += p.message.value[t] * byCoupled[p.message.row[t] * width + k];
+            bySums[((1 + p.message.left[t]) * harmonics + p.message.right[t]) * width + k] +=
+                p.message.value[t] * byCoupled[p.message.row[t] * width + k];
     for (const Pair& pair : pairsOf[atom]) {
         AtomState& sender = states[layer - 1][pair.sender];
         const PairFunctions f(p, pair.displacement);
@@ -301,7 +294,7 @@ void ReferenceNetwork::messageBackward(int layer, int atom, double* gradient) {
     }
 }
 
-/** The scalars of all layers. */
+/** The scalar features of all layers. */
 Array ReferenceNetwork::invariants(int atom) const {
     Array result;
     for (const vector<AtomState>& layer : states)

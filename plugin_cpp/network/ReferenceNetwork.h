@@ -6,7 +6,7 @@
 namespace PolarMPPlugin {
 
 /**
- * The network in double precision, atom by atom, in one thread: what faster ones are compared with. To be read beside
+ * The network in double precision, atom by atom, in one thread: the reference for the faster ones, written to be read beside
  * models/network.py.
  */
 class ReferenceNetwork : public NetworkPasses {
@@ -25,17 +25,17 @@ private:
         ReferenceMixing sender, message, join;
         ReferenceProducts products;
         ReferenceGate gate;
-        int lPrevious;  // degree of the features that come in
+        int lPrevious;  // highest degree of the previous layer's features
     };
-    /** What is kept of an atom in a layer. */
+    /** An atom's intermediate results in a layer. */
     struct AtomState {
-        Array density;   // that is multiplied with itself: of the neighbours, or joined with their messages
+        Array density;   // of the neighbours, after the first layer joined with their messages
         Array ungated, features;
         Array sent;      // features that its neighbours receive
         Array byFeatures, bySent;
     };
     std::vector<Pair> pairsWithin(const PairList& pairs, int atom) const;
-    Array own(int atom) const;
+    Array embeddingOf(int atom) const;
     double nuclearRepulsion(int atom, const Pair& pair, double* derivative) const;
 
     void firstForward(int atom);
@@ -48,7 +48,7 @@ private:
     Blocks joinBlocks(int layer, int atom, const Array& message, Array* byMessage, Array* byDensity, Array* byFeatures) const;
     Blocks sendBlocks(const Array& features, Array* byFeatures) const;
     Array invariants(int atom) const;
-    /** Adds to the gradient what a pair contributes: byProducts [harmonic][radial function] is the gradient by Y B. */
+    /** Adds a pair's contribution to the gradient; byProducts [harmonic][radial function] is the gradient by Y B. */
     void addPairGradient(int atom, const Pair& pair, const PairFunctions& functions, const Array& byProducts, double* gradient) const;
 
     const std::shared_ptr<const NetworkParameters> parameters;
@@ -64,7 +64,7 @@ private:
     std::vector<int> particleOf, kindOf;  // of each atom
     std::vector<std::vector<Pair>> pairsOf;
     std::vector<std::vector<AtomState>> states;  // [layer][atom]
-    std::vector<Array> byDensity;                // of the first layer, from all layers
+    std::vector<Array> byDensity;                // gradient by the first layer's density, from all layers
 };
 
 } // namespace PolarMPPlugin

@@ -1,62 +1,78 @@
 #include "PythonError.h"
 #include <nanobind/stl/string.h>
+#include <string>
 
 namespace nb = nanobind;
 using namespace PolarMPPlugin;
 
-struct PythonError::Original {
-    PyObject* exception;
-    std::string message;
-    Original(PyObject* exception, const std::string& message) : exception(exception), message(message) {
+class PythonError::Original {
+public:
+    Original(nb::object exception, std::string message)
+            : exception(exception), openmmException(nb::module_::import_("openmm").attr("OpenMMException")), message(message) {
     }
     Original(const Original&) = delete;
-    ~Original();
-};
-
-PythonError::Original::~Original() {
-    if (!Py_IsInitialized())
-        return;
-    if (!PyGILState_Check()) {
+    ~Original() {
+        if (!Py_IsInitialized()) {
+            exception.release();
+            openmmException.release();
+            return;
+        }
         nb::gil_scoped_acquire gil;
-        Py_XDECREF(exception);
-        return;
-    }
-    PyObject *type, *value, *traceback;
-    PyErr_Fetch(&type, &value, &traceback);
-    bool replaced = false;
-    if (type != nullptr) {
-        // Is the error that is being raised the one that OpenMM made of us?
-        PyErr_NormalizeException(&type, &value, &traceback);
-        PyObject* text = PyObject_Str(value);
-        const char* utf8 = text == nullptr ? nullptr : PyUnicode_AsUTF8(text);
-        replaced = utf8 != nullptr && message == utf8 && std::string(((PyTypeObject*) type)->tp_name) == "OpenMMException";
-        Py_XDECREF(text);
-        PyErr_Clear();
-    }
-    if (replaced) {
-        Py_XDECREF(type);
-        Py_XDECREF(value);
-        Py_XDECREF(traceback);
-        Py_INCREF(Py_TYPE(exception));
-        PyErr_Restore((PyObject*) Py_TYPE(exception), exception, PyException_GetTraceback(exception));
-    }
-    else {
-        Py_XDECREF(exception);
+        if (reader == PyThreadState_Get() && PyErr_Occurred() == openmmException.ptr()) {
+            PyErr_Clear();
+            restore();
+        }
+        // Released here, where the GIL is held. What this runs must not see the exception that is set.
+        PyObject *type, *value, *traceback;
+        PyErr_Fetch(&type, &value, &traceback);
+        exception.reset();
+        openmmException.reset();
         PyErr_Restore(type, value, traceback);
     }
-}
+    const char* read() noexcept {
+        const bool isUnset = Py_IsInitialized() && PyGILState_Check() && PyErr_Occurred() == nullptr;
+        reader = isUnset ? PyThreadState_Get() : nullptr;
+        return message.c_str();
+    }
+    void restore() const noexcept {
+        PyObject* value = exception.ptr();
+        Py_INCREF(Py_TYPE(value));
+        Py_INCREF(value);
+        PyErr_Restore((PyObject*) Py_TYPE(value), value, PyException_GetTraceback(value));
+    }
+
+private:
+    nb::object exception, openmmException;
+    const std::string message;
+    PyThreadState* reader = nullptr;  // the thread that has read what() while no exception was set in it
+};
 
 PythonError::PythonError(nb::python_error& error) {
     nb::object value = nb::borrow(error.value());
     std::string text = nb::cast<std::string>(nb::str(value));
     std::string name = nb::cast<std::string>(error.type().attr("__name__"));
-    // A reference to the traceback that stayed would keep all of its frames alive, and what the source holds on a device.
+    // A reference to the traceback itself would keep its frames alive, and with them what the source holds on a device.
     nb::object traceback = nb::steal(PyException_GetTraceback(value.ptr()));
     if (!traceback.is_valid() && error.traceback().is_valid())
         PyException_SetTraceback(value.ptr(), error.traceback().ptr());
-    original = std::make_shared<Original>(value.release().ptr(), name + ": " + text);
+    original = std::make_shared<Original>(value, name + ": " + text);
 }
 
 const char* PythonError::what() const noexcept {
-    return original->message.c_str();
+    return original->read();
+}
+
+void PythonError::restore() const noexcept {
+    original->restore();
+}
+
+void PolarMPPlugin::registerPythonErrors() {
+    nb::register_exception_translator([](const std::exception_ptr& exception, void*) {
+        try {
+            std::rethrow_exception(exception);
+        }
+        catch (const PythonError& error) {
+            error.restore();
+        }
+    });
 }

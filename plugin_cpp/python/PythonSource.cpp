@@ -1,6 +1,6 @@
 #include "PythonSource.h"
+#include "MomentNames.h"
 #include "PythonError.h"
-#include "openmm_polarmp/FixedMultipoles.h"
 #include "openmm_polarmp/NetworkSource.h"
 #include "openmm_polarmp/PolarMPForce.h"
 #include "openmm_polarmp/internal/Warning.h"
@@ -8,7 +8,6 @@
 #include <nanobind/stl/map.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
-#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 namespace nb = nanobind;
@@ -30,26 +29,17 @@ public:
         nb::object namespaceType = nb::module_::import_("types").attr("SimpleNamespace");
         size_t n = b.numParticles;
         nb::object view = namespaceType();
-        auto moments = [&](const char* name, void* data, vector<size_t> shape) {
-            nb::setattr(view, name, tensor(data, shape, b.doubleMoments, b));
-        };
         nb::setattr(view, "periodic", nb::cast(b.periodic));
         nb::setattr(view, "particles", nb::cast(b.particles));
         nb::setattr(view, "positions", tensor(b.positions, {n, 3}, b.doublePositions, b));
         SourceBuffers host;
         nb::setattr(view, "cell", tensor(b.cell, {3, 3}, true, host));
         nb::setattr(view, "energy", tensor(b.energy, {1}, b.doublePositions, b));
-        moments("charges", b.charges, {n});
-        moments("dipoles", b.dipoles, {n, 3});
-        moments("quadrupoles", b.quadrupoles, {n, 3, 3});
-        moments("softness", b.softness, {n});
-        moments("polarizability", b.polarizability, {n, 3, 3});
-        moments("charge_gradients", b.chargeGradients, {n});
-        moments("dipole_gradients", b.dipoleGradients, {n, 3});
-        moments("quadrupole_gradients", b.quadrupoleGradients, {n, 3, 3});
-        moments("softness_gradients", b.softnessGradients, {n});
-        moments("polarizability_gradients", b.polarizabilityGradients, {n, 3, 3});
-        moments("forces", b.forces, {n, 3});
+        for (Moment m : ALL_MOMENTS) {
+            nb::setattr(view, MOMENTS[m].plural, tensor(b.moments[m], shapeOf(m, n), b.doubleMoments, b));
+            nb::setattr(view, gradientsName(m).c_str(), tensor(b.gradients[m], shapeOf(m, n), b.doubleMoments, b));
+        }
+        nb::setattr(view, "forces", tensor(b.forces, {n, 3}, b.doubleMoments, b));
         evaluation = source.attr("bind")(view);
         forwardMethod = evaluation.attr("forward");
         backwardMethod = evaluation.attr("backward");
@@ -123,10 +113,9 @@ void PolarMPPlugin::discard(nb::object& object) {
 }
 
 PythonSource::PythonSource(nb::object source) : source(source) {
-    moments.dipoles = nb::cast<bool>(source.attr("has_dipoles"));
-    moments.quadrupoles = nb::cast<bool>(source.attr("has_quadrupoles"));
-    moments.softness = nb::cast<bool>(source.attr("has_softness"));
-    moments.polarizability = nb::cast<bool>(source.attr("has_polarizability"));
+    for (Moment m : ALL_MOMENTS)
+        if (m != CHARGE)
+            moments[m] = nb::cast<bool>(source.attr(("has_" + string(MOMENTS[m].plural)).c_str()));
     numParticles = nb::cast<int>(source.attr("num_particles"));
     supportsCuda = nb::cast<bool>(nb::getattr(source, "supports_cuda", nb::bool_(false)));
 }

@@ -22,7 +22,7 @@ public:
         return device == SourceBuffers::Host || supportsCuda;
     }
     bool usesCudaRuntime() const override {
-        return true;  // nobody knows what it calls
+        return true;  // it may call anything
     }
     std::unique_ptr<SourceEvaluation> bind(const SourceBuffers& buffers) override;
     nanobind::object getObject() const {
@@ -36,7 +36,7 @@ private:
     bool supportsCuda;
 };
 
-/** Drop a reference from a thread that may not hold the GIL, perhaps when Python is already gone. */
+/** Drops a reference from a thread that may not hold the GIL, perhaps after Python has ended. */
 void discard(nanobind::object& object);
 
 void bindSources(nanobind::module_& m);

@@ -1,13 +1,14 @@
+#include "MomentNames.h"
 #include "NetworkSourceBinding.h"
 #include "PythonError.h"
 #include "PythonSource.h"
-#include "openmm/OpenMMException.h"
 #include "openmm_polarmp/FixedMultipoles.h"
 #include "openmm_polarmp/PolarMPForce.h"
 #include "openmm_polarmp/internal/MeshChoice.h"
+#include "openmm_polarmp/internal/TestSwitches.h"
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
-#include <nanobind/stl/complex.h>
+#include <nanobind/stl/array.h>
 #include <nanobind/stl/map.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
@@ -34,9 +35,9 @@ Context& context(uintptr_t address) {
 }
 
 nb::object numpyArray(vector<double>&& values, vector<size_t> shape) {
-    auto* kept = new vector<double>(move(values));
-    nb::capsule owner(kept, [](void* p) noexcept { delete static_cast<vector<double>*>(p); });
-    return nb::cast(nb::ndarray<nb::numpy, double>(kept->data(), shape.size(), shape.data(), owner));
+    auto* memory = new vector<double>(move(values));
+    nb::capsule owner(memory, [](void* p) noexcept { delete static_cast<vector<double>*>(p); });
+    return nb::cast(nb::ndarray<nb::numpy, double>(memory->data(), shape.size(), shape.data(), owner));
 }
 
 nb::dict stepData(uintptr_t forceAddress, uintptr_t contextAddress) {
@@ -48,34 +49,24 @@ nb::dict stepData(uintptr_t forceAddress, uintptr_t contextAddress) {
     size_t n = data.numParticles;
     nb::dict result;
     result["source_energy"] = data.sourceEnergy;
-    result["electrostatic_energy"] = data.electrostaticEnergy;
     result["field_scale"] = data.fieldScale;
-    auto add = [&](const char* name, vector<double>& values, vector<size_t> shape) { result[name] = numpyArray(move(values), shape); };
-    add("charges", data.charges, {n});
-    add("dipoles", data.dipoles, {n, 3});
-    add("quadrupoles", data.quadrupoles, {n, 3, 3});
-    add("softness", data.softness, {n});
-    add("polarizability", data.polarizability, {n, 3, 3});
-    add("induced_charges", data.inducedCharges, {n});
-    add("induced_dipoles", data.inducedDipoles, {n, 3});
-    add("potential", data.potential, {n});
-    add("field", data.field, {n, 3});
-    add("charge_gradients", data.chargeGradients, {n});
-    add("dipole_gradients", data.dipoleGradients, {n, 3});
-    add("quadrupole_gradients", data.quadrupoleGradients, {n, 3, 3});
-    add("softness_gradients", data.softnessGradients, {n});
-    add("polarizability_gradients", data.polarizabilityGradients, {n, 3, 3});
+    for (Moment m : ALL_MOMENTS) {
+        result[MOMENTS[m].plural] = numpyArray(move(data.moments[m]), shapeOf(m, n));
+        result[gradientsName(m).c_str()] = numpyArray(move(data.gradients[m]), shapeOf(m, n));
+    }
+    result["induced_charges"] = numpyArray(move(data.inducedCharges), shapeOf(CHARGE, n));
+    result["induced_dipoles"] = numpyArray(move(data.inducedDipoles), shapeOf(DIPOLE, n));
     return result;
 }
 
 nb::object potentialAt(uintptr_t forceAddress, uintptr_t contextAddress, nb::ndarray<const double, nb::shape<-1, 3>, nb::c_contig> points) {
-    vector<Vec3> places;
+    vector<Vec3> positions;
     for (size_t i = 0; i < points.shape(0); i++)
-        places.push_back(Vec3(points.data()[3 * i], points.data()[3 * i + 1], points.data()[3 * i + 2]));
+        positions.push_back(Vec3(points.data()[3 * i], points.data()[3 * i + 1], points.data()[3 * i + 2]));
     vector<double> potential;
     {
         nb::gil_scoped_release release;
-        force(forceAddress).getElectrostaticPotential(context(contextAddress), places, potential);
+        force(forceAddress).getElectrostaticPotential(context(contextAddress), positions, potential);
     }
     size_t n = potential.size();
     return numpyArray(move(potential), {n});
@@ -85,31 +76,23 @@ nb::object potentialAt(uintptr_t forceAddress, uintptr_t contextAddress, nb::nda
 
 NB_MODULE(_polarmp, m) {
     m.doc() = "C++ side of openmm_polarmp. Forces and Contexts are given as the addresses of OpenMM's C++ objects.";
+    registerPythonErrors();
     bindSources(m);
     bindNetworkSource(m);
 
-    m.def("is_polarmp_force",
-          [](uintptr_t f) { return dynamic_cast<PolarMPForce*>(reinterpret_cast<Force*>(f)) != nullptr; });
-    m.def("set_fixed_source", [](uintptr_t f, vector<double> charges, vector<double> dipoles, vector<double> quadrupoles,
-                                 vector<double> softness, vector<double> polarizability) {
-        force(f).setSource(make_shared<FixedMultipoles>(charges, dipoles, quadrupoles, softness, polarizability));
+    m.def("is_polarmp_force", [](uintptr_t f) { return dynamic_cast<PolarMPForce*>(reinterpret_cast<Force*>(f)) != nullptr; });
+    m.def("set_fixed_source", [](uintptr_t f, vector<double> charges, vector<double> dipoles, vector<double> quadrupoles, vector<double> softness,
+                                 vector<double> polarizability) {
+        force(f).setSource(make_shared<FixedMultipoles>(MomentArrays{charges, dipoles, quadrupoles, softness, polarizability}));
         force(f).setSourceDescription({});
     });
     m.def("set_python_source", [](uintptr_t f, nb::object source, const string& kind, const map<string, string>& properties) {
         force(f).setSource(make_shared<PythonSource>(source));
         force(f).setSourceDescription({kind, properties});
     });
-    m.def("get_source_description", [](uintptr_t f) {
-        SourceDescription d = force(f).getSourceDescription();
-        if (dynamic_cast<FixedMultipoles*>(force(f).getSource().get()) != nullptr)
-            d.kind = "fixed";
-        return make_tuple(d.kind, d.properties);
-    });
     m.def("get_fixed_source", [](uintptr_t f) -> nb::object {
         auto* fixed = dynamic_cast<FixedMultipoles*>(force(f).getSource().get());
-        if (fixed == nullptr)
-            return nb::none();
-        return nb::cast(make_tuple(fixed->charges, fixed->dipoles, fixed->quadrupoles, fixed->softness, fixed->polarizability));
+        return fixed == nullptr ? nb::none() : nb::cast(fixed->getValues());
     });
     m.def("get_python_source", [](uintptr_t f) -> nb::object {
         auto* python = dynamic_cast<PythonSource*>(force(f).requireSource().get());
@@ -149,7 +132,11 @@ NB_MODULE(_polarmp, m) {
         force(f).updateParametersInContext(context(c));
     });
 
-    // For the tests that compare the two implementations of the window and of the choice of the mesh.
+    // For tests only.
+    m.def(
+        "set_test_switches", [](bool sourceWaits, bool openmmWaits, bool hostChecks) { testSwitches() = {sourceWaits, openmmWaits, hostChecks}; },
+        "source_waits"_a = true, "openmm_waits"_a = true, "host_checks"_a = true,
+        "Switch safeguards off in Contexts created afterwards; see TestSwitches.h.");
     m.def("window_coefficients", [](int width, int m, double beta, int degree) {
         vector<double> c = Window(width, m, beta, degree).getCoefficients();
         return numpyArray(move(c), {(size_t) width, (size_t) degree + 1});

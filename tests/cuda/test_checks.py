@@ -8,10 +8,8 @@ import openmm
 import openmm_polarmp._polarmp as extension
 import pytest
 import torch
-from support.sources import DeviceSource
+from support.sources import DeviceSource, force_with_source
 from support.systems import TRICLINIC, energy_and_forces, make_force, make_system, random_atoms, relative_error
-
-from openmm_polarmp import FixedMultipoles, PolarMPForce
 
 NAMES = ("energy", "charges", "dipoles", "quadrupoles", "softness", "polarizability")
 REFUSED = (openmm.OpenMMException, RuntimeError)  # by OpenMM's methods, by our getters
@@ -49,34 +47,30 @@ class Spoiled(DeviceSource):
         return evaluation
 
 
-def force_with(source) -> PolarMPForce:
-    force = PolarMPForce(FixedMultipoles([0.0]))
-    extension.set_python_source(int(force.this), source, "", {})
-    force.setNonbondedMethod(PolarMPForce.PME)
-    return force
-
-
-def spoiled_context(platform, monkeypatch):
+def spoiled_context(platform):
     """A source, its force and a Context that leaves all checks to the device."""
-    monkeypatch.setenv("POLARMP_TEST_DEVICE_CHECKS", "1")
     source = Spoiled(ATOMS.charges)
-    force = force_with(source)
-    context = platform.context(make_system(40, ATOMS.cell, force))
+    force = force_with_source(source)
+    extension.set_test_switches(host_checks=False)
+    try:
+        context = platform.context(make_system(40, ATOMS.cell, force))
+    finally:
+        extension.set_test_switches()
     context.setPositions(0.1 * ATOMS.positions)
     return source, force, context
 
 
 @pytest.fixture
-def spoiled(device, monkeypatch):
-    return spoiled_context(device, monkeypatch)
+def spoiled(device):
+    return spoiled_context(device)
 
 
 @pytest.mark.parametrize("precision", ["single", "mixed", "double"])
-def test_the_first_offender_is_named(device, precision, monkeypatch):
-    source, force, context = spoiled_context(replace(device, precision=precision), monkeypatch)
+def test_the_first_offender_is_named(device, precision):
+    source, force, context = spoiled_context(replace(device, precision=precision))
     expected = energy_and_forces(context)[1]
     for name, value, message in (
-        ("energy", np.nan, "the energy that the source of moments gave is not a finite number"),
+        ("energy", np.nan, "the energy from the source of moments is not a finite number"),
         ("charges", np.nan, "the charge of particle 7 is nan; it must be a finite number"),
         ("dipoles", np.inf, "the dipole of particle 7 is inf; it must be a finite number"),
         ("quadrupoles", -np.inf, "the quadrupole of particle 7 is -inf; it must be a finite number"),

@@ -4,24 +4,22 @@ The source lets the GPU idle for a while before it works. Who does not wait for 
 the numbers of the evaluation before, at other positions.
 """
 
-import os
-import subprocess
-import sys
-
 import pytest
 from support.platforms import PlatformChoice, why_unusable
+from support.processes import run_python
 
 CODE = """
 import sys
 import torch
 from support.platforms import PlatformChoice
 from support.systems import energy_and_forces, make_system, random_atoms, relative_error
-from support.sources import DeviceSource
+from support.sources import DeviceSource, force_with_source
 import openmm_polarmp._polarmp as extension
-from openmm_polarmp import FixedMultipoles, PolarMPForce
 
 N = 300
+without_wait = sys.argv[1]  # "openmm" or "source" does not wait for the other
 late = set()  # passes before which the GPU idles
+extension.set_test_switches(source_waits=without_wait != "source", openmm_waits=without_wait != "openmm")
 
 
 class Late(DeviceSource):
@@ -50,8 +48,7 @@ class Late(DeviceSource):
 before, now = random_atoms(N, None), random_atoms(N, None, seed=1)
 forces = []
 for platform in (PlatformChoice("Reference"), PlatformChoice("CUDA", "mixed")):
-    force = PolarMPForce(FixedMultipoles([0.0]))
-    extension.set_python_source(int(force.this), Late(now.charges), "", {})
+    force = force_with_source(Late(now.charges), periodic=False)
     context = platform.context(make_system(N, None, force))
     if platform.name == "CUDA":
         # What is done for the first time (loading kernels, allocating) takes long and makes the GPU wait.
@@ -59,18 +56,15 @@ for platform in (PlatformChoice("Reference"), PlatformChoice("CUDA", "mixed")):
             context.setPositions(0.1 * before.positions)
             context.getState(forces=True)
         torch.cuda.synchronize()
-        late.update(sys.argv[1:])
+        late.update(sys.argv[2:])
     context.setPositions(0.1 * now.positions)
     forces.append(energy_and_forces(context)[1])
 print("error", relative_error(forces[1], forces[0]))
 """
 
 
-def error_of_forces(without: str | None, *late: str) -> float:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-    if without is not None:
-        environment["POLARMP_TEST_WITHOUT_WAIT"] = without
-    done = subprocess.run([sys.executable, "-c", CODE, *late], capture_output=True, text=True, env=environment)
+def error_of_forces(without_wait: str, *late: str) -> float:
+    done = run_python(CODE, without_wait, *late)
     assert "error" in done.stdout, done.stderr
     return float(done.stdout.split()[-1])
 
@@ -83,7 +77,7 @@ def _needs_a_gpu():
 
 
 def test_with_waits_forces_are_right():
-    assert error_of_forces(None, "forward", "backward") < 1e-4
+    assert error_of_forces("neither", "forward", "backward") < 1e-4
 
 
 def test_without_openmms_waits_forces_are_wrong():

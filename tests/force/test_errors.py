@@ -79,22 +79,22 @@ def test_not_a_number_in_positions(platform_once):
     energy_and_forces(context)
 
 
-def test_mesh_too_small_for_the_window(fast_platform):
+def test_mesh_too_small_for_the_window(fast_platform_once):
     atoms = random_atoms(10, CUBIC)
     force = make_force(atoms)
     force.setPMEParameters(3, 30, 30)
     with pytest.raises(openmm.OpenMMException, match="mesh has 3 points"):
-        evaluate(atoms, fast_platform, force=force)
+        evaluate(atoms, fast_platform_once, force=force)
 
 
-def test_tolerance_that_no_mesh_reaches(fast_platform):
+def test_tolerance_that_no_mesh_reaches(fast_platform_once):
     atoms = random_atoms(10, CUBIC)
     with pytest.raises(openmm.OpenMMException, match=r"error tolerance is .*the mesh reaches"):
-        evaluate(atoms, fast_platform, tolerance=1e-13)
+        evaluate(atoms, fast_platform_once, tolerance=1e-13)
 
 
 def test_points_of_a_wrong_shape(platform_once):
-    atoms = random_atoms(5, CUBIC)
+    atoms = random_atoms(10, CUBIC)
     *_, force, context = evaluate(atoms, platform_once)
     with pytest.raises(ValueError, match=r"points has shape \[3\]; \[M, 3\]"):
         force.getElectrostaticPotential([0.0, 0.0, 0.0], context)
@@ -103,7 +103,7 @@ def test_points_of_a_wrong_shape(platform_once):
 
 
 def test_changed_source_of_another_size(platform_once):
-    atoms = random_atoms(5, CUBIC)
+    atoms = random_atoms(10, CUBIC)
     *_, force, context = evaluate(atoms, platform_once)
     force.setModel(FixedMultipoles([1.0]))
     with pytest.raises((RuntimeError, openmm.OpenMMException), match="describes 1 particles"):
@@ -111,8 +111,8 @@ def test_changed_source_of_another_size(platform_once):
 
 
 def test_changed_source_is_used(platform_once):
-    atoms = random_atoms(20, CUBIC)
-    other = random_atoms(20, CUBIC, seed=1)
+    atoms = random_atoms(10, CUBIC)
+    other = random_atoms(10, CUBIC, seed=1)
     *_, force, context = evaluate(atoms, platform_once)
     force.setModel(other.moments())
     force.setSigma(0.13)
@@ -122,6 +122,55 @@ def test_changed_source_is_used(platform_once):
 
     expected, *_ = evaluate(replace(other, positions=atoms.positions, cell=atoms.cell, sigma=1.3), platform_once)
     assert energy == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "message"),
+    [
+        (
+            "setNonbondedMethod",
+            (PolarMPForce.NoCutoff,),
+            "nonbonded method is NoCutoff, but the Context was created with PME",
+        ),
+        ("setParticles", (list(range(5))[::-1],), "particles differ from those that the Context was created with"),
+        ("setModel", (FixedMultipoles([1.0]),), "describes 1 particles"),
+        ("setEwaldErrorTolerance", (1e-13,), "the mesh reaches"),
+    ],
+)
+def test_a_refused_update_leaves_the_context_as_it_was(platform_once, method, arguments, message):
+    """What updateParametersInContext cannot change: PolarMPForce.h says it for all platforms."""
+    if method == "setEwaldErrorTolerance" and platform_once.name == "Reference":
+        pytest.skip("Reference uses no mesh")
+    atoms = random_atoms(5, CUBIC)
+    energy, forces, force, context = evaluate(atoms, platform_once)
+    getattr(force, method)(*arguments)
+    with pytest.raises((RuntimeError, openmm.OpenMMException), match=message):
+        force.updateParametersInContext(context)
+    energy_again, forces_again = energy_and_forces(context)
+    assert energy_again == pytest.approx(energy, rel=1e-6)
+    np.testing.assert_allclose(forces_again, forces, rtol=1e-5, atol=1e-5 * np.abs(forces).max())
+
+
+def test_other_settings_are_updated(platform_once):
+    """Tolerance, mesh, hard cutoff and polarization type, against a new Context."""
+
+    def change(force: PolarMPForce) -> PolarMPForce:
+        force.setPolarizationType(PolarMPForce.NoPolarization)
+        force.setEwaldErrorTolerance(1e-5)
+        force.setPMEParameters(40, 36, 42)
+        force.setKMax(40)
+        return force
+
+    atoms = random_atoms(20, CUBIC)
+    *_, force, context = evaluate(atoms, platform_once)
+    change(force).updateParametersInContext(context)
+    energy, forces = energy_and_forces(context)
+    expected_energy, expected_forces, new_force, new_context = evaluate(
+        atoms, platform_once, force=change(make_force(atoms))
+    )
+    assert force.getPMEParametersInContext(context) == new_force.getPMEParametersInContext(new_context)
+    assert energy == pytest.approx(expected_energy, rel=1e-6)
+    np.testing.assert_allclose(forces, expected_forces, rtol=1e-5, atol=1e-5 * np.abs(forces).max())
 
 
 def test_other_versions_of_openmm_are_refused():
@@ -142,8 +191,3 @@ def test_hard_cutoff_with_a_barostat_warns(platform_once):
     force.setKMax(40)
     with pytest.warns(UserWarning, match=r"kMax.*jumps when MonteCarloBarostat"):
         platform_once.context(make_system(10, atoms.cell, force, openmm.MonteCarloBarostat(1.0, 300.0)))
-
-
-def test_platform_that_the_plugin_does_not_serve():
-    with pytest.raises(openmm.OpenMMException, match="no registered Platform called"):
-        openmm.Platform.getPlatformByName("Abacus")

@@ -1,17 +1,18 @@
 """What the reporters write is what the getters say."""
 
 import io
-import os
-import subprocess
-import sys
 
 import numpy as np
 import openmm
 import pytest
 from openmm import app, unit
-from support.models import tiny_model, water
+from support.models import tiny_model
+from support.processes import run_python
+from support.simulations import water_system
+from support.systems import force_in
+from support.water import water
 
-from openmm_polarmp import PolarMPForce, units
+from openmm_polarmp import units
 from openmm_polarmp.reporters import DipoleReporter, MultipoleFile, MultipoleReporter, PolarizabilityReporter
 
 
@@ -21,22 +22,14 @@ def model():
 
 
 def simulate(model, reporters, periodic=True, steps=6, platform="CPU"):
-    topology, positions = water(4, periodic)
-    system = openmm.System()
-    for atom in topology.atoms():
-        system.addParticle(atom.element.mass)
-    force = PolarMPForce(model, atomic_numbers=[a.element.atomic_number for a in topology.atoms()], precision="double")
-    force.setNonbondedMethod(PolarMPForce.PME if periodic else PolarMPForce.NoCutoff)
-    system.addForce(force)
-    if periodic:
-        system.setDefaultPeriodicBoxVectors(*topology.getPeriodicBoxVectors())
+    topology, system, positions = water_system(4, periodic, model, bonds=False)
     simulation = app.Simulation(
         topology, system, openmm.VerletIntegrator(0.0005), openmm.Platform.getPlatformByName(platform)
     )
     simulation.context.setPositions(positions)
     simulation.reporters += reporters
     simulation.step(steps)
-    return simulation, PolarMPForce.cast(system.getForce(0))
+    return simulation, force_in(system)
 
 
 def test_multipoles_are_those_of_the_getters(model, tmp_path):
@@ -67,8 +60,7 @@ def test_a_script_that_ends_with_its_reporter_alive(tmp_path):
         f"reporter = MultipoleReporter({str(tmp_path / 'moments')!r}, 1)\n"
         "reporter._rows = {'step': [1], 'charges': [np.zeros(3)]}\n"
     )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    done = run_python(code)
     assert (done.returncode, done.stderr) == (0, "")
     assert [path.name for path in (tmp_path / "moments").glob("*.npz")] == ["chunk-000000.npz"]
 

@@ -47,7 +47,7 @@ def test_what_is_no_mapping_or_no_yaml(tmp_path):
         (tmp_path / "c.yaml").write_text(text)
         with pytest.raises(ValueError, match=message):
             TrainingConfig.read(tmp_path / "c.yaml")
-    with pytest.raises(FileNotFoundError, match="does not exist"):
+    with pytest.raises(FileNotFoundError, match="an existing file is accepted"):
         TrainingConfig.read(tmp_path / "none.yaml")
 
 

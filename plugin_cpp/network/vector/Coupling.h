@@ -14,7 +14,7 @@ inline void bilinearChannels(const BilinearTerm<Real>* term, const BilinearTerm<
     for (int c = 0; c < N; c++)
         sums[c] = add ? out[c] : V<Real>{};
     for (; term < end; term++) {
-        const V<Real> *left = a + term->left * channels, *right = b + term->right * channels;
+        const V<Real>*left = a + term->left * channels, *right = b + term->right * channels;
 #pragma GCC unroll 16
         for (int c = 0; c < N; c++)
             sums[c] += term->value * left[c] * right[c];
@@ -30,7 +30,7 @@ inline void bilinearOutputs(const BilinearMap<Real>& map, const V<Real>* a, cons
         bilinearChannels<Real, N>(map.terms + map.first[k], map.terms + map.first[k + 1], a, b, channels, out + k * channels, add);
 }
 
-/** The outputs of a bilinear map, channel by channel, or added to them: all arrays are [...][channels]. */
+/** Sets the outputs of a bilinear map, or adds to them, channel by channel: all arrays are [...][channels]. */
 template <class Real>
 void bilinear(const BilinearMap<Real>& map, const V<Real>* a, const V<Real>* b, int channels, V<Real>* out, bool add) {
     constexpr int TOGETHER = REGISTERS / 2;
@@ -43,9 +43,9 @@ void bilinear(const BilinearMap<Real>& map, const V<Real>* a, const V<Real>* b, 
         bilinearOutputs<Real, 1>(map, a + c, b + c, channels, out + c, add);
 }
 
-// The last layer's vectors and tensors are only ever summed over channels with the heads' weights. So they are never
-// computed: for a path (left, right -> l) the sum over channels comes first, of the products of components, and the
-// coupling after it; backwards the coupling of the gradient comes first.
+// The last layer's vectors and tensors are only used in sums over channels with the heads' weights, so they are not computed
+// themselves: for a path (left, right -> l) products of components are first summed over channels and then coupled; in the
+// backward pass the gradient is coupled first.
 
 /** products[i][j] += sum_c u[c] a[i][c] b[j][c] for J components of b */
 template <class Real, int I, int J>
@@ -71,7 +71,7 @@ inline void sumSomeProducts(const V<Real>* u, const V<Real>* a, const V<Real>* b
             products[i * stride + j] = sums[i][j];
 }
 
-/** The same for all components of a path's degrees L and R. */
+/** sumSomeProducts() for all components of the degrees L and R of a path. */
 template <class Real, int L, int R>
 inline void sumProducts(const V<Real>* u, const V<Real>* a, const V<Real>* b, int channels, V<Real>* products) {
     constexpr int I = 2 * L + 1, J = 2 * R + 1;
@@ -83,8 +83,8 @@ inline void sumProducts(const V<Real>* u, const V<Real>* a, const V<Real>* b, in
 }
 
 /**
- * The other way, with matrix[i][j] the gradient by the products: y[c] = sum_ij matrix[i][j] a[i][c] b[j][c], and the gradients
- * by a and b are added to.
+ * The backward pass, with matrix[i][j] the gradient by the products: y[c] = sum_ij matrix[i][j] a[i][c] b[j][c] is the gradient
+ * by u, and the gradients by a and b are added to byA and byB.
  */
 template <class Real, int L, int R>
 inline void sumProductsBack(const V<Real>* matrix, const V<Real>* u, const V<Real>* a, const V<Real>* b, int channels, V<Real>* y, V<Real>* byA,
@@ -92,29 +92,30 @@ inline void sumProductsBack(const V<Real>* matrix, const V<Real>* u, const V<Rea
     constexpr int I = 2 * L + 1, J = 2 * R + 1;
     for (int c = 0; c < channels; c++) {
         V<Real> sum = V<Real>{};
-        V<Real> towardsB[J];
+        V<Real> sumB[J];
 #pragma GCC unroll 5
         for (int j = 0; j < J; j++)
-            towardsB[j] = V<Real>{};
+            sumB[j] = V<Real>{};
 #pragma GCC unroll 5
         for (int i = 0; i < I; i++) {
-            V<Real> towardsA = V<Real>{};
+            V<Real> sumA = V<Real>{};
 #pragma GCC unroll 5
             for (int j = 0; j < J; j++) {
-                towardsA += matrix[i * J + j] * b[j * channels + c];
-                towardsB[j] += matrix[i * J + j] * a[i * channels + c];
+                sumA += matrix[i * J + j] * b[j * channels + c];
+                sumB[j] += matrix[i * J + j] * a[i * channels + c];
             }
-            sum += a[i * channels + c] * towardsA;
-            byA[i * channels + c] += u[c] * towardsA;
+            sum += a[i * channels + c] * sumA;
+            byA[i * channels + c] += u[c] * sumA;
         }
 #pragma GCC unroll 5
         for (int j = 0; j < J; j++)
-            byB[j * channels + c] += u[c] * towardsB[j];
+            byB[j * channels + c] += u[c] * sumB[j];
         y[c] = sum;
     }
 }
 
-/** Calls DO with the degrees of a path as constants: those that couple to l > 0. */
+/** Calls DO with the degrees of a path, one that couples to l > 0, as constants. */
+// clang-format off
 #define POLARMP_FOR_DEGREES(path, DO) \
     switch (3 * (path).left + (path).right) { \
     case 1: DO(0, 1) break; \
@@ -126,6 +127,7 @@ inline void sumProductsBack(const V<Real>* matrix, const V<Real>* u, const V<Rea
     case 7: DO(2, 1) break; \
     default: DO(2, 2) \
     }
+// clang-format on
 
 } // namespace POLARMP_ARCH
 } // namespace PolarMPPlugin

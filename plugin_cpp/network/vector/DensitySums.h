@@ -5,10 +5,10 @@
 namespace PolarMPPlugin {
 namespace POLARMP_ARCH {
 
-// Sums over pairs of the first layer, X[kind][lm][n] = sum_j Y_lm B_n over the neighbours of each kind. The lanes are the
-// receivers, each of which looks at its k-th neighbour of that kind: functions of pairs are computed, used and forgotten.
+// Sums over pairs in the first layer, X[kind][lm][n] = sum_j Y_lm B_n over the neighbours of each kind. The lanes are the
+// receivers, each with its k-th neighbour of that kind. Pair functions are not stored beyond their use in the sums.
 
-/** Receivers' positions, 4 numbers each. */
+/** Positions of the receivers, 4 numbers each. */
 template <class Real>
 struct Receivers {
     alignas(64) double positions[4 * LANES<Real>];
@@ -52,7 +52,7 @@ inline void sumHarmonics(int pairs, const V<Real>* Y, int numHarmonics, const V<
         sumTile<Real, H, 1>(pairs, Y, numHarmonics, B + n, numRadial, sums + n);
 }
 
-/** All H harmonics of some pairs. */
+/** Adds some pairs to the sums of all H harmonics. */
 template <class Real, int H>
 void sumPairs(int pairs, const V<Real>* Y, const V<Real>* B, int numRadial, V<Real>* sums) {
     constexpr int TOGETHER = H % 3 == 0 ? 3 : 2;
@@ -72,7 +72,7 @@ void reportOverlap(const AtomBlock<Real>& block, const int* neighbors, const Dis
 /**
  * The sums of one block, and the nuclear repulsion's energy of each atom.
  *
- * @tparam H, N     numbers of harmonics and radial functions; N = 0: any
+ * @tparam H, N     numbers of harmonics and radial functions; N = 0: any number
  * @param radial    memory for PAIR_CHUNK times as many vectors as there are radial functions
  */
 template <class Real, int H, int N>
@@ -118,7 +118,7 @@ void densitySumsOf(const NetworkPlan<Real>& plan, const AtomBlock<Real>& block, 
 }
 
 /**
- * Gradients by some radial functions and by the harmonics (added to) of a pair, from those by their products.
+ * Gradients by N radial functions of a pair, and additions to those by its harmonics, from the gradients by their products.
  *
  * @param bySums  [harmonic][radial function], `stride` vectors apart
  */
@@ -141,7 +141,7 @@ inline void someFunctionsBack(const V<Real>* bySums, long stride, const V<Real>*
         byB[n] = by[n];
 }
 
-/** The same for all radial functions. */
+/** Gradients by all radial functions and harmonics. */
 template <class Real, int H>
 inline void functionsBack(const V<Real>* bySums, long stride, const V<Real>* Y, const V<Real>* B, int numRadial, V<Real>* byY, V<Real>* byB) {
 #pragma GCC unroll 9
@@ -155,7 +155,7 @@ inline void functionsBack(const V<Real>* bySums, long stride, const V<Real>* Y, 
         someFunctionsBack<Real, H, 1>(bySums + n * stride, stride, Y, B + n, numRadial, byY, byB + n);
 }
 
-/** Adds vectors to the gradients by the positions of sites, or takes them away. */
+/** Adds vectors to the gradients by the positions of sites, or subtracts them. */
 template <class Real>
 inline void addToSites(const V<Real>* gradient, Real sign, const int* sites, Real* bySites) {
     V<Real> lanes[4];
@@ -166,7 +166,7 @@ inline void addToSites(const V<Real>* gradient, Real sign, const int* sites, Rea
         *(Four<Real>*) (bySites + 4 * (long) sites[k]) += row[k];
 }
 
-/** Adds to the gradient by the sites; `byEnergy` is the derivative by the energy. */
+/** Adds to the gradient by the sites; `byEnergy` is the derivative by the atoms' energies. */
 template <class Real, int H, int N>
 void densitySumsBackOf(const NetworkPlan<Real>& plan, const AtomBlock<Real>& block, const SharedArrays<Real>& shared, Workspace<Real>& workspace,
                        const V<Real>* bySums, Real byEnergy, V<Real>* radial) {
@@ -207,7 +207,7 @@ void densitySumsBackOf(const NetworkPlan<Real>& plan, const AtomBlock<Real>& blo
     addToSites<Real>(total, -1, block.sites, workspace.bySites);
 }
 
-/** Calls a function with the numbers of harmonics and of radial functions as constants, the usual 8 of the latter. */
+/** Calls a function with the numbers of harmonics and radial functions as constants; of the latter only the usual 8. */
 #define POLARMP_FOR_FUNCTIONS(FUNCTION, ...) \
     (plan.harmonics == 9 ? (plan.numRadial == 8 ? FUNCTION<Real, 9, 8>(__VA_ARGS__) : FUNCTION<Real, 9, 0>(__VA_ARGS__)) \
                          : (plan.numRadial == 8 ? FUNCTION<Real, 4, 8>(__VA_ARGS__) : FUNCTION<Real, 4, 0>(__VA_ARGS__)))

@@ -5,7 +5,7 @@
 namespace PolarMPPlugin {
 namespace POLARMP_ARCH {
 
-// The heads: models/_heads.py.
+// The heads (models/heads.py).
 
 using Units = HeadUnits;
 
@@ -20,21 +20,21 @@ inline V<Real> sumOfSquares(const V<Real>* values, int count) {
 /** Shortens values smoothly so that their norm stays below the limit. */
 template <class Real>
 inline void bound(V<Real>* values, int count, double limit) {
-    const V<Real> shorter = Real(1) / squareRoot<Real>(Real(1) + sumOfSquares<Real>(values, count) * Real(1 / (limit * limit)));
+    const V<Real> factor = Real(1) / squareRoot<Real>(Real(1) + sumOfSquares<Real>(values, count) * Real(1 / (limit * limit)));
     for (int k = 0; k < count; k++)
-        values[k] *= shorter;
+        values[k] *= factor;
 }
 
-/** In place: the gradient by the shortened values becomes that by the values. */
+/** Replaces the gradient by the bounded values with the gradient by the values. */
 template <class Real>
 inline void boundBack(const V<Real>* values, int count, double limit, V<Real>* gradient) {
     const Real scale = 1 / (limit * limit);
     V<Real> along = V<Real>{};
     for (int k = 0; k < count; k++)
         along += values[k] * gradient[k];
-    const V<Real> square = Real(1) / (Real(1) + sumOfSquares<Real>(values, count) * scale), shorter = squareRoot<Real>(square);
+    const V<Real> square = Real(1) / (Real(1) + sumOfSquares<Real>(values, count) * scale), factor = squareRoot<Real>(square);
     for (int k = 0; k < count; k++)
-        gradient[k] = shorter * (gradient[k] - values[k] * along * square * scale);
+        gradient[k] = factor * (gradient[k] - values[k] * along * square * scale);
 }
 
 /** Symmetric matrices as xx xy xz yy yz zz. */
@@ -59,7 +59,7 @@ inline void fromMatrix(const NetworkPlan<Real>& plan, const V<Real>* matrix, V<R
     }
 }
 
-/** Product of two symmetric matrices, its symmetric part times two. */
+/** a b + b a for symmetric matrices: twice the symmetric part of the product. */
 template <class Real>
 inline void symmetricProduct(const V<Real>* a, const V<Real>* b, V<Real>* result) {
     constexpr int AT[3][3] = {{0, 1, 2}, {1, 3, 4}, {2, 4, 5}};
@@ -70,7 +70,7 @@ inline void symmetricProduct(const V<Real>* a, const V<Real>* b, V<Real>* result
     }
 }
 
-/** Numbers of the particles in the lanes. */
+/** Reads one number of each particle in the lanes; store() writes one. */
 template <class Real>
 inline V<Real> fetch(const AtomBlock<Real>& block, const double* source, int stride, int offset) {
     V<Real> result = V<Real>{};
@@ -102,7 +102,7 @@ struct HeadsOfDegree {
 };
 
 /**
- * What weights the rows of the last mixing for the heads of a degree: the channels' weights from the last map, through the
+ * Weights of the inputs of the last mixing for the heads of a degree: the channels' weights from the last map, through the
  * gates and the mixing.
  */
 template <class Real>
@@ -116,7 +116,7 @@ void weightInputs(const NetworkPlan<Real>& plan, const HeadsOfDegree<Real>& head
     mixBack<Real>(mixing, heads.l, heads.count, scratch.headWeights, 0, mixing.inputs[heads.l], scratch.inputWeights, false);
 }
 
-/** sums[m] += sum_c weights[c] values[m][c], for rows of the mixing that are in memory. */
+/** sums[m] += sum_c weights[c] values[m][c], for inputs of the mixing that are stored. */
 template <class Real, int M>
 inline void sumBlock(const V<Real>* weights, const V<Real>* values, int channels, V<Real>* sums) {
     V<Real> sum[M];
@@ -132,7 +132,7 @@ inline void sumBlock(const V<Real>* weights, const V<Real>* values, int channels
         sums[m] = sum[m];
 }
 
-/** Backwards: the gradient by the weights, and that by the values, which is added to or set. */
+/** The backward pass: sets the gradient by the weights, and sets or adds to the one by the values. */
 template <class Real, int M>
 inline void sumBlockBack(const V<Real>* bySums, const V<Real>* weights, const V<Real>* values, int channels, V<Real>* byWeights, V<Real>* byValues,
                          bool add) {
@@ -152,9 +152,10 @@ inline void sumBlockBack(const V<Real>* bySums, const V<Real>* weights, const V<
     }
 }
 
-/** sums[head][component] = the channels' vectors or tensors, weighted. */
+/** sums[head][component]: the weighted sums of the channels' vectors or tensors. */
 template <class Real>
-void sumChannels(const NetworkPlan<Real>& plan, const HeadsOfDegree<Real>& heads, const Kept<Real>& kept, Scratch<Real>& scratch, V<Real> (*sums)[5]) {
+void sumChannels(const NetworkPlan<Real>& plan, const HeadsOfDegree<Real>& heads, const Kept<Real>& kept, Scratch<Real>& scratch,
+                 V<Real> (*sums)[5]) {
     const int c = plan.channels, l = heads.l;
     const Products<Real>& products = plan.products[plan.layers - 1];
     const typename Kept<Real>::Layer& layer = kept.layers[plan.layers - 1];
@@ -174,12 +175,11 @@ void sumChannels(const NetworkPlan<Real>& plan, const HeadsOfDegree<Real>& heads
             const CouplingPath<Real>& path = products.lastPaths[p];
             if (path.l != l)
                 continue;
-            const V<Real>* left = shorter(products.factors - 2, layer.density, layer.powers);
+            const V<Real>* left = shorterProduct(products.factors - 2, layer.density, layer.powers);
             V<Real> pairs[25];
             for (V<Real>& pair : pairs)
                 pair = V<Real>{};
-#define POLARMP_SUM(L, R) \
-    sumProducts<Real, L, R>(weights + path.input, left + L * L * c, layer.density + R * R * c, c, pairs);
+#define POLARMP_SUM(L, R) sumProducts<Real, L, R>(weights + path.input, left + L * L * c, layer.density + R * R * c, c, pairs);
             POLARMP_FOR_DEGREES(path, POLARMP_SUM)
 #undef POLARMP_SUM
             for (int t = 0; t < path.numTerms; t++)
@@ -188,7 +188,7 @@ void sumChannels(const NetworkPlan<Real>& plan, const HeadsOfDegree<Real>& heads
     }
 }
 
-/** From the gradient by the sums to those by the density, the products, the gates and the last map's outputs. */
+/** From the gradient by the sums to the gradients by the density, the products, the gates and the last map's outputs. */
 template <class Real>
 void sumChannelsBack(const NetworkPlan<Real>& plan, const HeadsOfDegree<Real>& heads, const Kept<Real>& kept, Scratch<Real>& scratch,
                      const V<Real> (*bySums)[5]) {
@@ -220,7 +220,7 @@ void sumChannelsBack(const NetworkPlan<Real>& plan, const HeadsOfDegree<Real>& h
             if (path.l != l)
                 continue;
             const int last = products.factors - 2;
-            V<Real>*left = shorter(last, layer.density, layer.powers), *byLeft = shorter(last, scratch.byDensity, scratch.byPowers);
+            V<Real>*left = shorterProduct(last, layer.density, layer.powers), *byLeft = shorterProduct(last, scratch.byDensity, scratch.byPowers);
             V<Real> byPairs[25];
             for (V<Real>& by : byPairs)
                 by = V<Real>{};

@@ -37,7 +37,7 @@ struct VectorOf<double> {
 
 template <class Real>
 using V = typename VectorOf<Real>::Type;
-/** Numbers in a vector. */
+/** Number of lanes of a vector. */
 template <class Real>
 constexpr int LANES = VECTOR_BYTES / sizeof(Real);
 
@@ -100,10 +100,10 @@ template <class Real>
 inline V<Real> exponential(V<Real> x) {
     using T = VectorOf<Real>;
     using Integers = typename T::Integers;
-    // Below, exp is zero; above it is large: neither is reached by a network that means something.
+    // Arguments are limited to where the result can be represented; networks do not reach these limits.
     const Real limit = sizeof(Real) == 4 ? 87 : 700, ln2 = 0.693147180559945309;
     x = smaller(larger(x, all<Real>(-limit)), all<Real>(limit));
-    // The nearest integer, by truncating a positive number; 32 bits, to which every instruction set can convert.
+    // The nearest integer, by truncating a positive number; in 32 bits, to which every instruction set can convert.
     typedef int Shorts __attribute__((vector_size(LANES<Real> * 4)));
     const Shorts shorts = __builtin_convertvector(x * (1 / ln2) + Real(2048.5), Shorts) - 2048;
     const Integers n = __builtin_convertvector(shorts, Integers);
@@ -133,7 +133,7 @@ inline V<Real> softplus(V<Real> x) {
     return larger(x, V<Real>{}) + sum * z;
 }
 
-/** sin(pi x) and cos(pi x) for 0 <= x <= 1: Taylor series around the middle. */
+/** sin(pi x) and cos(pi x) for 0 <= x <= 1: Taylor series around 1/2. */
 template <class Real>
 inline void sineAndCosine(V<Real> x, V<Real>& sine, V<Real>& cosine) {
     const V<Real> y = (x - Real(0.5)) * Real(3.14159265358979323846), square = -y * y;

@@ -5,7 +5,7 @@
 namespace PolarMPPlugin {
 namespace POLARMP_ARCH {
 
-/** Hands out pieces of an array one after the other; without an array it counts how long it must be. */
+/** Divides an array into consecutive pieces; without an array it counts the length that is needed. */
 template <class Real>
 class Pieces {
 public:
@@ -25,14 +25,14 @@ private:
     long used = 0;
 };
 
-/** Vectors of pairs whose functions lie in the first cache until they are summed. */
+/** Vectors of pairs whose functions are buffered, in the first-level cache, until they are summed. */
 constexpr int PAIR_CHUNK = 16;
 
 inline int components(int lMax) {
     return (lMax + 1) * (lMax + 1);
 }
 
-/** Rows of the products of factors 2, 3, ... (index 0, 1, ...) of degree l begin here. */
+/** The first row of degree l among the products of 2, 3, ... factors (index 0, 1, ...). */
 template <class Real>
 inline int firstRow(const Products<Real>& products, int index, int l) {
     int row = 0;
@@ -41,7 +41,7 @@ inline int firstRow(const Products<Real>& products, int index, int l) {
     return row;
 }
 
-/** What is kept of a block between the passes. */
+/** Intermediate results of a block that are saved between the passes. */
 template <class Real>
 struct Kept {
     struct Layer {
@@ -49,10 +49,10 @@ struct Kept {
         V<Real>*gates, *ungated;                 // before the gate; ungated only of degrees above 0, and not of the last layer
         V<Real>* byFeatures;                     // gradient, of layers before the last
     } layers[3];
-    V<Real>*hidden, *outputs;  // of the heads, before silu and after the last map
-    V<Real>* tensorSums;       // [head][5]: the channels' vectors or tensors, weighted and summed
+    V<Real>*hidden, *outputs;  // of the heads: hidden layer before silu, outputs of the last map
+    V<Real>* tensorSums;       // [head][5]: weighted sums of the channels' vectors or tensors
     V<Real>* repulsion;        // energy of the nuclear repulsion
-    V<Real>* byDensity;        // gradient by the first layer's density, of networks with more layers
+    V<Real>* byDensity;        // gradient by the first layer's density, in networks with more layers
 
     Kept(const NetworkPlan<Real>& plan, V<Real>* memory, size_t* numbers = nullptr) {
         Pieces<Real> pieces(memory);
@@ -78,29 +78,29 @@ struct Kept {
     }
 };
 
-/** A thread's memory for what is forgotten after a block. */
+/** A thread's memory for intermediate results that are not saved. */
 template <class Real>
 struct Scratch {
-    V<Real>* radial;                  // of PAIR_CHUNK pairs and one more
+    V<Real>* radial;                  // of PAIR_CHUNK pairs, and one more
     V<Real>*sums, *bySums;            // [kind][harmonic][radial function]
     V<Real>* coupled[MAX_PRODUCTS];    // rows of the products of 2, 3, ... factors
     V<Real>* byCoupled[MAX_PRODUCTS];
-    V<Real>* byPowers[MAX_PRODUCTS];   // gradients by what is kept of the same name
+    V<Real>* byPowers[MAX_PRODUCTS];   // gradients by Kept::Layer::powers
     V<Real>*byDensity, *byGates;
     V<Real>*features, *byFeatures;     // of a layer, before or after its gate
-    V<Real>* own;                      // embedding of the atoms
+    V<Real>* embedding;                // of the atoms' kinds
     V<Real>*hidden, *byOutputs, *invariants, *byInvariants;
-    V<Real>*headWeights, *byHeadWeights;  // [head][channel], with the gates
-    V<Real>*inputWeights, *byInputs;      // of the heads of one degree, by the rows of its mixing
+    V<Real>*headWeights, *byHeadWeights;  // [head][channel], multiplied by the gates
+    V<Real>*inputWeights, *byInputs;      // for the heads of one degree, weights of the inputs of its mixing
     // messages
     V<Real>*messageSums, *byMessageSums;  // [part][harmonic][radial function][channel]
-    V<Real>*messageRows, *byMessageRows;  // coupled
+    V<Real>*messageRows, *byMessageRows;  // vectors coupled to harmonics
     V<Real>*message, *previous, *sent;
     V<Real>* atomSums;                    // [lane][harmonic][radial function][row of what is sent]
-    // pairs of one atom in the lanes, filled up to whole vectors
+    // with the pairs of one atom in the lanes, padded to whole vectors
     V<Real>*pairs, *functions, *byFunctions;  // displacement; [harmonic][radial function][pair] and the gradient by it
-    V<Real>*senders, *sendersByPair;          // what they send, [pair][row] and [row][pair]
-    V<Real>* byPair;                          // gradient by that, [pair][row]
+    V<Real>*senders, *sendersByPair;          // what the senders send, [pair][row] and [row][pair]
+    V<Real>* byPair;                          // gradient by what they send, [pair][row]
 
     Scratch(const NetworkPlan<Real>& plan, int maxNeighbors, V<Real>* memory, size_t* numbers = nullptr) {
         Pieces<Real> pieces(memory);
@@ -125,7 +125,7 @@ struct Scratch {
         byGates = pieces.take(MAX_DEGREES * c);
         features = pieces.take(all);
         byFeatures = pieces.take(all);
-        own = pieces.take(c);
+        embedding = pieces.take(c);
         hidden = pieces.take(plan.hidden);
         byOutputs = pieces.take(plan.numOutputs);
         invariants = pieces.take(plan.layers * c);

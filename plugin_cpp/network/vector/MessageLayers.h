@@ -5,9 +5,9 @@
 namespace PolarMPPlugin {
 namespace POLARMP_ARCH {
 
-// What comes before the products in a layer after the first: messages, joined with what the atom has.
+// The first part of a layer after the first: messages, joined with the atom's density and features.
 
-/** out[row][k] += sum value * values[left][k], or backwards. */
+/** out[row][k] += sum value * values[left][k] */
 template <class Real>
 void linear(const BilinearMap<Real>& map, const V<Real>* values, int width, V<Real>* out) {
     for (int row = 0; row < map.outputs; row++)
@@ -18,7 +18,7 @@ void linear(const BilinearMap<Real>& map, const V<Real>* values, int width, V<Re
         }
 }
 
-/** The features that an atom sends to a layer, as a row for each atom. */
+/** Writes what the atoms send to a layer, one row for each atom. */
 template <class Real>
 void send(const NetworkPlan<Real>& plan, int layer, const AtomBlock<Real>& block, const SharedArrays<Real>& shared, Scratch<Real>& scratch,
           const V<Real>* features) {
@@ -35,7 +35,7 @@ void send(const NetworkPlan<Real>& plan, int layer, const AtomBlock<Real>& block
                 ((V<Real>*) shared.sent[layer])[block.atoms[lane] * (long) rowVectors + v] = scratch.atomSums[lane * rowVectors + v];
 }
 
-/** Adds to the gradient by the features what the receivers of all threads found. */
+/** Adds the contributions of the receivers in all threads to the gradient by the features. */
 template <class Real>
 void sendBack(const NetworkPlan<Real>& plan, int layer, const AtomBlock<Real>& block, const SharedArrays<Real>& shared, Scratch<Real>& scratch,
               V<Real>* byFeatures) {
@@ -60,7 +60,7 @@ void sendBack(const NetworkPlan<Real>& plan, int layer, const AtomBlock<Real>& b
         mixBack<Real>(m.sender, l, 2 * l + 1, scratch.sent + l * l * m.channels, 0, plan.channels, byFeatures + l * l * plan.channels, true);
 }
 
-/** Blocks of a message's mixing of one degree: sums with the senders' scalars, and vectors coupled to harmonics. */
+/** Inputs of a message's mixing of one degree: sums with the senders' scalars, and vectors coupled to harmonics. */
 template <class Real>
 int gatherMessage(const NetworkPlan<Real>& plan, const Messages<Real>& m, int l, V<Real>* sums, V<Real>* rows, V<Real>** blocks) {
     const int width = plan.numRadial * m.channels;
@@ -73,7 +73,7 @@ int gatherMessage(const NetworkPlan<Real>& plan, const Messages<Real>& m, int l,
     return count;
 }
 
-/** The density that the layer's products are made of. */
+/** Computes the joined density, whose products the layer forms. */
 template <class Real>
 void joinMessages(const NetworkPlan<Real>& plan, int layer, const AtomBlock<Real>& block, const SharedArrays<Real>& shared, const Kept<Real>& kept,
                   Scratch<Real>& scratch, V<Real>* joined) {
@@ -101,7 +101,7 @@ void joinMessages(const NetworkPlan<Real>& plan, int layer, const AtomBlock<Real
     }
 }
 
-/** From the gradient by the joined density to those by the first density, the previous features, the sites and what was sent. */
+/** From the gradient by the joined density to the gradients by the first layer's density, the previous features, the sites and what was sent. */
 template <class Real>
 void joinMessagesBack(const NetworkPlan<Real>& plan, int layer, const AtomBlock<Real>& block, const SharedArrays<Real>& shared,
                       Workspace<Real>& workspace, const Kept<Real>& kept, Scratch<Real>& scratch, const V<Real>* byJoined) {

@@ -5,10 +5,10 @@
 namespace PolarMPPlugin {
 namespace POLARMP_ARCH {
 
-// Sums over pairs of what neighbours send, X[lm, n][f] = sum_j Y_lm B_n f_j: for each atom one product of the pair functions
-// [lm, n][pairs] with the senders' rows [pairs][f], in whose columns lie the lanes here. Backwards it is two products.
+// Sums over pairs of what neighbours send, X[lm, n][f] = sum_j Y_lm B_n f_j: for each atom one matrix product of the pair
+// functions [lm, n][pairs] with the senders' rows [pairs][f], whose columns are the lanes here. Backwards it is two products.
 
-/** Some rows times some vectors of columns of a matrix product, see multiplyRows(). */
+/** I rows and J vectors of columns of a matrix product, see multiplyRows(). */
 template <class Real, int I, int J>
 inline void productTile(int depth, const Real* a, long rowStride, long depthStride, const V<Real>* b, long bStride, V<Real>* c, long cStride) {
     V<Real> sums[I][J];
@@ -75,11 +75,11 @@ void multiplyRows(int rows, int columns, int depth, const Real* a, long rowStrid
 /** The pairs of one atom within the cutoff. */
 template <class Real>
 struct AtomPairs {
-    int count = 0, vectors;     // vectors: that hold them, filled up with pairs that are far apart
+    int count = 0, vectors;     // vectors: number that contain them, padded with pairs that are far apart
     Real *x, *y, *z;
     int *senders, *sites;
 
-    /** Also asks for the rows that the senders sent, so that they are near when they are needed. */
+    /** Also prefetches the rows that the senders have sent. */
     AtomPairs(const NetworkPlan<Real>& plan, int layer, const AtomBlock<Real>& block, const SharedArrays<Real>& shared, int lane, V<Real>* memory) {
         const Real* sent = shared.sent[layer];
         const int rowSize = plan.messages[layer].rowSize;
@@ -89,11 +89,11 @@ struct AtomPairs {
         z = y + capacity;
         senders = (int*) (z + capacity);
         sites = (int*) (z + 2 * capacity);
-        const double *own = shared.positions + 4 * (long) block.sites[lane], limit = (double) plan.cutoff * plan.cutoff;
+        const double *center = shared.positions + 4 * (long) block.sites[lane], limit = (double) plan.cutoff * plan.cutoff;
         for (int vector = block.firstVector[0]; vector < block.firstVector[plan.numKinds]; vector++) {
             const int site = block.neighbors[(long) vector * LANES<Real> + lane];
             const double* r = shared.positions + 4 * (long) site;
-            const double dx = r[0] - own[0], dy = r[1] - own[1], dz = r[2] - own[2];
+            const double dx = r[0] - center[0], dy = r[1] - center[1], dz = r[2] - center[2];
             x[count] = dx;
             y[count] = dy;
             z[count] = dz;
@@ -138,7 +138,7 @@ void productsOfFunctionsOf(const NetworkPlan<Real>& plan, const AtomPairs<Real>&
     }
 }
 
-/** From the gradient by these products to that by the sites. */
+/** From the gradient by these products to the gradient by the sites. */
 template <class Real, int H, int N>
 void productsOfFunctionsBack(const NetworkPlan<Real>& plan, const AtomPairs<Real>& pairs, const V<Real>* byProducts, int ownSite, V<Real>* radial,
                              Real* bySites) {
@@ -172,7 +172,7 @@ void copySenders(const AtomPairs<Real>& pairs, const Real* sent, int rowVectors,
             senders[k * rowVectors + v] = ((const V<Real>*) sent)[pairs.senders[k] * (long) rowVectors + v];
 }
 
-/** Rows of all lanes [lane][row], which begin `stride` vectors apart, to vectors with the atoms in the lanes, or back. */
+/** Transposes rows [lane][row], `stride` vectors apart, to vectors with the atoms in the lanes; lanesToRows() does the reverse. */
 template <class Real>
 void rowsToLanes(const V<Real>* rows, long stride, int rowVectors, V<Real>* lanes) {
     for (int v = 0; v < rowVectors; v++) {
@@ -196,7 +196,7 @@ void lanesToRows(const V<Real>* lanes, V<Real>* rows, long stride, int rowVector
     }
 }
 
-/** Sums of a block: [part][lm][n][channel], atoms in the lanes. */
+/** Sums of a block, [part][lm][n][channel], with the atoms in the lanes. */
 template <class Real>
 void messageSums(const NetworkPlan<Real>& plan, int layer, const AtomBlock<Real>& block, const SharedArrays<Real>& shared, Scratch<Real>& scratch,
                  V<Real>* sums) {
@@ -218,7 +218,7 @@ void messageSums(const NetworkPlan<Real>& plan, int layer, const AtomBlock<Real>
     }
 }
 
-/** From the gradient by the sums to those by the sites and by what was sent. */
+/** From the gradient by the sums to the gradients by the sites and by what was sent. */
 template <class Real>
 void messageSumsBack(const NetworkPlan<Real>& plan, int layer, const AtomBlock<Real>& block, const SharedArrays<Real>& shared,
                      Workspace<Real>& workspace, Scratch<Real>& scratch, const V<Real>* bySums) {

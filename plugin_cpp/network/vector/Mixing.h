@@ -5,9 +5,9 @@
 namespace PolarMPPlugin {
 namespace POLARMP_ARCH {
 
-constexpr int MAX_INPUTS = 16;  // of a mixing: the density, and at most 4 paths in each of three products
+constexpr int MAX_INPUTS = 16;  // of a mixing: the density and at most 4 paths in each of three products
 
-/** Some of the inputs of a mixing: values [components][width] and the rows of the weights that belong to them. */
+/** Some inputs of a mixing: values [components][width], and their rows of the weights. */
 template <class Real>
 struct MixingInput {
     const V<Real>* values;
@@ -15,12 +15,12 @@ struct MixingInput {
 };
 
 /**
- * The inner loop of all matrix products: components M times outputs O are summed in registers. Atoms lie in the lanes, so
- * a weight is one number for all of them.
+ * The inner loop of all matrix products: sums of M components times O outputs are kept in registers. Atoms are in the lanes,
+ * so that a weight is one number for all of them.
  */
 template <class Real, int M, int O>
-inline void mixTile(const MixingInput<Real>* inputs, int numInputs, int width, long weightStride, int firstOutput, V<Real>* out,
-                    int outputs, bool add) {
+inline void mixTile(const MixingInput<Real>* inputs, int numInputs, int width, long weightStride, int firstOutput, V<Real>* out, int outputs,
+                    bool add) {
     V<Real> sums[M][O];
 #pragma GCC unroll 8
     for (int m = 0; m < M; m++)
@@ -50,19 +50,21 @@ inline void mixTile(const MixingInput<Real>* inputs, int numInputs, int width, l
 }
 
 template <class Real, int M, int O>
-inline void mixRest(const MixingInput<Real>* inputs, int numInputs, int width, long weightStride, int firstOutput, V<Real>* out,
-                    int outputs, bool add) {
+inline void mixRest(const MixingInput<Real>* inputs, int numInputs, int width, long weightStride, int firstOutput, V<Real>* out, int outputs,
+                    bool add) {
     if (outputs - firstOutput == O)
         mixTile<Real, M, O>(inputs, numInputs, width, weightStride, firstOutput, out, outputs, add);
     else if constexpr (O > 1)
         mixRest<Real, M, O - 1>(inputs, numInputs, width, weightStride, firstOutput, out, outputs, add);
 }
 
-/** Outputs that are summed at the same time: as many as there are registers for. */
+/** Outputs that are summed at the same time: as many as fit into the registers. */
+// clang-format off
 constexpr int tileOutputs(int components) {
     return REGISTERS == 32 ? (components == 1 ? 16 : components == 2 ? 10 : components == 3 ? 8 : 4)
                            : (components == 1 ? 8 : components == 2 ? 6 : 4);
 }
+// clang-format on
 
 template <class Real, int M>
 void mixComponents(const MixingInput<Real>* inputs, int numInputs, int width, long weightStride, V<Real>* out, int outputs, bool add) {
@@ -75,7 +77,7 @@ void mixComponents(const MixingInput<Real>* inputs, int numInputs, int width, lo
 }
 
 /**
- * out[m][o] = sum of the inputs' values[m][k] * weights[k][o], or added to it.
+ * Sets out[m][o] to the sum over the inputs of values[m][k] * weights[k][o], or adds it.
  *
  * @param components    1, 2, 3 or 5
  * @param weightStride  from one row of weights to the next
@@ -91,7 +93,7 @@ void mix(int components, const MixingInput<Real>* inputs, int numInputs, int wid
     else if constexpr (REGISTERS == 32)
         mixComponents<Real, 5>(inputs, numInputs, width, weightStride, out, outputs, add);
     else {
-        // Sums of five components leave too few registers for outputs.
+        // Sums of five components would leave too few registers for outputs.
         MixingInput<Real> rest[MAX_INPUTS];
         for (int i = 0; i < numInputs; i++)
             rest[i] = {inputs[i].values + 3 * width, inputs[i].weights};
@@ -107,7 +109,7 @@ void mixBlock(const Mixing<Real>& mixing, int l, int components, const V<Real>* 
     mix<Real>(components, &input, 1, mixing.inputs[l], mixing.outputs, out, mixing.outputs, add);
 }
 
-/** The same backwards: gradient by `width` of the inputs, from that by the outputs. */
+/** The backward pass of mixBlock(): the gradient by `width` of the inputs, from the gradient by the outputs. */
 template <class Real>
 void mixBack(const Mixing<Real>& mixing, int l, int components, const V<Real>* byOutputs, int firstInput, int width, V<Real>* byInputs, bool add) {
     const MixingInput<Real> input = {byOutputs, mixing.transposed[l] + firstInput};

@@ -1,4 +1,4 @@
-// Compiled once per instruction set, with POLARMP_ARCH naming the namespace.
+// Compiled once for each instruction set, in the namespace POLARMP_ARCH.
 #include "../NetworkLoops.h"
 #include "MessageLayers.h"
 #include "Outputs.h"
@@ -9,10 +9,10 @@ namespace POLARMP_ARCH {
 namespace {
 
 template <class Real>
-void readEmbedding(const NetworkPlan<Real>& plan, const AtomBlock<Real>& block, V<Real>* own) {
+void readEmbedding(const NetworkPlan<Real>& plan, const AtomBlock<Real>& block, V<Real>* embedding) {
     for (int c = 0; c < plan.channels; c++)
         for (int k = 0; k < LANES<Real>; k++)
-            own[c][k] = plan.embedding[block.kinds[k] * plan.channels + c];
+            embedding[c][k] = plan.embedding[block.kinds[k] * plan.channels + c];
 }
 
 template <class Real>
@@ -34,7 +34,7 @@ void firstDensity(const NetworkPlan<Real>& plan, const AtomBlock<Real>& block, c
     }
     for (int lm = 0; lm < plan.harmonics; lm++)
         for (int k = 0; k < c; k++)
-            density[lm * c + k] *= Real(1) + Real(0.5) * scratch.own[k];
+            density[lm * c + k] *= Real(1) + Real(0.5) * scratch.embedding[k];
 }
 
 template <class Real>
@@ -43,12 +43,12 @@ void firstDensityBack(const NetworkPlan<Real>& plan, const AtomBlock<Real>& bloc
     const int c = plan.channels, n = plan.numRadial;
     for (int lm = 0; lm < plan.harmonics; lm++)
         for (int k = 0; k < c; k++)
-            scratch.byDensity[lm * c + k] *= Real(1) + Real(0.5) * scratch.own[k];
+            scratch.byDensity[lm * c + k] *= Real(1) + Real(0.5) * scratch.embedding[k];
     for (int kind = 0; kind < plan.numKinds; kind++)
         if (block.firstVector[kind] < block.firstVector[kind + 1])
             for (int l = 0; l <= plan.lMax; l++)
-                mixBack<Real>(plan.density, l, 2 * l + 1, scratch.byDensity + l * l * c, kind * n, n, scratch.bySums + (kind * plan.harmonics + l * l) * n,
-                              false);
+                mixBack<Real>(plan.density, l, 2 * l + 1, scratch.byDensity + l * l * c, kind * n, n,
+                              scratch.bySums + (kind * plan.harmonics + l * l) * n, false);
     densitySumsBack(plan, block, shared, workspace, scratch.bySums, byEnergy, scratch.radial);
 }
 
@@ -58,20 +58,20 @@ void forward(const NetworkPlan<Real>& plan, int layer, const AtomBlock<Real>& bl
     Kept<Real> kept(plan, (V<Real>*) block.kept);
     Scratch<Real> scratch(plan, shared.maxNeighbors, (V<Real>*) workspace.scratch);
     const Products<Real>& products = plan.products[layer];
-    typename Kept<Real>::Layer& own = kept.layers[layer];
+    typename Kept<Real>::Layer& saved = kept.layers[layer];
     const bool last = (layer + 1 == plan.layers);
     if (layer == 0) {
-        readEmbedding(plan, block, scratch.own);
+        readEmbedding(plan, block, scratch.embedding);
         firstDensity(plan, block, shared, workspace, kept, scratch);
     }
     else
-        joinMessages(plan, layer, block, shared, kept, scratch, own.density);
-    multiply(plan, products, own, scratch, false);
-    mixDegree(plan, products, 0, own, scratch, last, scratch.features);
+        joinMessages(plan, layer, block, shared, kept, scratch, saved.density);
+    multiply(plan, products, saved, scratch, false);
+    mixDegree(plan, products, 0, saved, scratch, last, scratch.features);
     if (layer == 0)
         for (int k = 0; k < plan.channels; k++)
-            scratch.features[k] += scratch.own[k];
-    gates(products, scratch.features, own.gates);
+            scratch.features[k] += scratch.embedding[k];
+    gates(products, scratch.features, saved.gates);
     if (last) {
         lastMap(plan, block, kept, scratch);
         sumTensors(plan, kept, scratch);
@@ -79,8 +79,8 @@ void forward(const NetworkPlan<Real>& plan, int layer, const AtomBlock<Real>& bl
     }
     else {
         for (int l = 1; l <= products.lOut; l++)
-            mixDegree(plan, products, l, own, scratch, false, own.ungated + l * l * plan.channels);
-        openGate(plan, products.lOut, own, scratch.features);
+            mixDegree(plan, products, l, saved, scratch, false, saved.ungated + l * l * plan.channels);
+        openGate(plan, products.lOut, saved, scratch.features);
         send(plan, layer + 1, block, shared, scratch, scratch.features);
     }
 }
@@ -91,28 +91,28 @@ void backward(const NetworkPlan<Real>& plan, int layer, const AtomBlock<Real>& b
     Kept<Real> kept(plan, (V<Real>*) block.kept);
     Scratch<Real> scratch(plan, shared.maxNeighbors, (V<Real>*) workspace.scratch);
     const Products<Real>& products = plan.products[layer];
-    typename Kept<Real>::Layer& own = kept.layers[layer];
+    typename Kept<Real>::Layer& saved = kept.layers[layer];
     const int c = plan.channels;
-    multiply(plan, products, own, scratch, true);
+    multiply(plan, products, saved, scratch, true);
     clearGradients(plan, products, scratch);
     if (layer + 1 == plan.layers) {
         outputsBack(plan, block, kept, scratch, cotangents);
         mixDegreeBack(plan, products, 0, scratch, true, scratch.byFeatures);
     }
     else {
-        sendBack(plan, layer + 1, block, shared, scratch, own.byFeatures);
-        gateBack(plan, products, own, own.byFeatures, scratch.byGates);
+        sendBack(plan, layer + 1, block, shared, scratch, saved.byFeatures);
+        gateBack(plan, products, saved, saved.byFeatures, scratch.byGates);
         for (int l = 0; l <= products.lOut; l++)
-            mixDegreeBack(plan, products, l, scratch, false, own.byFeatures + l * l * c);
+            mixDegreeBack(plan, products, l, scratch, false, saved.byFeatures + l * l * c);
     }
-    multiplyBack(plan, products, own, scratch);
+    multiplyBack(plan, products, saved, scratch);
     if (layer > 0)
         joinMessagesBack(plan, layer, block, shared, workspace, kept, scratch, scratch.byDensity);
     else {
         if (plan.layers > 1)
             for (int k = 0; k < plan.harmonics * c; k++)
                 scratch.byDensity[k] += kept.byDensity[k];
-        readEmbedding(plan, block, scratch.own);
+        readEmbedding(plan, block, scratch.embedding);
         firstDensityBack(plan, block, shared, workspace, scratch, Real(cotangents.energy));
     }
 }

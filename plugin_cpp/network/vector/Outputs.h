@@ -4,7 +4,7 @@
 namespace PolarMPPlugin {
 namespace POLARMP_ARCH {
 
-/** Scalars of all layers to the outputs of the last map. */
+/** From the scalar features of all layers to the outputs of the last map. */
 template <class Real>
 void lastMap(const NetworkPlan<Real>& plan, const AtomBlock<Real>& block, const Kept<Real>& kept, Scratch<Real>& scratch) {
     const int c = plan.channels;
@@ -22,7 +22,7 @@ void lastMap(const NetworkPlan<Real>& plan, const AtomBlock<Real>& block, const 
     mixBlock<Real>(plan.final, 0, 1, scratch.hidden, kept.outputs, true);
 }
 
-/** What the heads that weight the channels' vectors and tensors sum, before it is bounded. */
+/** The weighted sums of the channels' vectors and tensors, before they are bounded. */
 template <class Real>
 void sumTensors(const NetworkPlan<Real>& plan, const Kept<Real>& kept, Scratch<Real>& scratch) {
     for (int l = 1; l <= plan.lMax; l++) {
@@ -30,7 +30,7 @@ void sumTensors(const NetworkPlan<Real>& plan, const Kept<Real>& kept, Scratch<R
         if (heads.count == 0)
             continue;
         weightInputs(plan, heads, kept, scratch);
-        sumChannels(plan, heads, kept, scratch, (V<Real>(*)[5]) (kept.tensorSums + 5 * heads.first));
+        sumChannels(plan, heads, kept, scratch, (V<Real>(*)[5])(kept.tensorSums + 5 * heads.first));
     }
 }
 
@@ -45,7 +45,7 @@ inline void polarizabilityRoot(const NetworkPlan<Real>& plan, const V<Real>* sum
         root[k] += Real(1) + isotropic;
 }
 
-/** POLARIZABILITY times the square of the root: all nine elements, the last three repeat those beside the diagonal. */
+/** POLARIZABILITY times the square of the root: nine elements, of which the last three repeat the off-diagonal ones. */
 template <class Real>
 inline void squareOfRoot(const V<Real>* root, V<Real>* matrix) {
     symmetricProduct<Real>(root, root, matrix);
@@ -63,7 +63,7 @@ inline V<Real> boundedEnergy(V<Real> energy) {
     return energy < 0 ? bounded : energy;
 }
 
-/** A scalar that is a softplus of an output of the last map, in units of its own. */
+/** A positive scalar, the softplus of an output of the last map in this unit, and its upper bound. */
 struct PositiveScalar {
     double unit, largest;
 };
@@ -83,7 +83,7 @@ inline V<Real> positiveScalarBack(PositiveScalar scalar, V<Real> output, V<Real>
     return gradient * sigmoid<Real>(shifted) * Real(scalar.unit);
 }
 
-/** Energies, summed, and moments, to the particles' places. */
+/** Writes the moments of the particles, and sums their energies. */
 template <class Real>
 void writeOutputs(const NetworkPlan<Real>& plan, const AtomBlock<Real>& block, const Kept<Real>& kept, const Outputs& outputs, double& total) {
     const V<Real> energy = boundedEnergy<Real>(kept.outputs[0]), repulsion = *kept.repulsion;
@@ -94,13 +94,13 @@ void writeOutputs(const NetworkPlan<Real>& plan, const AtomBlock<Real>& block, c
     if (plan.charge >= 0) {
         V<Real> charge = kept.outputs[plan.charge] * Real(Units::CHARGE);
         bound<Real>(&charge, 1, Units::LARGEST_CHARGE);
-        store<Real>(block, charge, outputs.charges, 1, 0);
+        store<Real>(block, charge, outputs.moments[CHARGE], 1, 0);
     }
     if (plan.softness >= 0)
-        store<Real>(block, positiveScalar<Real>(SOFT, kept.outputs[plan.softness]), outputs.softness, 1, 0);
+        store<Real>(block, positiveScalar<Real>(SOFT, kept.outputs[plan.softness]), outputs.moments[SOFTNESS], 1, 0);
     if (plan.polarizability >= 0 && !plan.tensorPolarizability)
         for (int a = 0; a < 3; a++)
-            store<Real>(block, positiveScalar<Real>(POLARIZABLE, kept.outputs[plan.polarizability]), outputs.polarizability, 9, 4 * a);
+            store<Real>(block, positiveScalar<Real>(POLARIZABLE, kept.outputs[plan.polarizability]), outputs.moments[POLARIZABILITY], 9, 4 * a);
     auto storeMatrix = [&](const V<Real>* matrix, double* target) {
         for (int k = 0; k < 6; k++) {
             store<Real>(block, matrix[k], target, 9, 3 * ROW[k] + COLUMN[k]);
@@ -115,24 +115,24 @@ void writeOutputs(const NetworkPlan<Real>& plan, const AtomBlock<Real>& block, c
         if (plan.heads[h].moment == TensorHead::Dipole) {
             bound<Real>(values, 3, Units::LARGEST_DIPOLE);
             for (int a = 0; a < 3; a++)
-                store<Real>(block, values[a], outputs.dipoles, 3, a);
+                store<Real>(block, values[a], outputs.moments[DIPOLE], 3, a);
         }
         else if (plan.heads[h].moment == TensorHead::Quadrupole) {
-            bound<Real>(values, 5, Units::LARGEST_QUADRUPOLE);  // the matrix of a component has the norm one
+            bound<Real>(values, 5, Units::LARGEST_QUADRUPOLE);  // the matrix of each component has norm 1
             toMatrix(plan, values, matrix);
-            storeMatrix(matrix, outputs.quadrupoles);
+            storeMatrix(matrix, outputs.moments[QUADRUPOLE]);
         }
         else {
             V<Real> root[6];
             polarizabilityRoot(plan, kept.tensorSums + 5 * h, kept.outputs[plan.polarizability], root);
             squareOfRoot<Real>(root, matrix);
             bound<Real>(matrix, 9, Units::LARGEST_POLARIZABILITY);
-            storeMatrix(matrix, outputs.polarizability);
+            storeMatrix(matrix, outputs.moments[POLARIZABILITY]);
         }
     }
 }
 
-/** From the derivatives by the moments to those by the last map's outputs and by the sums of the tensor heads. */
+/** From the derivatives by the moments to those by the last map's outputs and by the weighted sums. */
 template <class Real>
 void writeOutputsBack(const NetworkPlan<Real>& plan, const AtomBlock<Real>& block, const Kept<Real>& kept, const Cotangents& cotangents,
                       V<Real>* byOutputs, V<Real> (*bySums)[5]) {
@@ -144,19 +144,19 @@ void writeOutputsBack(const NetworkPlan<Real>& plan, const AtomBlock<Real>& bloc
     byOutputs[0] = kept.outputs[0] < 0 ? bounded : byEnergy;
     if (plan.charge >= 0) {
         const V<Real> charge = kept.outputs[plan.charge] * Real(Units::CHARGE);
-        V<Real> by = fetch(block, cotangents.charges, 1, 0);
+        V<Real> by = fetch(block, cotangents.moments[CHARGE], 1, 0);
         boundBack<Real>(&charge, 1, Units::LARGEST_CHARGE, &by);
         byOutputs[plan.charge] = by * Real(Units::CHARGE);
     }
     if (plan.softness >= 0)
-        byOutputs[plan.softness] = positiveScalarBack<Real>(SOFT, kept.outputs[plan.softness], fetch(block, cotangents.softness, 1, 0));
+        byOutputs[plan.softness] = positiveScalarBack<Real>(SOFT, kept.outputs[plan.softness], fetch(block, cotangents.moments[SOFTNESS], 1, 0));
     auto fetchMatrix = [&](const double* source, V<Real>* matrix) {
         for (int k = 0; k < 6; k++)
             matrix[k] = Real(0.5) * (fetch(block, source, 9, 3 * ROW[k] + COLUMN[k]) + fetch(block, source, 9, 3 * COLUMN[k] + ROW[k]));
     };
     V<Real> byMatrix[9];
     if (plan.polarizability >= 0) {
-        fetchMatrix(cotangents.polarizability, byMatrix);
+        fetchMatrix(cotangents.moments[POLARIZABILITY], byMatrix);
         if (!plan.tensorPolarizability)
             byOutputs[plan.polarizability] =
                 positiveScalarBack<Real>(POLARIZABLE, kept.outputs[plan.polarizability], byMatrix[0] + byMatrix[3] + byMatrix[5]);
@@ -168,14 +168,14 @@ void writeOutputsBack(const NetworkPlan<Real>& plan, const AtomBlock<Real>& bloc
             values[m] = kept.tensorSums[5 * h + m] * unit;
         if (plan.heads[h].moment == TensorHead::Dipole) {
             for (int a = 0; a < 3; a++)
-                bySums[h][a] = fetch(block, cotangents.dipoles, 3, a);
+                bySums[h][a] = fetch(block, cotangents.moments[DIPOLE], 3, a);
             boundBack<Real>(values, 3, Units::LARGEST_DIPOLE, bySums[h]);
             for (int a = 0; a < 3; a++)
                 bySums[h][a] *= unit;
         }
         else if (plan.heads[h].moment == TensorHead::Quadrupole) {
             V<Real> byQuadrupole[6];
-            fetchMatrix(cotangents.quadrupoles, byQuadrupole);
+            fetchMatrix(cotangents.moments[QUADRUPOLE], byQuadrupole);
             fromMatrix(plan, byQuadrupole, bySums[h]);
             boundBack<Real>(values, 5, Units::LARGEST_QUADRUPOLE, bySums[h]);
             for (int m = 0; m < 5; m++)
@@ -201,8 +201,8 @@ void writeOutputsBack(const NetworkPlan<Real>& plan, const AtomBlock<Real>& bloc
 }
 
 /**
- * Everything of the heads backwards: fills the gradient by the scalars before the gate (scratch.byFeatures) and by the products
- * of higher degree, adds to that by the density and the shorter products, and begins that by the features of earlier layers.
+ * The backward pass of the heads: sets the gradients by the scalars before the gate (scratch.byFeatures), by the products of
+ * higher degree and by the features of earlier layers, and adds to those by the density and the shorter products.
  */
 template <class Real>
 void outputsBack(const NetworkPlan<Real>& plan, const AtomBlock<Real>& block, const Kept<Real>& kept, Scratch<Real>& scratch,

@@ -6,10 +6,9 @@
 namespace PolarMPPlugin {
 namespace POLARMP_ARCH {
 
-constexpr int MAX_HARMONICS = 9;
 constexpr double SAME_PLACE = 1e-30;  // A^2
 
-/** Displacements from receivers to senders, one in each lane, in single or double precision from here on. */
+/** Displacements from receivers to senders, one in each lane. They are subtracted in double precision. */
 template <class Real>
 struct Displacements {
     V<Real> x, y, z, square;
@@ -29,7 +28,7 @@ struct Displacements {
     }
 };
 
-/** Falls smoothly from 1 to 0 for 0 <= x <= 1, in a form that loses no digits near 1. */
+/** Decreases smoothly from 1 to 0 for 0 <= x <= 1; in this form no digits are lost near 1. */
 template <class T, class Real>
 inline T smoothCutoff(T x, Real) {
     const T rest = Real(1) - x;
@@ -41,7 +40,7 @@ inline T smoothCutoffSlope(T x, Real) {
     return Real(-168) * square * square * x * rest * rest;
 }
 
-/** Distance, direction, and the radial functions' common factor; beyond the cutoff everything is zero. */
+/** Distance, direction and the common factor of the radial functions, which is zero beyond the cutoff. */
 template <class Real>
 struct PairFunctions {
     V<Real> inverse, direction[3], sine, cosine, envelope, x;
@@ -62,8 +61,8 @@ struct PairFunctions {
     }
 
     /**
-     * Radial functions, sines times envelope, with sines and cosines of n pi d / cutoff for n = 1 ... count, by adding angles.
-     * The functions may take the sines' place.
+     * Radial functions, sines times envelope, and sines and cosines of n pi d / cutoff for n = 1 ... count, by adding angles.
+     * B may be the same array as `sines`.
      */
     void radial(int count, V<Real>* sines, V<Real>* cosines, V<Real>* B) const {
         sines[0] = sine;
@@ -81,7 +80,7 @@ struct PairFunctions {
 
     /** Harmonics in e3nn's basis, see models/couplings.py. */
     void harmonics(int count, V<Real>* Y) const {
-        const V<Real>*u = direction;
+        const V<Real>* u = direction;
         Y[0] = all<Real>(1);
         for (int a = 0; a < 3; a++)
             Y[1 + a] = Real(SQRT3) * u[a];
@@ -97,7 +96,7 @@ struct PairFunctions {
     /**
      * Gradient by the displacement, from those by the harmonics and by the radial functions, which are sines times envelope.
      *
-     * @param more  derivative of something else by the distance
+     * @param more  derivative of other energies by the distance
      */
     void gradient(const NetworkPlan<Real>& plan, int numHarmonics, int numRadial, const V<Real>* sines, const V<Real>* cosines, const V<Real>* byY,
                   const V<Real>* byB, V<Real> more, V<Real>* result) const {
@@ -126,10 +125,10 @@ struct PairFunctions {
                             SQRT15 = 3.87298334620741688518;
 };
 
-/** Nuclear repulsion of Ziegler, Biersack and Littmark between atoms in the lanes and those of one kind; see models/zbl.py. */
+/** Nuclear repulsion of Ziegler, Biersack and Littmark (models/zbl.py) between atoms in the lanes and neighbours of one kind. */
 template <class Real>
 struct Repulsion {
-    V<Real> charges = {}, screening = {}, reach = {};  // screening: one over the length
+    V<Real> charges = {}, screening = {}, reach = {};  // screening: inverse length
 
     void prepare(const NetworkPlan<Real>& plan, const int* kinds, int kind) {
         for (int k = 0; k < LANES<Real>; k++) {

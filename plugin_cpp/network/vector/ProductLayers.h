@@ -24,18 +24,18 @@ inline V<Real> siluSlope(V<Real> x) {
     return s * (Real(1) + x * (Real(1) - s));
 }
 
-/** The shorter product that goes into that of `index + 2` factors. */
+/** The factor, besides the density, of the product of `index + 2` factors. */
 template <class Vector>
-inline Vector* shorter(int index, Vector* density, Vector* const* powers) {
+inline Vector* shorterProduct(int index, Vector* density, Vector* const* powers) {
     return index == 0 ? density : powers[index - 1];
 }
 
-/** Rows of all products (of the last one in the last layer: scalars only); mixes the shorter products unless they are known. */
+/** Computes the rows of all products (of the longest one in the last layer scalars only), and mixes the shorter products unless `known`. */
 template <class Real>
 void multiply(const NetworkPlan<Real>& plan, const Products<Real>& products, typename Kept<Real>::Layer& kept, Scratch<Real>& scratch, bool known) {
     const int c = plan.channels;
     for (int index = 0; index + 2 <= products.factors; index++) {
-        bilinear<Real>(products.couple[index], shorter(index, kept.density, kept.powers), kept.density, c, scratch.coupled[index], false);
+        bilinear<Real>(products.couple[index], shorterProduct(index, kept.density, kept.powers), kept.density, c, scratch.coupled[index], false);
         if (known || index + 2 == products.factors)
             continue;
         const Mixing<Real>& between = products.between[index];
@@ -49,9 +49,10 @@ void multiply(const NetworkPlan<Real>& plan, const Products<Real>& products, typ
     }
 }
 
-/** Values of one degree that are mixed to features: the density, and the rows of products that are in memory. */
+/** Inputs of one degree of the mixing: the density, and the rows of products that are stored. */
 template <class Real>
-int gather(const NetworkPlan<Real>& plan, const Products<Real>& products, int l, V<Real>* density, V<Real>* const* coupled, bool last, V<Real>** blocks) {
+int gather(const NetworkPlan<Real>& plan, const Products<Real>& products, int l, V<Real>* density, V<Real>* const* coupled, bool last,
+           V<Real>** blocks) {
     const int c = plan.channels;
     int count = 0;
     blocks[count++] = density + l * l * c;
@@ -64,7 +65,7 @@ int gather(const NetworkPlan<Real>& plan, const Products<Real>& products, int l,
     return count;
 }
 
-/** Mixes one degree of everything that is in memory. */
+/** Mixes the stored inputs of one degree. */
 template <class Real>
 void mixDegree(const NetworkPlan<Real>& plan, const Products<Real>& products, int l, const typename Kept<Real>::Layer& kept,
                const Scratch<Real>& scratch, bool last, V<Real>* out) {
@@ -77,7 +78,7 @@ void mixDegree(const NetworkPlan<Real>& plan, const Products<Real>& products, in
     mix<Real>(2 * l + 1, inputs, count, c, c, out, c, false);
 }
 
-/** The gradient by these from that by the features of one degree. Gradients by the density are added to. */
+/** The backward pass of mixDegree(): sets the gradients by the inputs, but adds to the one by the density. */
 template <class Real>
 void mixDegreeBack(const NetworkPlan<Real>& plan, const Products<Real>& products, int l, Scratch<Real>& scratch, bool last, const V<Real>* byOut) {
     const int c = plan.channels;
@@ -87,7 +88,7 @@ void mixDegreeBack(const NetworkPlan<Real>& plan, const Products<Real>& products
         mixBack<Real>(products.mixing, l, 2 * l + 1, byOut, k * c, c, blocks[k], k == 0);
 }
 
-/** From the gradients by all rows to that by the density. */
+/** From the gradients by all rows to the gradient by the density. */
 template <class Real>
 void multiplyBack(const NetworkPlan<Real>& plan, const Products<Real>& products, const typename Kept<Real>::Layer& kept, Scratch<Real>& scratch) {
     const int c = plan.channels;
@@ -98,14 +99,14 @@ void multiplyBack(const NetworkPlan<Real>& plan, const Products<Real>& products,
                 for (int path = 0; path < products.paths[index][l]; path++, rows += (2 * l + 1) * c)
                     mixBack<Real>(products.between[index], l, 2 * l + 1, scratch.byPowers[index] + l * l * c, path * c, c, rows, l <= products.lOut);
         }
-        V<Real>* byShorter = shorter(index, scratch.byDensity, scratch.byPowers);
+        V<Real>* byShorter = shorterProduct(index, scratch.byDensity, scratch.byPowers);
         bilinear<Real>(products.byLeft[index], scratch.byCoupled[index], kept.density, c, byShorter, true);
         if (index > 0)
             bilinear<Real>(products.byRight[index], scratch.byCoupled[index], kept.powers[index - 1], c, scratch.byDensity, true);
     }
 }
 
-/** Clears the gradients that multiplyBack() and what comes before it add to. */
+/** Clears the gradients to which multiplyBack() and earlier functions add. */
 template <class Real>
 void clearGradients(const NetworkPlan<Real>& plan, const Products<Real>& products, Scratch<Real>& scratch) {
     const int size = plan.harmonics * plan.channels;
@@ -124,7 +125,7 @@ void gates(const Products<Real>& products, const V<Real>* scalars, V<Real>* out)
     mixBlock<Real>(products.gate, 0, 1, scalars, out, true);
 }
 
-/** Features of a layer that is not the last, from what was kept. */
+/** Features of a layer that is not the last, from the saved results. */
 template <class Real>
 void openGate(const NetworkPlan<Real>& plan, int lOut, const typename Kept<Real>::Layer& kept, V<Real>* features) {
     const int c = plan.channels;
@@ -138,9 +139,10 @@ void openGate(const NetworkPlan<Real>& plan, int lOut, const typename Kept<Real>
         }
 }
 
-/** In place: the gradient by the features becomes that by the features before the gate. */
+/** Replaces the gradient by the features with the gradient by the features before the gate. */
 template <class Real>
-void gateBack(const NetworkPlan<Real>& plan, const Products<Real>& products, const typename Kept<Real>::Layer& kept, V<Real>* byFeatures, V<Real>* byGates) {
+void gateBack(const NetworkPlan<Real>& plan, const Products<Real>& products, const typename Kept<Real>::Layer& kept, V<Real>* byFeatures,
+              V<Real>* byGates) {
     const int c = plan.channels;
     for (int k = 0; k < c; k++)
         byGates[k] = byFeatures[k] * siluSlope<Real>(kept.gates[k]);

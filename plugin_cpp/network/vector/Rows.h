@@ -5,7 +5,7 @@
 namespace PolarMPPlugin {
 namespace POLARMP_ARCH {
 
-// Between vectors whose lanes are atoms and rows in memory that belong to one atom each.
+// Conversions between vectors whose lanes are atoms and rows of one atom each.
 
 #define POLARMP_SHUFFLE(a, b, index) __builtin_shufflevector(a, b, int(index)...)
 
@@ -28,7 +28,7 @@ struct RowOfFour {
 template <class Real>
 using Four = typename RowOfFour<Real>::Type;
 
-/** As many rows as fit into a vector, in registers: a vector read from memory that was written in pieces comes late. */
+/** Joins as many rows as fit into a vector in registers: loading a vector right after storing its pieces would stall. */
 template <class Real>
 inline V<Real> joined(const Four<Real>* rows) {
     if constexpr (LANES<Real> == 16)
@@ -41,7 +41,7 @@ inline V<Real> joined(const Four<Real>* rows) {
         return rows[0];
 }
 
-/** Rows of four numbers, one for each lane: the first three columns. */
+/** The first three columns of rows of four numbers, one row for each lane. */
 template <class Real>
 inline void columns(const Four<Real>* rows, V<Real>& x, V<Real>& y, V<Real>& z) {
     V<Real> all[4];
@@ -56,7 +56,7 @@ inline void columns(const Four<Real>* rows, V<Real>& x, V<Real>& y, V<Real>& z) 
     columnsOf<Real>(all, x, y, z, std::make_index_sequence<LANES<Real>>());
 }
 
-/** Where element `e` of rows x y z 0 lies in x y of all rows, followed by z 0 of all rows, each `lanes` long. */
+/** The index of element `e` of rows x y z 0 in x y of all rows, followed by z 0 of all rows. */
 constexpr size_t placeOf(size_t e, size_t lanes) {
     return e / 4 * 2 + e % 2 + (e % 4 / 2) * lanes;
 }
@@ -99,7 +99,7 @@ inline void transposeSteps(V<Real>* square) {
     }
 }
 
-/** Transposes a square of as many vectors as a vector has lanes. */
+/** Transposes a square matrix: as many vectors as lanes. */
 template <class Real>
 inline void transpose(V<Real>* square) {
     transposeSteps<Real, 1>(square);

@@ -7,7 +7,7 @@ using namespace PolarMPPlugin;
 using namespace OpenMM;
 using namespace std;
 
-// Water has 50 neighbors within 5 A.
+// For comparison: an atom of liquid water has 50 neighbors within 5 A.
 static const double MOST_NEIGHBORS = 3000;
 
 void PolarMPPlugin::checkDensity(int numAtoms, double cutoff, const Vec3 box[3]) {

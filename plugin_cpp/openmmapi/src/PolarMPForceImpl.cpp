@@ -22,11 +22,10 @@ void PolarMPForceImpl::initialize(ContextImpl& context) {
         if (index >= system.getNumParticles())
             throw OpenMMException("PolarMPForce: particles contains " + to_string(index) + ", but the System has "
                                   + to_string(system.getNumParticles()) + " particles");
-    int numParticles = owner.getParticles().empty() ? system.getNumParticles() : (int) owner.getParticles().size();
-    int described = owner.requireSource()->getNumParticles();
-    if (described != numParticles)
-        throw OpenMMException("PolarMPForce: the source describes " + to_string(described) + " particles, but the force acts on "
-                              + to_string(numParticles));
+    particles = owner.getParticles();
+    numParticles = particles.empty() ? system.getNumParticles() : (int) particles.size();
+    nonbondedMethod = owner.getNonbondedMethod();
+    checkSource();
     for (int i = 0; i < system.getNumForces() && owner.getKMax() > 0 && owner.usesPeriodicBoundaryConditions(); i++)
         if (system.getForce(i).getName().find("Barostat") != string::npos)
             warn("PolarMPForce has a hard cutoff of the reciprocal sum (kMax): the energy jumps when " + system.getForce(i).getName()
@@ -35,22 +34,29 @@ void PolarMPForceImpl::initialize(ContextImpl& context) {
     implementation(kernel).initialize(system, owner);
 }
 
-void PolarMPForceImpl::updateContextState(ContextImpl& context, bool& forcesInvalid) {
+void PolarMPForceImpl::checkSource() const {
+    int described = owner.requireSource()->getNumParticles();
+    if (described != numParticles)
+        throw OpenMMException("PolarMPForce: the source describes " + to_string(described) + " particles, but the force acts on "
+                              + to_string(numParticles));
+}
+
+void PolarMPForceImpl::updateContextState(ContextImpl& context, bool&) {
     stepInProgress = context.getStepCount();
 }
 
 double PolarMPForceImpl::calcForcesAndEnergy(ContextImpl& context, bool includeForces, bool includeEnergy, int groups) {
     if ((groups & (1 << owner.getForceGroup())) == 0)
         return 0.0;
-    // An integrator counts a step when it is done.
-    long long begun = stepInProgress;
-    bool isState = includeEnergy || context.getStepCount() != begun;
-    // Both stay so if the source raises.
+    // Integrators count a step at its end.
+    long long previousSteps = stepInProgress;
+    bool isState = includeEnergy || context.getStepCount() != previousSteps;
+    // Both keep these values if the source throws an exception.
     evaluated = false;
     stepInProgress = -1;
     double energy = implementation(kernel).execute(context, includeForces, isState);
     evaluated = true;
-    stepInProgress = begun;
+    stepInProgress = previousSteps;
     return energy;
 }
 
@@ -89,6 +95,14 @@ void PolarMPForceImpl::getElectrostaticPotential(ContextImpl& context, const vec
 }
 
 void PolarMPForceImpl::updateParametersInContext(ContextImpl& context) {
+    auto name = [](PolarMPForce::NonbondedMethod method) { return string(method == PolarMPForce::PME ? "PME" : "NoCutoff"); };
+    if (owner.getNonbondedMethod() != nonbondedMethod)
+        throw OpenMMException("PolarMPForce: the nonbonded method is " + name(owner.getNonbondedMethod()) + ", but the Context was created with "
+                              + name(nonbondedMethod) + "; it can only be changed by reinitializing the Context");
+    if (owner.getParticles() != particles)
+        throw OpenMMException("PolarMPForce: the particles differ from those that the Context was created with; they can only be changed by "
+                              "reinitializing the Context");
+    checkSource();
     implementation(kernel).copyParametersToContext(context, owner);
     evaluated = false;
     context.systemChanged();

@@ -8,13 +8,13 @@ namespace {
 
 vector<int> factorsOf(int n) {
     vector<int> factors;
-    auto takeOut = [&](int factor) {
+    auto divideBy = [&](int factor) {
         for (; n % factor == 0; n /= factor)
             factors.push_back(factor);
     };
-    takeOut(4);
+    divideBy(4);
     for (int prime = 2; n > 1; prime++)
-        takeOut(prime);
+        divideBy(prime);
     return factors;
 }
 
@@ -28,8 +28,8 @@ FourierPlan<Real>::FourierPlan(int n) {
         for (int p = 0; p < step.after; p++)
             for (int j = 0; j < radix; j++) {
                 double angle = -2 * M_PI * p * j / (radix * step.after);
-                step.turnCos.push_back((Real) cos(angle));
-                step.turnSin.push_back((Real) sin(angle));
+                step.twiddleCos.push_back((Real) cos(angle));
+                step.twiddleSin.push_back((Real) sin(angle));
             }
         for (int j = 0; j < radix; j++) {
             step.rootCos.push_back((Real) cos(-2 * M_PI * j / radix));

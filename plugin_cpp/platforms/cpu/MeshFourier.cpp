@@ -1,4 +1,4 @@
-// Compiled once per instruction set, with POLARMP_ARCH naming the namespace.
+// Compiled once for each instruction set, in the namespace POLARMP_ARCH.
 #include "MeshSpectrum.h"
 #include "Points.h"
 #include "openmm_polarmp/internal/LargeArray.h"
@@ -10,7 +10,7 @@ namespace POLARMP_ARCH {
 
 namespace {
 
-/** The same point of many lines. */
+/** The same point of several lines, which are transformed together: one vector. */
 template <class Real>
 struct LanesOf {
     typedef Real type __attribute__((vector_size(VECTOR_BYTES), may_alias));
@@ -20,18 +20,18 @@ using Lanes = typename LanesOf<Real>::type;
 template <class Real>
 constexpr int LANES = VECTOR_BYTES / sizeof(Real);
 
-/** The points of one bundle of lines. */
+/** The points of a bundle of lines. */
 template <class Real>
 struct Lines {
     Lanes<Real>*re, *im;
 };
 
-/** A Fourier transform of R points: a into b. */
+/** A Fourier transform of R points, from a to b. */
 template <class Real, int R>
-struct Few {
+struct Butterfly {
     using L = Lanes<Real>;
     static inline void transform(const L* ar, const L* ai, L* br, L* bi, const Real* c, const Real* s) {
-        // Points k and R-k meet the same cosine and opposite sines.
+        // Points k and R-k have the same cosines and opposite sines.
         constexpr int H = R / 2;
         L sumR[H + 1], sumI[H + 1], difR[H + 1], difI[H + 1];
         br[0] = ar[0];
@@ -62,7 +62,7 @@ struct Few {
 };
 
 template <class Real>
-struct Few<Real, 2> {
+struct Butterfly<Real, 2> {
     using L = Lanes<Real>;
     static inline void transform(const L* ar, const L* ai, L* br, L* bi, const Real*, const Real*) {
         br[0] = ar[0] + ar[1];
@@ -73,7 +73,7 @@ struct Few<Real, 2> {
 };
 
 template <class Real>
-struct Few<Real, 4> {
+struct Butterfly<Real, 4> {
     using L = Lanes<Real>;
     static inline void transform(const L* ar, const L* ai, L* br, L* bi, const Real*, const Real*) {
         L r0 = ar[0] + ar[2], i0 = ai[0] + ai[2], r1 = ar[0] - ar[2], i1 = ai[0] - ai[2];
@@ -100,18 +100,18 @@ void doStep(const typename FourierPlan<Real>::Step& step, Lines<Real> in, Lines<
                 ar[k] = in.re[from + k * apart];
                 ai[k] = in.im[from + k * apart];
             }
-            Few<Real, R>::transform(ar, ai, br, bi, step.rootCos.data(), step.rootSin.data());
+            Butterfly<Real, R>::transform(ar, ai, br, bi, step.rootCos.data(), step.rootSin.data());
             out.re[to] = br[0];
             out.im[to] = bi[0];
             for (int j = 1; j < R; j++) {
-                const Real c = step.turnCos[R * p + j], s = step.turnSin[R * p + j];
+                const Real c = step.twiddleCos[R * p + j], s = step.twiddleSin[R * p + j];
                 out.re[to + j * before] = c * br[j] - s * bi[j];
                 out.im[to + j * before] = c * bi[j] + s * br[j];
             }
         }
 }
 
-/** Any other prime factor; nobody chooses such a mesh for its speed. */
+/** Any other prime factor, without attention to speed: the automatic choice of the mesh avoids them. */
 template <class Real>
 void doPrimeStep(const typename FourierPlan<Real>::Step& step, Lines<Real> in, Lines<Real> out) {
     const int R = step.radix, before = step.before, apart = before * step.after;
@@ -124,46 +124,59 @@ void doPrimeStep(const typename FourierPlan<Real>::Step& step, Lines<Real> in, L
                     br += step.rootCos[jk] * in.re[from] - step.rootSin[jk] * in.im[from];
                     bi += step.rootCos[jk] * in.im[from] + step.rootSin[jk] * in.re[from];
                 }
-                const Real c = step.turnCos[R * p + j], s = step.turnSin[R * p + j];
+                const Real c = step.twiddleCos[R * p + j], s = step.twiddleSin[R * p + j];
                 const int to = q + before * (R * p + j);
                 out.re[to] = c * br - s * bi;
                 out.im[to] = c * bi + s * br;
             }
 }
 
-/** Transform a bundle of lines; where the result lies is returned, the other one is scratch. */
+/** Transforms a bundle of lines. Returns which of the two arrays contains the result. */
 template <class Real>
 Lines<Real> transform(const FourierPlan<Real>& plan, Lines<Real> lines, Lines<Real> scratch) {
     for (const auto& step : plan.steps) {
         switch (step.radix) {
-#define CASE(R) case R: doStep<Real, R>(step, lines, scratch); break;
-            CASE(2) CASE(3) CASE(4) CASE(5) CASE(7)
-#undef CASE
-            default: doPrimeStep<Real>(step, lines, scratch);
+        case 2:
+            doStep<Real, 2>(step, lines, scratch);
+            break;
+        case 3:
+            doStep<Real, 3>(step, lines, scratch);
+            break;
+        case 4:
+            doStep<Real, 4>(step, lines, scratch);
+            break;
+        case 5:
+            doStep<Real, 5>(step, lines, scratch);
+            break;
+        case 7:
+            doStep<Real, 7>(step, lines, scratch);
+            break;
+        default:
+            doPrimeStep<Real>(step, lines, scratch);
         }
         std::swap(lines, scratch);
     }
     return lines;
 }
 
-/** exp(+i..) instead of exp(-i..): the same with real and imaginary parts exchanged. */
+/** The inverse transform, with exp(+i..): the forward one with real and imaginary parts exchanged. */
 template <class Real>
 Lines<Real> transformBack(const FourierPlan<Real>& plan, Lines<Real> lines, Lines<Real> scratch) {
     Lines<Real> result = transform<Real>(plan, {lines.im, lines.re}, {scratch.im, scratch.re});
     return {result.im, result.re};
 }
 
-/** Room for two bundles of n points, kept by each thread. */
+/** Memory for two bundles of n points, which each thread keeps. */
 template <class Real>
 std::pair<Lines<Real>, Lines<Real>> workspace(int n) {
-    static thread_local LargeArray<Real> room;
-    if (room.size() < 4 * (size_t) n * LANES<Real>)
-        room.resize(4 * (size_t) n * LANES<Real>);
-    auto* r = (Lanes<Real>*) room.data();
+    static thread_local LargeArray<Real> memory;
+    if (memory.size() < 4 * (size_t) n * LANES<Real>)
+        memory.resize(4 * (size_t) n * LANES<Real>);
+    auto* r = (Lanes<Real>*) memory.data();
     return {{r, r + n}, {r + 2 * n, r + 3 * n}};
 }
 
-/** A bundle of lines whose points lie `apart` from each other in the spectrum. */
+/** Loads a bundle of lines from the spectrum, with a stride of `apart` between points. */
 template <class Real>
 void loadLines(const MeshSpectrum<Real>& d, long start, long apart, int n, Lines<Real> lines) {
     for (int i = 0; i < n; i++) {
@@ -180,7 +193,7 @@ void storeLines(const MeshSpectrum<Real>& d, long start, long apart, int n, Line
     }
 }
 
-/** One line of a bundle, from or to a row of the mesh or the spectrum. */
+/** Copies one line of a bundle from a row of the mesh or the spectrum; getLine() copies it to a row. */
 template <class Real>
 void setLine(Lines<Real> lines, int lane, const Real* re, const Real* im, int n) {
     for (int k = 0; k < n; k++) {
@@ -209,8 +222,8 @@ void alongY(const MeshSpectrum<Real>& d, int plane, bool back) {
 }
 
 /**
- * Rows of the mesh along z are real: two of them, a and b, make one complex line a + i b. This calls work(count, a, b) for
- * bundles of such pairs of rows of some planes, with the rows' numbers.
+ * Rows of the mesh along z are real: two of them, a and b, are transformed as one complex line a + i b. This calls
+ * work(count, a, b) for bundles of such pairs of rows of the planes [first, last), with the rows' indices.
  */
 template <class Real, class Work>
 void forPairsOfRows(const MeshSpectrum<Real>& d, int first, int last, Work work) {
@@ -220,7 +233,7 @@ void forPairsOfRows(const MeshSpectrum<Real>& d, int first, int last, Work work)
         long a[N], b[N];
         int count = (int) std::min<long>(N, (end - row + 1) / 2);
         for (int lane = 0; lane < N; lane++) {
-            // Lanes without a row of their own repeat the last one.
+            // Lanes beyond the last row repeat it.
             a[lane] = std::min(row + 2 * lane, end - 1);
             b[lane] = std::min(row + 2 * lane + 1, end - 1);
         }
@@ -233,7 +246,7 @@ Real* meshRow(const MeshSpectrum<Real>& d, long row) {
     return d.mesh + row / d.shape.size[1] * d.shape.plane + row % d.shape.size[1] * d.shape.row;
 }
 
-/** Where a row of the spectrum begins. */
+/** The index at which a row of the spectrum begins. */
 template <class Real>
 long spectrumRow(const MeshSpectrum<Real>& d, long row) {
     return row / d.shape.size[1] * d.plane + row % d.shape.size[1] * d.row;
@@ -283,13 +296,13 @@ void convolveRows(const MeshSpectrum<Real>& d, int first, int last) {
     auto [lines, scratch] = workspace<Real>(nx);
     for (long start = (long) first * d.row; start < (long) last * d.row; start += LANES<Real>) {
         loadLines(d, start, d.plane, nx, lines);
-        Lines<Real> there = transform(*d.plans[0], lines, scratch);
+        Lines<Real> x = transform(*d.plans[0], lines, scratch);
         for (int i = 0; i < nx; i++) {
             const Lanes<Real> g = *(const Lanes<Real>*) (d.influence + start + i * d.plane);
-            there.re[i] *= g;
-            there.im[i] *= g;
+            x.re[i] *= g;
+            x.im[i] *= g;
         }
-        storeLines(d, start, d.plane, nx, transformBack(*d.plans[0], there, there.re == lines.re ? scratch : lines));
+        storeLines(d, start, d.plane, nx, transformBack(*d.plans[0], x, x.re == lines.re ? scratch : lines));
     }
 }
 

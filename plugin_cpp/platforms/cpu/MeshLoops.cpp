@@ -1,4 +1,4 @@
-// Compiled once per instruction set, with POLARMP_ARCH naming the namespace.
+// Compiled once for each instruction set, in the namespace POLARMP_ARCH.
 #include "MeshLoops.h"
 #include "Points.h"
 
@@ -7,7 +7,7 @@ namespace POLARMP_ARCH {
 
 namespace {
 
-/** Where the window's rows begin in a plane of the mesh. */
+/** Where the window's rows begin within a plane of the mesh. */
 template <int W>
 void findRows(const int* start, const MeshShape& shape, long* rows) {
     for (int j = 0; j < W; j++) {
@@ -36,7 +36,7 @@ void spreadAtom(const Real* source, const Real* weights, const int* start, const
         if (plane < firstPlane || plane >= lastPlane)
             continue;
         const Real x0 = x[i], x1 = x[P + i], x2 = x[2 * P + i];
-        // What multiplies the derivatives along z, in all rows.
+        // Factors of the window along z and of its first two derivatives, for all rows.
         V values = y[0].times(q * x0 + mx * x1 + xx * x2), first = y[0].times(mz * x0 + xz * x1), second = y[0].times(zz * x0);
         values.add(my * x0 + xy * x1, y[1]);
         values.add(yy * x0, y[2]);
@@ -61,7 +61,7 @@ void gatherAtom(const Real* weights, const int* start, const MeshShape& shape, c
     const Real *x = weights, *y = weights + 4 * P, *z = weights + 8 * P;
     long rows[W];
     findRows<W>(start, shape, rows);
-    // Sums over x and y are kept for every point of the window along z, so that the inner loops need no reduction.
+    // Sums over x and y for every point of the window along z, so that the inner loops need no reduction.
     // byXY[xy(m, n)] is the m-th derivative along x, n-th along y, m + n <= 3.
     V byXY[10];
     for (int i = 0; i < W; i++) {
@@ -86,7 +86,7 @@ void gatherAtom(const Real* weights, const int* start, const MeshShape& shape, c
         result[d] = along(entryOf[d], orderOf[d]);
 }
 
-/** Every point's polynomial and its derivatives at once: coefficients[power][point]. */
+/** The polynomials of all points and their derivatives at once: coefficients[power][point]. */
 template <class Real, int P>
 void evaluateWindow(int degree, const Real* coefficients, Real t, Real* weights) {
     // Horner's rule; v[n] is the n-th derivative over n!
@@ -105,9 +105,11 @@ void evaluateWindow(int degree, const Real* coefficients, Real t, Real* weights)
         v[n].times(factorials[n]).store(weights + n * P);
 }
 
+// clang-format off
 #define WIDTHS(CASE) \
     CASE(4, 8) CASE(5, 8) CASE(6, 8) CASE(7, 8) CASE(8, 8) \
     CASE(9, 16) CASE(10, 16) CASE(11, 16) CASE(12, 16) CASE(13, 16) CASE(14, 16) CASE(15, 16) CASE(16, 16)
+// clang-format on
 
 template <class Real>
 void window(int width, int degree, const Real* coefficients, Real t, Real* weights) {
@@ -120,7 +122,9 @@ void window(int width, int degree, const Real* coefficients, Real t, Real* weigh
 template <class Real>
 void spread(int width, const Real* source, const Real* weights, const int* start, const MeshShape& shape, Real* mesh, int firstPlane, int lastPlane) {
     switch (width) {
-#define CASE(W, P) case W: return spreadAtom<Real, W, P>(source, weights, start, shape, mesh, firstPlane, lastPlane);
+#define CASE(W, P) \
+    case W: \
+        return spreadAtom<Real, W, P>(source, weights, start, shape, mesh, firstPlane, lastPlane);
         WIDTHS(CASE)
 #undef CASE
     }
@@ -129,7 +133,9 @@ void spread(int width, const Real* source, const Real* weights, const int* start
 template <class Real>
 void gather(int width, const Real* weights, const int* start, const MeshShape& shape, const Real* mesh, Real* result) {
     switch (width) {
-#define CASE(W, P) case W: return gatherAtom<Real, W, P>(weights, start, shape, mesh, result);
+#define CASE(W, P) \
+    case W: \
+        return gatherAtom<Real, W, P>(weights, start, shape, mesh, result);
         WIDTHS(CASE)
 #undef CASE
     }

@@ -2,28 +2,25 @@
 
 namespace PolarMPPlugin {
 
-/**
- * Windows of up to 16 points are filled up to 8 or 16, which processors like better; the points too many have no weight.
- */
-inline int filledWidth(int width) {
+/** Windows are padded to 8 or 16 points, which fill the processor's vectors. Padding points have zero weight. */
+inline int paddedWidth(int width) {
     return width <= 8 ? 8 : 16;
 }
 
 /**
- * A mesh in memory, [x][y][z]. Its rows hang over, so that no window has to be cut in two: what is spread there
- * belongs to the row's beginning, and the beginning is repeated there to be gathered.
+ * A mesh in memory, [x][y][z]. Rows are longer than the mesh, so that no window wraps around along z: what is spread beyond
+ * the end is added to the row's beginning, and the beginning is repeated there for gathering.
  */
 struct MeshShape {
     int size[3];
-    long row, plane;  // numbers from one row or plane to the next
-    int overhang;     // a window's width less one; points that fill it up lie further out, but within the row
+    long row, plane;  // stride from one row or plane to the next
+    int overhang;     // a window's width minus one; its padding points lie further out, but within the row
 };
 
 /**
- * The two inner loops of the mesh on the CPU, compiled several times for different instruction sets
- * (MeshLoops.cpp) and chosen once at run time.
+ * The inner loops of the mesh on the CPU, compiled for several instruction sets (MeshLoops.cpp) and chosen once at run time.
  *
- * An atom's window weights are w = filledWidth(width) numbers for each axis and each order of derivative:
+ * An atom's window weights are w = paddedWidth(width) numbers for each axis and each order of derivative:
  * weights[((axis*4 + order)*w) + p].
  */
 template <class Real>
@@ -36,17 +33,18 @@ struct MeshLoops {
      */
     void (*window)(int width, int degree, const Real* coefficients, Real t, Real* weights);
     /**
-     * Add one atom to the planes of the mesh that lie in [firstPlane, lastPlane).
+     * Adds one atom to the planes of the mesh that lie in [firstPlane, lastPlane).
      *
      * @param source   q, mu (3), Q (xx xy xz yy yz zz, with the factors of 1/2 Q:grad grad inside) in grid units
      * @param start    first point of the window along each axis, within the mesh
      */
-    void (*spread)(int width, const Real* source, const Real* weights, const int* start, const MeshShape& shape, Real* mesh, int firstPlane, int lastPlane);
+    void (*spread)(int width, const Real* source, const Real* weights, const int* start, const MeshShape& shape, Real* mesh, int firstPlane,
+                   int lastPlane);
     /** The 20 derivatives up to the third in grid units: 1, x y z, then in the order of PAIR and TRIPLE. */
     void (*gather)(int width, const Real* weights, const int* start, const MeshShape& shape, const Real* mesh, Real* result);
 };
 
-/** The fastest version that this processor can run. */
+/** The version for the chosen instruction set. */
 template <class Real>
 const MeshLoops<Real>& meshLoops();
 

@@ -5,22 +5,22 @@
 namespace PolarMPPlugin {
 
 /**
- * A real mesh and the half of its spectrum, [nx][ny][nz/2+1] with rows filled up to whole cache lines, real
- * and imaginary parts apart. All pointers to the spectrum are aligned to cache lines.
+ * A real mesh and the half of its spectrum, [nx][ny][nz/2+1] with rows padded to whole cache lines, real
+ * and imaginary parts in separate arrays. All pointers to the spectrum are aligned to cache lines.
  */
 template <class Real>
 struct MeshSpectrum {
     MeshShape shape;
-    int row;     // numbers in a row of the spectrum
+    int row;     // stride from one row of the spectrum to the next
     long plane;  // and from one of its planes to the next
     Real *mesh, *re, *im;
-    const Real* influence;  // what the spectrum is multiplied by, laid out like it
+    const Real* influence;  // factors of the spectrum, in the same layout
     const FourierPlan<Real>* plans[3];
 };
 
 /**
  * The convolution mesh -> spectrum * influence -> mesh in three parts, between which all threads wait for each other;
- * compiled several times like MeshLoops. Nothing is normalised.
+ * compiled for several instruction sets like MeshLoops. The transforms are not normalised.
  */
 template <class Real>
 struct MeshFourier {
@@ -32,7 +32,7 @@ struct MeshFourier {
     void (*backwardPlanes)(const MeshSpectrum<Real>& data, int first, int last);
 };
 
-/** The fastest version that this processor can run. */
+/** The version for the chosen instruction set. */
 template <class Real>
 const MeshFourier<Real>& meshFourier();
 

@@ -10,7 +10,7 @@ using namespace std;
 
 namespace {
 
-/** Brings what a later turn of a loop needs into the cache, where the order of the loop is not that of memory. */
+/** Prefetches what a later iteration needs, in loops whose order is not that of memory. */
 template <class T>
 void prefetch(const vector<T>& values, const vector<int>& order, long place) {
     const long AHEAD = 8;
@@ -31,7 +31,7 @@ MeshSum<Real>::MeshSum(const PolarMPForce& force, const MeshRule& rule, ThreadTe
     force.getPMEParameters(size[0], size[1], size[2]);
     sizeIsFixed = (size[0] > 0);
     for (int n = 0; n <= rule.degree; n++)
-        for (int p = 0; p < filledWidth(rule.width); p++)
+        for (int p = 0; p < paddedWidth(rule.width); p++)
             coefficients.push_back(p < rule.width ? (Real) window.getCoefficients()[p * (rule.degree + 1) + n] : 0);
     if (sizeIsFixed) {
         checkMeshSize(size, rule);
@@ -42,9 +42,9 @@ MeshSum<Real>::MeshSum(const PolarMPForce& force, const MeshRule& rule, ThreadTe
 template <class Real>
 void MeshSum<Real>::allocateMesh() {
     const long line = CACHE_LINE / sizeof(Real), row = (size[2] / 2 + line) / line * line;
-    const long plane = size[1] * row + line;  // so that planes are no power of 2 apart
+    const long plane = size[1] * row + line;  // so that the stride of planes is not a power of 2
     const int overhang = rule.width - 1;
-    const long meshRow = size[2] + filledWidth(rule.width) - 1;
+    const long meshRow = size[2] + paddedWidth(rule.width) - 1;
     mesh.assign(size[0] * size[1] * meshRow, 0);
     for (auto* array : {&re, &im, &influence})
         array->assign(size[0] * plane, 0);
@@ -72,11 +72,11 @@ void MeshSum<Real>::setBox(const Vec3 newBox[3]) {
 
 template <class Real>
 void MeshSum<Real>::place(const vector<Vec3>& points, Stencils& stencils) {
-    const int w = rule.width, filled = filledWidth(w);
+    const int w = rule.width, padded = paddedWidth(w);
     const long n = points.size();
     stencils.order.resize(n);
     stencils.start.resize(3 * n);
-    stencils.weights.resize(12L * filled * n);
+    stencils.weights.resize(12L * padded * n);
     first.resize(3 * n);
     offset.resize(3 * n);
     threads.execute([&](int thread) {
@@ -98,7 +98,7 @@ void MeshSum<Real>::place(const vector<Vec3>& points, Stencils& stencils) {
             long i = stencils.order[s];
             for (int d = 0; d < 3; d++) {
                 stencils.start[3 * s + d] = first[3 * i + d];
-                loops.window(w, rule.degree, coefficients.data(), offset[3 * i + d], &stencils.weights[filled * (12 * s + 4 * d)]);
+                loops.window(w, rule.degree, coefficients.data(), offset[3 * i + d], &stencils.weights[padded * (12 * s + 4 * d)]);
             }
         }
     });
@@ -152,29 +152,29 @@ void MeshSum<Real>::spreadAndTransform(int thread) {
     const auto [begin, end] = threads.share(size[0], thread);
     if (begin == end)
         return;
-    const long w = rule.width, weights = 12 * filledWidth(w);
-    // Windows that begin up to w-1 planes before ours reach into them.
+    const long w = rule.width, weights = 12 * paddedWidth(w);
+    // Windows that begin up to w-1 planes before this thread's planes reach into them.
     const long firsts = min<long>(size[0], end - begin + w - 1);
-    // Planes are emptied, filled and transformed one after the other, while they are in the cache; unless windows reach
+    // Planes are cleared, filled and transformed one after the other while they are in the cache, unless windows reach
     // around the whole mesh.
     const bool allAtOnce = (firsts == size[0]);
     const long planesAtOnce = 4;
-    long empty = begin, done = begin;
+    long cleared = begin, transformed = begin;
     for (long first = end - firsts; first < end; first++) {
         const long needed = (allAtOnce ? end : min<long>(end, first + w));
-        if (empty < needed) {
-            fill(mesh.begin() + empty * spectrum.shape.plane, mesh.begin() + needed * spectrum.shape.plane, Real(0));
-            empty = needed;
+        if (cleared < needed) {
+            fill(mesh.begin() + cleared * spectrum.shape.plane, mesh.begin() + needed * spectrum.shape.plane, Real(0));
+            cleared = needed;
         }
         const long plane = (first + size[0]) % size[0];
         for (long s = atoms.planeStart[plane]; s < atoms.planeStart[plane + 1]; s++)
             loops.spread(w, &gridSources[10 * s], &atoms.weights[weights * s], &atoms.start[3 * s], spectrum.shape, mesh.data(), begin, end);
-        if (!allAtOnce && first + 1 - done >= planesAtOnce) {
-            fourier.forwardPlanes(spectrum, done, first + 1);
-            done = first + 1;
+        if (!allAtOnce && first + 1 - transformed >= planesAtOnce) {
+            fourier.forwardPlanes(spectrum, transformed, first + 1);
+            transformed = first + 1;
         }
     }
-    fourier.forwardPlanes(spectrum, done, end);
+    fourier.forwardPlanes(spectrum, transformed, end);
 }
 
 template <class Real>
@@ -205,7 +205,7 @@ template <class Real>
 void MeshSum<Real>::transformDerivatives(const Real* grid, Derivatives& result) const {
     result = Derivatives();
     result.value = grid[0];
-    double second[3][3], third[3][3][3];  // the first index (or two) already Cartesian
+    double second[3][3], third[3][3][3];  // the first index is Cartesian, the others are along the mesh
     for (int a = 0; a < 3; a++) {
         for (int d = 0; d < 3; d++)
             result.gradient[a] += toGrid[d][a] * grid[1 + d];
@@ -239,7 +239,7 @@ void MeshSum<Real>::transformDerivatives(const Real* grid, Derivatives& result) 
 
 template <class Real>
 void MeshSum<Real>::potentialAtAtoms(const vector<Multipole>& sources, vector<Derivatives>& result) {
-    const long w = rule.width, weights = 12 * filledWidth(w);
+    const long w = rule.width, weights = 12 * paddedWidth(w);
     gridSources.resize(10 * sources.size());
     result.resize(sources.size());
     threads.execute([&](int thread) {
@@ -256,7 +256,7 @@ void MeshSum<Real>::potentialAtAtoms(const vector<Multipole>& sources, vector<De
 
 template <class Real>
 void MeshSum<Real>::potentialAtPoints(const vector<Vec3>& points, const vector<Multipole>& sources, vector<double>& result) {
-    const long w = rule.width, weights = 12 * filledWidth(w);
+    const long w = rule.width, weights = 12 * paddedWidth(w);
     Stencils stencils;
     place(points, stencils);
     gridSources.resize(10 * sources.size());

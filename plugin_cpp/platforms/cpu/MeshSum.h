@@ -1,7 +1,7 @@
 #pragma once
-#include "../reference/PotentialSolver.h"
 #include "MeshLoops.h"
 #include "MeshSpectrum.h"
+#include "PotentialSolver.h"
 #include "ThreadTeam.h"
 #include "openmm_polarmp/PolarMPForce.h"
 #include "openmm_polarmp/internal/LargeArray.h"
@@ -10,8 +10,8 @@
 namespace PolarMPPlugin {
 
 /**
- * The reciprocal sum on a mesh (theory.md section 5), with threads. Atoms are sorted by where they are on the mesh; each
- * thread spreads into its own planes only, so that no two threads write to the same place.
+ * The reciprocal sum on a mesh (theory.md section 5), with threads. Atoms are sorted by their position on the mesh; each
+ * thread spreads into its own planes only, so that no two threads write to the same mesh point.
  */
 template <class Real>
 class MeshSum : public PotentialSolver {
@@ -28,19 +28,19 @@ public:
 
 private:
     /**
-     * Places on the mesh: first window point along each axis, and the window's weights (see MeshLoops). They are sorted by
-     * the first row of the mesh that they touch, so that neighbours in memory are neighbours on the mesh.
+     * The windows of points: the first mesh point along each axis, and the weights (see MeshLoops). They are sorted by the
+     * first row of the mesh that they touch, so that neighbours in memory are neighbours on the mesh.
      */
     struct Stencils {
-        std::vector<int> order;       // which point has the s-th place
-        std::vector<int> start;       // [place][axis]
-        LargeArray<Real> weights;     // [place][axis][order of derivative][window point]
-        std::vector<int> planeStart;  // the first place of each plane
+        std::vector<int> order;       // the point of each stencil
+        std::vector<int> start;       // [stencil][axis]
+        LargeArray<Real> weights;     // [stencil][axis][order of derivative][window point]
+        std::vector<int> planeStart;  // the first stencil of each plane
     };
     void allocateMesh();
     void place(const std::vector<OpenMM::Vec3>& points, Stencils& stencils);
     void sortByRow(Stencils& stencils);
-    // What each thread does, in this order; between them all wait for each other.
+    // The work of each thread, in this order; all threads wait for each other in between.
     void readSources(const std::vector<Multipole>& sources, int thread);
     void spreadAndTransform(int thread);
     void convolve(int thread);
@@ -59,13 +59,13 @@ private:
     OpenMM::Vec3 box[3];
     /** toGrid[d][a] = d(grid coordinate d)/d(Cartesian a) */
     double toGrid[3][3];
-    std::vector<Real> coefficients;  // of the window, [degree+1][filled width]
+    std::vector<Real> coefficients;  // of the window, [degree+1][padded width]
     LargeArray<Real> mesh, re, im, influence;  // see MeshSpectrum
     std::vector<FourierPlan<Real>> plans;
     MeshSpectrum<Real> spectrum;
     Stencils atoms;
-    LargeArray<Real> gridSources;  // 10 numbers for each place
-    // Of the points that are being placed, in their own order; and what sorting them takes.
+    LargeArray<Real> gridSources;  // 10 numbers for each stencil
+    // work space of place(), in the order of the points
     std::vector<int> first, next;
     std::vector<Real> offset;
 };

@@ -4,7 +4,7 @@
 namespace PolarMPPlugin {
 namespace POLARMP_ARCH {
 
-/** Bytes of this instruction set's vectors. */
+/** Size of this instruction set's vectors in bytes. */
 #if defined(__AVX512F__)
 constexpr int VECTOR_BYTES = 64;
 #elif defined(__AVX__)
@@ -13,7 +13,7 @@ constexpr int VECTOR_BYTES = 32;
 constexpr int VECTOR_BYTES = 16;
 #endif
 
-/** P numbers in as many vectors as that takes, at any address. */
+/** P numbers in as few vectors as possible, loaded from any address. */
 template <class Real, int P>
 struct Points {
     static constexpr int N = std::min<int>(P, VECTOR_BYTES / sizeof(Real)), VECTORS = P / N;

@@ -7,8 +7,8 @@ using namespace std;
 
 template <class Condition>
 void ThreadTeam::waitFor(Condition condition) {
-    // The parts are even, and so are the threads: the others are mostly there in a moment. Where they are not, because
-    // something else needs the cores, waiting actively would keep them from getting there.
+    // Tasks are divided evenly, so the others usually arrive within a short time. If they do not, because other processes
+    // occupy the cores, spinning would delay them further: sleep then.
     const auto patience = chrono::microseconds(100);
     const auto begin = chrono::steady_clock::now();
     do {
@@ -24,10 +24,10 @@ void ThreadTeam::waitFor(Condition condition) {
     sleepers--;
 }
 
-/** To be called after every change that someone may wait for. */
+/** Must be called after every change that a thread may wait for. */
 void ThreadTeam::announce() {
     if (sleepers > 0) {
-        lock_guard<mutex> lock(sleeping);  // no one is between its look at the condition and its sleep
+        lock_guard<mutex> lock(sleeping);  // no thread is between testing its condition and sleeping
         wakeUp.notify_all();
     }
 }
@@ -70,7 +70,7 @@ void ThreadTeam::post(const function<void(int)>* work, bool inParts) {
 void ThreadTeam::serve(int thread, long seen) {
     while (true) {
         waitFor([&]() { return posted != seen; });
-        // Several tasks with parts may have been done without this thread; one without parts waits for it.
+        // Several tasks with parts may have been finished without this thread; one without parts waits for it.
         seen = posted;
         if (seen % 2 == 1)
             takeParts(seen);
@@ -84,14 +84,14 @@ void ThreadTeam::serve(int thread, long seen) {
     }
 }
 
-/** Does parts of a task that nobody has begun, if it still is the present one. */
+/** Executes parts of a task that no thread has begun, as long as the task is the present one. */
 void ThreadTeam::takeParts(long seen) {
     while (true) {
         long next = nextPart;
         const int part = next & ((1 << PART_BITS) - 1);
         if (next >> PART_BITS != seen || part >= size)
             return;
-        // Whoever has taken a part can rely on the task, which ends after all parts.
+        // A thread that has taken a part can rely on `task`, which stays until all parts have finished.
         if (nextPart.compare_exchange_weak(next, next + 1)) {
             (*task)(part);
             finished++;

@@ -11,16 +11,10 @@ CudaLink::CudaLink(CudaContext& cu, MultipoleSource& source, SourceBuffers buffe
     buffers.positions = pointer(arrays.positions);
     buffers.cell = arrays.cell;
     buffers.energy = pointer(arrays.energy);
-    buffers.charges = pointer(arrays.charges);
-    buffers.dipoles = pointer(arrays.dipoles);
-    buffers.quadrupoles = pointer(arrays.quadrupoles);
-    buffers.softness = pointer(arrays.softness);
-    buffers.polarizability = pointer(arrays.polarizability);
-    buffers.chargeGradients = pointer(arrays.chargeGradients);
-    buffers.dipoleGradients = pointer(arrays.dipoleGradients);
-    buffers.quadrupoleGradients = pointer(arrays.quadrupoleGradients);
-    buffers.softnessGradients = pointer(arrays.softnessGradients);
-    buffers.polarizabilityGradients = pointer(arrays.polarizabilityGradients);
+    for (Moment m : ALL_MOMENTS) {
+        buffers.moments[m] = pointer(arrays.moments[m]);
+        buffers.gradients[m] = pointer(arrays.gradients[m]);
+    }
     buffers.forces = pointer(arrays.forces);
     evaluation = source.bind(buffers);
     handover = make_unique<StreamHandover>(cu, static_cast<CUstream>(evaluation->getStream()));

@@ -5,8 +5,8 @@
 namespace PolarMPPlugin {
 
 /**
- * A source that reads and writes OpenMM's arrays on the GPU itself: nothing is copied. The source works in the primary
- * context (PrimaryContextSource sees to it), in the stream that its evaluation names.
+ * A source that reads and writes OpenMM's arrays on the GPU without copies. It works in the primary context, which
+ * PrimaryContextSource makes current, and in the stream that its evaluation names.
  */
 class CudaLink : public SourceLink {
 public:
@@ -15,7 +15,7 @@ public:
     void backward(const double field[3]) override;
 
 private:
-    // The handover goes first: its destructor waits for what the evaluation has queued.
+    // Declared last and thus destroyed first: the handover's destructor waits for the work that the evaluation has queued.
     std::unique_ptr<SourceEvaluation> evaluation;
     std::unique_ptr<StreamHandover> handover;
 };

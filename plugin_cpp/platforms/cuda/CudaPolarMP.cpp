@@ -18,7 +18,7 @@ public:
     }
 
 protected:
-    shared_ptr<MultipoleSource> prepare(shared_ptr<MultipoleSource> source) override {
+    shared_ptr<MultipoleSource> wrap(shared_ptr<MultipoleSource> source) override {
         if (source->usesCudaRuntime() || source->supportsDevice(SourceBuffers::CUDA))
             return make_shared<PrimaryContextSource>(cu.getDeviceIndex(), source);
         return source;
@@ -51,7 +51,7 @@ extern "C" void registerPlatforms() {
 
 extern "C" void registerKernelFactories() {
     KernelFactoryFor::registerWith("CUDA", [](const string& name, const Platform& platform, ContextImpl& context) -> KernelImpl* {
-        // With several devices the first one does all of our work.
+        // In a Context on several devices the first one computes this force.
         auto& contexts = static_cast<CudaPlatform::PlatformData*>(context.getPlatformData())->contexts;
         return new CudaCalcPolarMPForceKernel(name, platform, *contexts[0]);
     });

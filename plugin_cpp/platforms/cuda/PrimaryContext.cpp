@@ -24,7 +24,7 @@ PrimaryContext::~PrimaryContext() {
 }
 
 PrimaryContext::Current::Current(const PrimaryContext& primary) {
-    // Destructors need it too, perhaps when the driver is already gone: no exception here.
+    // No exception: destructors use this too, possibly after the driver has been shut down.
     pushed = (cuCtxPushCurrent(primary.context) == CUDA_SUCCESS);
 }
 

@@ -5,13 +5,13 @@
 
 namespace PolarMPPlugin {
 
-/** Throws an exception with the name of the error, if the result of a call to the CUDA driver is one. */
+/** Throws an exception with the name of the error if a call to the CUDA driver has failed. */
 void checkCuda(CUresult result, const char* call);
 
 /**
- * The context of a device that CUDA's runtime uses, and with it torch. OpenMM makes a private context and keeps it
- * current while it computes. The runtime does not notice, since the device is the right one, and would work in it:
- * launch kernels where its streams do not exist, record events where its streams are not.
+ * A device's primary context, which CUDA's runtime uses, and with it torch. OpenMM creates a private context and keeps it
+ * current while it computes. The runtime does not notice, since the device is the same, and would use the private context:
+ * launch kernels and record events in a context in which its streams do not exist.
  */
 class PrimaryContext {
 public:
@@ -20,7 +20,7 @@ public:
     ~PrimaryContext();
     PrimaryContext(const PrimaryContext&) = delete;
 
-    /** Makes the context the current one for a while; afterwards the stack of contexts is as it was. */
+    /** Makes the context the current one during its lifetime; afterwards the stack of contexts is as before. */
     class Current {
     public:
         explicit Current(const PrimaryContext& primary);
@@ -36,7 +36,7 @@ private:
     CUcontext context;
 };
 
-/** A source whose code uses CUDA's runtime. Whatever is asked of it, and its release, happens in the primary context. */
+/** Wraps a source whose code uses CUDA's runtime: all calls, and its release, are made in the primary context. */
 class PrimaryContextSource : public MultipoleSource {
 public:
     PrimaryContextSource(int deviceIndex, std::shared_ptr<MultipoleSource> source);

@@ -1,16 +1,13 @@
 #include "StreamHandover.h"
-#include <cstdlib>
-#include <string>
+#include "openmm_polarmp/internal/TestSwitches.h"
 
 using namespace PolarMPPlugin;
 using namespace OpenMM;
 using namespace std;
 
 StreamHandover::StreamHandover(CudaContext& cu, CUstream sourceStream)
-        : cu(cu), primary(cu.getDeviceIndex()), sourceStream(sourceStream) {
-    const char* without = getenv("POLARMP_TEST_WITHOUT_WAIT");
-    sourceWaits = (without == nullptr || without == string("openmm"));
-    openmmWaits = (without == nullptr || without == string("source"));
+        : cu(cu), primary(cu.getDeviceIndex()), sourceStream(sourceStream), sourceWaits(testSwitches().sourceWaits),
+          openmmWaits(testSwitches().openmmWaits) {
     checkCuda(cuEventCreate(&openmmIsReady, CU_EVENT_DISABLE_TIMING), "cuEventCreate");
     PrimaryContext::Current current(primary);
     CUresult result = cuEventCreate(&sourceIsDone, CU_EVENT_DISABLE_TIMING);
@@ -38,7 +35,7 @@ void StreamHandover::letWork(const function<void()>& source) {
         source();
     }
     catch (...) {
-        toOpenMM();  // whether it fails or not, the source's exception says more
+        toOpenMM();  // its result is ignored: the source's exception is more informative
         throw;
     }
     checkCuda(toOpenMM(), "the wait for the source of moments");

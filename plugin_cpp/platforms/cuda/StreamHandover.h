@@ -6,9 +6,9 @@
 namespace PolarMPPlugin {
 
 /**
- * Puts the work of OpenMM and of a source of moments in order. OpenMM queues its kernels in a stream of its private
- * context, the source in a stream of the device's primary context: pointers are valid in both, the order is not. An event
- * is recorded in one stream and waited for in the other, on the device; the host waits for nothing.
+ * Orders the work of OpenMM and of a source of moments. OpenMM queues its kernels in a stream of its private context, the
+ * source in a stream of the device's primary context: pointers are valid in both, but the streams are not synchronized. An
+ * event is recorded in one stream and waited for in the other, on the device; the host does not wait.
  *
  * OpenMM's context must be current when a method is called, and is current afterwards.
  */
@@ -18,11 +18,11 @@ public:
     /** Waits until the source's stream is empty: OpenMM's arrays may be freed afterwards. */
     ~StreamHandover();
     StreamHandover(const StreamHandover&) = delete;
-    /** What the source queues from now on waits for everything that OpenMM has queued. */
+    /** Work that the source queues from now on waits for everything that OpenMM has queued. */
     void toSource();
     /**
-     * Lets the source queue its work. What OpenMM queues afterwards waits for it, also if the source throws an exception
-     * in the middle.
+     * Lets the source queue its work. Work that OpenMM queues afterwards waits for it, also if the source throws an
+     * exception.
      */
     void letWork(const std::function<void()>& source);
 
@@ -33,9 +33,7 @@ private:
     const PrimaryContext primary;
     const CUstream sourceStream;
     CUevent openmmIsReady, sourceIsDone;
-    // With POLARMP_TEST_WITHOUT_WAIT set, one of them ("source", "openmm") or neither waits: tests/cuda/test_order.py shows
-    // that results are wrong then.
-    bool sourceWaits, openmmWaits;
+    const bool sourceWaits, openmmWaits;  // TestSwitches: tests/cuda/test_order.py shows that results are wrong without the waits
 };
 
 } // namespace PolarMPPlugin

@@ -12,7 +12,7 @@ extern "C" void registerPlatforms() {
 
 extern "C" void registerKernelFactories() {
     KernelFactoryFor::registerWith("OpenCL", [](const string& name, const Platform& platform, ContextImpl& context) -> KernelImpl* {
-        // With several devices the first one does all of our work.
+        // In a Context on several devices the first one computes this force.
         auto& contexts = static_cast<OpenCLPlatform::PlatformData*>(context.getPlatformData())->contexts;
         return new CommonCalcPolarMPForceKernel(name, platform, *contexts[0]);
     });

@@ -1,5 +1,6 @@
-#include "DenseSum.h"
 #include "HostKernel.h"
+#include "PairSum.h"
+#include "ReciprocalSum.h"
 #include "openmm/reference/ReferencePlatform.h"
 #include "openmm_polarmp/PolarMPUnits.h"
 #include "openmm_polarmp/internal/KernelFactoryFor.h"
@@ -29,7 +30,7 @@ extern "C" void registerPlatforms() {
 }
 
 extern "C" void registerKernelFactories() {
-    KernelFactoryFor::registerWith("Reference", [](const string& name, const Platform& platform, ContextImpl& context) -> KernelImpl* {
+    KernelFactoryFor::registerWith("Reference", [](const string& name, const Platform& platform, ContextImpl&) -> KernelImpl* {
         return new ReferenceCalcPolarMPForceKernel(name, platform);
     });
 }

@@ -13,42 +13,36 @@ namespace {
 const int VERSION = 1;
 const char* const AXES[] = {"x", "y", "z"};
 
-/** One number, vector or matrix per particle becomes properties name, name_x, name_xy of the particle's node. */
-string componentName(const string& name, int components, int c) {
-    if (components == 1)
-        return name;
-    if (components == 3)
-        return name + "_" + AXES[c];
-    return name + "_" + AXES[c / 3] + AXES[c % 3];
+/** A number, vector or matrix per particle becomes the properties name, name_x or name_xy of the particle's node. */
+string componentName(const MomentProperties& moment, int c) {
+    string name = moment.symbol;
+    if (moment.components == 3)
+        name += string("_") + AXES[c];
+    if (moment.components == 9)
+        name += string("_") + AXES[c / 3] + AXES[c % 3];
+    return name;
 }
 
-struct FixedField {
-    const char* name;
-    int components;
-};
-const FixedField FIXED_FIELDS[] = {{"q", 1}, {"mu", 3}, {"Q", 9}, {"kappa", 1}, {"alpha", 9}};
-
 void writeFixed(const FixedMultipoles& fixed, SerializationNode& node) {
-    const vector<double>* values[] = {&fixed.charges, &fixed.dipoles, &fixed.quadrupoles, &fixed.softness, &fixed.polarizability};
+    const MomentArrays& values = fixed.getValues();
     for (int i = 0; i < fixed.getNumParticles(); i++) {
         SerializationNode& particle = node.createChildNode("Particle");
-        for (int f = 0; f < 5; f++)
-            for (int c = 0; c < FIXED_FIELDS[f].components && !values[f]->empty(); c++)
-                particle.setDoubleProperty(componentName(FIXED_FIELDS[f].name, FIXED_FIELDS[f].components, c),
-                                           (*values[f])[i * FIXED_FIELDS[f].components + c]);
+        for (Moment m : ALL_MOMENTS)
+            for (int c = 0; c < MOMENTS[m].components && !values[m].empty(); c++)
+                particle.setDoubleProperty(componentName(MOMENTS[m], c), values[m][i * MOMENTS[m].components + c]);
     }
 }
 
 shared_ptr<MultipoleSource> readFixed(const SerializationNode& node) {
-    vector<double> values[5];
+    MomentArrays values;
     for (const SerializationNode& particle : node.getChildren())
-        for (int f = 0; f < 5; f++)
-            for (int c = 0; c < FIXED_FIELDS[f].components; c++) {
-                string name = componentName(FIXED_FIELDS[f].name, FIXED_FIELDS[f].components, c);
+        for (Moment m : ALL_MOMENTS)
+            for (int c = 0; c < MOMENTS[m].components; c++) {
+                string name = componentName(MOMENTS[m], c);
                 if (particle.hasProperty(name))
-                    values[f].push_back(particle.getDoubleProperty(name));
+                    values[m].push_back(particle.getDoubleProperty(name));
             }
-    return make_shared<FixedMultipoles>(values[0], values[1], values[2], values[3], values[4]);
+    return make_shared<FixedMultipoles>(values);
 }
 
 } // namespace
@@ -92,8 +86,8 @@ void PolarMPForceProxy::serialize(const void* object, SerializationNode& node) c
 void* PolarMPForceProxy::deserialize(const SerializationNode& node) const {
     int version = node.getIntProperty("version");
     if (version < 1 || version > VERSION)
-        throw OpenMMException("PolarMPForce: the XML has version " + to_string(version) + "; this plugin reads version "
-                              + to_string(VERSION) + ". A newer openmm-polarmp may have written it.");
+        throw OpenMMException("PolarMPForce: the XML has version " + to_string(version) + "; this plugin reads version " + to_string(VERSION)
+                              + ". A newer openmm-polarmp may have written it.");
     auto force = make_unique<PolarMPForce>();
     force->setForceGroup(node.getIntProperty("forceGroup", 0));
     force->setName(node.getStringProperty("name", force->getName()));

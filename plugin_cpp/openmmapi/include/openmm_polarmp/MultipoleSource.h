@@ -1,4 +1,6 @@
 #pragma once
+#include "Moments.h"
+#include <array>
 #include <functional>
 #include <map>
 #include <memory>
@@ -7,19 +9,19 @@
 
 namespace PolarMPPlugin {
 
-/** The threads of a platform that has some: a source may share its work among them. */
+/** The threads of a platform that has its own: a source may divide its work among them. */
 class WorkerThreads {
 public:
     virtual ~WorkerThreads() = default;
     virtual int getNumThreads() const = 0;
-    /** Calls work(part) for as many parts as there are threads, in any of them, and returns when all are done. The work must not throw. */
+    /** Calls work(part) once for each of getNumThreads() parts, in any thread, and returns when all are done. The work must not throw. */
     virtual void executeParts(const std::function<void(int part)>& work) = 0;
 };
 
 /**
- * The memory through which a platform's kernel and a source of moments talk to each other. The kernel owns it,
- * allocates it once per Context and keeps it at the same address. Everything is in the model's units (A, e, eV),
- * in the order of the force's particles, C-contiguous. See theory.md sections 1 and 4 for the symbols.
+ * The memory through which a platform's kernel and a source of moments communicate. The kernel owns it, allocates it once
+ * per Context and keeps it at the same address. Everything is in the model's units (A, e, eV), in the order of the force's
+ * particles, C-contiguous. See theory.md sections 1 and 4 for the symbols, and Moments.h for the moments' shapes and units.
  */
 struct SourceBuffers {
     enum Device { Host, CUDA };
@@ -29,56 +31,64 @@ struct SourceBuffers {
     int deviceIndex = 0;
     bool doublePositions = true;  // type of positions and energy
     bool doubleMoments = true;    // type of moments, gradients and forces
-    std::vector<int> particles;   // the System's index of each of our particles
-    WorkerThreads* threads = nullptr;  // none: the platform is the plain one to compare with
+    std::vector<int> particles;   // the System's index of each of the force's particles
+    WorkerThreads* threads = nullptr;  // null on the Reference platform, whose code is sequential
 
     // kernel -> source, before forward()
     void* positions = nullptr;     // [N,3]   A
     double* cell = nullptr;        // [3,3]   A, rows are the box vectors; always in host memory
     // source -> kernel, by forward()
-    void* energy = nullptr;          // [1]     eV, the sum of the short-range energies
-    void* charges = nullptr;         // [N]     e
-    void* dipoles = nullptr;         // [N,3]   e A
-    void* quadrupoles = nullptr;     // [N,3,3] e A^2; the kernel takes the symmetric traceless part
-    void* softness = nullptr;        // [N]     e^2/eV
-    void* polarizability = nullptr;  // [N,3,3] e^2 A^2/eV; the kernel takes the symmetric part
-    // kernel -> source, before backward(): derivatives of the electrostatic energy, lambda of theory.md section 4
-    void* chargeGradients = nullptr;          // [N]
-    void* dipoleGradients = nullptr;          // [N,3]
-    void* quadrupoleGradients = nullptr;      // [N,3,3] symmetric, traceless
-    void* softnessGradients = nullptr;        // [N]
-    void* polarizabilityGradients = nullptr;  // [N,3,3] symmetric
+    void* energy = nullptr;           // [1]  eV, the sum of the short-range energies
+    void* moments[NUM_MOMENTS] = {};  // the kernel takes the quadrupoles' symmetric traceless part and the polarizabilities' symmetric part
+    // kernel -> source, before backward()
+    void* gradients[NUM_MOMENTS] = {};  // lambda of theory.md section 4: derivatives of the electrostatic energy by the moments
     // source -> kernel, by backward()
     void* forces = nullptr;  // [N,3]   eV/A: -d/dr( sum e + lambda . M ) at fixed lambda
 };
 
-/** Which moments a source provides. A charge is always there. */
-struct MomentSet {
-    bool dipoles = false, quadrupoles = false, softness = false, polarizability = false;
-    bool induces() const {
-        return softness || polarizability;
+/** Which moments a source provides. A charge is always among them. */
+class MomentSet {
+public:
+    bool& operator[](Moment moment) {
+        return present[moment];
     }
+    bool operator[](Moment moment) const {
+        return present[moment];
+    }
+    bool induces() const {
+        return present[SOFTNESS] || present[POLARIZABILITY];
+    }
+
+private:
+    bool present[NUM_MOMENTS] = {true};
 };
 
-/** One Context's use of a source: whatever must be remembered between forward() and backward() lives here. */
+/** Values of all moments in host memory, or derivatives by them: [N * components] each, empty where a moment is absent. */
+using MomentArrays = std::array<std::vector<double>, NUM_MOMENTS>;
+
+/** One Context's use of a source: whatever must be remembered between forward() and backward() is stored here. */
 class SourceEvaluation {
 public:
     virtual ~SourceEvaluation() = default;
-    /** Positions -> short-range energy and moments. A later backward() is only announced by includeGradients. */
+    /**
+     * Positions -> short-range energy and moments.
+     *
+     * @param includeGradients  whether backward() will be called for the same positions
+     */
     virtual void forward(bool includeGradients) = 0;
     /**
      * Derivatives of the energy with respect to the moments -> forces.
      *
      * @param field  in a periodic box with an external field: the latent field (V/A), for which the force of the
      *               moving charges, sum_j E.(r_j - r_i) dq_j/dr_i between nearest images, is added (theory.md
-     *               section 6). Zero otherwise: a cluster's field is contained in the gradients.
+     *               section 6). Zero otherwise: the gradients contain a cluster's field.
      */
     virtual void backward(const double field[3]) = 0;
-    /** Works in the threads of SourceBuffers, which the kernel then keeps awake for the whole step. */
+    /** Whether it uses the threads of SourceBuffers, which the kernel then keeps awake for the whole step. */
     virtual bool usesThreads() const {
         return false;
     }
-    /** The moments never change (so that they need to travel to a device only once). */
+    /** Whether the moments never change, so that they need to be copied to a device only once. */
     virtual bool isConstant() const {
         return false;
     }
@@ -89,8 +99,8 @@ public:
 };
 
 /**
- * Where the moments come from: a learned network (through Python), or FixedMultipoles. A force shares one source
- * among its Contexts; each Context binds its own buffers.
+ * Where the moments come from: a learned network, in C++ or in Python, or FixedMultipoles. A force shares one source among
+ * its Contexts; each Context binds its own buffers.
  */
 class MultipoleSource {
 public:
@@ -98,7 +108,7 @@ public:
     virtual MomentSet getMomentSet() const = 0;
     /** The number of particles that the source describes. */
     virtual int getNumParticles() const = 0;
-    /** Devices other than the host on which the source can read and write buffers. */
+    /** Whether the source can read and write buffers in the memory of a device. */
     virtual bool supportsDevice(SourceBuffers::Device device) const {
         return device == SourceBuffers::Host;
     }
@@ -111,14 +121,14 @@ public:
 
 /**
  * What a serialized force keeps of its source: a kind ("fixed" or one that a registered factory knows) and its
- * properties. The source itself is made when a Context needs it, so that a missing model file is reported there.
+ * properties. The source itself is created when a Context needs it, so that a missing model file is reported there.
  */
 struct SourceDescription {
     std::string kind;
     std::map<std::string, std::string> properties;
 };
 
-/** Makes sources of kinds that this library does not know. The Python package registers one. */
+/** Creates sources of kinds that this library does not know. The Python package registers one. */
 class SourceFactory {
 public:
     virtual ~SourceFactory() = default;

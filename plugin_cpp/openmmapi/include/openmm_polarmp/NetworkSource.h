@@ -10,8 +10,8 @@
 namespace PolarMPPlugin {
 
 /**
- * Products of components, y[row] = sum value * a[left] * b[right], stored by their nonzero terms. Rows come degree by
- * degree, within a degree path by path, within a path component by component.
+ * Products of components, y[row] = sum value * a[left] * b[right], stored by their nonzero terms. Rows are ordered by
+ * degree, then by path, then by component.
  */
 struct SparseCoupling {
     int numRows = 0;
@@ -27,26 +27,26 @@ struct NetworkWeight {
 };
 
 /**
- * A PolarMPNet as plain arrays: everything that openmm_polarmp/models/network.py reads from a model file or derives from
- * it. Lengths in A, energies in eV. Weights have the names that they have in the file.
+ * A PolarMPNet as plain arrays: what openmm_polarmp/models/network.py reads from a model file or derives from it. Lengths
+ * in A, energies in eV. Weights have the same names as in the file.
  */
 struct NetworkParameters {
     int numSpecies = 0, layers = 1, lMax = 2, lMessage = 1, channels = 0, messageChannels = 0, numRadial = 0, hidden = 0, correlation = 3;
     double cutoff = 0, radialScale = 1;  // the radial functions are multiplied by the scale
     bool charges = false, dipoles = false, quadrupoles = false, softness = false, polarizability = false, tensorPolarizability = false;
-    bool chargeProjection = false;         // shift the charges to the total charge
+    bool chargeProjection = false;         // shift the charges so that they sum to the total charge
     std::vector<double> energyScale, energyShift;  // eV, by kind
     // nuclear repulsion (models/zbl.py); empty: none
     std::vector<double> zblNumber, zblRadius;
     std::map<std::string, NetworkWeight> weights;
     // Y_2m of a unit vector u: sum value * u[left] * u[right]
     SparseCoupling secondHarmonics;
-    // of each layer, for 2, 3, ... factors: the products of the density with itself (models/_layers.py, Products)
+    // for each layer and for 2, 3, ... factors: the products of the density with itself (models/_layers.py, Products)
     std::vector<std::vector<SparseCoupling>> products;
-    // of each layer after the first: vectors sent by the neighbours with Y (models/_layers.py, Message); left counts the
-    // vector's component, right that of Y
+    // for each layer after the first: vectors sent by the neighbours with harmonics Y (models/_layers.py, Message); left is
+    // the vector's component, right that of Y
     SparseCoupling message;
-    std::vector<double> tensorToCartesian;  // [5,3,3]: components of l = 2 to a symmetric traceless matrix
+    std::vector<double> tensorToCartesian;  // [5,3,3]: from components of l = 2 to a symmetric traceless matrix
 
     /** Highest degree that the heads read. */
     int headDegree() const {
@@ -56,7 +56,7 @@ struct NetworkParameters {
     int featureDegree(int layer) const {
         return layer + 1 == layers ? headDegree() : std::max(lMessage, headDegree());
     }
-    /** Number of scalars that the heads compute: energy, charge, softness, polarizability, those that are there, in this order. */
+    /** Number of scalars that the heads compute: energy, charge, softness, polarizability, those that the model has, in this order. */
     int numScalarHeads() const {
         return 1 + charges + softness + polarizability;
     }
@@ -71,19 +71,19 @@ struct NetworkParameters {
 };
 
 /**
- * The network evaluated by the plugin itself. Platforms with kernels of their own for it look at getParameters();
- * bind() is for those whose memory is the host's.
+ * The network evaluated by the plugin itself. Device platforms have kernels for it and read getParameters(); bind() is for
+ * platforms in host memory.
  */
 class NetworkSource : public MultipoleSource {
 public:
     /**
-     * @param kinds        of each particle: which of the network's species it is
-     * @param totalCharge  e; the charges are shifted to it if the model asks for it
-     * @param doublePrecision  of the network on the CPU platform; Reference always works in double precision, GPUs in that
-     *                         of their platform. Positions are subtracted and energies added in double precision everywhere.
+     * @param kinds            for each particle the index of its species in the network
+     * @param totalCharge      e, to which the charges are shifted if the model does so
+     * @param doublePrecision  whether the CPU platform evaluates the network in double precision. Reference always does, device
+     *                         platforms use the precision of their Context. Positions are subtracted and energies added in double
+     *                         precision on all of them (in that of `mixed` on devices).
      */
-    NetworkSource(std::shared_ptr<const NetworkParameters> parameters, std::vector<int> kinds, double totalCharge,
-                  bool doublePrecision = false);
+    NetworkSource(std::shared_ptr<const NetworkParameters> parameters, std::vector<int> kinds, double totalCharge, bool doublePrecision = false);
     MomentSet getMomentSet() const override;
     int getNumParticles() const override {
         return kinds.size();

@@ -9,16 +9,14 @@
 
 namespace PolarMPPlugin {
 
-/** Everything that the last evaluation knew, in the model's units and in the order of the force's particles. */
+/** Results of the last evaluation, in the model's units and in the order of the force's particles. */
 struct StepData {
     int numParticles = 0;
-    double sourceEnergy = 0, electrostaticEnergy = 0;                                    // eV
-    double fieldScale = 1;                                                               // s of theory.md section 6
-    std::vector<double> charges, dipoles, quadrupoles, softness, polarizability;         // as in SourceBuffers
-    std::vector<double> inducedCharges, inducedDipoles;                                  // [N] [N,3]
-    std::vector<double> potential, field;                                                // Phi' [N] V, E' [N,3] V/A
-    std::vector<double> chargeGradients, dipoleGradients, quadrupoleGradients;           // [N] [N,3] [N,3,3]
-    std::vector<double> softnessGradients, polarizabilityGradients;                      // [N] [N,3,3]
+    double sourceEnergy = 0;    // eV
+    double fieldScale = 1;      // s of theory.md section 6
+    MomentArrays moments;       // quadrupoles symmetric and traceless, polarizabilities symmetric; zeros where a moment is absent
+    MomentArrays gradients;     // derivatives of the electrostatic energy by the moments, theory.md section 4
+    std::vector<double> inducedCharges, inducedDipoles;  // [N] e, [N,3] e A
 };
 
 /**
@@ -51,7 +49,7 @@ public:
         return source;
     }
     void setSource(std::shared_ptr<MultipoleSource> source);
-    /** The source; made from its description if it is not there yet. */
+    /** The source; created from its description if the force does not have it yet. */
     std::shared_ptr<MultipoleSource> requireSource() const;
     /** How the source is written to XML. An empty kind means that it cannot be. */
     const SourceDescription& getSourceDescription() const {
@@ -103,12 +101,15 @@ public:
 
     /** The mesh that a Context uses; zeros where it uses none. */
     void getPMEParametersInContext(OpenMM::Context& context, int& nx, int& ny, int& nz) const;
-    /** Everything the force knows at the Context's present positions. Evaluates the force if that is necessary. */
+    /** The moments and their derivatives at the Context's present positions. Evaluates the force if that is necessary. */
     void getStepData(OpenMM::Context& context, StepData& data) const;
     /** The potential (V) of the permanent and induced moments at points (nm), through the pair kernel, latent scale. */
-    void getElectrostaticPotential(OpenMM::Context& context, const std::vector<OpenMM::Vec3>& points,
-                                   std::vector<double>& potential) const;
-    /** Send a changed source, sigma or particles' moments to a Context. */
+    void getElectrostaticPotential(OpenMM::Context& context, const std::vector<OpenMM::Vec3>& points, std::vector<double>& potential) const;
+    /**
+     * Sends what has been changed since a Context was created: the source, the polarization type, sigma, the error tolerance,
+     * the mesh, kMax and epsInf. The nonbonded method, the particles and their number cannot be changed in a Context: an
+     * exception says so, and the Context stays as it was. Reinitialize the Context for these.
+     */
     void updateParametersInContext(OpenMM::Context& context) const;
 
     bool usesPeriodicBoundaryConditions() const override {

@@ -7,7 +7,7 @@
 
 namespace PolarMPPlugin {
 
-/** What a platform has to provide. One step is DESIGN.md section 2. */
+/** The kernel that a platform has to provide; docs/design.md describes a step. */
 class CalcPolarMPForceKernel : public OpenMM::KernelImpl {
 public:
     static std::string Name() {
@@ -19,15 +19,15 @@ public:
     /**
      * Returns the energy, or adds it to the platform's buffer.
      *
-     * @param isState  the result is for a State, not for a step of a run: every fault is found before this returns. In a run
-     *                 forces that are not finite may be left out, and reported by the next call or getter.
+     * @param isState  whether the result is for a State rather than for a step of a run: unusable numbers are then reported
+     *                 before this returns. In a run, forces that are not finite may be left out and reported by the next call.
      */
     virtual double execute(OpenMM::ContextImpl& context, bool includeForces, bool isState) = 0;
-    /** Whether the last execute() saw the Context's present positions, box and field: then getters need no new one. */
+    /** Whether the last execute() was for the Context's present positions, box and field: getters need no new one then. */
     virtual bool isCurrent(OpenMM::ContextImpl& context) = 0;
-    /** What the last execute() left behind. */
+    /** The moments of the last execute(), and derivatives by them. */
     virtual void getStepData(OpenMM::ContextImpl& context, StepData& data) = 0;
-    /** Of the moments of the last execute(). Points in A, result in V. */
+    /** The potential (V) of the moments of the last execute() at points (A). */
     virtual void getPotential(OpenMM::ContextImpl& context, const std::vector<OpenMM::Vec3>& points, std::vector<double>& potential) = 0;
     virtual void getPMEParameters(int& nx, int& ny, int& nz) const = 0;
     virtual void copyParametersToContext(OpenMM::ContextImpl& context, const PolarMPForce& force) = 0;

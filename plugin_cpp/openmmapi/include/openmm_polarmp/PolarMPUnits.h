@@ -2,7 +2,7 @@
 namespace PolarMPPlugin {
 
 /**
- * Inside the plugin everything is in the units of the model: Angstrom, electron charge, eV.
+ * Inside the plugin all quantities are in the units of the model: Angstrom, electron charge, eV.
  * OpenMM's units (nm, kJ/mol) appear only where a kernel reads positions and box vectors and where it adds
  * forces and energies, always through these constants (theory.md section 1).
  */

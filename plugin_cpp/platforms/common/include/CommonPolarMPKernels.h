@@ -7,7 +7,7 @@
 
 namespace PolarMPPlugin {
 
-/** One step (DESIGN: the one flow) on a device, written once for CUDA, OpenCL and HIP. */
+/** One step (docs/design.md) on a device, written once for CUDA, OpenCL and HIP. */
 class CommonCalcPolarMPForceKernel : public CalcPolarMPForceKernel {
 public:
     CommonCalcPolarMPForceKernel(const std::string& name, const OpenMM::Platform& platform, OpenMM::ComputeContext& cc)
@@ -23,13 +23,13 @@ public:
     void copyParametersToContext(OpenMM::ContextImpl& context, const PolarMPForce& force) override;
 
 protected:
-    /** What this platform has to put around a source before it is used. */
-    virtual std::shared_ptr<MultipoleSource> prepare(std::shared_ptr<MultipoleSource> source) {
+    /** The source itself, or a wrapper that this platform needs around it. */
+    virtual std::shared_ptr<MultipoleSource> wrap(std::shared_ptr<MultipoleSource> source) {
         return source;
     }
-    /** How this platform reaches a source; here: through host memory. */
+    /** How this platform reaches a source: a network is evaluated on the device, other sources through host memory. */
     virtual std::unique_ptr<SourceLink> createLink(MultipoleSource& source, const SourceBuffers& description, SourceArrays& arrays);
-    /** Whether threads run in step, 32 at a time, with the ballot of CUDA. */
+    /** Whether the device has warps of 32 threads that run in lockstep, with CUDA's ballot. */
     virtual bool hasWarps() const {
         return false;
     }
@@ -38,10 +38,11 @@ protected:
     OpenMM::ComputeContext& cc;
 
 private:
-    /** Everything that is made anew when the source or the settings change. */
-    struct Step {
+    /** Everything that depends on the source and the settings: created anew when they change. */
+    struct Setup {
         std::shared_ptr<MultipoleSource> source;
-        MomentSet moments;
+        MomentSet moments;  // those that act
+        double epsInf = 1;
         SourceArrays arrays;
         ResponseArrays response;
         std::unique_ptr<SourceLink> link;
@@ -49,9 +50,9 @@ private:
         std::unique_ptr<AsyncDownload> sums;  // of response.sums
         OpenMM::ComputeKernel sumForField, sumInducedCharges, differentiate;
     };
-    void build(const PolarMPForce& force);
+    void createSetup(const PolarMPForce& force);
     std::map<std::string, std::string> responseDefines(const PolarMPForce& force, const MomentSet& moments);
-    void createKernels(Step& made, const std::map<std::string, std::string>& defines);
+    void createKernels(Setup& next, const std::map<std::string, std::string>& defines);
     void readPositions(OpenMM::ComputeArray& target);
     void readBox();
     bool inField() const {
@@ -59,20 +60,19 @@ private:
     }
     double inverseVolume() const;
     double fieldScaleOf(double traceSum) const;
-    /** sum tr(alpha)/3, of which the field's latent scale is made: what `sums` has brought. */
+    /** sum tr(alpha)/3, which determines the field's latent scale, from the last copy of `sums`. */
     double traceSum() const;
-    /** Throws an exception if a force of the last step could not be used; waits for the step's end. */
+    /** Waits for the end of the last step and throws an exception if its input or a force was unusable. */
     void checkForces();
 
     std::vector<int> particles;
     bool periodic = false;
-    bool complete = false;  // the last execute() went to its end, and no fault of it is known
-    double epsInf = 1;
+    bool complete = false;  // the last execute() has returned, and no unusable number is known in it
     OpenMM::Vec3 box[3], externalField;
     OpenMM::ComputeArray particleOf, atomOf, presentPositions, differ;
     OpenMM::ComputeKernel positionsKernel, compareKernel, resultsKernel;
     std::unique_ptr<DeviceChecks> checks;
-    std::unique_ptr<Step> step;
+    std::unique_ptr<Setup> setup;
 };
 
 } // namespace PolarMPPlugin

@@ -9,14 +9,13 @@
 namespace PolarMPPlugin {
 
 /**
- * Finds numbers that cannot be used (not finite; a negative softness) where they lie, on the device. Kernels leave a note
- * of the first such number: of the first quantity in the order of a step, the first particle in the force's order. The host
- * reads the notes without stopping the device, and throws the error that HostLink throws for numbers that pass through
- * host memory.
+ * Finds unusable numbers (not finite, or a negative softness) on the device. Kernels write a note about the first of them: in
+ * the first quantity in the order of a step, of the first particle in the force's order. The host reads the notes without
+ * stopping the device, and throws the same error as HostLink does for numbers that pass through host memory.
  *
- * There are two notes (kernels/checks.cc): one about what a step starts from, positions and what the source gives, and one
- * about forces, which are computed last; a force that cannot be used is left out. In a run the host only glances at the notes
- * that have arrived, so that an error comes a step or a few late; whoever asks for a State gets the error at once.
+ * There are two notes (kernels/checks.cc): one about the input of a step, that is positions and the source's results, and one
+ * about forces, which are computed last; an unusable force is left out. In a run the host only looks at the notes that have
+ * already arrived, so that an error is reported one or a few steps late; a request for a State reports it at once.
  */
 class DeviceChecks {
 public:
@@ -26,20 +25,20 @@ public:
      */
     DeviceChecks(OpenMM::ComputeContext& cc, const std::vector<int>& particles, OpenMM::ComputeProgram& program, std::shared_ptr<void> memory);
     static constexpr int NUM_NOTES = 2;
-    /** Macros for kernels that leave notes. */
+    /** Macros for kernels that write notes. */
     static std::map<std::string, std::string> defines();
-    /** The argument of such kernels. */
+    /** An argument of such kernels. */
     OpenMM::ComputeArray& getNotes() {
         return notes;
     }
-    /** Queues the check of what a source has written to the device. */
+    /** Queues the check of a source's energy and moments on the device. */
     void checkMoments(SourceArrays& arrays);
-    /** Queues the copy of what the kernels that are queued by now will have noted. */
-    void send();
-    /** Waits for what was sent. Throws an exception if there is a note. */
-    void look(const SourceArrays& arrays) const;
-    /** Does not wait: throws an exception if a note has arrived by now, from this step or an earlier one. */
-    void glance(const SourceArrays& arrays) const;
+    /** Queues a copy of the notes to the host, after all kernels that are queued by now. */
+    void startDownload();
+    /** Waits for the copy that was started last. Throws an exception if it contains a note. */
+    void wait(const SourceArrays& arrays) const;
+    /** Throws an exception if a note has already arrived, from this step or an earlier one. Does not wait. */
+    void poll(const SourceArrays& arrays) const;
     void clear();
 
 private:

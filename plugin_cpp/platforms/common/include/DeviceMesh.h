@@ -19,7 +19,7 @@ public:
     void getMeshSize(int size[3]) const override;
 
 private:
-    /** What depends on the number of mesh points. */
+    /** Arrays and kernels that depend on the number of mesh points. */
     struct Mesh {
         OpenMM::ComputeArray fixedPoint, values, spectrum, deconvolution, influence;
         OpenMM::FFT3D fft;
@@ -27,21 +27,21 @@ private:
     };
     void allocateMesh();
     void createKernels();
-    /** Runs a kernel whose work groups take several atoms at once. */
+    /** Launches a kernel whose work groups process several atoms at once. */
     void executeForAtoms(OpenMM::ComputeKernel& kernel, int numAtoms);
-    /** From what has been spread to the potential on the mesh. */
+    /** Turns the sources that have been spread into the potential on the mesh. */
     void solve();
 
     const double sigma, kMax;
     const MeshRule rule;
     const Window window;
-    const int blockSize, groupAtoms;  // threads of a work group, and atoms that it takes at once
-    const int threadsAtATime;         // on one of the device's processors
+    const int blockSize, groupAtoms;  // threads of a work group, and atoms that it processes at once
+    const int residentThreads;        // per multiprocessor of the device
     bool sizeIsFixed;
     int size[3], stepsUntilSort = 0;
     OpenMM::ComputeArray coefficients, toFractional, derivativeTransform;
     OpenMM::ComputeProgram program;
-    CellList cells;  // whose order the atoms are taken in
+    CellList cells;  // atoms are processed in its order
     std::unique_ptr<Mesh> mesh;
 };
 

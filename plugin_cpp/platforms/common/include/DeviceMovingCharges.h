@@ -11,11 +11,11 @@ namespace PolarMPPlugin {
 class DeviceMovingCharges {
 public:
     /**
-     * @param reach  A, how far a charge depends on other atoms
-     * @param box    [18] the box and its inverse: kernels/cells.cc
+     * @param reach  A, the distance within which a charge depends on other atoms
+     * @param box    [18] the box and its inverse, in the layout of kernels/cells.cc
      */
     DeviceMovingCharges(OpenMM::ComputeContext& cc, int numParticles, double reach, const std::map<std::string, std::string>& defines,
-                  OpenMM::ComputeArray& positions, OpenMM::ComputeArray& box, OpenMM::ComputeArray& atomOf);
+                        OpenMM::ComputeArray& positions, OpenMM::ComputeArray& box, OpenMM::ComputeArray& atomOf);
     /**
      * Adds to OpenMM's forces.
      *
@@ -31,7 +31,7 @@ public:
     OpenMM::ComputeArray& getForces() {
         return forces;
     }
-    /** Derivatives that are zero, and sums of charges that are. */
+    /** Zero derivatives by the other moments, and zero sums of charges and of derivatives by them. */
     OpenMM::ComputeArray zeros, zeroSums;
 
 private:
@@ -42,7 +42,7 @@ private:
     const double reach;
     bool hasWarned = false;
     OpenMM::ComputeArray offsets, forces;
-    OpenMM::ComputeKernel offsetsKernel, atomOffsetsKernel, fillKernel, slabKernel, atomKernel, ownKernel;
+    OpenMM::ComputeKernel offsetsKernel, atomOffsetsKernel, fillKernel, slabKernel, atomKernel, centerKernel;
 };
 
 } // namespace PolarMPPlugin

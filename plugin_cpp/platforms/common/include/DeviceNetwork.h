@@ -7,12 +7,12 @@
 
 namespace PolarMPPlugin {
 
-/** The network evaluated on the device, in OpenMM's own context and queue: no host and no Python in a step. */
+/** The network evaluated on the device, in OpenMM's context and queue, without the host and without Python. */
 class DeviceNetwork : public SourceLink {
 public:
     /**
      * @param atomOf    [N] OpenMM's atom of each particle
-     * @param hasWarps  the device runs 32 threads in step and can tell them from each other by a ballot (CUDA)
+     * @param hasWarps  whether the device has warps of 32 threads that run in lockstep, with CUDA's ballot
      */
     DeviceNetwork(OpenMM::ComputeContext& cc, const NetworkSource& source, const SourceBuffers& description, SourceArrays& arrays,
                   OpenMM::ComputeArray& atomOf, bool hasWarps);
@@ -28,7 +28,7 @@ private:
         OpenMM::ComputeArray saved, sent;
         OpenMM::ComputeKernel message, forward, backward, messageBackward;
     };
-    /** Kernels of one program: how many threads an atom has, and how many atoms a work group. */
+    /** Launch sizes of the kernels of one program: threads per atom, atoms per work group, and what follows. */
     struct Launch {
         int lanes, atomsInGroup, threads, blockSize;
     };
@@ -39,8 +39,9 @@ private:
     void updateBox();
     /** What a backward pass starts from, and where its forces go. */
     struct Cotangents {
-        OpenMM::ArrayInterface &charges, &dipoles, &quadrupoles, &softness, &polarizability, &sums;
         double energy;
+        OpenMM::ComputeArray* moments[NUM_MOMENTS];
+        OpenMM::ComputeArray& sums;
         OpenMM::ArrayInterface& forces;
     };
     void runBackward(const Cotangents& from);
@@ -52,18 +53,18 @@ private:
     const NetworkParameters& parameters;
     const int numParticles, realSize;
     const bool periodic, projects;
-    const int localMemory;  // bytes that a work group may take
-    double constantEnergy = 0;  // eV, of the single atoms
+    const int localMemory;  // bytes that a work group may use
+    double constantEnergy = 0;  // eV, of the isolated atoms
     OpenMM::Vec3 box[3];
     CellList cells;
     OpenMM::ComputeArray kinds, weights, plain, densities, repulsions, savedHeads, sums, messages, messageSums, invariants;
     OpenMM::ComputeArray densityGradients, messageGradients, sentGradients, featureGradients, invariantGradients;
     std::vector<Layer> layers;
-    std::vector<OpenMM::ComputeKernel> searching;  // kernels that look for neighbours
+    std::vector<OpenMM::ComputeKernel> searching;  // kernels that search for neighbours
     OpenMM::ComputeKernel densityKernel, forcesKernel, projectKernel, sumKernel;
     Launch atomLaunch, messageLaunch;
     std::map<std::string, std::string> fieldDefines;
-    std::unique_ptr<DeviceMovingCharges> movingCharges;  // made when there is a field
+    std::unique_ptr<DeviceMovingCharges> movingCharges;  // created when a field first acts
 };
 
 } // namespace PolarMPPlugin

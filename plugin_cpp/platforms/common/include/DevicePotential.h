@@ -18,40 +18,44 @@ std::map<std::string, std::string> commonDefines(OpenMM::ComputeContext& cc, int
 
 void setMixedArg(OpenMM::ComputeContext& cc, OpenMM::ComputeKernel& kernel, int index, double value);
 
-/** What the response and the derivatives are computed from and into, in the order of the force's particles. */
+/** Arrays of the response and the derivatives, in the order of the force's particles. */
 struct ResponseArrays {
     OpenMM::ComputeArray permanent, induced, phi, phiInduced, potential, electricField, forces, energies, sums;
     void initialize(OpenMM::ComputeContext& cc, int numParticles);
 };
 
-/** The latent external field (V/A, before its scale) and the inverse volume, as kernels take them: five arguments in a row. */
+/** The external field (V/A, without its latent scale) and the inverse volume: five consecutive arguments of kernels. */
 struct FieldArguments {
     OpenMM::Vec3 field;
     double inverseVolume;
     void setArgs(OpenMM::ComputeContext& cc, OpenMM::ComputeKernel& kernel, int first) const;
 };
 
-/** Creates a kernel with these arguments; nullptr stands for one that is set later. */
+/** Creates a kernel with these arguments; those that are nullptr are set later. */
 OpenMM::ComputeKernel createKernel(OpenMM::ComputeProgram& program, const char* name, const std::vector<OpenMM::ArrayInterface*>& arguments);
 
 /** Computes the potential of smeared multipoles on a device: 20 derivatives for each atom (kernels/tensors.cc). */
 class DevicePotential {
 public:
     DevicePotential(OpenMM::ComputeContext& cc, SourceArrays& source, ResponseArrays& response)
-            : cc(cc), source(source), response(response), numParticles(source.charges.getSize()) {
+            : cc(cc), source(source), response(response), numParticles(source.moments[CHARGE].getSize()) {
     }
     virtual ~DevicePotential() = default;
-    /** @param box  in A */
-    virtual void setBox(const OpenMM::Vec3 box[3]) {
+    /** Sets the box (A). */
+    virtual void setBox(const OpenMM::Vec3[3]) {
     }
-    /** Announces where the atoms are, before the potentials of a step. */
+    /** Prepares for the present positions, before the potentials of a step. */
     virtual void setPositions() {
     }
-    /** The source's moments into `permanent`, their potential into `phi`, and what it induces. */
+    /** Computes `permanent` from the source's moments, `phi`, their potential, and the induced moments. */
     virtual void induce(const FieldArguments& field) = 0;
-    /** The potential of `induced`, into `phiInduced`. */
+    /** Computes `phiInduced`, the potential of the induced moments. */
     virtual void potentialOfInduced() = 0;
-    /** @param points  [3 M] in A, as `mixed`  @param sources  [10 N]  @param potential  [M] `real` */
+    /**
+     * @param points     [3 M] in A, as `mixed`
+     * @param sources    [10 N] as `real`
+     * @param potential  [M] as `real`
+     */
     virtual void potentialAtPoints(OpenMM::ComputeArray& points, OpenMM::ComputeArray& sources, OpenMM::ComputeArray& potential) = 0;
     virtual void getMeshSize(int size[3]) const {
         size[0] = size[1] = size[2] = 0;

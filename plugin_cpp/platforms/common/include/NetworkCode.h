@@ -1,4 +1,5 @@
 #pragma once
+#include "PackedWeights.h"
 #include "openmm/common/ComputeContext.h"
 #include "openmm_polarmp/NetworkSource.h"
 #include <map>
@@ -7,33 +8,21 @@
 
 namespace PolarMPPlugin {
 
-/** A network's weights, packed as the kernels read them: kernels/network.cc. */
-class PackedWeights {
-public:
-    /** A matrix [rows, columns] in packs of four rows; returns where it begins, in packs. Missing rows are zero. */
-    int add(const std::vector<double>& matrix, int rows, int columns);
-    /** The same for the transposed matrix. */
-    int addTransposed(const std::vector<double>& matrix, int rows, int columns);
-    /** Numbers that are read one by one; returns where they begin. */
-    int addPlain(const std::vector<double>& values);
-    std::vector<double> packs, plain;
-};
-
 /**
- * The part of the kernels' text that follows from a network's configuration: couplings unrolled term by term, products
- * of the density degree by degree, and the sizes and places of everything as numbers.
+ * The part of the kernels' text that is generated from a network's configuration: couplings unrolled term by term, products
+ * of the density degree by degree, and sizes and offsets as numbers.
  */
 class NetworkCode {
 public:
     NetworkCode(const OpenMM::ComputeContext& cc, const NetworkParameters& parameters);
     std::map<std::string, std::string> defines;
-    std::map<std::string, std::string> replacements;  // in all kernels
-    /** What stands for the names in capitals of kernels/networkLayer.cc and kernels/networkMessage.cc, for each layer. */
+    std::map<std::string, std::string> replacements;  // in the text of all kernels
+    /** Replacements of the names in capitals in kernels/networkLayer.cc and kernels/networkMessage.cc, for each layer. */
     std::vector<std::map<std::string, std::string>> layerReplacements, messageReplacements;
     PackedWeights weights;
-    int stageSize = 0;         // numbers that an atom's lanes exchange in the kernels of the layers
-    int messageStageSize = 0;  // in those of the messages
-    /** Numbers that a layer keeps for each channel of an atom. */
+    int stageSize = 0;         // numbers that an atom's lanes exchange through LOCAL memory in the kernels of the layers
+    int messageStageSize = 0;  // and in those of the messages
+    /** Numbers that each layer saves per channel of an atom for the backward pass. */
     std::vector<int> saved;
     int mostFeatures = 0;
 

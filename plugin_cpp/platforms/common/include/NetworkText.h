@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-// Pieces of text and numbers from which NetworkCode makes kernels.
+// Helpers with which NetworkCode generates the text of kernels.
 
 namespace PolarMPPlugin {
 namespace NetworkText {
@@ -12,7 +12,7 @@ inline int components(int l) {
     return (l + 1) * (l + 1);
 }
 
-/** The next multiple of four: what is loaded in packs. */
+/** The next multiple of four, for what is loaded in packs. */
 inline int padded(int n) {
     return (n + 3) / 4 * 4;
 }
@@ -25,7 +25,7 @@ inline std::string mix(int l) {
     return l == 0 ? "mix1" : l == 1 ? "mix3" : "mix5";
 }
 
-/** The terms of a coupling that make the components of degree l, with rows counted from its first one. */
+/** A term of a coupling; rows are counted from the first one of its degree. */
 struct Term {
     int row, left, right;
     double value;

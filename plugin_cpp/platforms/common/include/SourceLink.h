@@ -4,25 +4,19 @@
 #include "openmm_polarmp/MultipoleSource.h"
 #include <functional>
 #include <memory>
-#include <string>
 #include <vector>
 
 namespace PolarMPPlugin {
 
 /**
- * The arrays of SourceBuffers on the device, in the order of the force's particles. A source may give the energy in several
- * parts: then it makes that array longer.
+ * The arrays of SourceBuffers on the device, in the order of the force's particles. A source may return the energy in several
+ * parts: it then makes that array longer.
  */
 struct SourceArrays {
-    OpenMM::ComputeArray positions, energy, charges, dipoles, quadrupoles, softness, polarizability;
-    OpenMM::ComputeArray chargeGradients, dipoleGradients, quadrupoleGradients, softnessGradients, polarizabilityGradients, forces;
+    OpenMM::ComputeArray positions, energy, moments[NUM_MOMENTS], gradients[NUM_MOMENTS], forces;
     double cell[9];
     void initialize(OpenMM::ComputeContext& cc, int numParticles);
 };
-
-/** Throws the error for a number that cannot be used: it is not finite, or it must not be negative. */
-[[noreturn]] void refuse(const std::string& quantity, int particle, double value);
-[[noreturn]] void refuseEnergy();
 
 /** How a source of moments reaches the arrays of a device. */
 class SourceLink {
@@ -36,15 +30,15 @@ public:
     virtual void forward(bool includeGradients, const std::function<void()>& meanwhile) = 0;
     /** Gradients are in place; afterwards forces are. */
     virtual void backward(const double field[3]) = 0;
-    /** Energy (eV) that does not depend on the positions and is not among the array's energies. */
+    /** Energy (eV) that does not depend on the positions and is not part of the energy array. */
     virtual double getConstantEnergy() const {
         return 0;
     }
-    /** Whether the link itself refuses what a source gives and cannot be used. Otherwise DeviceChecks does. */
+    /** Whether the link itself rejects unusable numbers from the source. Otherwise DeviceChecks does. */
     virtual bool checks() const {
         return false;
     }
-    /** The moments never change: backward() has nothing to do. */
+    /** Whether the moments never change: backward() has nothing to do then. */
     virtual bool isConstant() const {
         return false;
     }
@@ -64,22 +58,31 @@ public:
     }
 
 private:
-    /** One array's copy in host memory. */
-    struct Copy {
-        OpenMM::ComputeArray* array;
-        std::vector<char> memory;
-        bool isDouble;
+    /** An array's copy in host memory. */
+    class Copy {
+    public:
+        void initialize(OpenMM::ComputeArray& array);
         void download();
         void upload();
-        double operator[](int i) const;
+        void* data() {
+            return memory.data();
+        }
+        size_t size() const {
+            return array->getSize();
+        }
+        double operator[](size_t i) const;
+
+    private:
+        OpenMM::ComputeArray* array = nullptr;
+        std::vector<char> memory;
+        bool isDouble = true;
     };
-    Copy makeCopy(OpenMM::ComputeArray& array, bool isDouble);
-    void check(const char* name, const Copy& copy, bool negativeAllowed = true) const;
+    void check(const char* quantity, const Copy& copy, bool mayBeNegative = true) const;
+
     const std::vector<int> particles;
-    const MomentSet moments;
-    const bool checking;  // POLARMP_TEST_DEVICE_CHECKS leaves the checks to the device, to test it without a source there
-    Copy positions, energy, charges, dipoles, quadrupoles, softness, polarizability;
-    Copy chargeGradients, dipoleGradients, quadrupoleGradients, softnessGradients, polarizabilityGradients, forces;
+    const MomentSet present;
+    const bool checking;
+    Copy positions, energy, moments[NUM_MOMENTS], gradients[NUM_MOMENTS], forces;
     std::unique_ptr<SourceEvaluation> evaluation;
     bool uploaded = false;
 };

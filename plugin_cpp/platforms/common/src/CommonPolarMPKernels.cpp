@@ -17,7 +17,7 @@ namespace {
 
 const int REDUCTION_SIZE = 64;
 
-/** In a box any two particles may change places. A cluster must not be torn apart when OpenMM wraps molecules. */
+/** In a box any two particles may be exchanged. A cluster must not be split when OpenMM wraps molecules. */
 class ForceInfo : public ComputeForceInfo {
 public:
     ForceInfo(const vector<int>& particles, bool periodic) : particles(particles), periodic(periodic) {
@@ -25,10 +25,10 @@ public:
     int getNumParticleGroups() override {
         return periodic ? 0 : 1;
     }
-    void getParticlesInGroup(int index, vector<int>& group) override {
+    void getParticlesInGroup(int, vector<int>& group) override {
         group = particles;
     }
-    bool areGroupsIdentical(int group1, int group2) override {
+    bool areGroupsIdentical(int, int) override {
         return false;
     }
 
@@ -47,7 +47,7 @@ vector<double> downloaded(const ComputeArray& array) {
 
 CommonCalcPolarMPForceKernel::~CommonCalcPolarMPForceKernel() {
     ContextSelector selector(cc);
-    step.reset();
+    setup.reset();
     checks.reset();
 }
 
@@ -71,8 +71,9 @@ void CommonCalcPolarMPForceKernel::initialize(const System& system, const PolarM
     defines.merge(DeviceChecks::defines());
     ComputeProgram program = cc.compileProgram(KernelSources::checks + KernelSources::positions, defines);
     checks = make_unique<DeviceChecks>(cc, particles, program, allocateHostMemory(DeviceChecks::NUM_NOTES * sizeof(int)));
-    build(force);
-    presentPositions.initialize(cc, step->arrays.positions.getSize(), step->arrays.positions.getElementSize(), "polarmpPresentPositions");
+    createSetup(force);
+    const ComputeArray& positions = setup->arrays.positions;
+    presentPositions.initialize(cc, positions.getSize(), positions.getElementSize(), "polarmpPresentPositions");
 
     positionsKernel = program->createKernel("readPositions");
     compareKernel = program->createKernel("comparePositions");
@@ -102,35 +103,34 @@ shared_ptr<void> CommonCalcPolarMPForceKernel::allocateHostMemory(size_t bytes) 
     return shared_ptr<void>(new char[bytes](), [](void* memory) { delete[] static_cast<char*>(memory); });
 }
 
-void CommonCalcPolarMPForceKernel::build(const PolarMPForce& force) {
-    auto made = make_unique<Step>();
+void CommonCalcPolarMPForceKernel::createSetup(const PolarMPForce& force) {
+    auto next = make_unique<Setup>();
     int n = particles.size();
-    made->source = prepare(force.requireSource());
-    made->moments = made->source->getMomentSet();
+    next->source = wrap(force.requireSource());
+    next->moments = next->source->getMomentSet();
     if (force.getPolarizationType() == PolarMPForce::NoPolarization)
-        made->moments.softness = made->moments.polarizability = false;
-    made->arrays.initialize(cc, n);
-    made->response.initialize(cc, n);
-    map<string, string> defines = responseDefines(force, made->moments);
-    double sigma = force.getSigma() * ANGSTROM_PER_NM;
+        next->moments[SOFTNESS] = next->moments[POLARIZABILITY] = false;
+    next->epsInf = force.getEpsInf();
+    next->arrays.initialize(cc, n);
+    next->response.initialize(cc, n);
+    map<string, string> defines = responseDefines(force, next->moments);
     if (periodic)
-        made->solver = make_unique<DeviceMesh>(cc, force, made->arrays, made->response, defines);
+        next->solver = make_unique<DeviceMesh>(cc, force, next->arrays, next->response, defines);
     else
-        made->solver = make_unique<DevicePairSum>(cc, sigma, made->arrays, made->response, defines);
-    createKernels(*made, defines);
-    ComputeArray& sums = made->response.sums;
-    made->sums = make_unique<AsyncDownload>(cc, sums, allocateHostMemory(sums.getSize() * sums.getElementSize()));
+        next->solver = make_unique<DevicePairSum>(cc, force.getSigma() * ANGSTROM_PER_NM, next->arrays, next->response, defines);
+    createKernels(*next, defines);
+    ComputeArray& sums = next->response.sums;
+    next->sums = make_unique<AsyncDownload>(cc, sums, allocateHostMemory(sums.getSize() * sums.getElementSize()));
     SourceBuffers description;
     description.numParticles = n;
     description.periodic = periodic;
-    description.doublePositions = (made->arrays.positions.getElementSize() == sizeof(double));
-    description.doubleMoments = (made->arrays.charges.getElementSize() == sizeof(double));
+    description.doublePositions = (next->arrays.positions.getElementSize() == sizeof(double));
+    description.doubleMoments = (next->arrays.moments[CHARGE].getElementSize() == sizeof(double));
     description.particles = particles;
-    made->link = createLink(*made->source, description, made->arrays);
-    // Nothing has failed: from here on the new one is used.
-    swap(step, made);
-    epsInf = force.getEpsInf();
-    for (Vec3& vector : box)
+    next->link = createLink(*next->source, description, next->arrays);
+    // No exception has been thrown: from here on the new one is used.
+    swap(setup, next);
+    for (Vec3& vector : box)  // the new solver has not seen it
         vector = Vec3();
     complete = false;
 }
@@ -146,26 +146,30 @@ map<string, string> CommonCalcPolarMPForceKernel::responseDefines(const PolarMPF
     defines["OWN_QUADRUPOLE"] = cc.doubleToString(own / (5 * pow(sigma, 4)));
     if (periodic)
         defines["PERIODIC"] = "1";
-    if (moments.softness)
+    if (moments[SOFTNESS])
         defines["HAS_SOFTNESS"] = "1";
-    if (moments.polarizability)
+    if (moments[POLARIZABILITY])
         defines["HAS_POLARIZABILITY"] = "1";
     if (moments.induces())
         defines["INDUCES"] = "1";
     return defines;
 }
 
-void CommonCalcPolarMPForceKernel::createKernels(Step& made, const map<string, string>& defines) {
+void CommonCalcPolarMPForceKernel::createKernels(Setup& next, const map<string, string>& defines) {
     ComputeProgram program = cc.compileProgram(KernelSources::tensors + KernelSources::response, defines);
-    ResponseArrays& r = made.response;
-    SourceArrays& a = made.arrays;
+    ResponseArrays& r = next.response;
+    SourceArrays& a = next.arrays;
+    ComputeArray &softness = a.moments[SOFTNESS], &polarizability = a.moments[POLARIZABILITY];
     ArrayInterface* later = nullptr;
-    made.sumForField = createKernel(program, "sumForField", {&a.positions, &a.softness, &a.polarizability, &r.sums});
-    made.sumInducedCharges = createKernel(program, "sumInducedCharges", {&r.induced, &r.sums});
-    made.differentiate = createKernel(program, "differentiate", {&a.positions, &r.permanent, &a.softness, &a.polarizability, &r.phi, &r.phiInduced,
-                                                                 &r.potential, &r.electricField, &r.induced, &r.sums, later, later, later, later,
-                                                                 later, &r.energies, &r.forces, &a.chargeGradients, &a.dipoleGradients,
-                                                                 &a.quadrupoleGradients, &a.softnessGradients, &a.polarizabilityGradients});
+    next.sumForField = createKernel(program, "sumForField", {&a.positions, &softness, &polarizability, &r.sums});
+    next.sumInducedCharges = createKernel(program, "sumInducedCharges", {&r.induced, &r.sums});
+    vector<ArrayInterface*> arguments = {&a.positions, &r.permanent, &softness, &polarizability, &r.phi, &r.phiInduced, &r.potential};
+    arguments.insert(arguments.end(), {&r.electricField, &r.induced, &r.sums});
+    arguments.insert(arguments.end(), 5, later);  // FieldArguments
+    arguments.insert(arguments.end(), {&r.energies, &r.forces});
+    for (ComputeArray& gradients : a.gradients)
+        arguments.push_back(&gradients);
+    next.differentiate = createKernel(program, "differentiate", arguments);
 }
 
 void CommonCalcPolarMPForceKernel::readPositions(ComputeArray& target) {
@@ -183,11 +187,11 @@ void CommonCalcPolarMPForceKernel::readBox() {
         present[i] *= ANGSTROM_PER_NM;
         changed |= (present[i] != box[i]);
         for (int a = 0; a < 3; a++)
-            step->arrays.cell[3 * i + a] = present[i][a];
+            setup->arrays.cell[3 * i + a] = present[i][a];
     }
     if (!changed)
         return;
-    step->solver->setBox(present);
+    setup->solver->setBox(present);
     copy(present, present + 3, box);
 }
 
@@ -196,12 +200,12 @@ double CommonCalcPolarMPForceKernel::inverseVolume() const {
 }
 
 double CommonCalcPolarMPForceKernel::fieldScaleOf(double traceSum) const {
-    return sqrt(epsInf / (1 + 4 * M_PI * COULOMB * traceSum * inverseVolume()));
+    return sqrt(setup->epsInf / (1 + 4 * M_PI * COULOMB * traceSum * inverseVolume()));
 }
 
 double CommonCalcPolarMPForceKernel::execute(ContextImpl& context, bool includeForces, bool isState) {
     ContextSelector selector(cc);
-    Step& s = *step;
+    Setup& s = *setup;
     int n = particles.size();
     if (!complete)
         checks->clear();
@@ -209,15 +213,15 @@ double CommonCalcPolarMPForceKernel::execute(ContextImpl& context, bool includeF
     externalField = PolarMPForceImpl::externalField(context);
     readBox();
     readPositions(s.arrays.positions);
-    // Where atoms lie on the mesh does not depend on their moments: that is found out while the source is at work.
+    // Where atoms lie on the mesh does not depend on their moments: it is computed while the source is at work.
     s.link->forward(includeForces, [&]() { s.solver->setPositions(); });
     if (!s.link->checks())
         checks->checkMoments(s.arrays);
-    checks->send();
+    checks->startDownload();
     bool chargesMove = includeForces && periodic && inField() && !s.link->isConstant();
     if (inField())
         s.sumForField->execute(REDUCTION_SIZE, REDUCTION_SIZE);
-    if (chargesMove && s.moments.polarizability)
+    if (chargesMove && s.moments[POLARIZABILITY])
         s.sums->start();
     FieldArguments field = {externalField, inverseVolume()};
     s.solver->induce(field);
@@ -229,10 +233,10 @@ double CommonCalcPolarMPForceKernel::execute(ContextImpl& context, bool includeF
     s.differentiate->execute(n);
 
     if (includeForces) {
-        // The source needs the field's latent scale: a number that is on its way since before the potentials were queued.
+        // The source needs the field's latent scale: its copy to the host was queued before the potentials.
         Vec3 movingCharges;
         if (chargesMove)
-            movingCharges = externalField * fieldScaleOf(s.moments.polarizability ? traceSum() : 0);
+            movingCharges = externalField * fieldScaleOf(s.moments[POLARIZABILITY] ? traceSum() : 0);
         s.link->backward(&movingCharges[0]);
     }
     resultsKernel->setArg(0, s.response.energies);
@@ -248,21 +252,21 @@ double CommonCalcPolarMPForceKernel::execute(ContextImpl& context, bool includeF
     if (isState)
         checkForces();
     else
-        checks->glance(s.arrays);
+        checks->poll(s.arrays);
     complete = true;
     return s.link->getConstantEnergy() * EV_TO_KJ_PER_MOL;  // the rest is in the energy buffer
 }
 
 double CommonCalcPolarMPForceKernel::traceSum() const {
     if (cc.getUseDoublePrecision() || cc.getUseMixedPrecision())
-        return step->sums->get<double>()[0];
-    return step->sums->get<float>()[0];
+        return setup->sums->get<double>()[0];
+    return setup->sums->get<float>()[0];
 }
 
 void CommonCalcPolarMPForceKernel::checkForces() {
     complete = false;
-    checks->send();
-    checks->look(step->arrays);
+    checks->startDownload();
+    checks->wait(setup->arrays);
     complete = true;
 }
 
@@ -279,7 +283,7 @@ bool CommonCalcPolarMPForceKernel::isCurrent(ContextImpl& context) {
     readPositions(presentPositions);
     cc.clearBuffer(differ);
     compareKernel->setArg(0, presentPositions);
-    compareKernel->setArg(1, step->arrays.positions);
+    compareKernel->setArg(1, setup->arrays.positions);
     compareKernel->setArg(2, differ);
     compareKernel->execute(3 * particles.size());
     vector<int> result;
@@ -287,24 +291,21 @@ bool CommonCalcPolarMPForceKernel::isCurrent(ContextImpl& context) {
     return result[0] == 0;
 }
 
-void CommonCalcPolarMPForceKernel::getStepData(ContextImpl& context, StepData& data) {
+void CommonCalcPolarMPForceKernel::getStepData(ContextImpl&, StepData& data) {
     ContextSelector selector(cc);
     checkForces();
-    Step& s = *step;
+    Setup& s = *setup;
     int n = particles.size();
     data.numParticles = n;
     data.sourceEnergy = s.link->getConstantEnergy();
     for (double energy : downloaded(s.arrays.energy))
         data.sourceEnergy += energy;
-    data.electrostaticEnergy = 0;
-    for (double energy : downloaded(s.response.energies))
-        data.electrostaticEnergy += energy;
-    data.charges = downloaded(s.arrays.charges);
-    data.dipoles = downloaded(s.arrays.dipoles);
-    data.softness = downloaded(s.arrays.softness);
-    vector<double> permanent = downloaded(s.response.permanent), induced = downloaded(s.response.induced), alpha = downloaded(s.arrays.polarizability);
-    data.quadrupoles.resize(9 * n);
-    data.polarizability.assign(9 * n, 0.0);
+    for (Moment m : ALL_MOMENTS) {
+        data.moments[m] = downloaded(s.arrays.moments[m]);
+        data.gradients[m] = downloaded(s.arrays.gradients[m]);
+    }
+    vector<double> permanent = downloaded(s.response.permanent), induced = downloaded(s.response.induced);
+    const vector<double> alpha = data.moments[POLARIZABILITY];
     data.inducedCharges.resize(n);
     data.inducedDipoles.resize(3 * n);
     double trace = 0;
@@ -313,31 +314,23 @@ void CommonCalcPolarMPForceKernel::getStepData(ContextImpl& context, StepData& d
         for (int a = 0; a < 3; a++) {
             data.inducedDipoles[3 * i + a] = induced[10 * i + 1 + a];
             for (int b = 0; b < 3; b++) {
-                int low = min(a, b), high = max(a, b);
-                data.quadrupoles[9 * i + 3 * a + b] = permanent[10 * i + 4 + low * (5 - low) / 2 + high];
-                if (s.moments.polarizability)
-                    data.polarizability[9 * i + 3 * a + b] = 0.5 * (alpha[9 * i + 3 * a + b] + alpha[9 * i + 3 * b + a]);
+                int low = min(a, b), high = max(a, b), index = 9 * i + 3 * a + b;
+                data.moments[QUADRUPOLE][index] = permanent[10 * i + 4 + low * (5 - low) / 2 + high];
+                data.moments[POLARIZABILITY][index] = s.moments[POLARIZABILITY] ? 0.5 * (alpha[index] + alpha[9 * i + 3 * b + a]) : 0;
             }
-            trace += data.polarizability[9 * i + 4 * a] / 3;
+            trace += data.moments[POLARIZABILITY][9 * i + 4 * a] / 3;
         }
     }
     data.fieldScale = fieldScaleOf(trace);
-    data.potential = downloaded(s.response.potential);
-    data.field = downloaded(s.response.electricField);
-    data.chargeGradients = downloaded(s.arrays.chargeGradients);
-    data.dipoleGradients = downloaded(s.arrays.dipoleGradients);
-    data.quadrupoleGradients = downloaded(s.arrays.quadrupoleGradients);
-    data.softnessGradients = downloaded(s.arrays.softnessGradients);
-    data.polarizabilityGradients = downloaded(s.arrays.polarizabilityGradients);
 }
 
-void CommonCalcPolarMPForceKernel::getPotential(ContextImpl& context, const vector<Vec3>& points, vector<double>& potential) {
+void CommonCalcPolarMPForceKernel::getPotential(ContextImpl&, const vector<Vec3>& points, vector<double>& potential) {
     potential.clear();
     if (points.empty())
         return;
     ContextSelector selector(cc);
     checkForces();
-    Step& s = *step;
+    Setup& s = *setup;
     ComputeArray places, values, total;
     places.initialize(cc, 3 * points.size(), s.arrays.positions.getElementSize(), "polarmpPoints");
     values.initialize(cc, points.size(), s.response.permanent.getElementSize(), "polarmpPointPotential");
@@ -356,16 +349,13 @@ void CommonCalcPolarMPForceKernel::getPotential(ContextImpl& context, const vect
 
 void CommonCalcPolarMPForceKernel::getPMEParameters(int& nx, int& ny, int& nz) const {
     int size[3];
-    step->solver->getMeshSize(size);
+    setup->solver->getMeshSize(size);
     nx = size[0];
     ny = size[1];
     nz = size[2];
 }
 
-void CommonCalcPolarMPForceKernel::copyParametersToContext(ContextImpl& context, const PolarMPForce& force) {
+void CommonCalcPolarMPForceKernel::copyParametersToContext(ContextImpl&, const PolarMPForce& force) {
     ContextSelector selector(cc);
-    if (force.requireSource()->getNumParticles() != (int) particles.size())
-        throw OpenMMException("PolarMPForce: the new source describes " + to_string(force.requireSource()->getNumParticles())
-                              + " particles; the Context was made for " + to_string(particles.size()));
-    build(force);
+    createSetup(force);
 }

@@ -1,6 +1,8 @@
 #include "DeviceChecks.h"
-#include "openmm/OpenMMException.h"
+#include "openmm_polarmp/internal/UnusableNumber.h"
+#include <cctype>
 #include <limits>
+#include <utility>
 
 using namespace PolarMPPlugin;
 using namespace OpenMM;
@@ -8,26 +10,41 @@ using namespace std;
 
 namespace {
 
-/** In the order in which a step meets them. */
-enum Quantity { POSITION, SOURCE_ENERGY, CHARGE, DIPOLE, QUADRUPOLE, SOFTNESS, POLARIZABILITY, SOURCE_FORCE, ELECTROSTATIC_FORCE };
-const char* const QUANTITY_MACROS[] = {"POSITION", "SOURCE_ENERGY", "CHARGE", "DIPOLE", "QUADRUPOLE", "SOFTNESS", "POLARIZABILITY", "SOURCE_FORCE",
-                                       "ELECTROSTATIC_FORCE"};
-const char* const QUANTITY_NAMES[] = {"position", "energy", "charge", "dipole", "quadrupole", "softness", "polarizability",
-                                      "force from the source of moments", "electrostatic force"};
+/** A quantity's name in messages and its macro in kernels. */
+struct Quantity {
+    string name, macro;
+};
+
+/** In the order in which a step meets them: a note's number names one of them by its index. */
+const vector<Quantity>& quantities() {
+    static const vector<Quantity> all = [] {
+        vector<Quantity> list = {{"position", "POSITION"}, {"energy", "SOURCE_ENERGY"}};
+        for (Moment m : ALL_MOMENTS) {
+            string macro;
+            for (const char* letter = MOMENTS[m].name; *letter != 0; letter++)
+                macro += toupper(*letter);
+            list.push_back({MOMENTS[m].name, macro});
+        }
+        list.push_back({"force from the source of moments", "SOURCE_FORCE"});
+        list.push_back({"electrostatic force", "ELECTROSTATIC_FORCE"});
+        return list;
+    }();
+    return all;
+}
 
 /** What can be wrong with a number. */
 enum Fault { IS_NAN, IS_POSITIVE_INFINITY, IS_NEGATIVE_INFINITY, IS_NEGATIVE, NUM_FAULTS };
 const char* const FAULT_MACROS[] = {"IS_NAN", "IS_POSITIVE_INFINITY", "IS_NEGATIVE_INFINITY", "IS_NEGATIVE", "NUM_FAULTS"};
 
-/** Which of the notes is about what. */
+/** The two notes, as in kernels/checks.cc. */
 enum Note { OF_INPUT, OF_FORCES };
 
 } // namespace
 
 map<string, string> DeviceChecks::defines() {
     map<string, string> result = {{"OF_INPUT", to_string(OF_INPUT)}, {"OF_FORCES", to_string(OF_FORCES)}};
-    for (int i = POSITION; i <= ELECTROSTATIC_FORCE; i++)
-        result[QUANTITY_MACROS[i]] = to_string(i);
+    for (size_t i = 0; i < quantities().size(); i++)
+        result[quantities()[i].macro] = to_string(i);
     for (int i = IS_NAN; i <= NUM_FAULTS; i++)
         result[FAULT_MACROS[i]] = to_string(i);
     return result;
@@ -37,7 +54,7 @@ DeviceChecks::DeviceChecks(ComputeContext& cc, const vector<int>& particles, Com
         : cc(cc), particles(particles) {
     notes.initialize<unsigned int>(cc, NUM_NOTES, "polarmpNotes");
     momentsKernel = program->createKernel("checkMoments");
-    for (int i = 0; i < 6; i++)
+    for (int i = 0; i < 1 + NUM_MOMENTS; i++)
         momentsKernel->addArg();
     momentsKernel->addArg(notes);
     momentsKernel->addArg();
@@ -46,30 +63,30 @@ DeviceChecks::DeviceChecks(ComputeContext& cc, const vector<int>& particles, Com
 }
 
 void DeviceChecks::checkMoments(SourceArrays& arrays) {
-    int i = 0;
-    for (ComputeArray* array : {&arrays.energy, &arrays.charges, &arrays.dipoles, &arrays.quadrupoles, &arrays.softness, &arrays.polarizability})
-        momentsKernel->setArg(i++, *array);
-    momentsKernel->setArg(7, (int) arrays.energy.getSize());
+    momentsKernel->setArg(0, arrays.energy);
+    for (Moment m : ALL_MOMENTS)
+        momentsKernel->setArg(1 + m, arrays.moments[m]);
+    momentsKernel->setArg(2 + NUM_MOMENTS, (int) arrays.energy.getSize());
     momentsKernel->execute(particles.size());
 }
 
-void DeviceChecks::send() {
+void DeviceChecks::startDownload() {
     download->start();
 }
 
-void DeviceChecks::look(const SourceArrays& arrays) const {
-    const unsigned int* sent = download->get<unsigned int>();
-    // A note of forces comes from the last step, or from the end of this one, which then began well.
+void DeviceChecks::wait(const SourceArrays& arrays) const {
+    const unsigned int* arrived = download->get<unsigned int>();
+    // A note about forces is from the previous step, or from the end of this one, whose input was usable then.
     for (Note note : {OF_FORCES, OF_INPUT})
-        if (sent[note] != 0)
-            report(sent[note], arrays);
+        if (arrived[note] != 0)
+            report(arrived[note], arrays);
 }
 
-void DeviceChecks::glance(const SourceArrays& arrays) const {
-    const volatile unsigned int* arrived = download->glance<unsigned int>();
+void DeviceChecks::poll(const SourceArrays& arrays) const {
+    const volatile unsigned int* arrived = download->peek<unsigned int>();
     for (int note = 0; note < NUM_NOTES; note++)
         if (arrived[note] != 0)
-            look(arrays);
+            wait(arrays);
 }
 
 void DeviceChecks::clear() {
@@ -78,17 +95,18 @@ void DeviceChecks::clear() {
 }
 
 void DeviceChecks::report(unsigned int note, const SourceArrays& arrays) const {
-    unsigned int code = numeric_limits<unsigned int>::max() - note, fault = code % NUM_FAULTS;
-    unsigned int particle = code / NUM_FAULTS % particles.size(), quantity = code / NUM_FAULTS / particles.size();
+    const unsigned int code = numeric_limits<unsigned int>::max() - note, fault = code % NUM_FAULTS;
+    const unsigned int particle = code / NUM_FAULTS % particles.size();
+    const Quantity& quantity = quantities().at(code / NUM_FAULTS / particles.size());
     double value = numeric_limits<double>::quiet_NaN();
     if (fault == IS_POSITIVE_INFINITY || fault == IS_NEGATIVE_INFINITY)
         value = (fault == IS_POSITIVE_INFINITY ? 1 : -1) * numeric_limits<double>::infinity();
-    else if (fault == IS_NEGATIVE) {
+    else if (fault == IS_NEGATIVE) {  // only a softness is checked for it
         vector<double> softness;
-        arrays.softness.download(softness, true);
+        arrays.moments[SOFTNESS].download(softness, true);
         value = softness[particle];
     }
-    if (quantity == SOURCE_ENERGY)
-        refuseEnergy();
-    refuse(QUANTITY_NAMES[quantity], particles[particle], value);
+    if (quantity.macro == "SOURCE_ENERGY")
+        throwUnusableEnergy();
+    throwUnusable(quantity.name, particles[particle], value);
 }

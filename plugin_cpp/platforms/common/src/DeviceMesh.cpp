@@ -9,22 +9,22 @@ using namespace OpenMM;
 using namespace std;
 
 namespace {
-// Values on the mesh are sums over the atoms within a window, far below 2^23 in magnitude; the rest is resolution.
+// Values on the mesh are sums over the atoms within a window, far below 2^23 in magnitude: this leaves 40 bits below the point.
 const double FIXED_POINT_SCALE = 1099511627776.0;  // 2^40
 
 const int TEAM = 32;            // threads for each atom (kernels/mesh.cc)
-const int LARGEST_BLOCK = 256;  // fills a GPU although OpenMM starts no more than six blocks on each of its processors
+const int LARGEST_BLOCK = 256;  // fills a GPU although OpenMM launches at most six blocks per multiprocessor
 
-// The order of the atoms matters to the caches only: results do not depend on it, and atoms hardly move in so many steps.
+// The order of the atoms affects caches only, not results, and atoms hardly move in so many steps.
 const int STEPS_BETWEEN_SORTS = 50;
-const double CELL_WIDTH = 6;  // A, somewhat more than an atom's window
+const double CELL_WIDTH = 6;  // A, somewhat wider than an atom's window
 } // namespace
 
 DeviceMesh::DeviceMesh(ComputeContext& cc, const PolarMPForce& force, SourceArrays& source, ResponseArrays& response, map<string, string> defines)
         : DevicePotential(cc, source, response), sigma(force.getSigma() * ANGSTROM_PER_NM), kMax(force.getKMax() / ANGSTROM_PER_NM),
           rule(chooseMeshRule(force.getEwaldErrorTolerance())), window(rule.width, rule.m, rule.beta, rule.degree),
           blockSize(min(LARGEST_BLOCK, cc.getMaxThreadBlockSize())), groupAtoms(blockSize / TEAM),
-          threadsAtATime(cc.getUseDoublePrecision() ? 512 : 1024), cells(cc, numParticles, CELL_WIDTH, true, source.positions) {
+          residentThreads(cc.getUseDoublePrecision() ? 512 : 1024), cells(cc, numParticles, CELL_WIDTH, true, source.positions) {
     force.getPMEParameters(size[0], size[1], size[2]);
     sizeIsFixed = (size[0] > 0);
     if (sizeIsFixed)
@@ -43,7 +43,7 @@ DeviceMesh::DeviceMesh(ComputeContext& cc, const PolarMPForce& force, SourceArra
     defines["TEAM"] = cc.intToString(TEAM);
     defines["GROUP_ATOMS"] = cc.intToString(groupAtoms);
     defines["FIXED_POINT_SCALE"] = cc.doubleToString(FIXED_POINT_SCALE);
-    defines["THREADS_AT_A_TIME"] = cc.intToString(threadsAtATime);
+    defines["RESIDENT_THREADS"] = cc.intToString(residentThreads);
     program = cc.compileProgram(KernelSources::tensors + KernelSources::response + KernelSources::influence + KernelSources::mesh
                                     + KernelSources::spread + KernelSources::gather,
                                 defines);
@@ -72,9 +72,8 @@ void DeviceMesh::allocateMesh() {
 
 void DeviceMesh::createKernels() {
     Mesh& m = *mesh;
-    SourceArrays& s = source;
     ResponseArrays& r = response;
-    ComputeArray &positions = s.positions, &transform = derivativeTransform, &atoms = cells.particles;
+    ComputeArray *moments = source.moments, &positions = source.positions, &transform = derivativeTransform, &atoms = cells.particles;
     ArrayInterface* later = nullptr;
     auto create = [&](const char* name, vector<ArrayInterface*> arguments) {
         arguments.insert(arguments.begin(), 3, later);
@@ -85,16 +84,18 @@ void DeviceMesh::createKernels() {
     };
     m.setBox = create("setBox", {later, later, later, later, later, later, later, later, later, &toFractional, &transform});
     m.setInfluence = create("setInfluence", {&toFractional, &m.deconvolution, later, later, later, &m.influence});
-    m.spreadPermanent = create("spreadPermanent", {&s.charges, &s.dipoles, &s.quadrupoles, &atoms, &positions, &toFractional, &transform,
-                                                   &coefficients, &r.permanent, &m.fixedPoint});
+    m.spreadPermanent = create("spreadPermanent", {&moments[CHARGE], &moments[DIPOLE], &moments[QUADRUPOLE], &atoms, &positions, &toFractional,
+                                                   &transform, &coefficients, &r.permanent, &m.fixedPoint});
     m.spreadSources = create("spreadSources", {later, &atoms, &positions, &toFractional, &transform, &coefficients, &m.fixedPoint});
     m.toReal = createKernel(program, "meshToReal", {later, &m.fixedPoint, &m.values});
     m.toReal->setArg(0, (int) m.values.getSize());
     m.convolve = createKernel(program, "convolve", {later, &m.influence, &m.spectrum});
     m.convolve->setArg(0, (int) m.influence.getSize());
-    m.gatherAndInduce = create("gatherAndInduce", {&m.values, &atoms, &positions, &toFractional, &transform, &coefficients, &r.permanent,
-                                                   &s.softness, &s.polarizability, &r.sums, later, later, later, later, later, &r.phi,
-                                                   &r.potential, &r.electricField, &r.induced, &m.fixedPoint});
+    vector<ArrayInterface*> arguments = {&m.values, &atoms, &positions, &toFractional, &transform, &coefficients, &r.permanent};
+    arguments.insert(arguments.end(), {&moments[SOFTNESS], &moments[POLARIZABILITY], &r.sums});
+    arguments.insert(arguments.end(), 5, later);  // FieldArguments
+    arguments.insert(arguments.end(), {&r.phi, &r.potential, &r.electricField, &r.induced, &m.fixedPoint});
+    m.gatherAndInduce = create("gatherAndInduce", arguments);
     m.gather = create("gather", {&m.values, &atoms, &positions, &toFractional, &transform, &coefficients, &r.phiInduced});
     m.gatherPotential = create("gatherPotential", {later, &m.values, later, &toFractional, &coefficients, later});
 }
@@ -126,9 +127,9 @@ void DeviceMesh::setPositions() {
 }
 
 void DeviceMesh::executeForAtoms(ComputeKernel& kernel, int numAtoms) {
-    // OpenMM has six groups for each processor. Those that could not run at a time would start when the others have ended.
-    int atATime = max(1, cc.getNumThreadBlocks() * threadsAtATime / (6 * LARGEST_BLOCK));
-    int groups = min((numAtoms + groupAtoms - 1) / groupAtoms, atATime);
+    // OpenMM has six blocks for each multiprocessor. More groups than are resident would only start when others have ended.
+    int resident = max(1, cc.getNumThreadBlocks() * residentThreads / (6 * LARGEST_BLOCK));
+    int groups = min((numAtoms + groupAtoms - 1) / groupAtoms, resident);
     kernel->execute(groups * groupAtoms * TEAM, groupAtoms * TEAM);
 }
 
@@ -147,7 +148,7 @@ void DeviceMesh::induce(const FieldArguments& field) {
 }
 
 void DeviceMesh::potentialOfInduced() {
-    solve();  // gatherAndInduce has spread the induced moments already
+    solve();  // gatherAndInduce has already spread the induced moments
     executeForAtoms(mesh->gather, numParticles);
 }
 

@@ -10,7 +10,7 @@ using namespace OpenMM;
 using namespace std;
 
 DeviceMovingCharges::DeviceMovingCharges(ComputeContext& cc, int n, double reach, const map<string, string>& defines, ComputeArray& positions,
-                             ComputeArray& box, ComputeArray& atomOf)
+                                         ComputeArray& box, ComputeArray& atomOf)
         : cc(cc), numParticles(n), reach(reach) {
     int real = elementSize(cc, false);
     offsets.initialize(cc, n, real, "polarmpOffsets");
@@ -27,7 +27,7 @@ DeviceMovingCharges::DeviceMovingCharges(ComputeContext& cc, int n, double reach
     atomOffsetsKernel = createKernel(program, "atomOffsets", {&positions, &box, later, later, later, later, &offsets});
     atomKernel = createKernel(program, "addAtom", {later, &atomOf, &forces, total});
     slabKernel = createKernel(program, "addSlab", {&positions, &box, later, later, later, later, &atomOf, &forces, total});
-    ownKernel = createKernel(program, "addOwn", {&positions, &box, later, later, later, later, later, later, &atomOf, &forces, total});
+    centerKernel = createKernel(program, "addCenterOffsets", {&positions, &box, later, later, later, later, later, later, &atomOf, &forces, total});
 }
 
 void DeviceMovingCharges::addForces(const Vec3& field, const Vec3 vectors[3], const function<void()>& backward) {
@@ -43,7 +43,7 @@ void DeviceMovingCharges::addForces(const Vec3& field, const Vec3 vectors[3], co
         if (strengths[d] == 0)
             continue;
         isThin |= (2 * share >= 1);
-        // An atom lies up to 1/(2n) from the slab's centre, its partner the reach further, and 1/2 is the end.
+        // An atom lies up to 1/(2n) from the centre of its slab and its partner `share` further: together less than 1/2.
         if (2 * share < 1)
             slabs[d] = max(1, (int) ceil(1 / (1 - 2 * share) - 1e-9));
         passes += slabs[d];
@@ -62,10 +62,10 @@ void DeviceMovingCharges::addForces(const Vec3& field, const Vec3 vectors[3], co
     fillKernel->execute(numParticles);
     backward();
     for (int d = 0; d < 3; d++) {
-        ownKernel->setArg(2 + d, slabs[d]);
-        setMixedArg(cc, ownKernel, 5 + d, strengths[d]);
+        centerKernel->setArg(2 + d, slabs[d]);
+        setMixedArg(cc, centerKernel, 5 + d, strengths[d]);
     }
-    ownKernel->execute(numParticles);
+    centerKernel->execute(numParticles);
 }
 
 void DeviceMovingCharges::addSlabs(const double strengths[3], const int slabs[3], const function<void()>& backward) {

@@ -11,10 +11,10 @@ using namespace OpenMM;
 using namespace std;
 
 namespace {
-// What no sum over all atoms exceeds for each of them: fixed point is chosen for it.
+// Upper bounds per atom of sums over all atoms, for which the fixed-point scale is chosen.
 const double LARGEST_CHARGE = HeadUnits::LARGEST_CHARGE, LARGEST_POTENTIAL = 1e5;  // e, V
-const double GRADIENT_SCALE = 1099511627776.0;     // 2^40: sums of derivatives by what was sent
-// What every device has; CUDA has more.
+const double GRADIENT_SCALE = 1099511627776.0;     // 2^40, for sums of derivatives by what atoms have sent
+// Available on every device, and on CUDA.
 const int LOCAL_MEMORY = 32 * 1024, LOCAL_MEMORY_OF_CUDA = 48 * 1024;
 const int SUM_THREADS = 4096;
 const int MOST_ATOMS_IN_GROUP = 4;
@@ -28,12 +28,12 @@ int roundUp(int n, int unit) {
     return (n + unit - 1) / unit * unit;
 }
 
-/** The power of two for numbers up to `largest` in 64 bits. */
+/** The largest power of two with which numbers up to `largest` fit into 64 bits. */
 double fixedPointScale(double largest) {
     return exp2(floor(log2(exp2(62) / largest)));
 }
 
-/** The parts of kernels/networkPairs.cc, by their titles. */
+/** A part of kernels/networkPairs.cc, by its title. */
 string pairsPart(const string& title) {
     const string& text = KernelSources::networkPairs;
     string mark = "// ---- " + title + "\n";
@@ -45,7 +45,7 @@ string search(ComputeContext& cc, const string& part) {
     return cc.replaceStrings(KernelSources::networkSearch, {{"PROCESS_NEIGHBORS", pairsPart(part)}});
 }
 
-/** Places and numbers of integers in LOCAL memory: kernels/networkSearch.cc. */
+/** Number of integers in LOCAL memory that the search for neighbours uses: kernels/networkSearch.cc. */
 int searchIntegers(int lanes) {
     return 7 * lanes + 1;
 }
@@ -64,8 +64,8 @@ void defineSearch(ComputeContext& cc, int lanes, map<string, string>& defines) {
 DeviceNetwork::DeviceNetwork(ComputeContext& cc, const NetworkSource& source, const SourceBuffers& description, SourceArrays& arrays,
                              ComputeArray& atomOf, bool hasWarps)
         : cc(cc), arrays(arrays), atomOf(atomOf), parameters(source.getParameters()), numParticles(source.getNumParticles()),
-          realSize(elementSize(cc, false)), periodic(description.periodic),
-          projects(parameters.chargeProjection), localMemory(hasWarps ? LOCAL_MEMORY_OF_CUDA : LOCAL_MEMORY), cells(cc, numParticles, parameters.cutoff, periodic, arrays.positions) {
+          realSize(elementSize(cc, false)), periodic(description.periodic), projects(parameters.chargeProjection),
+          localMemory(hasWarps ? LOCAL_MEMORY_OF_CUDA : LOCAL_MEMORY), cells(cc, numParticles, parameters.cutoff, periodic, arrays.positions) {
     NetworkCode code(cc, parameters);
     allocate(source, code);
     map<string, string> common = commonDefines(cc, numParticles);
@@ -103,7 +103,7 @@ void DeviceNetwork::allocate(const NetworkSource& source, const NetworkCode& cod
     int rows = 3 * p.dipoles + 5 * p.quadrupoles + 5 * p.tensorPolarizability;
     savedHeads.initialize(cc, n * (p.numScalarHeads() + rows + p.hidden + p.numTensorHeads() * c), realSize, "polarmpHeadsSaved");
     sums.initialize<long long>(cc, 2, "polarmpNetworkSums");
-    // What only networks of several layers need
+    // Only networks of several layers need these.
     messages.initialize(cc, max<size_t>(1, later * n * all * c), realSize, "polarmpMessages");
     messageGradients.initialize(cc, messages.getSize(), realSize, "polarmpMessageGradients");
     featureGradients.initialize(cc, max<size_t>(1, later * n * code.mostFeatures * c), realSize, "polarmpFeatureGradients");
@@ -123,8 +123,8 @@ DeviceNetwork::Launch DeviceNetwork::launchFor(int lanes, int reals, int integer
     int bytes = roundUp(reals, 4) * realSize + integers * sizeof(int);
     if (bytes > localMemory || lanes > cc.getMaxThreadBlockSize())
         throw OpenMMException("PolarMPForce: the network is too large for the device: an atom would need " + to_string(lanes) + " threads and "
-                              + to_string(bytes) + " bytes of local memory; " + to_string(cc.getMaxThreadBlockSize()) + " and "
-                              + to_string(localMemory) + " are there; use evaluator='torch'");
+                              + to_string(bytes) + " bytes of local memory; the device has " + to_string(cc.getMaxThreadBlockSize()) + " and "
+                              + to_string(localMemory) + "; use evaluator='torch'");
     Launch launch;
     launch.lanes = lanes;
     launch.atomsInGroup = inWarp ? max(1, min(MOST_ATOMS_IN_GROUP, localMemory / bytes)) : 1;
@@ -140,7 +140,7 @@ void DeviceNetwork::createAtomKernels(const NetworkCode& code, const map<string,
     bool inWarp = (hasWarps && lanes == 32);
     int density = all * roundUp(p.numRadial * p.numSpecies, 4);
     int pairs = max(6 * lanes + (p.numRadial + all) * (lanes + 1), all * roundUp(p.channels, 4));
-    int layer = max(code.stageSize, lanes) + roundUp(p.hidden, 4) + 20;  // 4 scalars and 13 components of tensors at most
+    int layer = max(code.stageSize, lanes) + roundUp(p.hidden, 4) + 20;  // at most 4 scalars and 13 components of tensors
     int reals = roundUp(max(density + pairs, layer), 4);
     atomLaunch = launchFor(lanes, reals, searchIntegers(lanes), inWarp);
     map<string, string> defines = common;
@@ -163,24 +163,27 @@ void DeviceNetwork::createAtomKernels(const NetworkCode& code, const map<string,
 
     ArrayInterface* later = nullptr;
     SourceArrays& a = arrays;
-    densityKernel = createKernel(program, "networkDensity", {&cells.particles, &cells.cellOf, &cells.start, &cells.positions, &cells.box, later, later,
-                                                             later, later, later, later, &kinds, &weights, &plain, &densities, &repulsions});
+    densityKernel = createKernel(program, "networkDensity",
+                                 {&cells.particles, &cells.cellOf, &cells.start, &cells.positions, &cells.box, later, later, later, later, later,
+                                  later, &kinds, &weights, &plain, &densities, &repulsions});
     forcesKernel = createKernel(program, "networkForces",
-                                {&cells.particles, &cells.cellOf, &cells.start, &cells.positions, &cells.box, later, later, later, later, later, later,
-                                 &kinds, &weights, &plain, &densityGradients, later, &atomOf, later});
+                                {&cells.particles, &cells.cellOf, &cells.start, &cells.positions, &cells.box, later, later, later, later, later,
+                                 later, &kinds, &weights, &plain, &densityGradients, later, &atomOf, later});
     searching = {densityKernel, forcesKernel};
     for (int i = 0; i < p.layers; i++) {
         Layer& l = layers[i];
         ComputeArray& before = layers[max(0, i - 1)].saved;
         l.forward = createKernel(program, code.layerReplacements[i].at("LAYER_FORWARD").c_str(),
-                                 {&cells.particles, &kinds, &weights, &plain, &densities, &before, &messages, &l.saved, &invariants, &l.sent, &savedHeads,
-                                  &repulsions, &a.energy, &a.charges, &a.dipoles, &a.quadrupoles, &a.softness, &a.polarizability, &sums});
-        l.backward = createKernel(program, code.layerReplacements[i].at("LAYER_BACKWARD").c_str(),
-                                  {&cells.particles, &kinds, &weights, &plain, &before, &l.saved, &invariantGradients, &sentGradients, &featureGradients,
-                                   &densityGradients, &messageGradients, &savedHeads, later, later, later, later, later, later, later});
+                                 {&cells.particles, &kinds, &weights, &plain, &densities, &before, &messages, &l.saved, &invariants, &l.sent,
+                                  &savedHeads, &repulsions, &a.energy, &a.moments[CHARGE], &a.moments[DIPOLE], &a.moments[QUADRUPOLE],
+                                  &a.moments[SOFTNESS], &a.moments[POLARIZABILITY], &sums});
+        l.backward =
+            createKernel(program, code.layerReplacements[i].at("LAYER_BACKWARD").c_str(),
+                         {&cells.particles, &kinds, &weights, &plain, &before, &l.saved, &invariantGradients, &sentGradients, &featureGradients,
+                          &densityGradients, &messageGradients, &savedHeads, later, later, later, later, later, later, later});
     }
-    projectKernel = createKernel(program, "projectCharges", {&a.charges, &sums});
-    sumKernel = createKernel(program, "sumChargeGradients", {&a.chargeGradients, &sums});
+    projectKernel = createKernel(program, "projectCharges", {&a.moments[CHARGE], &sums});
+    sumKernel = createKernel(program, "sumChargeGradients", {&a.gradients[CHARGE], &sums});
 }
 
 void DeviceNetwork::createMessageKernels(const NetworkCode& code, const map<string, string>& common) {
@@ -189,11 +192,11 @@ void DeviceNetwork::createMessageKernels(const NetworkCode& code, const map<stri
     int lanes = max({MESSAGE_LANES, roundUp(sent, 32), roundUp(p.channels, 32)});
     int chunks = max(1, lanes / sent), functionsRow = chunks * roundUp((functions + chunks - 1) / chunks, 4), sentRow = roundUp(sent, 4);
     int team = roundUp(p.channels, 32), teams = lanes / team;
-    // As many pairs at once as fit: what is exchanged for each, and the work space that does not depend on it
+    // As many pairs at once as fit into LOCAL memory
     auto realsFor = [&](int pairs) {
-        int found = 6 * lanes + (p.numRadial + all) * (pairs + 1);
-        int forward = max(pairs * functionsRow + found, code.messageStageSize + teams * 5 * team);
-        int backward = max({pairs * (functionsRow + sentRow + functions + 1) + found, all * roundUp(p.channels, 4), lanes});
+        int search = 6 * lanes + (p.numRadial + all) * (pairs + 1);
+        int forward = max(pairs * functionsRow + search, code.messageStageSize + teams * 5 * team);
+        int backward = max({pairs * (functionsRow + sentRow + functions + 1) + search, all * roundUp(p.channels, 4), lanes});
         return roundUp(max(forward, backward), 4);
     };
     int pairs = 32;
@@ -219,12 +222,12 @@ void DeviceNetwork::createMessageKernels(const NetworkCode& code, const map<stri
         ArrayInterface* later = nullptr;
         ComputeArray& sentBefore = layers[i - 1].sent;
         layers[i].message = createKernel(program, names.at("MESSAGE_FORWARD").c_str(),
-                                         {&cells.particles, &cells.cellOf, &cells.start, &cells.positions, &cells.box, later, later, later, later, later,
-                                          later, &weights, &sentBefore, &messageSums, &messages});
-        layers[i].messageBackward = createKernel(program, names.at("MESSAGE_BACKWARD").c_str(),
-                                                 {&cells.particles, &cells.cellOf, &cells.start, &cells.positions, &cells.box, later, later, later, later,
-                                                  later, later, &weights, &sentBefore, &messageSums, &messageGradients, &sentGradients, &atomOf,
-                                                  later});
+                                         {&cells.particles, &cells.cellOf, &cells.start, &cells.positions, &cells.box, later, later, later, later,
+                                          later, later, &weights, &sentBefore, &messageSums, &messages});
+        layers[i].messageBackward =
+            createKernel(program, names.at("MESSAGE_BACKWARD").c_str(),
+                         {&cells.particles, &cells.cellOf, &cells.start, &cells.positions, &cells.box, later, later, later, later, later, later,
+                          &weights, &sentBefore, &messageSums, &messageGradients, &sentGradients, &atomOf, later});
         searching.push_back(layers[i].message);
         searching.push_back(layers[i].messageBackward);
     }
@@ -249,7 +252,7 @@ void DeviceNetwork::updateBox() {
     }
 }
 
-void DeviceNetwork::forward(bool includeGradients, const function<void()>& meanwhile) {
+void DeviceNetwork::forward(bool, const function<void()>& meanwhile) {
     updateBox();
     cells.sort();
     cc.clearBuffer(sums);
@@ -275,9 +278,9 @@ void DeviceNetwork::runBackward(const Cotangents& from) {
     for (int i = layers.size() - 1; i >= 0; i--) {
         ComputeKernel& kernel = layers[i].backward;
         setReal(kernel, 12, from.energy);
-        int index = 13;
-        for (ArrayInterface* array : {&from.charges, &from.dipoles, &from.quadrupoles, &from.softness, &from.polarizability, &from.sums})
-            kernel->setArg(index++, *array);
+        for (Moment m : ALL_MOMENTS)
+            kernel->setArg(13 + m, *from.moments[m]);
+        kernel->setArg(13 + NUM_MOMENTS, from.sums);
         kernel->execute(atomLaunch.threads, atomLaunch.blockSize);
         if (i > 0) {
             layers[i].messageBackward->setArg(17, from.forces);
@@ -290,17 +293,20 @@ void DeviceNetwork::runBackward(const Cotangents& from) {
 }
 
 void DeviceNetwork::backward(const double field[3]) {
-    SourceArrays& a = arrays;
     if (projects)
         sumKernel->execute(min(numParticles, SUM_THREADS));
-    runBackward({a.chargeGradients, a.dipoleGradients, a.quadrupoleGradients, a.softnessGradients, a.polarizabilityGradients, sums, 1,
-                 cc.getLongForceBuffer()});
+    Cotangents cotangents = {1, {}, sums, cc.getLongForceBuffer()};
+    for (Moment m : ALL_MOMENTS)
+        cotangents.moments[m] = &arrays.gradients[m];
+    runBackward(cotangents);
     Vec3 latentField(field[0], field[1], field[2]);
     if (!periodic || latentField == Vec3() || !parameters.charges)
         return;
     if (movingCharges == nullptr)
-        movingCharges = make_unique<DeviceMovingCharges>(cc, numParticles, parameters.layers * parameters.cutoff, fieldDefines, arrays.positions, cells.box,
-                                                   atomOf);
-    DeviceMovingCharges& m = *movingCharges;
-    m.addForces(latentField, box, [&]() { runBackward({m.getOffsets(), m.zeros, m.zeros, m.zeros, m.zeros, m.zeroSums, 0, m.getForces()}); });
+        movingCharges = make_unique<DeviceMovingCharges>(cc, numParticles, parameters.layers * parameters.cutoff, fieldDefines, arrays.positions,
+                                                         cells.box, atomOf);
+    Cotangents ofCharges = {0, {}, movingCharges->zeroSums, movingCharges->getForces()};
+    for (Moment m : ALL_MOMENTS)
+        ofCharges.moments[m] = (m == CHARGE ? &movingCharges->getOffsets() : &movingCharges->zeros);
+    movingCharges->addForces(latentField, box, [&]() { runBackward(ofCharges); });
 }

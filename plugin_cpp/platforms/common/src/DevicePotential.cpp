@@ -1,6 +1,7 @@
 #include "DevicePotential.h"
 #include "KernelSources.h"
 #include "openmm_polarmp/PolarMPUnits.h"
+#include "openmm_polarmp/internal/PairSeries.h"
 #include <cmath>
 
 using namespace PolarMPPlugin;
@@ -68,14 +69,17 @@ DevicePairSum::DevicePairSum(ComputeContext& cc, double sigma, SourceArrays& sou
     defines["A_SQUARED"] = cc.doubleToString(a * a);
     defines["TWO_A_SQUARED"] = cc.doubleToString(2 * a * a);
     defines["B_SCALE"] = cc.doubleToString(COULOMB * 2 * a / sqrt(M_PI));
+    defines["SERIES_LIMIT"] = cc.doubleToString(PAIR_SERIES_LIMIT);
     defines["SERIES_END"] = cc.doubleToString(cc.getUseDoublePrecision() ? 1e-17 : 1e-9);
     ComputeProgram program = cc.compileProgram(KernelSources::tensors + KernelSources::response + KernelSources::pairs, defines);
     ResponseArrays& r = response;
-    readKernel = createKernel(program, "readMoments", {&source.charges, &source.dipoles, &source.quadrupoles, &r.permanent});
+    ComputeArray* m = source.moments;
+    readKernel = createKernel(program, "readMoments", {&m[CHARGE], &m[DIPOLE], &m[QUADRUPOLE], &r.permanent});
     permanentKernel = createKernel(program, "sumPairs", {&source.positions, &r.permanent, &r.phi});
     inducedKernel = createKernel(program, "sumPairs", {&source.positions, &r.induced, &r.phiInduced});
-    induceKernel = createKernel(program, "induce", {&source.positions, &r.permanent, &source.softness, &source.polarizability, &r.sums, nullptr,
-                                                    nullptr, nullptr, nullptr, nullptr, &r.phi, &r.potential, &r.electricField, &r.induced});
+    induceKernel = createKernel(program, "induce",
+                                {&source.positions, &r.permanent, &m[SOFTNESS], &m[POLARIZABILITY], &r.sums, nullptr, nullptr, nullptr, nullptr,
+                                 nullptr, &r.phi, &r.potential, &r.electricField, &r.induced});
     pointsKernel = createKernel(program, "sumPotential", {nullptr, nullptr, &source.positions, nullptr, nullptr});
 }
 

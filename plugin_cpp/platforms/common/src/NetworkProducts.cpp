@@ -7,9 +7,9 @@ using namespace NetworkText;
 using namespace OpenMM;
 using namespace std;
 
-// The products of a density with itself (models/_layers.py, Products), as text.
+// The generated text of the products of a density with itself (models/_layers.py, Products).
 
-/** Features (before the gate, without the atom's own scalars) and powers of a density; all lanes come here. */
+/** Features (before the gate, without the embedding of the atom's kind) and powers of a density; called by all lanes. */
 string NetworkCode::productsForward(int layer) {
     stringstream code;
     int lOut = p.featureDegree(layer);
@@ -25,7 +25,7 @@ string NetworkCode::productsForward(int layer) {
             for (int m = 0; m <= 2 * l; m++)
                 code << "            stage[" << m * row + first + path * c << "+lane] = " << source << "[" << path * (2 * l + 1) + m << "];\n";
     };
-    auto fillUp = [&](int used, int row, int l) {
+    auto pad = [&](int used, int row, int l) {
         if (row > used)
             for (int m = 0; m <= 2 * l; m++)
                 code << "        if (lane < " << row - used << ") stage[" << m * row + used << "+lane] = 0;\n";
@@ -38,7 +38,7 @@ string NetworkCode::productsForward(int layer) {
                  << "        " << coupleName(layer, factors, l) << "(" << power(factors) << ", A, y);\n        if (lane < CHANNELS) {\n";
             write("y", l, paths, 0, row);
             code << "        }\n";
-            fillUp(paths * c, row, l);
+            pad(paths * c, row, l);
             code << "        SYNC_ATOM;\n        real sum[" << 2 * l + 1 << "] = {0};\n        " << mix(l) << "(&W[" << betweenPack[factors][l]
                  << "], CHANNELS, channel, stage4, " << row / 4 << ", sum);\n";
             for (int m = 0; m <= 2 * l; m++)
@@ -61,15 +61,15 @@ string NetworkCode::productsForward(int layer) {
             int count = couplings[factors - 2].paths[l];
             if (count == 0)
                 continue;
-            code << "        {\n        real y[" << count * (2 * l + 1) << "];\n        " << coupleName(layer, factors, l) << "("
-                 << power(factors) << ", A, y);\n        if (lane < CHANNELS) {\n";
+            code << "        {\n        real y[" << count * (2 * l + 1) << "];\n        " << coupleName(layer, factors, l) << "(" << power(factors)
+                 << ", A, y);\n        if (lane < CHANNELS) {\n";
             write("y", l, count, first, row);
             code << "        }\n        }\n";
             first += count * c;
         }
-        fillUp(paths * c, row, l);
-        code << "        SYNC_ATOM;\n        real sum[" << 2 * l + 1 << "] = {0};\n        " << mix(l) << "(&W["
-             << weights.add(matrix, paths * c, c) << "], CHANNELS, channel, stage4, " << row / 4 << ", sum);\n";
+        pad(paths * c, row, l);
+        code << "        SYNC_ATOM;\n        real sum[" << 2 * l + 1 << "] = {0};\n        " << mix(l) << "(&W[" << weights.add(matrix, paths * c, c)
+             << "], CHANNELS, channel, stage4, " << row / 4 << ", sum);\n";
         for (int m = 0; m <= 2 * l; m++)
             code << "        f[" << l * l + m << "] = sum[" << m << "];\n";
         code << "        SYNC_ATOM;\n    }\n";
@@ -78,7 +78,7 @@ string NetworkCode::productsForward(int layer) {
     return code.str();
 }
 
-/** From derivatives by the features to those by the density, which are added to AGradient; all lanes come here. */
+/** Adds to AGradient, the derivatives by the density, from the derivatives by the features; called by all lanes. */
 string NetworkCode::productsBackward(int layer) {
     stringstream code;
     int lOut = p.featureDegree(layer), row = padded(c);
@@ -120,8 +120,8 @@ string NetworkCode::productsBackward(int layer) {
         string pack = "MIXING_TRANSPOSED" + text(layer) + "_" + text(l);
         code << "    {\n";
         writeRows("fGradient", l * l, l);
-        code << "        real sum[" << 2 * l + 1 << "] = {0};\n        " << mix(l) << "(&W[" << pack << "], " << paths * c << ", channel, stage4, " << row / 4
-             << ", sum);\n";
+        code << "        real sum[" << 2 * l + 1 << "] = {0};\n        " << mix(l) << "(&W[" << pack << "], " << paths * c << ", channel, stage4, "
+             << row / 4 << ", sum);\n";
         for (int m = 0; m <= 2 * l; m++)
             code << "        AGradient[" << l * l + m << "] += sum[" << m << "];\n";
         int first = c;
@@ -141,4 +141,3 @@ string NetworkCode::productsBackward(int layer) {
     code << "}\n";
     return code.str();
 }
-

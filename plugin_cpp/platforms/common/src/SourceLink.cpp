@@ -1,23 +1,13 @@
 #include "SourceLink.h"
-#include "openmm/OpenMMException.h"
+#include "openmm_polarmp/internal/TestSwitches.h"
+#include "openmm_polarmp/internal/UnusableNumber.h"
+#include <algorithm>
 #include <cmath>
-#include <cstdlib>
-#include <sstream>
+#include <string>
 
 using namespace PolarMPPlugin;
 using namespace OpenMM;
 using namespace std;
-
-void PolarMPPlugin::refuse(const string& quantity, int particle, double value) {
-    stringstream message;
-    message << "PolarMPForce: the " << quantity << " of particle " << particle << " is " << value << "; it must "
-            << (isfinite(value) ? "not be negative" : "be a finite number");
-    throw OpenMMException(message.str());
-}
-
-void PolarMPPlugin::refuseEnergy() {
-    throw OpenMMException("PolarMPForce: the energy that the source of moments gave is not a finite number");
-}
 
 void SourceArrays::initialize(ComputeContext& cc, int n) {
     bool isDouble = cc.getUseDoublePrecision();
@@ -25,20 +15,22 @@ void SourceArrays::initialize(ComputeContext& cc, int n) {
     int mixed = (isDouble || cc.getUseMixedPrecision()) ? sizeof(double) : sizeof(float);
     positions.initialize(cc, 3 * n, mixed, "polarmpPositions");
     energy.initialize(cc, 1, mixed, "polarmpSourceEnergy");
-    charges.initialize(cc, n, real, "polarmpCharges");
-    dipoles.initialize(cc, 3 * n, real, "polarmpDipoles");
-    quadrupoles.initialize(cc, 9 * n, real, "polarmpQuadrupoles");
-    softness.initialize(cc, n, real, "polarmpSoftness");
-    polarizability.initialize(cc, 9 * n, real, "polarmpPolarizability");
-    chargeGradients.initialize(cc, n, real, "polarmpChargeGradients");
-    dipoleGradients.initialize(cc, 3 * n, real, "polarmpDipoleGradients");
-    quadrupoleGradients.initialize(cc, 9 * n, real, "polarmpQuadrupoleGradients");
-    softnessGradients.initialize(cc, n, real, "polarmpSoftnessGradients");
-    polarizabilityGradients.initialize(cc, 9 * n, real, "polarmpPolarizabilityGradients");
     forces.initialize(cc, 3 * n, real, "polarmpSourceForces");
-    for (ComputeArray* array : {&energy, &charges, &dipoles, &quadrupoles, &softness, &polarizability, &chargeGradients, &dipoleGradients,
-                                &quadrupoleGradients, &softnessGradients, &polarizabilityGradients, &forces})
-        cc.clearBuffer(*array);
+    cc.clearBuffer(energy);
+    cc.clearBuffer(forces);
+    for (Moment m : ALL_MOMENTS) {
+        const string name = string("polarmp_") + MOMENTS[m].name;
+        moments[m].initialize(cc, MOMENTS[m].components * n, real, name);
+        gradients[m].initialize(cc, MOMENTS[m].components * n, real, name + "_gradients");
+        cc.clearBuffer(moments[m]);
+        cc.clearBuffer(gradients[m]);
+    }
+}
+
+void HostLink::Copy::initialize(ComputeArray& newArray) {
+    array = &newArray;
+    memory.resize(newArray.getSize() * newArray.getElementSize());
+    isDouble = (newArray.getElementSize() == sizeof(double));
 }
 
 void HostLink::Copy::download() {
@@ -49,47 +41,36 @@ void HostLink::Copy::upload() {
     array->upload(memory.data());
 }
 
-double HostLink::Copy::operator[](int i) const {
+double HostLink::Copy::operator[](size_t i) const {
     return isDouble ? reinterpret_cast<const double*>(memory.data())[i] : reinterpret_cast<const float*>(memory.data())[i];
 }
 
-HostLink::Copy HostLink::makeCopy(ComputeArray& array, bool isDouble) {
-    return {&array, vector<char>(array.getSize() * array.getElementSize()), isDouble};
-}
-
 HostLink::HostLink(MultipoleSource& source, const SourceBuffers& description, SourceArrays& arrays)
-        : particles(description.particles), moments(source.getMomentSet()), checking(getenv("POLARMP_TEST_DEVICE_CHECKS") == nullptr) {
-    bool real = description.doubleMoments, mixed = description.doublePositions;
-    SourceBuffers buffers = description;
-    auto copy = [&](Copy& target, ComputeArray& array, bool isDouble) {
-        target = makeCopy(array, isDouble);
-        return target.memory.data();
+        : particles(description.particles), present(source.getMomentSet()), checking(testSwitches().hostChecks) {
+    auto buffer = [](Copy& copy, ComputeArray& array) {
+        copy.initialize(array);
+        return copy.data();
     };
+    SourceBuffers buffers = description;
     buffers.device = SourceBuffers::Host;
-    buffers.positions = copy(positions, arrays.positions, mixed);
+    buffers.positions = buffer(positions, arrays.positions);
     buffers.cell = arrays.cell;
-    buffers.energy = copy(energy, arrays.energy, mixed);
-    buffers.charges = copy(charges, arrays.charges, real);
-    buffers.dipoles = copy(dipoles, arrays.dipoles, real);
-    buffers.quadrupoles = copy(quadrupoles, arrays.quadrupoles, real);
-    buffers.softness = copy(softness, arrays.softness, real);
-    buffers.polarizability = copy(polarizability, arrays.polarizability, real);
-    buffers.chargeGradients = copy(chargeGradients, arrays.chargeGradients, real);
-    buffers.dipoleGradients = copy(dipoleGradients, arrays.dipoleGradients, real);
-    buffers.quadrupoleGradients = copy(quadrupoleGradients, arrays.quadrupoleGradients, real);
-    buffers.softnessGradients = copy(softnessGradients, arrays.softnessGradients, real);
-    buffers.polarizabilityGradients = copy(polarizabilityGradients, arrays.polarizabilityGradients, real);
-    buffers.forces = copy(forces, arrays.forces, real);
+    buffers.energy = buffer(energy, arrays.energy);
+    for (Moment m : ALL_MOMENTS) {
+        buffers.moments[m] = buffer(moments[m], arrays.moments[m]);
+        buffers.gradients[m] = buffer(gradients[m], arrays.gradients[m]);
+    }
+    buffers.forces = buffer(forces, arrays.forces);
     evaluation = source.bind(buffers);
 }
 
-void HostLink::check(const char* name, const Copy& copy, bool negativeAllowed) const {
+void HostLink::check(const char* quantity, const Copy& copy, bool mayBeNegative) const {
     if (!checking)
         return;
-    int size = copy.array->getSize(), components = max<int>(1, size / (int) particles.size());
-    for (int i = 0; i < size; i++)
-        if (!isfinite(copy[i]) || (!negativeAllowed && copy[i] < 0))
-            refuse(name, particles[i / components], copy[i]);
+    const size_t components = copy.size() / particles.size();
+    for (size_t i = 0; i < copy.size(); i++)
+        if (!isfinite(copy[i]) || (!mayBeNegative && copy[i] < 0))
+            throwUnusable(quantity, particles[i / components], copy[i]);
 }
 
 void HostLink::forward(bool includeGradients, const function<void()>& meanwhile) {
@@ -102,41 +83,22 @@ void HostLink::forward(bool includeGradients, const function<void()>& meanwhile)
     meanwhile();
     evaluation->forward(includeGradients);
     if (checking && !isfinite(energy[0]))
-        refuseEnergy();
-    check("charge", charges);
+        throwUnusableEnergy();
     energy.upload();
-    charges.upload();
-    if (moments.dipoles) {
-        check("dipole", dipoles);
-        dipoles.upload();
-    }
-    if (moments.quadrupoles) {
-        check("quadrupole", quadrupoles);
-        quadrupoles.upload();
-    }
-    if (moments.softness) {
-        check("softness", softness, false);
-        softness.upload();
-    }
-    if (moments.polarizability) {
-        check("polarizability", polarizability);
-        polarizability.upload();
-    }
+    for (Moment m : ALL_MOMENTS)
+        if (present[m]) {
+            check(MOMENTS[m].name, moments[m], MOMENTS[m].mayBeNegative);
+            moments[m].upload();
+        }
     uploaded = true;
 }
 
 void HostLink::backward(const double field[3]) {
     if (isConstant())
-        return;  // the array of its forces was cleared when it was made
-    chargeGradients.download();
-    if (moments.dipoles)
-        dipoleGradients.download();
-    if (moments.quadrupoles)
-        quadrupoleGradients.download();
-    if (moments.softness)
-        softnessGradients.download();
-    if (moments.polarizability)
-        polarizabilityGradients.download();
+        return;  // the array of its forces was cleared when it was created
+    for (Moment m : ALL_MOMENTS)
+        if (present[m])
+            gradients[m].download();
     evaluation->backward(field);
     check("force from the source of moments", forces);
     forces.upload();

@@ -4,7 +4,7 @@
 namespace PolarMPPlugin {
 
 /**
- * Throws an exception if the atoms would have absurdly many neighbors: then the box has collapsed, or is in another unit.
+ * Throws an exception if the atoms would have implausibly many neighbors: the box has collapsed, or is in another unit.
  *
  * @param cutoff  A
  * @param box     in A

@@ -2,13 +2,13 @@
 
 namespace PolarMPPlugin {
 
-/** Instruction sets for which inner loops are compiled, each in the namespace of its name. */
+/** Instruction sets for which inner loops are compiled, each in a namespace of the same name. */
 enum class InstructionSet { baseline, avx2, avx512 };
 
-/** The best one that this processor has; POLARMP_SIMD can ask for less, to test it. */
+/** The best one that this processor supports, or a lesser one that the environment variable POLARMP_SIMD names, for tests. */
 InstructionSet chosenInstructionSet();
 
-/** Of three versions of the same loops that for the chosen instruction set. */
+/** Chooses among three versions of the same loops by the instruction set. */
 template <class Loops>
 const Loops& chooseLoops(const Loops& baseline, const Loops& avx2, const Loops& avx512) {
     switch (chosenInstructionSet()) {

@@ -6,29 +6,29 @@
 
 namespace PolarMPPlugin {
 
-/** Makes a platform's only kernel of ours. */
+/** Creates the plugin's only kernel on a platform. */
 class KernelFactoryFor : public OpenMM::KernelFactory {
 public:
-    using Make = std::function<OpenMM::KernelImpl*(const std::string& name, const OpenMM::Platform& platform, OpenMM::ContextImpl& context)>;
-    explicit KernelFactoryFor(Make make) : make(make) {
+    using Create = std::function<OpenMM::KernelImpl*(const std::string& name, const OpenMM::Platform& platform, OpenMM::ContextImpl& context)>;
+    explicit KernelFactoryFor(Create create) : create(create) {
     }
     OpenMM::KernelImpl* createKernelImpl(std::string name, const OpenMM::Platform& platform, OpenMM::ContextImpl& context) const override {
         if (name != CalcPolarMPForceKernel::Name())
             throw OpenMM::OpenMMException("Tried to create kernel with illegal kernel name '" + name + "'");
-        return make(name, platform, context);
+        return create(name, platform, context);
     }
 
-    /** Register a factory with the platform of this name, if OpenMM has it. */
-    static void registerWith(const std::string& platformName, Make make) {
+    /** Registers a factory with the platform of this name, if OpenMM has it. */
+    static void registerWith(const std::string& platformName, Create create) {
         for (int i = 0; i < OpenMM::Platform::getNumPlatforms(); i++) {
             OpenMM::Platform& platform = OpenMM::Platform::getPlatform(i);
             if (platform.getName() == platformName)
-                platform.registerKernelFactory(CalcPolarMPForceKernel::Name(), new KernelFactoryFor(make));
+                platform.registerKernelFactory(CalcPolarMPForceKernel::Name(), new KernelFactoryFor(create));
         }
     }
 
 private:
-    const Make make;
+    const Create create;
 };
 
 } // namespace PolarMPPlugin

@@ -11,7 +11,7 @@ namespace PolarMPPlugin {
 
 constexpr size_t CACHE_LINE = 64;  // bytes
 
-/** Arrays begin at a cache line; large ones ask the operating system for large pages, of which the processor needs to know fewer. */
+/** Arrays begin at a cache line; large ones ask the operating system for huge pages, which need fewer TLB entries. */
 template <class T>
 struct LargeAllocator {
     using value_type = T;
@@ -21,14 +21,14 @@ struct LargeAllocator {
     }
 
     T* allocate(size_t n) {
-        const size_t largePage = 2 << 20, bytes = n * sizeof(T);
-        const size_t alignment = bytes >= largePage ? largePage : CACHE_LINE;
+        const size_t hugePage = 2 << 20, bytes = n * sizeof(T);
+        const size_t alignment = bytes >= hugePage ? hugePage : CACHE_LINE;
         const size_t rounded = (bytes + alignment - 1) / alignment * alignment;
         void* memory = std::aligned_alloc(alignment, rounded);
         if (memory == nullptr)
             throw std::bad_alloc();
 #ifdef MADV_HUGEPAGE
-        if (alignment == largePage)
+        if (alignment == hugePage)
             madvise(memory, rounded, MADV_HUGEPAGE);
 #endif
         return static_cast<T*>(memory);
@@ -47,12 +47,12 @@ struct LargeAllocator {
 template <class T>
 using LargeArray = std::vector<T, LargeAllocator<T>>;
 
-/** An array of which only some parts are ever used: what is not touched occupies no memory. Nothing is set to zero. */
+/** An uninitialized array: the operating system provides memory only for the parts that are written to. */
 template <class T>
 class UntouchedArray {
 public:
     void allocate(size_t n) {
-        memory.reset();  // first, so that both need not exist
+        memory.reset();  // frees the old array before the new one is allocated
         memory.reset(LargeAllocator<T>().allocate(n));
     }
     T* data() const {

@@ -13,18 +13,18 @@ struct MeshRule {
     double spacing;  // h / sigma
 };
 
-/** The loosest rule that still meets the asked accuracy (theory.md section 5; measured by _measure_mesh.py). */
+/** The loosest rule that meets the requested accuracy (theory.md section 5; measured by electrostatics/_measure_mesh.py). */
 const MeshRule& chooseMeshRule(double accuracy);
 const std::vector<MeshRule>& getMeshRules();
 
-/** The coarsest mesh spacing (A) that a rule allows; a hard cutoff kMax (1/A, 0: none) has to fit into the mesh. */
+/** The coarsest mesh spacing (A) that a rule allows; a mesh must also contain a hard cutoff kMax (1/A, 0: none). */
 double largestSpacing(double sigma, double kMax, const MeshRule& rule);
 
 /** The smallest number >= minimum whose only prime factors are 2, 3, 5 and 7. */
 int legalMeshSize(int minimum);
 
 /**
- * Number of mesh points along each box vector: at least |a|/h, so that the mesh holds every k up to pi/h, and at
+ * Number of mesh points along each box vector: at least |a|/h, so that the mesh contains every k up to pi/h, and at
  * least the window's width.
  *
  * @param box   box vectors in A
@@ -34,8 +34,8 @@ int legalMeshSize(int minimum);
 void chooseMeshSize(const OpenMM::Vec3 box[3], double sigma, double kMax, const MeshRule& rule, int size[3]);
 
 /**
- * Whether a mesh still serves a box that has changed. Two per cent of slack, so that a barostat's fluctuations
- * do not cause a new mesh; a mesh only ever becomes larger.
+ * Whether a mesh is still fine enough for a box that has changed. Two per cent are tolerated, so that a barostat's
+ * fluctuations do not cause a new mesh; a mesh is only ever replaced by a larger one.
  */
 bool meshIsFineEnough(const OpenMM::Vec3 box[3], double sigma, double kMax, const MeshRule& rule, const int size[3]);
 

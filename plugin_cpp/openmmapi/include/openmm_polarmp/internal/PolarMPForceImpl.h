@@ -27,8 +27,14 @@ public:
 
 private:
     void ensureEvaluated(OpenMM::ContextImpl& context);
+    /** Throws an exception unless the force's source describes as many particles as the force acts on. */
+    void checkSource() const;
 
     const PolarMPForce& owner;
+    // when the Context was created
+    int numParticles = 0;
+    std::vector<int> particles;
+    PolarMPForce::NonbondedMethod nonbondedMethod = PolarMPForce::NoCutoff;
     OpenMM::Kernel kernel;
     bool evaluated = false;
     long long stepInProgress = -1;  // the number of steps before the one that an integrator has begun

@@ -4,7 +4,7 @@
 
 namespace PolarMPPlugin {
 
-/** Where warnings go: to stderr, until the Python package makes them Python warnings. */
+/** Sets where warnings go. Without a handler they are written to stderr; the Python package turns them into Python warnings. */
 void setWarningHandler(std::function<void(const std::string&)> handler);
 void warn(const std::string& message);
 

@@ -1,10 +1,10 @@
-// Particles sorted by the cells of a grid over the periodic box, so that those near to a place lie together in memory. In a
-// cluster there is one cell, which holds all particles in their own order. The result does not depend on the order in which
-// threads come: within a cell particles are sorted by their number.
+// Particles are sorted by the cells of a grid over the periodic box, so that neighbours in space are close in memory. In a
+// cluster there is one cell, which contains all particles in their original order. The result does not depend on the order of
+// the threads: within a cell particles are sorted by their index.
 //
 // box[0..8]: the box vectors (rows, A); box[9..17]: the inverse, fractional coordinate d = sum_a r[a]*box[9+3*a+d].
 
-/** A position moved into the box, and its cell. */
+/** Wraps a position into the box and returns its cell. */
 DEVICE int cellOfPosition(const mixed* r, GLOBAL const mixed* box, const int* size, mixed* wrapped) {
     mixed whole[3];
     int cell = 0;
@@ -12,7 +12,7 @@ DEVICE int cellOfPosition(const mixed* r, GLOBAL const mixed* box, const int* si
         mixed s = r[0]*box[9+d]+r[1]*box[12+d]+r[2]*box[15+d];
         whole[d] = floor(s);
         s -= whole[d];
-        // Also where a position is not a number, and where rounding gives 1
+        // Valid also where a position is not a number, and where s is rounded to 1
         int place = (s >= 0 && s < 1 ? (int) (s*size[d]) : 0);
         cell = cell*size[d]+min(place, size[d]-1);
     }
@@ -34,7 +34,7 @@ KERNEL void countInCells(GLOBAL const mixed* RESTRICT positions, GLOBAL const mi
     }
 }
 
-/** Where each cell begins; a single work group. */
+/** Computes where each cell begins, with a single work group. */
 KERNEL void findCellStarts(int numCells, GLOBAL int* RESTRICT counts, GLOBAL int* RESTRICT start) {
     LOCAL int sums[SCAN_SIZE];
     int share = (numCells+SCAN_SIZE-1)/SCAN_SIZE;
@@ -54,7 +54,7 @@ KERNEL void findCellStarts(int numCells, GLOBAL int* RESTRICT counts, GLOBAL int
     for (int cell = first; cell < last; cell++) {
         start[cell] = position;
         position += counts[cell];
-        counts[cell] = 0;  // for the next time
+        counts[cell] = 0;  // for the next sort
     }
     if (LOCAL_ID == 0)
         start[numCells] = NUM_PARTICLES;

@@ -1,7 +1,7 @@
-// From the potential on the mesh to its derivatives at the atoms; teams as in mesh.cc.
+// From the potential on the mesh to its derivatives at the atoms, with teams as in mesh.cc.
 
-// Each team's sums over its planes and over y, for 10 pairs of an order along x and an order along y. One row more than there are
-// threads in a team, so that threads that read the same column of different rows do not meet in a bank.
+// Each thread's sums over its planes and over y, for 10 pairs of orders of derivative along x and y. Rows are one number longer
+// than a team, so that threads that read the same column of different rows have no bank conflict.
 #define SUM_STRIDE (TEAM+1)
 
 DEVICE void gatherWindow(LOCAL_ARG const int* start, LOCAL_ARG const real4* window, int sizeX, int sizeY, int sizeZ,
@@ -9,7 +9,7 @@ DEVICE void gatherWindow(LOCAL_ARG const int* start, LOCAL_ARG const real4* wind
     int lane = LOCAL_ID%TEAM, part = lane/WIDTH, k = lane-part*WIDTH;
     int column = start[2]+k;
     column -= (column >= sizeZ ? sizeZ : 0);
-    // v[order along x][order along y]
+    // v[order of derivative along x][and along y]
     real v00 = 0, v01 = 0, v02 = 0, v03 = 0, v10 = 0, v11 = 0, v12 = 0, v20 = 0, v21 = 0, v30 = 0;
     for (int begin = 0; begin < WIDTH; begin += PLANES) {
         int i = begin+part;
@@ -34,14 +34,14 @@ DEVICE void gatherWindow(LOCAL_ARG const int* start, LOCAL_ARG const real4* wind
             v30 += x.w*y0;
         }
     }
-    // By the sum of the two orders, then by the order along y
+    // Sorted by the sum of the two orders, then by the order along y
     sums[lane] = v00;
     sums[SUM_STRIDE+lane] = v10; sums[2*SUM_STRIDE+lane] = v01;
     sums[3*SUM_STRIDE+lane] = v20; sums[4*SUM_STRIDE+lane] = v11; sums[5*SUM_STRIDE+lane] = v02;
     sums[6*SUM_STRIDE+lane] = v30; sums[7*SUM_STRIDE+lane] = v21; sums[8*SUM_STRIDE+lane] = v12; sums[9*SUM_STRIDE+lane] = v03;
 }
 
-/** Of each atom, 20 threads sum up one derivative in grid units each. */
+/** For each atom, 20 threads compute one derivative in grid units each. */
 DEVICE void sumTeams(LOCAL_ARG const real4* windows, LOCAL_ARG const real* sums, LOCAL_ARG real* grid) {
     int slot = LOCAL_ID/20, n = LOCAL_ID-20*slot, order = orderOf(n), entry = n-firstOfOrder(order);
     if (slot < GROUP_ATOMS) {
@@ -72,7 +72,7 @@ DEVICE void toCartesian(LOCAL_ARG const int* atoms, LOCAL_ARG const real* grid, 
     }
 }
 
-/** One thread for each of the group's atoms. */
+/** The induced moments, with one thread for each of the group's atoms. */
 DEVICE void induceAtoms(LOCAL_ARG const int* atoms, LOCAL_ARG const real* phi, GLOBAL const mixed* positions, GLOBAL const real* permanent,
         GLOBAL const real* softness, GLOBAL const real* polarizability, GLOBAL const mixed* sums, mixed fieldX, mixed fieldY, mixed fieldZ,
         mixed inverseVolume, int inField, GLOBAL real* potential, GLOBAL real* electricField, GLOBAL real* induced, LOCAL_ARG real* moments) {
@@ -91,7 +91,7 @@ DEVICE void induceAtoms(LOCAL_ARG const int* atoms, LOCAL_ARG const real* phi, G
     }
 }
 
-/** After the first round: induced moments as soon as an atom's potential is there, and spread right away for the second round. */
+/** After the first round: computes an atom's potential and its induced moments, and spreads them at once for the second round. */
 GROUP_KERNEL void gatherAndInduce(int sizeX, int sizeY, int sizeZ, GLOBAL const real* RESTRICT mesh, GLOBAL const int* RESTRICT order,
         GLOBAL const mixed* RESTRICT positions, GLOBAL const mixed* RESTRICT toFractional, GLOBAL const real* RESTRICT derivativeTransform,
         GLOBAL const real* RESTRICT coefficients, GLOBAL const real* RESTRICT permanent, GLOBAL const real* RESTRICT softness,
@@ -155,7 +155,7 @@ GROUP_KERNEL void gather(int sizeX, int sizeY, int sizeZ, GLOBAL const real* RES
     }
 }
 
-/** The potential alone, at any points. */
+/** Only the potential, at any points. */
 GROUP_KERNEL void gatherPotential(int sizeX, int sizeY, int sizeZ, int numPoints, GLOBAL const real* RESTRICT mesh,
         GLOBAL const mixed* RESTRICT positions, GLOBAL const mixed* RESTRICT toFractional, GLOBAL const real* RESTRICT coefficients,
         GLOBAL real* RESTRICT potential) {

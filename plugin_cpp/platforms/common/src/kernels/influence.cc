@@ -1,4 +1,4 @@
-// What depends on the box: the way from positions to the mesh, and the influence function (theory.md sections 2 and 5).
+// What depends on the box: the transformation from positions to the mesh, and the influence function (theory.md sections 2 and 5).
 
 /** toFractional[3 d + a] = d(fractional coordinate d)/d(Cartesian coordinate a), in 1/A. */
 KERNEL void setBox(int sizeX, int sizeY, int sizeZ, mixed xx, mixed xy, mixed xz, mixed yx, mixed yy, mixed yz, mixed zx, mixed zy, mixed zz,
@@ -8,7 +8,7 @@ KERNEL void setBox(int sizeX, int sizeY, int sizeZ, mixed xx, mixed xy, mixed xz
     if (GLOBAL_ID == 0)
         for (int n = 0; n < 9; n++)
             toFractional[n] = F[n];
-    // derivativeTransform[10 n + i]: the share of the i-th derivative in grid units, of the same order, in the n-th along Cartesian axes.
+    // derivativeTransform[10 n + i]: the coefficient of the i-th derivative in grid units, of the same order, in the n-th Cartesian one.
     for (int index = GLOBAL_ID; index < 200; index += GLOBAL_SIZE) {
         int n = index/10, i = index-10*n, order = orderOf(n), entry = n-firstOfOrder(order);
         int notX = axesNotX(entry), z = axesZ(entry);

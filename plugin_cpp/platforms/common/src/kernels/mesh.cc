@@ -1,41 +1,41 @@
 // The reciprocal sum on a mesh (theory.md section 5). WIDTH window points along each axis, polynomials of DEGREE.
 //
-// A work group takes GROUP_ATOMS atoms at once, with a team of TEAM threads for each. A thread of a team has one of the
-// window's points along z and one of PLANES neighbouring planes, and goes along y: so the threads of a team meet the mesh in
-// PLANES runs of WIDTH neighbouring points. Atoms come sorted in space, so that groups at work at the same time touch the
-// same part of the mesh.
+// A work group processes GROUP_ATOMS atoms at once, with a team of TEAM threads for each. A thread of a team has one of the
+// window's points along z and one of PLANES neighbouring planes, and loops over y: the threads of a team thus access the mesh in
+// PLANES runs of WIDTH consecutive points. Atoms are sorted in space, so that groups that run at the same time access the same
+// part of the mesh.
 #define PLANES (TEAM/WIDTH)
 #define GROUP_SIZE (GROUP_ATOMS*TEAM)
 
-// The compiler has to do with so few registers that enough threads run at a time to hide the latency of memory.
+// Limits the registers, so that enough threads are resident to hide the latency of memory.
 #ifdef __CUDACC_RTC__
-#define GROUP_KERNEL KERNEL __launch_bounds__(GROUP_SIZE, THREADS_AT_A_TIME/GROUP_SIZE)
+#define GROUP_KERNEL KERNEL __launch_bounds__(GROUP_SIZE, RESIDENT_THREADS/GROUP_SIZE)
 #else
 #define GROUP_KERNEL KERNEL
 #endif
 
-/** The group's atoms. Where there are none left the last one is taken again: nothing changes when it is gathered for twice. */
+/** The group's atoms. Beyond the end the last atom is repeated: gathering twice for an atom changes nothing. */
 DEVICE void takeAtoms(int first, GLOBAL const int* order, LOCAL_ARG int* atoms) {
     if (LOCAL_ID < GROUP_ATOMS)
         atoms[LOCAL_ID] = order[min(first+(int) LOCAL_ID, NUM_PARTICLES-1)];
 }
 
-/** Where a point's window begins along an axis, in units of the mesh. */
+/** Where a point's window begins along an axis, in units of the mesh spacing. */
 DEVICE mixed leftEdge(GLOBAL const mixed* r, GLOBAL const mixed* toFractional, int size) {
     mixed fraction = r[0]*toFractional[0]+r[1]*toFractional[1]+r[2]*toFractional[2];
     return (fraction-floor(fraction))*size-0.5f*WIDTH;
 }
 
-/** The first mesh point of a window, within the mesh also where a position is not a number. */
+/** The first mesh point of a window: an index within the mesh even if a position is not a number. */
 DEVICE int firstPoint(mixed left, int size) {
     int first = (int) floor(left)+1;
     first += (first < 0 ? size : 0);
     return first >= 0 && first < size ? first : 0;
 }
 
-/** The window at its p-th point with three derivatives; t: how far the first point is from the window's edge, less 1/2. */
+/** The window at its p-th point and three derivatives; t: distance of the first point from the window's edge, minus 1/2. */
 DEVICE real4 windowWeights(GLOBAL const real* coefficients, int p, real t) {
-    // Horner's rule; the derivatives over their factorials
+    // Horner's rule; v_n is the n-th derivative divided by n!
     real v0 = coefficients[DEGREE*WIDTH+p], v1 = 0, v2 = 0, v3 = 0;
     for (int n = DEGREE-1; n >= 0; n--) {
         v3 = v3*t+v2;

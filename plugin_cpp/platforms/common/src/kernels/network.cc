@@ -1,15 +1,14 @@
-// PolarMPNet (openmm_polarmp/models/network.py) on a device. Each atom has LANES threads, one for each channel (those that are
-// left over compute what the last channel does and write nothing); they exchange numbers through LOCAL memory, where SYNC_ATOM
-// waits for an atom's threads. A step's atoms come in the order of the cells (cells.cc), and so does everything that is kept
-// from the forward to the backward pass.
+// PolarMPNet (openmm_polarmp/models/network.py) on a device. Each atom has LANES threads, one for each channel (surplus threads
+// repeat the last channel and write nothing). They exchange numbers through LOCAL memory; SYNC_ATOM is a barrier for an atom's
+// threads. Atoms are processed in the order of the cells (cells.cc), in which everything that the backward pass needs is saved.
 //
-// Weights are packed so that one load brings four of them: pack[k*columns+column] holds the rows 4k ... 4k+3.
+// Weights are packed so that one load reads four of them: pack[k*columns+column] contains the rows 4k ... 4k+3.
 
 /**
- * y[m] += sum_k W[k, column] x[m, k] for ROWS rows m at once; x has `packs` groups of four numbers in a row. Give an array of
- * its own for y, not a part of a longer one: PoCL 3.1 gets that wrong. The compiler unrolls the loops of
- * the layers and loads far ahead, with all registers that there are: measured on an H200, that is faster than more groups at a
- * time with fewer registers (0.80 and 1.24 ms for the layers of 24,000 atoms of water, both passes).
+ * y[m] += sum_k W[k, column] x[m, k] for ROWS rows m at once; a row of x has `packs` groups of four numbers. y must be an array
+ * of its own, not a part of a longer one, which PoCL 3.1 miscompiles. The compiler unrolls the loops of the layers and loads far
+ * ahead, using all registers: on an H200 this was faster than more resident groups with fewer registers (0.80 and 1.24 ms for
+ * the layers of 24,000 atoms of water, both passes).
  */
 #define DEFINE_MIX(NAME, ROWS)                                                                                                  \
     DEVICE void NAME(GLOBAL const real4* RESTRICT W, int columns, int column, LOCAL_ARG const real4* x, int packs, real* y) {   \
@@ -25,8 +24,8 @@ DEFINE_MIX(mix1, 1)
 DEFINE_MIX(mix3, 3)
 DEFINE_MIX(mix5, 5)
 
-// A loop that an atom's lanes share. All of them go through it equally often and do the same in it, `n` may lie beyond the
-// end, and only what is written depends on it: PoCL gets loops before a barrier wrong that some threads leave earlier.
+// A loop that is divided among an atom's lanes. All lanes execute it equally often, `n` may lie beyond the end, and only what is
+// written depends on it: PoCL miscompiles loops before a barrier that some threads leave earlier.
 #define FOR_LANES(n, count) for (int n = lane, n##Turn = 0; n##Turn < ((count)+LANES-1)/LANES; n##Turn++, n += LANES)
 
 DEVICE real sigmoid(real x) {
@@ -46,7 +45,7 @@ DEVICE real softplus(real x) {
     return x > 20 ? x : log1p(EXP(x));
 }
 
-/** 1-28x^6+48x^7-21x^8, from 1 at x = 0 to 0 with its first two derivatives at x = 1: in factors, which lose no digits there. */
+/** 1-28x^6+48x^7-21x^8, from 1 at x = 0 to 0 at x = 1, with its first two derivatives; in factors, so that no digits are lost there. */
 DEVICE real smoothCutoff(real x) {
     real y = 1-x;
     return x < 1 ? y*y*y*(1+x*(3+x*(6+x*(10+x*(15+x*21))))) : 0;
@@ -57,7 +56,7 @@ DEVICE real smoothCutoffDerivative(real x) {
     return x < 1 ? -168*x2*x2*x*(1-x)*(1-x) : 0;
 }
 
-/** B_n(d) = sin((n+1) pi d/cutoff) envelope(d), with the derivatives where they are asked for. */
+/** B_n(d) = sin((n+1) pi d/cutoff) envelope(d), and their derivatives if `derivatives` is set. */
 DEVICE void radialFunctions(real d, real* B, real* derivative, int derivatives) {
     real x = d*(1/CUTOFF), cut = smoothCutoff(x), scale = RADIAL_SCALE/d;
     real envelope = scale*cut, slope = scale*(smoothCutoffDerivative(x)*(1/CUTOFF)-cut/d);
@@ -73,28 +72,27 @@ DEVICE void radialFunctions(real d, real* B, real* derivative, int derivatives) 
 }
 
 #ifdef ZBL
-/** Nuclear repulsion of a pair, half of it: energy and derivative by the distance. */
-DEVICE real zblEnergy(real d, GLOBAL const real* own, GLOBAL const real* other, real* derivative) {
-    real reach = own[KIND_RADIUS]+other[KIND_RADIUS];
+/** The receiver's half of the nuclear repulsion of a pair, and its derivative by the distance. */
+DEVICE real zblEnergy(real d, GLOBAL const real* receiver, GLOBAL const real* sender, real* derivative) {
+    real reach = receiver[KIND_RADIUS]+sender[KIND_RADIUS];
     *derivative = 0;
     if (d >= reach)
         return 0;
     const real exponents[4] = {ZBL_EXPONENTS}, coefficients[4] = {ZBL_COEFFICIENTS};
-    real scale = (own[KIND_ZBL_POWER]+other[KIND_ZBL_POWER])/ZBL_LENGTH, phi = 0, slope = 0;
+    real scale = (receiver[KIND_ZBL_POWER]+sender[KIND_ZBL_POWER])/ZBL_LENGTH, phi = 0, slope = 0;
     for (int i = 0; i < 4; i++) {
         real term = coefficients[i]*EXP(-exponents[i]*scale*d);
         phi += term;
         slope -= exponents[i]*scale*term;
     }
-    real charge = 0.5f*COULOMB*own[KIND_NUMBER]*other[KIND_NUMBER]/d, x = d/reach, cut = smoothCutoff(x);
+    real charge = 0.5f*COULOMB*receiver[KIND_NUMBER]*sender[KIND_NUMBER]/d, x = d/reach, cut = smoothCutoff(x);
     *derivative = charge*(slope*cut+phi*smoothCutoffDerivative(x)/reach-phi*cut/d);
     return charge*phi*cut;
 }
 #endif
 
 /**
- * Which of an atom's lanes have found a neighbour: the place of this lane among them, and their number. All lanes have to
- * come here.
+ * The rank of this lane among the atom's lanes with a neighbour, and their number in *count. Must be called by all lanes.
  */
 DEVICE int rankAmongLanes(int lane, int isNeighbor, LOCAL_ARG int* flags, int* count) {
 #ifdef HAS_WARPS
@@ -115,7 +113,7 @@ DEVICE int rankAmongLanes(int lane, int isNeighbor, LOCAL_ARG int* flags, int* c
 #endif
 }
 
-/** An image's number of whole cells along each axis, in one integer. */
+/** An image's lattice shift along each axis, in one integer. */
 DEVICE int packImage(int x, int y, int z) {
     return (x+512)|((y+512)<<10)|((z+512)<<20);
 }
@@ -124,16 +122,16 @@ DEVICE int floorDivide(int a, int b) {
     return a >= 0 ? a/b : -((b-1-a)/b);
 }
 
-/** The part of LOCAL memory in which an atom's lanes look for its neighbours. */
-// Of LANES cells: the first place, the number of particles before it, the image; flags; the places of found neighbours.
+// Integers of LOCAL memory with which an atom's lanes search for neighbours: of LANES cells the first place, the number of
+// particles before it and the image; flags; the places of up to 2*LANES neighbours.
 #define SEARCH_INTS (6*LANES+1)
 
 GENERATED_FUNCTIONS
 
-/** Unit vector and distance of a found pair. */
-DEVICE real directionOf(LOCAL_ARG const real* foundVector, int pair, real* u) {
+/** Returns the distance of a neighbour that the search has found, and the unit vector to it. */
+DEVICE real directionOf(LOCAL_ARG const real* neighborVector, int pair, real* u) {
     for (int a = 0; a < 3; a++)
-        u[a] = foundVector[a*2*LANES+pair];
+        u[a] = neighborVector[a*2*LANES+pair];
     real d = SQRT(u[0]*u[0]+u[1]*u[1]+u[2]*u[2]);
     for (int a = 0; a < 3; a++)
         u[a] /= d;
@@ -145,7 +143,7 @@ DEVICE real directionOf(LOCAL_ARG const real* foundVector, int pair, real* u) {
  *
  * @param u          unit vector to the neighbour, at the distance d
  * @param gradients  by Y_lm B_n, at lm*componentStride+n*radialStride
- * @param along      what else depends on the distance: its derivative
+ * @param along      derivative of other energies by the distance
  */
 DEVICE void pairGradient(const real* u, real d, LOCAL_ARG const real* gradients, int componentStride, int radialStride, real along, real* result) {
     real B[NUM_RADIAL], slopes[NUM_RADIAL], Y[NUM_COMPONENTS], YGradient[NUM_COMPONENTS], uGradient[3];
@@ -167,7 +165,7 @@ DEVICE void pairGradient(const real* u, real d, LOCAL_ARG const real* gradients,
         result[a] = u[a]*along+(uGradient[a]-radialPart*u[a])/d;
 }
 
-/** The sum of one number of each of the atom's lanes, in every lane. */
+/** The sum of `value` over the atom's lanes, returned in every lane. */
 DEVICE real sumOverLanes(real value, int lane, LOCAL_ARG real* stage) {
     SYNC_ATOM;
     stage[lane] = value;
@@ -179,7 +177,7 @@ DEVICE real sumOverLanes(real value, int lane, LOCAL_ARG real* stage) {
     return sum;
 }
 
-/** Numbers of one channel, from arrays [n][channels]. */
+/** Reads the numbers of one channel from an array [n][channels]. */
 DEVICE void readChannel(GLOBAL const real* array, int count, int channel, real* values) {
     for (int n = 0; n < count; n++)
         values[n] = array[n*CHANNELS+channel];
@@ -191,14 +189,14 @@ DEVICE void writeChannel(const real* values, int count, int lane, GLOBAL real* a
             array[n*CHANNELS+lane] = values[n];
 }
 
-/** Features F after the gate, from those before it and the gate's scalars. */
+/** Features F after the gate, from those before it, f, and the gate's scalars g. */
 DEVICE void openGate(const real* f, const real* g, int features, real* F) {
     F[0] = silu(g[0]);
     for (int n = 1; n < features; n++)
         F[n] = f[n]*sigmoid(g[n < 4 ? 1 : 2]);
 }
 
-/** From derivatives by F to those by f, in the same place (but for the scalar), and to those by g. */
+/** From derivatives by F to those by f, in the same array (except for the scalar), and to those by g. */
 DEVICE void closeGate(const real* f, const real* g, int features, int degree, real* gradient, real* gateGradient) {
     gateGradient[0] = gradient[0]*siluDerivative(g[0]);
     for (int l = 1; l <= degree; l++)
@@ -211,7 +209,7 @@ DEVICE void closeGate(const real* f, const real* g, int features, int degree, re
     }
 }
 
-/** The gate's scalars g_l = linear(scalars), of each degree. */
+/** The gate's scalars g_l = linear(scalars) of each degree. */
 DEVICE void gateForward(real scalar, int degree, GLOBAL const real4* RESTRICT W, GLOBAL const real* RESTRICT bias, int lane, int channel,
         LOCAL_ARG real4* stage4, real* g) {
     LOCAL_ARG real* stage = (LOCAL_ARG real*) stage4;

@@ -1,8 +1,8 @@
-// The density of each atom's neighbours (models/_layers.py, Density), and the forces from the derivatives by it.
+// The density of each atom's neighbours (models/_layers.py, Density), and the forces from the derivatives by the densities.
 
 // X[component][n*NUM_SPECIES+kind]: the sum over the neighbours before channels are mixed
 #define DENSITY_ROW ((NUM_RADIAL*NUM_SPECIES+3)/4*4)
-// Each lane adds up some of the pair functions, for few species in registers, for many in LOCAL memory.
+// Each lane sums some of the pair functions: in registers for few species, in LOCAL memory for many.
 #define DENSITY_ITEMS ((NUM_COMPONENTS*NUM_RADIAL+LANES-1)/LANES)
 #if NUM_SPECIES*DENSITY_ITEMS <= 16
 #define SUMS_IN_REGISTERS
@@ -17,8 +17,8 @@ KERNEL void networkDensity(GLOBAL const int* RESTRICT particles, GLOBAL const in
     const int slot = LOCAL_ID/LANES, lane = LOCAL_ID%LANES, channel = min(lane, CHANNELS-1);
     LOCAL_ARG real4* density4 = &numbers4[slot*DENSITY_PACKS];
     LOCAL_ARG real* density = (LOCAL_ARG real*) density4;
-    LOCAL_ARG real* foundVector = density+NUM_COMPONENTS*DENSITY_ROW;
-    LOCAL_ARG real* pairRadial = foundVector+6*LANES;
+    LOCAL_ARG real* neighborVector = density+NUM_COMPONENTS*DENSITY_ROW;
+    LOCAL_ARG real* pairRadial = neighborVector+6*LANES;
     LOCAL_ARG real* pairHarmonics = pairRadial+NUM_RADIAL*(LANES+1);
     LOCAL_ARG int* search = &integers[slot*SEARCH_SIZE];
     LOCAL_ARG int* pairKind = search+SEARCH_INTS;
@@ -51,12 +51,12 @@ KERNEL void networkDensity(GLOBAL const int* RESTRICT particles, GLOBAL const in
 #if NUM_COMPONENTS > 4
         mix5(&W[DENSITY2], CHANNELS, channel, density4+DENSITY_ROW, DENSITY_ROW/4, A+4);
 #endif
-        // The atom's own kind has a say in how it sees its neighbours.
+        // The density is scaled by the embedding of the atom's kind.
         real scale = 1+0.5f*plain[EMBEDDING+kind*CHANNELS+channel];
         if (lane < CHANNELS)
             for (int n = 0; n < NUM_COMPONENTS; n++)
                 densities[((mm_long) place*NUM_COMPONENTS+n)*CHANNELS+lane] = scale*A[n];
-        repulsion = sumOverLanes(repulsion, lane, foundVector);
+        repulsion = sumOverLanes(repulsion, lane, neighborVector);
         if (lane == 0)
             repulsions[place] = repulsion;
     }
@@ -72,11 +72,11 @@ KERNEL void networkForces(GLOBAL const int* RESTRICT particles, GLOBAL const int
     LOCAL_ARG real* density = (LOCAL_ARG real*) &numbers4[slot*DENSITY_PACKS];
     LOCAL_ARG real* stage = density+NUM_COMPONENTS*DENSITY_ROW;
     LOCAL_ARG real4* stage4 = (LOCAL_ARG real4*) stage;
-    LOCAL_ARG real* foundVector = stage;
+    LOCAL_ARG real* neighborVector = stage;
     LOCAL_ARG int* search = &integers[slot*SEARCH_SIZE];
     for (int place = GROUP_ID*ATOMS_IN_GROUP+slot; place < NUM_PARTICLES; place += NUM_GROUPS*ATOMS_IN_GROUP) {
         int atom = particles[place], kind = kinds[atom];
-        // From the channels back to the sums over neighbours
+        // From derivatives by the channels to those by the sums over neighbours
         if (lane < PADDED_CHANNELS) {
             real scale = (lane < CHANNELS ? 1+0.5f*plain[EMBEDDING+kind*CHANNELS+lane] : 0);
             for (int n = 0; n < NUM_COMPONENTS; n++)
@@ -92,7 +92,7 @@ KERNEL void networkForces(GLOBAL const int* RESTRICT particles, GLOBAL const int
                 density[component*DENSITY_ROW+row] = sum[0];
         }
         SYNC_ATOM;
-        // The force on this atom is the sum over its neighbours; each neighbour gets the opposite of its part.
+        // The force on this atom is a sum over its neighbours; the opposite of each term acts on the neighbour.
         real total[3] = {0, 0, 0};
         SEARCH_AND_ADD_FORCES
         SYNC_ATOM;

@@ -1,11 +1,11 @@
-// The network's heads (models/_heads.py): from an atom's features to its energy, moments and response coefficients, and back.
+// The network's heads (models/heads.py): from an atom's features to its energy, moments and response coefficients, and derivatives.
 
-/** How a moment or an energy is kept below a limit: v/sqrt(1+|v|^2/limit^2). */
+/** The factor by which a moment or an energy v is bounded, 1/sqrt(1+|v|^2/limit^2). */
 DEVICE real boundFactor(real squared, real limit) {
     return RSQRT(1+squared/(limit*limit));
 }
 
-/** The derivative by v of v/sqrt(1+|v|^2/limit^2), applied to `gradient`; the result replaces it. */
+/** Replaces the derivatives by v/sqrt(1+|v|^2/limit^2), `gradient`, with those by v. */
 DEVICE void boundBackward(int n, const real* v, real limit, real* gradient) {
     real squared = 0, dot = 0;
     for (int i = 0; i < n; i++) {
@@ -55,7 +55,7 @@ DEVICE real squaredNorm(int n, const real* v) {
     return sum;
 }
 
-/** The polarizability before its limit, as a matrix; `root` is the matrix whose square it is. */
+/** The polarizability matrix before it is bounded, the square of the matrix `root`. */
 DEVICE void polarizabilityOf(const real* scalars, const real* tensors, real* root, real* alpha) {
 #ifdef TENSOR_POLARIZABILITY
     toMatrix(&tensors[ANISOTROPY_ROW], 1, root);
@@ -66,11 +66,11 @@ DEVICE void polarizabilityOf(const real* scalars, const real* tensors, real* roo
 }
 
 /**
- * Turns the numbers of an atom's heads into its energy and moments (models/_heads.py). All of its lanes compute the same, one
- * of them writes: PoCL gets loops wrong through which only one thread goes, before a barrier.
+ * An atom's energy and moments from the outputs of its heads (models/heads.py). All lanes compute the same and one of them writes:
+ * PoCL miscompiles loops before a barrier that only one thread executes.
  *
- * @param scalars  energy, charge, softness, polarizability, those that are there
- * @param tensors  components of the dipole, the quadrupole, the anisotropy, those that are there
+ * @param scalars  energy, charge, softness, polarizability, those that the model has
+ * @param tensors  components of the dipole, the quadrupole and the anisotropy, those that the model has
  */
 DEVICE void writeMoments(const real* scalars, const real* tensors, GLOBAL const real* kindTable, real repulsion,
         int atom, int writes, GLOBAL mixed* RESTRICT energies, GLOBAL real* RESTRICT charges, GLOBAL real* RESTRICT dipoles,
@@ -95,16 +95,16 @@ DEVICE void writeMoments(const real* scalars, const real* tensors, GLOBAL const 
     real mu[3];
     for (int a = 0; a < 3; a++)
         mu[a] = MOMENT_UNIT*tensors[DIPOLE_ROW+a];
-    real shorter = boundFactor(squaredNorm(3, mu), LARGEST_DIPOLE);
+    real dipoleFactor = boundFactor(squaredNorm(3, mu), LARGEST_DIPOLE);
     for (int a = 0; a < 3 && writes; a++)
-        dipoles[3*atom+a] = shorter*mu[a];
+        dipoles[3*atom+a] = dipoleFactor*mu[a];
 #endif
 #ifdef HAS_QUADRUPOLES
     real Q[9];
     toMatrix(&tensors[QUADRUPOLE_ROW], MOMENT_UNIT, Q);
-    real smaller = boundFactor(squaredNorm(9, Q), LARGEST_QUADRUPOLE);
+    real quadrupoleFactor = boundFactor(squaredNorm(9, Q), LARGEST_QUADRUPOLE);
     for (int n = 0; n < 9 && writes; n++)
-        quadrupoles[9*atom+n] = smaller*Q[n];
+        quadrupoles[9*atom+n] = quadrupoleFactor*Q[n];
 #endif
 #ifdef HAS_SOFTNESS
     real kappa = SOFTNESS_UNIT*softplus(scalars[SOFTNESS_SCALAR]+UNIT_SOFTPLUS);
@@ -114,9 +114,9 @@ DEVICE void writeMoments(const real* scalars, const real* tensors, GLOBAL const 
 #ifdef TENSOR_POLARIZABILITY
     real root[9], alpha[9];
     polarizabilityOf(scalars, tensors, root, alpha);
-    real less = boundFactor(squaredNorm(9, alpha), LARGEST_POLARIZABILITY);
+    real alphaFactor = boundFactor(squaredNorm(9, alpha), LARGEST_POLARIZABILITY);
     for (int n = 0; n < 9 && writes; n++)
-        polarizability[9*atom+n] = less*alpha[n];
+        polarizability[9*atom+n] = alphaFactor*alpha[n];
 #elif defined(HAS_POLARIZABILITY)
     real alpha = POLARIZABILITY_UNIT*softplus(scalars[POLARIZABILITY_SCALAR]+UNIT_SOFTPLUS);
     alpha *= boundFactor(alpha*alpha, LARGEST_POLARIZABILITY);
@@ -125,7 +125,7 @@ DEVICE void writeMoments(const real* scalars, const real* tensors, GLOBAL const 
 #endif
 }
 
-/** The reverse of writeMoments(): from the derivatives by the moments to those by scalars and tensors. */
+/** The backward pass of writeMoments(): from the derivatives by the moments to those by scalars and tensors. */
 DEVICE void readGradients(const real* scalars, const real* tensors, GLOBAL const real* kindTable, real energyGradient,
         int atom, GLOBAL const real* RESTRICT chargeGradients, GLOBAL const real* RESTRICT dipoleGradients,
         GLOBAL const real* RESTRICT quadrupoleGradients, GLOBAL const real* RESTRICT softnessGradients,
@@ -189,15 +189,15 @@ DEVICE void readGradients(const real* scalars, const real* tensors, GLOBAL const
 #endif
 }
 
-// What the heads keep for the backward pass, for each atom: scalars, components of tensors, the hidden layer before its
+// Numbers that the heads save for each atom for the backward pass: scalars, components of tensors, the hidden layer before its
 // nonlinearity, and the weights of the channels' tensors.
 #define SAVED_TENSORS NUM_SCALARS
 #define SAVED_HIDDEN (SAVED_TENSORS+TENSOR_ROWS)
 #define SAVED_WEIGHTS (SAVED_HIDDEN+HIDDEN)
 #define SAVED_HEADS (SAVED_WEIGHTS+NUM_TENSORS*CHANNELS)
-// The heads' part of LOCAL memory lies behind the stage: the hidden layer, then scalars and components of tensors.
+// In LOCAL memory the stage is followed by the hidden layer, then scalars and components of tensors.
 
-/** @param invariants  [LAYERS-1][channels], scalars of the layers before */
+/** @param invariants  [LAYERS-1][channels], scalar features of the earlier layers */
 DEVICE void headsForward(const real* F, int kind, int atom, int lane, int channel, real repulsion, GLOBAL const real* invariants,
         GLOBAL const real4* RESTRICT W,
         GLOBAL const real* RESTRICT plain, LOCAL_ARG real4* stage4, GLOBAL real* RESTRICT saved, GLOBAL mixed* RESTRICT energies,
@@ -266,7 +266,7 @@ WRITE_TENSOR_PRODUCTS
     SYNC_ATOM;
 }
 
-/** Derivatives by the last layer's features, which are added to FGradient. */
+/** Adds the derivatives by the last layer's features to FGradient. */
 DEVICE void headsBackward(const real* F, int kind, int atom, int lane, int channel, real energyGradient, GLOBAL const real4* RESTRICT W,
         GLOBAL const real* RESTRICT plain, LOCAL_ARG real4* stage4, GLOBAL const real* RESTRICT saved, GLOBAL const real* RESTRICT chargeGradients,
         GLOBAL const real* RESTRICT dipoleGradients, GLOBAL const real* RESTRICT quadrupoleGradients, GLOBAL const real* RESTRICT softnessGradients,
@@ -313,14 +313,14 @@ TENSOR_PRODUCTS_BACKWARD
     SYNC_ATOM;
 }
 
-/** Charges shifted to the total charge. */
+/** Shifts the charges to the total charge. */
 KERNEL void projectCharges(GLOBAL real* RESTRICT charges, GLOBAL const mm_long* RESTRICT sums) {
     real shift = (real) ((((mixed) sums[0])*(1/CHARGE_SUM_SCALE)-TOTAL_CHARGE)/NUM_PARTICLES);
     for (int i = GLOBAL_ID; i < NUM_PARTICLES; i += GLOBAL_SIZE)
         charges[i] -= shift;
 }
 
-/** The sum of the derivatives by the charges, in fixed point so that it does not depend on the order. */
+/** Sums the derivatives by the charges, in fixed point so that the result does not depend on the order. */
 KERNEL void sumChargeGradients(GLOBAL const real* RESTRICT chargeGradients, GLOBAL mm_ulong* RESTRICT sums) {
     mm_long sum = 0;
     for (int i = GLOBAL_ID; i < NUM_PARTICLES; i += GLOBAL_SIZE)

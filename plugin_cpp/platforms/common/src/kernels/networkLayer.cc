@@ -1,6 +1,6 @@
-// A layer of the network after its sums over neighbours: products, gate, and then what the neighbours are sent or, in the last
-// layer, the heads. The first layer takes the density of the neighbours as it is; the others join it with the messages and with
-// the features of the layer before. This text is compiled once for each layer, with its numbers for the names in capitals.
+// A layer of the network after its sums over neighbours: products, gate, and then what is sent to the neighbours or, in the last
+// layer, the heads. The first layer uses the density of the neighbours; later ones join it with the messages and with the features
+// of the previous layer. This text is compiled once for each layer, with replacements of the names in capitals.
 
 KERNEL void LAYER_FORWARD(GLOBAL const int* RESTRICT particles, GLOBAL const int* RESTRICT kinds, GLOBAL const real4* RESTRICT W,
         GLOBAL const real* RESTRICT plain, GLOBAL const real* RESTRICT densities, GLOBAL const real* RESTRICT previous,
@@ -30,11 +30,11 @@ KERNEL void LAYER_FORWARD(GLOBAL const int* RESTRICT particles, GLOBAL const int
 #endif
         gateForward(f[0], DEGREE, &W[GATE], &plain[GATE_BIAS], lane, channel, stage4, g);
         openGate(f, g, FEATURES, F);
-        GLOBAL real* mine = &saved[(mm_long) place*SAVED*CHANNELS];
-        writeChannel(A, NUM_COMPONENTS, lane, mine);
-        writeChannel(powers, NUM_POWERS*NUM_COMPONENTS, lane, mine+NUM_COMPONENTS*CHANNELS);
-        writeChannel(f, FEATURES, lane, mine+SAVED_F*CHANNELS);
-        writeChannel(g, DEGREE+1, lane, mine+(SAVED_F+FEATURES)*CHANNELS);
+        GLOBAL real* target = &saved[(mm_long) place*SAVED*CHANNELS];
+        writeChannel(A, NUM_COMPONENTS, lane, target);
+        writeChannel(powers, NUM_POWERS*NUM_COMPONENTS, lane, target+NUM_COMPONENTS*CHANNELS);
+        writeChannel(f, FEATURES, lane, target+SAVED_F*CHANNELS);
+        writeChannel(g, DEGREE+1, lane, target+(SAVED_F+FEATURES)*CHANNELS);
 #if LAYER+1 < LAYERS
         writeChannel(F, 1, lane, &invariants[((mm_long) place*(LAYERS-1)+LAYER)*CHANNELS]);
         SEND_FORWARD(F, lane, W, stage4, &sent[(mm_long) place*SENT]);
@@ -56,9 +56,9 @@ KERNEL void LAYER_BACKWARD(GLOBAL const int* RESTRICT particles, GLOBAL const in
     LOCAL_ARG real4* stage4 = &numbers4[slot*LAYER_PACKS];
     for (int place = GROUP_ID*ATOMS_IN_GROUP+slot; place < NUM_PARTICLES; place += NUM_GROUPS*ATOMS_IN_GROUP) {
         int atom = particles[place], kind = kinds[atom];
-        real own[SAVED], F[FEATURES], FGradient[FEATURES] = {0}, gateGradient[DEGREE+1], AGradient[NUM_COMPONENTS] = {0};
-        readChannel(&saved[(mm_long) place*SAVED*CHANNELS], SAVED, channel, own);
-        const real* f = own+SAVED_F;
+        real kept[SAVED], F[FEATURES], FGradient[FEATURES] = {0}, gateGradient[DEGREE+1], AGradient[NUM_COMPONENTS] = {0};
+        readChannel(&saved[(mm_long) place*SAVED*CHANNELS], SAVED, channel, kept);
+        const real* f = kept+SAVED_F;
         const real* g = f+FEATURES;
         openGate(f, g, FEATURES, F);
 #if LAYER+1 < LAYERS
@@ -72,7 +72,7 @@ KERNEL void LAYER_BACKWARD(GLOBAL const int* RESTRICT particles, GLOBAL const in
 #endif
         closeGate(f, g, FEATURES, DEGREE, FGradient, gateGradient);
         FGradient[0] = gateBackward(gateGradient, DEGREE, &W[GATE_TRANSPOSED], lane, channel, stage4);
-        PRODUCTS_BACKWARD(own, own+NUM_COMPONENTS, FGradient, AGradient, lane, channel, W, stage4);
+        PRODUCTS_BACKWARD(kept, kept+NUM_COMPONENTS, FGradient, AGradient, lane, channel, W, stage4);
         GLOBAL real* densityGradient = &densityGradients[(mm_long) place*NUM_COMPONENTS*CHANNELS];
 #if LAYER > 0
         real MGradient[NUM_COMPONENTS] = {0}, DGradient[NUM_COMPONENTS] = {0}, FBeforeGradient[PREVIOUS_FEATURES] = {0};
@@ -83,7 +83,7 @@ KERNEL void LAYER_BACKWARD(GLOBAL const int* RESTRICT particles, GLOBAL const in
             AGradient[n] = DGradient[n];
 #endif
 #if LAYER+1 < LAYERS
-        // What later layers have found
+        // Derivatives from later layers
         for (int n = 0; n < NUM_COMPONENTS; n++)
             AGradient[n] += densityGradient[n*CHANNELS+channel];
         SYNC_ATOM;

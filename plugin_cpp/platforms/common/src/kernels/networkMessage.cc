@@ -1,22 +1,22 @@
-// Messages between atoms (models/_layers.py, Message): each atom sums over its neighbours what they send (scalars and vectors,
-// SENT numbers) times the pair functions Y_lm B_n, FUNCTIONS of them. A work group of LANES threads works for one atom. The sums
-// X[function][sent] and their derivatives lie in global memory, one block for each work group.
+// Messages between atoms (models/_layers.py, Message): sums over an atom's neighbours of what they send (scalars and vectors, SENT
+// numbers) times the pair functions Y_lm B_n, of which there are FUNCTIONS. A work group of LANES threads processes one atom. The
+// sums X[function][sent] and their derivatives are in global memory, one block for each work group.
 
 #define FUNCTIONS (NUM_COMPONENTS*NUM_RADIAL)
-// Lanes with the same number sent share the functions among them: CHUNK, a multiple of four, each.
+// The functions are divided among lanes of the same number sent: CHUNK functions each, a multiple of four.
 #define CHUNKS (LANES/SENT > 0 ? LANES/SENT : 1)
 #define CHUNK (((FUNCTIONS+CHUNKS-1)/CHUNKS+3)/4*4)
 #define FUNCTIONS_ROW (CHUNKS*CHUNK)
 #define MIXED_ROW (NUM_RADIAL*MESSAGE_CHANNELS)
-// Channels are mixed by several teams of lanes, which share the sum.
+// Channels are mixed by several teams of lanes, among which the sum is divided.
 #define TEAM ((CHANNELS+31)/32*32)
 #define TEAMS (LANES/TEAM)
 
-/** The functions Y_lm B_n of some of the pairs that were found, as rows; all lanes come here. */
-DEVICE void pairFunctions(LOCAL_ARG const real* foundVector, int begin, int batch, int lane, LOCAL_ARG real* factors, LOCAL_ARG real* rows) {
+/** The functions Y_lm B_n of some of the neighbours, as rows; called by all lanes. */
+DEVICE void pairFunctions(LOCAL_ARG const real* neighborVector, int begin, int batch, int lane, LOCAL_ARG real* factors, LOCAL_ARG real* rows) {
     const int present = min(PAIRS_AT_ONCE, batch-begin);
     real u[3], B[NUM_RADIAL], Y[NUM_COMPONENTS];
-    real d = directionOf(foundVector, begin+min(lane, present-1), u);
+    real d = directionOf(neighborVector, begin+min(lane, present-1), u);
     radialFunctions(d, B, B, 0);
     harmonics(u, Y);
     for (int n = 0; n < NUM_RADIAL; n++)
@@ -35,7 +35,7 @@ DEVICE void pairFunctions(LOCAL_ARG const real* foundVector, int begin, int batc
     SYNC_ATOM;
 }
 
-/** A message's rows of one degree: each team of lanes adds up some of the packs, then the teams' sums are added. */
+/** A message's rows of one degree: each team of lanes sums some of the packs, then the teams' sums are added. */
 #define DEFINE_MIX_IN_TEAMS(NAME, ROWS)                                                                                          \
     DEVICE void NAME(GLOBAL const real4* RESTRICT W, int lane, LOCAL_ARG const real4* x, int packs, real* sum,                   \
             LOCAL_ARG real* partial, GLOBAL real* message) {                                                                    \
@@ -76,8 +76,8 @@ KERNEL void MESSAGE_FORWARD(GLOBAL const int* RESTRICT particles, GLOBAL const i
     LOCAL_ARG real4* rows4 = numbers4;
     LOCAL_ARG real4* stage4 = numbers4;
     LOCAL_ARG real* stage = (LOCAL_ARG real*) stage4;
-    LOCAL_ARG real* foundVector = stage+PAIRS_AT_ONCE*FUNCTIONS_ROW;
-    LOCAL_ARG real* factors = foundVector+6*LANES;
+    LOCAL_ARG real* neighborVector = stage+PAIRS_AT_ONCE*FUNCTIONS_ROW;
+    LOCAL_ARG real* factors = neighborVector+6*LANES;
     LOCAL_ARG real* partial = stage+STAGE_SIZE;
     GLOBAL real* X = &sums[(mm_long) GROUP_ID*FUNCTIONS*SENT];
     for (int place = GROUP_ID; place < NUM_PARTICLES; place += NUM_GROUPS) {
@@ -109,8 +109,8 @@ KERNEL void MESSAGE_BACKWARD(GLOBAL const int* RESTRICT particles, GLOBAL const 
     LOCAL_ARG real4* received4 = rows4+PAIRS_AT_ONCE*FUNCTIONS_ROW/4;
     LOCAL_ARG real* received = (LOCAL_ARG real*) received4;
     LOCAL_ARG real* gradients = received+PAIRS_AT_ONCE*SENT_ROW;
-    LOCAL_ARG real* foundVector = gradients+PAIRS_AT_ONCE*(FUNCTIONS+1);
-    LOCAL_ARG real* factors = foundVector+6*LANES;
+    LOCAL_ARG real* neighborVector = gradients+PAIRS_AT_ONCE*(FUNCTIONS+1);
+    LOCAL_ARG real* factors = neighborVector+6*LANES;
     GLOBAL real* D = &sums[(mm_long) GROUP_ID*FUNCTIONS*SENT];
     for (int place = GROUP_ID; place < NUM_PARTICLES; place += NUM_GROUPS) {
         int atom = particles[place];

@@ -1,9 +1,9 @@
-// All lanes compute, and those without a neighbour do what the last one does but write nothing (PoCL: see FOR_LANES).
-// What is done with the neighbours that were found: each part replaces PROCESS_NEIGHBORS in networkSearch.cc for one kernel.
+// The processing of neighbours: each part replaces PROCESS_NEIGHBORS in networkSearch.cc for one kernel. Lanes without a neighbour
+// repeat the last one and write nothing (see FOR_LANES).
 // ---- density
-                    int mine = min(lane, batch-1), otherKind = kinds[particles[foundPlace[mine]]];
+                    int mine = min(lane, batch-1), otherKind = kinds[particles[neighborPlace[mine]]];
                     real u[3], B[NUM_RADIAL], Y[NUM_COMPONENTS];
-                    real d = directionOf(foundVector, mine, u);
+                    real d = directionOf(neighborVector, mine, u);
                     radialFunctions(d, B, B, 0);
                     harmonics(u, Y);
 #ifdef ZBL
@@ -36,9 +36,9 @@
                     }
                     SYNC_ATOM;
 // ---- forces
-                    int mine = min(lane, batch-1), otherAtom = particles[foundPlace[mine]], otherKind = kinds[otherAtom];
+                    int mine = min(lane, batch-1), otherAtom = particles[neighborPlace[mine]], otherKind = kinds[otherAtom];
                     real u[3], along = 0, gradient[3];
-                    real d = directionOf(foundVector, mine, u);
+                    real d = directionOf(neighborVector, mine, u);
 #ifdef ZBL
                     zblEnergy(d, &plain[KIND_TABLE+kind*KIND_ENTRIES], &plain[KIND_TABLE+otherKind*KIND_ENTRIES], &along);
                     along *= energyGradient;
@@ -52,10 +52,10 @@
                     SYNC_ATOM;
 // ---- messages
                     for (int begin = 0; begin < batch; begin += PAIRS_AT_ONCE) {
-                        pairFunctions(foundVector, begin, batch, lane, factors, stage);
+                        pairFunctions(neighborVector, begin, batch, lane, factors, stage);
                         int last = min(PAIRS_AT_ONCE, batch-begin);
                         for (int pair = 0; pair < last; pair++) {
-                            real value = sent[(mm_long) foundPlace[begin+pair]*SENT+column];
+                            real value = sent[(mm_long) neighborPlace[begin+pair]*SENT+column];
                             for (int n = 0; n < CHUNK/4; n++) {
                                 real4 v = rows4[(pair*FUNCTIONS_ROW+chunk*CHUNK)/4+n];
                                 sum[4*n] += v.x*value;
@@ -71,12 +71,12 @@
                         int last = min(PAIRS_AT_ONCE, batch-begin);
                         FOR_LANES(item, PAIRS_AT_ONCE*SENT_ROW) {
                             int pair = min(item/SENT_ROW, last-1), n = item%SENT_ROW;
-                            real value = (n < SENT ? sent[(mm_long) foundPlace[begin+max(pair, 0)]*SENT+min(n, SENT-1)] : 0);
+                            real value = (n < SENT ? sent[(mm_long) neighborPlace[begin+max(pair, 0)]*SENT+min(n, SENT-1)] : 0);
                             if (item < PAIRS_AT_ONCE*SENT_ROW)
                                 received[item] = value;
                         }
-                        pairFunctions(foundVector, begin, batch, lane, factors, stage);
-                        // Derivatives by the pairs' functions: a lane for each function, with its row of D
+                        pairFunctions(neighborVector, begin, batch, lane, factors, stage);
+                        // Derivatives by the pair functions: one lane for each function, with its row of D
                         FOR_LANES(n, FUNCTIONS) {
                             real row[SENT_ROW];
                             for (int s = 0; s < SENT_ROW; s++)
@@ -91,7 +91,7 @@
                                     gradients[pair*(FUNCTIONS+1)+n] = value;
                             }
                         }
-                        // Derivatives by what was sent: a lane for each number, with its column of D; the lanes' groups share the pairs
+                        // Derivatives by what was sent: one lane for each number, with its column of D; the pairs are divided among groups of lanes
                         {
                             real entries[FUNCTIONS_ROW];
                             for (int n = 0; n < FUNCTIONS_ROW; n++)
@@ -104,13 +104,13 @@
                                     value += v.x*entries[4*n]+v.y*entries[4*n+1]+v.z*entries[4*n+2]+v.w*entries[4*n+3];
                                 }
                                 if (lane < CHUNKS*SENT && first+group < last)
-                                    ATOMIC_ADD(&sentGradients[(mm_long) foundPlace[begin+pair]*SENT+column], (mm_ulong) (mm_long) (value*GRADIENT_SCALE));
+                                    ATOMIC_ADD(&sentGradients[(mm_long) neighborPlace[begin+pair]*SENT+column], (mm_ulong) (mm_long) (value*GRADIENT_SCALE));
                             }
                         }
                         SYNC_ATOM;
-                        int mine = min(lane, last-1), otherAtom = particles[foundPlace[begin+mine]];
+                        int mine = min(lane, last-1), otherAtom = particles[neighborPlace[begin+mine]];
                         real u[3], gradient[3];
-                        real d = directionOf(foundVector, begin+mine, u);
+                        real d = directionOf(neighborVector, begin+mine, u);
                         pairGradient(u, d, &gradients[mine*(FUNCTIONS+1)], NUM_RADIAL, 1, 0, gradient);
                         for (int a = 0; a < 3; a++)
                             if (lane < last) {

@@ -1,15 +1,15 @@
-        // All neighbours within the cutoff. The lanes look through the cells around the atom's own, LANES particles at a time, and
-        // collect those that are near enough; whenever LANES have come together, each lane gets one.
+        // All neighbours within the cutoff. The lanes go through the cells around the atom's cell, LANES particles at a time, and
+        // collect the neighbours; whenever there are at least LANES of them, each lane processes one.
         {
         int home = cellOf[atom], homeZ = home%sizeZ, homeY = (home/sizeZ)%sizeY, homeX = home/(sizeZ*sizeY);
         int widthX = 2*reachX+1, widthY = 2*reachY+1, widthZ = 2*reachZ+1, numCells = widthX*widthY*widthZ;
-        mixed own[3] = {sortedPositions[3*place], sortedPositions[3*place+1], sortedPositions[3*place+2]};
+        mixed center[3] = {sortedPositions[3*place], sortedPositions[3*place+1], sortedPositions[3*place+2]};
         LOCAL_ARG int* cellFirst = search;
         LOCAL_ARG int* cellBefore = search+LANES;
         LOCAL_ARG int* cellImage = search+2*LANES+1;
         LOCAL_ARG int* flags = search+3*LANES+1;
-        LOCAL_ARG int* foundPlace = search+4*LANES+1;
-        int found = 0;
+        LOCAL_ARG int* neighborPlace = search+4*LANES+1;
+        int numNeighbors = 0;
         for (int firstCell = 0; firstCell < numCells; firstCell += LANES) {
             int neighborCell = firstCell+lane, particlesInCell = 0;
             if (neighborCell < numCells) {
@@ -43,7 +43,7 @@
                     int image = cellImage[c];
                     mixed delta[3];
                     for (int a = 0; a < 3; a++)
-                        delta[a] = sortedPositions[3*otherPlace+a]-own[a];
+                        delta[a] = sortedPositions[3*otherPlace+a]-center[a];
                     if (image != packImage(0, 0, 0))
                         for (int a = 0; a < 3; a++)
                             delta[a] += ((image&1023)-512)*box[a]+(((image>>10)&1023)-512)*box[3+a]+((image>>20)-512)*box[6+a];
@@ -52,31 +52,31 @@
                     real squared = vector[0]*vector[0]+vector[1]*vector[1]+vector[2]*vector[2];
                     isNeighbor = (squared < CUTOFF*CUTOFF && (otherPlace != place || image != packImage(0, 0, 0)) ? 1 : 0);
                 }
-                int newOnes;
-                int entry = found+rankAmongLanes(lane, isNeighbor, flags, &newOnes);
+                int numNew;
+                int entry = numNeighbors+rankAmongLanes(lane, isNeighbor, flags, &numNew);
                 if (isNeighbor) {
-                    foundPlace[entry] = otherPlace;
+                    neighborPlace[entry] = otherPlace;
                     for (int a = 0; a < 3; a++)
-                        foundVector[a*2*LANES+entry] = vector[a];
+                        neighborVector[a*2*LANES+entry] = vector[a];
                 }
-                found += newOnes;
+                numNeighbors += numNew;
                 SYNC_ATOM;
-                if (found >= LANES) {
+                if (numNeighbors >= LANES) {
                     int batch = LANES;
                     PROCESS_NEIGHBORS
-                    int rest = found-LANES;
+                    int rest = numNeighbors-LANES;
                     if (lane < rest) {
-                        foundPlace[lane] = foundPlace[LANES+lane];
+                        neighborPlace[lane] = neighborPlace[LANES+lane];
                         for (int a = 0; a < 3; a++)
-                            foundVector[a*2*LANES+lane] = foundVector[a*2*LANES+LANES+lane];
+                            neighborVector[a*2*LANES+lane] = neighborVector[a*2*LANES+LANES+lane];
                     }
-                    found = rest;
+                    numNeighbors = rest;
                     SYNC_ATOM;
                 }
             }
         }
-        if (found > 0) {
-            int batch = found;
+        if (numNeighbors > 0) {
+            int batch = numNeighbors;
             PROCESS_NEIGHBORS
         }
         }

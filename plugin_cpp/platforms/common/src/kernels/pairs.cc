@@ -1,10 +1,10 @@
-// A cluster: all pairs with the kernel g(r) = k_e erf(a r)/r, a = 1/(sqrt(2) sigma) (theory.md section 2).
+// A cluster: the sum over all pairs with the kernel g(r) = k_e erf(a r)/r, a = 1/(sqrt(2) sigma) (theory.md section 2).
 
 /** B_0 = g, B_{n+1} = -(1/r) dB_n/dr. */
 DEVICE void radialFunctions(real r2, real* B) {
     real x2 = A_SQUARED*r2;
-    if (x2 < 8) {
-        // The recursion upwards loses digits: sum the series of B_5, whose terms are all positive, and come down.
+    if (x2 < SERIES_LIMIT) {
+        // The upward recursion would lose digits: the series of B_5, whose terms are all positive, then downwards.
         real term = (real) 1/(real) 11, sum = 0;
         for (int k = 1; term > SERIES_END*sum; k++) {
             sum += term;
@@ -28,7 +28,7 @@ DEVICE void radialFunctions(real r2, real* B) {
     }
 }
 
-/** C[n] with grad C_n = -r C_{n+1} + v_{n+1}; the potential is C_0. Returns Q r. */
+/** C_n with grad C_n = -r C_{n+1} + v_{n+1}, where C_0 is the potential, and Q r. */
 DEVICE void contract(const real* r, GLOBAL const real* RESTRICT m, const real* B, real* C, real* Qr) {
     real muR = 0, rQr = 0;
     for (int i = 0; i < 3; i++) {

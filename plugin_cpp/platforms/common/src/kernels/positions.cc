@@ -1,4 +1,4 @@
-// Between OpenMM's atoms (its own order, nm) and our particles (the force's order, A).
+// Conversions between OpenMM's atoms (its internal order, nm) and the force's particles (their order in the force, A).
 
 KERNEL void readPositions(GLOBAL const real4* RESTRICT posq,
 #ifdef USE_MIXED_PRECISION
@@ -22,13 +22,13 @@ KERNEL void readPositions(GLOBAL const real4* RESTRICT posq,
             positions[3*particle+a] = ANGSTROM_PER_NM*r[a];
         for (int a = 0; a < 3; a++)
             if (!isfinite(r[a])) {
-                leaveNote(&notes[OF_INPUT], POSITION, particle, r[a]);
+                writeNote(&notes[OF_INPUT], POSITION, particle, r[a]);
                 break;
             }
     }
 }
 
-/** Whether any coordinate differs from an earlier copy. */
+/** Sets differ[0] to 1 if any coordinate differs from an earlier copy. */
 KERNEL void comparePositions(GLOBAL const mixed* RESTRICT positions, GLOBAL const mixed* RESTRICT earlier, GLOBAL int* RESTRICT differ) {
     for (int i = GLOBAL_ID; i < 3*NUM_PARTICLES; i += GLOBAL_SIZE)
         if (positions[i] != earlier[i])
@@ -36,8 +36,8 @@ KERNEL void comparePositions(GLOBAL const mixed* RESTRICT positions, GLOBAL cons
 }
 
 /**
- * The source's energy and forces, and the electrostatic ones, into OpenMM's buffers. A force that is not finite has no
- * fixed-point number: it is left out, and a note is left.
+ * Adds the source's and the electrostatic energy and forces to OpenMM's buffers. A force that is not finite has no fixed-point
+ * representation: it is left out, and a note is written.
  */
 KERNEL void addResults(GLOBAL const mixed* RESTRICT atomEnergies, GLOBAL const mixed* RESTRICT sourceEnergy,
         GLOBAL const real* RESTRICT electrostaticForces, GLOBAL const real* RESTRICT sourceForces, GLOBAL const int* RESTRICT atomOf,
@@ -46,7 +46,7 @@ KERNEL void addResults(GLOBAL const mixed* RESTRICT atomEnergies, GLOBAL const m
     mixed energy = 0;
     for (int i = GLOBAL_ID; i < numSourceEnergies; i += GLOBAL_SIZE)
         energy += sourceEnergy[i];
-    // Of what a step must not start from nothing follows: no force at all, until the host has seen the note.
+    // With unusable input no force is added until the host has read the note.
     int useForces = (includeForces && notes[OF_INPUT] == 0);
     for (int i = GLOBAL_ID; i < NUM_PARTICLES; i += GLOBAL_SIZE) {
         energy += atomEnergies[i];
@@ -57,9 +57,9 @@ KERNEL void addResults(GLOBAL const mixed* RESTRICT atomEnergies, GLOBAL const m
                 if (isfinite(force))
                     ATOMIC_ADD(&forceBuffers[atom+a*PADDED_NUM_ATOMS], (mm_ulong) realToFixedPoint(force));
                 else if (!isfinite(sourceForces[3*i+a]))
-                    leaveNote(&notes[OF_FORCES], SOURCE_FORCE, i, sourceForces[3*i+a]);
+                    writeNote(&notes[OF_FORCES], SOURCE_FORCE, i, sourceForces[3*i+a]);
                 else
-                    leaveNote(&notes[OF_FORCES], ELECTROSTATIC_FORCE, i, force);
+                    writeNote(&notes[OF_FORCES], ELECTROSTATIC_FORCE, i, force);
             }
         }
     }

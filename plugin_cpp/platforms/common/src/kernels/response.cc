@@ -1,6 +1,6 @@
-// Sections 3, 4 and 6 of theory.md: induced moments, energy, derivatives. One thread per atom.
+// Induced moments, energy and derivatives (theory.md sections 3, 4 and 6), with one thread per atom.
 
-/** An atom's moments, as the source gave them: the symmetric traceless part. */
+/** An atom's multipole from the source's arrays, with the symmetric traceless part of the quadrupole. */
 DEVICE void momentsOf(int i, GLOBAL const real* charges, GLOBAL const real* dipoles, GLOBAL const real* quadrupoles,
         real* m) {
     GLOBAL const real* Q = &quadrupoles[9*i];
@@ -23,10 +23,9 @@ KERNEL void readMoments(GLOBAL const real* RESTRICT charges, GLOBAL const real* 
     }
 }
 
-// What an external field needs to know of all atoms: 0: sum tr(alpha)/3, 1: sum kappa, 2-4: sum kappa r, 5: sum dq.
-#define SUMS 6
+// Sums over all atoms that an external field needs, sums[0]: sum tr(alpha)/3, [1]: sum kappa, [2-4]: sum kappa r, [5]: sum dq.
 
-/** One work group sums up; with a field only. */
+/** The sum over one work group; called only with a field. */
 DEVICE void reduceSum(mixed value, LOCAL_ARG mixed* buffer, GLOBAL mixed* result) {
     buffer[LOCAL_ID] = value;
     SYNC_THREADS;
@@ -70,7 +69,7 @@ KERNEL void sumInducedCharges(GLOBAL const real* RESTRICT induced, GLOBAL mixed*
     reduceSum(sum, buffer, &sums[5]);
 }
 
-/** s E0 */
+/** s, the scale of an external field */
 DEVICE mixed latentScale(GLOBAL const mixed* sums, mixed inverseVolume) {
     mixed screening = EPS_INF;
 #ifdef PERIODIC
@@ -79,7 +78,7 @@ DEVICE mixed latentScale(GLOBAL const mixed* sums, mixed inverseVolume) {
     return sqrt(screening);
 }
 
-/** Phi' and what the field adds to it in a cluster: -E.(r - r_c), r_c = sum kappa r / sum kappa. */
+/** Phi' with the potential of the field, which in a cluster is -E.(r - r_c), r_c = sum kappa r / sum kappa. */
 DEVICE mixed potentialInField(mixed potential, GLOBAL const mixed* r, GLOBAL const mixed* sums, const mixed* field) {
 #ifndef PERIODIC
     if (sums[1] > 0)
@@ -140,7 +139,7 @@ KERNEL void induce(GLOBAL const mixed* RESTRICT positions, GLOBAL const real* RE
     }
 }
 
-/** M[grad Phi] */
+/** force -= M[grad Phi] */
 DEVICE void addGradientOf(const real* m, GLOBAL const real* p, real* force) {
     for (int a = 0; a < 3; a++) {
         force[a] -= m[0]*p[1+a];
@@ -170,7 +169,7 @@ KERNEL void differentiate(GLOBAL const mixed* RESTRICT positions, GLOBAL const r
             // The potential of the atom's own smeared multipole, permanent and induced
             own[n] = (n == 0 ? OWN_CHARGE : n < 4 ? OWN_DIPOLE : OWN_QUADRUPOLE)*total[n];
         }
-        // U_perm = 1/2 M[Phi'], own-atom part of the permanent moments only
+        // U_perm = 1/2 M[Phi'], without the own-atom part of the permanent moments
         mixed energy = 0.5f*m[0]*(p[0]-OWN_CHARGE*m[0]);
         for (int a = 0; a < 3; a++) {
             energy += 0.5f*m[1+a]*(p[1+a]-OWN_DIPOLE*m[1+a]);

@@ -1,6 +1,6 @@
-// From multipoles to the mesh; teams as in mesh.cc. Atoms add to a mesh of fixed-point numbers, whose sums do not depend on the order.
+// From multipoles to the mesh, with teams as in mesh.cc. The mesh contains fixed-point numbers, whose sums do not depend on the order.
 
-/** Sources in units of the mesh, with the factors of 1/2 Q:grad grad inside. */
+/** Sources in units of the mesh spacing, including the factors of 1/2 Q:grad grad. */
 DEVICE void sourcesInGridUnits(LOCAL_ARG const real* moments, GLOBAL const real* derivativeTransform, LOCAL_ARG real* sources) {
     int slot = LOCAL_ID/10, i = LOCAL_ID-10*slot, order = orderOf(i), first = firstOfOrder(order);
     if (slot < GROUP_ATOMS) {
@@ -14,7 +14,7 @@ DEVICE void sourcesInGridUnits(LOCAL_ARG const real* moments, GLOBAL const real*
     }
 }
 
-/** One atom's window, by its team. */
+/** Spreads one atom, by its team. */
 DEVICE void spreadWindow(LOCAL_ARG const real* s, LOCAL_ARG const int* start, LOCAL_ARG const real4* window, int sizeX, int sizeY,
         int sizeZ, GLOBAL mm_ulong* mesh) {
     int lane = LOCAL_ID%TEAM, part = lane/WIDTH, k = lane-part*WIDTH;
@@ -26,7 +26,7 @@ DEVICE void spreadWindow(LOCAL_ARG const real* s, LOCAL_ARG const int* start, LO
             int plane = start[0]+i;
             plane -= (plane >= sizeX ? sizeX : 0);
             real4 x = window[i], z = window[2*WIDTH+k];
-            // What multiplies the window along y and its derivatives
+            // Factors of the window along y and of its derivatives
             x = make_real4(FIXED_POINT_SCALE*x.x, FIXED_POINT_SCALE*x.y, FIXED_POINT_SCALE*x.z, 0);
             real y0 = (s[0]*x.x+s[1]*x.y+s[4]*x.z)*z.x+(s[3]*x.x+s[6]*x.y)*z.y+s[9]*x.x*z.z;
             real y1 = (s[2]*x.x+s[5]*x.y)*z.x+s[8]*x.x*z.y;
@@ -42,7 +42,7 @@ DEVICE void spreadWindow(LOCAL_ARG const real* s, LOCAL_ARG const int* start, LO
     }
 }
 
-/** The permanent moments, from what the source gave. */
+/** Reads the permanent moments from the source's arrays and spreads them. */
 GROUP_KERNEL void spreadPermanent(int sizeX, int sizeY, int sizeZ, GLOBAL const real* RESTRICT charges, GLOBAL const real* RESTRICT dipoles,
         GLOBAL const real* RESTRICT quadrupoles, GLOBAL const int* RESTRICT order, GLOBAL const mixed* RESTRICT positions,
         GLOBAL const mixed* RESTRICT toFractional, GLOBAL const real* RESTRICT derivativeTransform, GLOBAL const real* RESTRICT coefficients,
@@ -73,8 +73,8 @@ GROUP_KERNEL void spreadPermanent(int sizeX, int sizeY, int sizeZ, GLOBAL const 
     }
 }
 
-/** Any sources. */
-GROUP_KERNEL void spreadSources(int sizeX, int sizeY, int sizeZ, GLOBAL const real* RESTRICT any, GLOBAL const int* RESTRICT order,
+/** Spreads any sources. */
+GROUP_KERNEL void spreadSources(int sizeX, int sizeY, int sizeZ, GLOBAL const real* RESTRICT allSources, GLOBAL const int* RESTRICT order,
         GLOBAL const mixed* RESTRICT positions, GLOBAL const mixed* RESTRICT toFractional, GLOBAL const real* RESTRICT derivativeTransform,
         GLOBAL const real* RESTRICT coefficients, GLOBAL mm_ulong* RESTRICT mesh) {
     LOCAL int atoms[GROUP_ATOMS];
@@ -88,7 +88,7 @@ GROUP_KERNEL void spreadSources(int sizeX, int sizeY, int sizeZ, GLOBAL const re
         SYNC_THREADS;
         findWindows(atoms, positions, toFractional, coefficients, sizeX, sizeY, sizeZ, start, windows);
         if (LOCAL_ID < 10*GROUP_ATOMS)
-            moments[LOCAL_ID] = any[10*atoms[LOCAL_ID/10]+LOCAL_ID%10];
+            moments[LOCAL_ID] = allSources[10*atoms[LOCAL_ID/10]+LOCAL_ID%10];
         SYNC_THREADS;
         sourcesInGridUnits(moments, derivativeTransform, sources);
         SYNC_THREADS;
@@ -98,7 +98,7 @@ GROUP_KERNEL void spreadSources(int sizeX, int sizeY, int sizeZ, GLOBAL const re
     }
 }
 
-/** The fixed-point mesh is left empty for the next time. */
+/** Converts the mesh to real numbers and clears the fixed-point mesh for the next time. */
 KERNEL void meshToReal(int size, GLOBAL mm_long* RESTRICT fixedMesh, GLOBAL real* RESTRICT mesh) {
     for (int i = GLOBAL_ID; i < size; i += GLOBAL_SIZE) {
         mesh[i] = ((real) fixedMesh[i])/FIXED_POINT_SCALE;

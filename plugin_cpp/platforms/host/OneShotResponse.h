@@ -20,10 +20,10 @@ struct SymmetricTensor {
     }
 };
 
-/** Calls work(begin, end) for parts of 0..n-1 that together are the whole; a platform with threads does so in parallel. */
+/** Calls work(begin, end) for ranges that together cover 0..n-1, in parallel where the platform has threads. */
 using ForAtoms = std::function<void(size_t n, const std::function<void(size_t begin, size_t end)>& work)>;
 
-/** The atoms as a source describes them, after symmetric and traceless parts were taken. */
+/** The atoms with those moments of the source that act: quadrupoles symmetric and traceless, polarizabilities symmetric. */
 struct Atoms {
     std::vector<OpenMM::Vec3> positions;  // A
     std::vector<Multipole> permanent;
@@ -38,9 +38,9 @@ struct Atoms {
 class OneShotResponse {
 public:
     /**
-     * @param sigma           in A
-     * @param ownAtoms        whether the potentials contain each atom's own smeared multipole
-     * @param periodic        whether the field can act through the softness (clusters only)
+     * @param sigma     in A
+     * @param ownAtoms  whether the potentials contain each atom's own smeared multipole
+     * @param periodic  in a periodic box the field does not act through the softness
      */
     OneShotResponse(double sigma, bool ownAtoms, bool periodic, ForAtoms forAtoms);
     /** @param field  the latent external field s E0 in V/A */
@@ -61,15 +61,15 @@ public:
     std::vector<SymmetricTensor> quadrupoleGradients, polarizabilityGradients;
 
 private:
-    /** The potential of an atom's own smeared multipole at its own place, as far as Phi', E' and grad grad Phi' need it. */
+    /** The potential of an atom's own smeared multipole at the atom, up to the derivatives that Phi', E' and grad grad Phi' need. */
     Derivatives ownAtomPart(const Multipole& m) const;
-    /** Phi' plus what a field adds to it, in a cluster. */
+    /** Phi', in a cluster with the potential of the external field. */
     double potentialInField(const Atoms& atoms, size_t i, const OpenMM::Vec3& field) const;
     void differentiateAtom(const Atoms& atoms, size_t i, const Derivatives& phi, const Derivatives& phiInduced, const OpenMM::Vec3& field);
     const double ownCharge, ownDipole, ownQuadrupole;  // strengths of the own-atom part; 0 if the potentials have none
     const bool periodic;
     const ForAtoms forAtoms;
-    std::vector<double> energies;  // per atom: their sum must not depend on the number of threads
+    std::vector<double> energies;  // per atom, so that their sum does not depend on the number of threads
     double totalSoftness = 0, totalInducedCharge = 0;
     OpenMM::Vec3 centerOfSoftness;  // r_c
 };

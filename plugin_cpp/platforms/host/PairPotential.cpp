@@ -1,5 +1,6 @@
 #include "PairPotential.h"
 #include "openmm_polarmp/PolarMPUnits.h"
+#include "openmm_polarmp/internal/PairSeries.h"
 #include <cmath>
 
 using namespace PolarMPPlugin;
@@ -11,8 +12,8 @@ PairPotential::PairPotential(double sigma) : a(1 / (sqrt(2.0) * sigma)) {
 void PairPotential::radial(double r2, double B[6]) const {
     double x2 = a * a * r2;
     double scale = COULOMB * 2 * a / sqrt(M_PI);
-    if (x2 < 2.5) {
-        // The recursion upwards loses digits here: sum the series for B_5 and come down with
+    if (x2 < PAIR_SERIES_LIMIT) {
+        // The series of B_5, then downwards with
         // (2n+1) B_n = r^2 B_{n+1} + (2a^2)^{n+1} exp(-x^2) / (a sqrt(pi)), where all terms are positive.
         // B_n = scale (2a^2)^n sum_k (-x^2)^k / (k! (2n+2k+1)) = scale (2a^2)^n exp(-x^2) sum_k (2x^2)^k / ((2n+1)...(2n+2k+1))
         double gaussian = exp(-x2);
@@ -72,10 +73,10 @@ void PairPotential::addDerivatives(const Vec3& r, const Multipole& source, Deriv
         for (int j = i; j < 3; j++) {
             result.second[PAIR[i][j]] += -(i == j) * C[1] + r[i] * r[j] * C[2] - r[i] * v[2][j] - r[j] * v[2][i] + Q[PAIR[i][j]] * B[2];
             for (int k = j; k < 3; k++)
-                result.third[TRIPLE[i][j][k]] +=
-                    (i == j) * (r[k] * C[2] - v[2][k]) + (i == k) * (r[j] * C[2] - v[2][j]) + (j == k) * (r[i] * C[2] - v[2][i])
-                    - r[i] * r[j] * r[k] * C[3] + r[i] * r[j] * v[3][k] + r[i] * r[k] * v[3][j] + r[j] * r[k] * v[3][i]
-                    - (r[i] * Q[PAIR[j][k]] + r[j] * Q[PAIR[i][k]] + r[k] * Q[PAIR[i][j]]) * B[3];
+                result.third[TRIPLE[i][j][k]] += (i == j) * (r[k] * C[2] - v[2][k]) + (i == k) * (r[j] * C[2] - v[2][j])
+                                                 + (j == k) * (r[i] * C[2] - v[2][i]) - r[i] * r[j] * r[k] * C[3] + r[i] * r[j] * v[3][k]
+                                                 + r[i] * r[k] * v[3][j] + r[j] * r[k] * v[3][i]
+                                                 - (r[i] * Q[PAIR[j][k]] + r[j] * Q[PAIR[i][k]] + r[k] * Q[PAIR[i][j]]) * B[3];
         }
     }
 }

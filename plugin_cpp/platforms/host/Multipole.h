@@ -3,7 +3,7 @@
 
 namespace PolarMPPlugin {
 
-/** Places of a symmetric tensor's independent components: xx xy xz yy yz zz, and xxx xxy xxz xyy xyz xzz yyy yyz yzz zzz. */
+/** Indices of a symmetric tensor's independent components: xx xy xz yy yz zz, and xxx xxy xxz xyy xyz xzz yyy yyz yzz zzz. */
 constexpr int PAIR[3][3] = {{0, 1, 2}, {1, 3, 4}, {2, 4, 5}};
 constexpr int TRIPLE[3][3][3] = {{{0, 1, 2}, {1, 3, 4}, {2, 4, 5}}, {{1, 3, 4}, {3, 6, 7}, {4, 7, 8}}, {{2, 4, 5}, {4, 7, 8}, {5, 8, 9}}};
 
@@ -14,7 +14,7 @@ struct Multipole {
     double quadrupole[6] = {0, 0, 0, 0, 0, 0};  // symmetric, traceless
 };
 
-/** A potential and its derivatives at one place. Units V, V/A, V/A^2, V/A^3. */
+/** A potential and its derivatives at a point. Units V, V/A, V/A^2, V/A^3. */
 struct Derivatives {
     double value = 0;
     OpenMM::Vec3 gradient;

@@ -1,25 +1,10 @@
-#include "DenseSum.h"
+#include "ReciprocalSum.h"
 #include "openmm_polarmp/PolarMPUnits.h"
 #include <cmath>
 
 using namespace PolarMPPlugin;
 using namespace OpenMM;
 using namespace std;
-
-void PairSum::potentialAtAtoms(const vector<Multipole>& sources, vector<Derivatives>& result) {
-    result.assign(positions->size(), Derivatives());
-    for (size_t i = 0; i < positions->size(); i++)
-        for (size_t j = 0; j < positions->size(); j++)
-            if (i != j)
-                pair.addDerivatives((*positions)[i] - (*positions)[j], sources[j], result[i]);
-}
-
-void PairSum::potentialAtPoints(const vector<Vec3>& points, const vector<Multipole>& sources, vector<double>& result) {
-    result.assign(points.size(), 0.0);
-    for (size_t i = 0; i < points.size(); i++)
-        for (size_t j = 0; j < positions->size(); j++)
-            result[i] += pair.value(points[i] - (*positions)[j], sources[j]);
-}
 
 ReciprocalSum::ReciprocalSum(double sigma, double kMax) : sigma(sigma), kMax(kMax > 0 ? kMax : 9 / sigma) {
 }

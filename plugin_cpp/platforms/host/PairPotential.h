@@ -4,13 +4,13 @@
 namespace PolarMPPlugin {
 
 /**
- * The pair kernel g(r) = k_e erf(r / (sqrt(2) sigma)) / r and what multipoles make of it, without periodicity
+ * The potential of multipoles through the pair kernel g(r) = k_e erf(r / (sqrt(2) sigma)) / r, without periodicity
  * (theory.md section 2, "Clusters").
  */
 class PairPotential {
 public:
     explicit PairPotential(double sigma);
-    /** Add the potential of a source, seen at displacement r = (place - source), with its derivatives. */
+    /** Adds the potential of a source and its derivatives at the displacement r from the source. */
     void addDerivatives(const OpenMM::Vec3& r, const Multipole& source, Derivatives& result) const;
     double value(const OpenMM::Vec3& r, const Multipole& source) const;
 

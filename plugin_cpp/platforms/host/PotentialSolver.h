@@ -8,20 +8,20 @@ namespace PolarMPPlugin {
 class PotentialSolver {
 public:
     virtual ~PotentialSolver() = default;
-    /** Announces the box (periodic solvers only), before the potentials of a step. */
-    virtual void setBox(const OpenMM::Vec3 box[3]) {
+    /** Sets the box (A) before the potentials of a step; called for periodic solvers only. */
+    virtual void setBox(const OpenMM::Vec3[3]) {
     }
     /** Whether the potentials at the atoms contain every atom's own smeared multipole. */
     virtual bool containsOwnAtoms() const = 0;
-    /** Announces where the atoms are, before the potentials of a step. The array must stay as it is until the next call. */
+    /** Sets the atoms' positions (A) before the potentials of a step. The array must stay unchanged until the next call. */
     virtual void setPositions(const std::vector<OpenMM::Vec3>& newPositions) {
         positions = &newPositions;
     }
     /** Potential and derivatives up to the third at the atoms that carry the sources. */
     virtual void potentialAtAtoms(const std::vector<Multipole>& sources, std::vector<Derivatives>& result) = 0;
-    /** Potential at any points, of all sources. */
-    virtual void potentialAtPoints(const std::vector<OpenMM::Vec3>& points, const std::vector<Multipole>& sources,
-                                   std::vector<double>& result) = 0;
+    /** Potential of all sources at any points (A). */
+    virtual void potentialAtPoints(const std::vector<OpenMM::Vec3>& points, const std::vector<Multipole>& sources, std::vector<double>& result) = 0;
+    /** Zeros if there is no mesh. */
     virtual void getMeshSize(int size[3]) const {
         size[0] = size[1] = size[2] = 0;
     }

@@ -16,7 +16,7 @@ public:
     HostKernel(const std::string& name, const OpenMM::Platform& platform) : CalcPolarMPForceKernel(name, platform) {
     }
     void initialize(const OpenMM::System& system, const PolarMPForce& force) override;
-    double execute(OpenMM::ContextImpl& context, bool includeForces, bool includeEnergy) override;
+    double execute(OpenMM::ContextImpl& context, bool includeForces, bool isState) override;
     bool isCurrent(OpenMM::ContextImpl& context) override;
     void getStepData(OpenMM::ContextImpl& context, StepData& data) override;
     void getPotential(OpenMM::ContextImpl& context, const std::vector<OpenMM::Vec3>& points, std::vector<double>& potential) override;
@@ -25,15 +25,15 @@ public:
 
 protected:
     virtual std::unique_ptr<PotentialSolver> createSolver(const PolarMPForce& force) = 0;
-    /** Of a platform that has some. */
+    /** The platform's threads; null if it has none. */
     virtual WorkerThreads* workerThreads() {
         return nullptr;
     }
-    /** Calls work(), which has many short loops; a platform with threads keeps them awake. */
+    /** Calls work(), which contains many short loops; a platform with threads keeps them awake meanwhile. */
     virtual void together(const std::function<void()>& work) {
         work();
     }
-    /** Loops over atoms; a platform with threads shares them. */
+    /** Loops over atoms; a platform with threads divides them among the threads. */
     virtual void forAtoms(size_t n, const std::function<void(size_t begin, size_t end)>& work) {
         work(0, n);
     }
@@ -41,31 +41,39 @@ protected:
 private:
     /** The buffers that the source sees, as plain arrays. */
     struct Memory {
-        std::vector<double> positions, charges, dipoles, quadrupoles, softness, polarizability;
-        std::vector<double> chargeGradients, dipoleGradients, quadrupoleGradients, softnessGradients, polarizabilityGradients, forces;
+        std::vector<double> positions, forces;
+        MomentArrays moments, gradients;
         double cell[9], energy = 0;
     };
-    void bindSource(const PolarMPForce& force);
+    /** Everything that depends on the source and the settings: created anew when they change. */
+    struct Setup {
+        std::shared_ptr<MultipoleSource> source;
+        MomentSet moments;  // those that act
+        double epsInf = 1;
+        Memory memory;
+        std::unique_ptr<SourceEvaluation> evaluation;
+        std::unique_ptr<PotentialSolver> solver;
+        std::unique_ptr<OneShotResponse> response;
+        OpenMM::Vec3 box[3];  // that the solver knows, A
+    };
+    void createSetup(const PolarMPForce& force);
+    SourceBuffers allocate(Memory& memory);
     void evaluate(OpenMM::ContextImpl& context, bool includeForces);
     void evaluateMoments(OpenMM::ContextImpl& context, bool includeForces);
     void computeElectrostatics(OpenMM::ContextImpl& context);
     void readPositions(OpenMM::ContextImpl& context);
     void readBox(OpenMM::ContextImpl& context);
+    void checkMoments();
     void readMoments();
     OpenMM::Vec3 latentField(OpenMM::ContextImpl& context);
     void writeGradients();
 
     std::vector<int> particles;
     bool periodic = false, evaluated = false, evaluatedForces = false;
-    double epsInf = 1, fieldScale = 1;
-    MomentSet moments;
-    std::shared_ptr<MultipoleSource> source;
-    Memory memory;
-    std::unique_ptr<SourceEvaluation> evaluation;
-    std::unique_ptr<PotentialSolver> solver;
-    std::unique_ptr<OneShotResponse> response;
+    double fieldScale = 1;
+    std::unique_ptr<Setup> setup;
     Atoms atoms;
-    OpenMM::Vec3 box[3], externalField;
+    OpenMM::Vec3 externalField;
     std::vector<Derivatives> phi, phiInduced;
 };
 

@@ -1,0 +1,308 @@
+#include "HostKernel.h"
+#include "openmm/OpenMMException.h"
+#include "openmm/internal/ContextImpl.h"
+#include "openmm/reference/ReferencePlatform.h"
+#include "openmm_polarmp/PolarMPUnits.h"
+#include "openmm_polarmp/internal/PolarMPForceImpl.h"
+#include "openmm_polarmp/internal/UnusableNumber.h"
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+
+using namespace PolarMPPlugin;
+using namespace OpenMM;
+using namespace std;
+
+namespace {
+
+ReferencePlatform::PlatformData& platformData(ContextImpl& context) {
+    return *reinterpret_cast<ReferencePlatform::PlatformData*>(context.getPlatformData());
+}
+
+/** The symmetric part of a row of nine numbers. */
+SymmetricTensor symmetricPart(const double* matrix) {
+    SymmetricTensor tensor;
+    for (int a = 0; a < 3; a++)
+        for (int b = a; b < 3; b++)
+            tensor.component[PAIR[a][b]] = 0.5 * (matrix[3 * a + b] + matrix[3 * b + a]);
+    return tensor;
+}
+
+void writeMatrix(const double component[6], double* matrix) {
+    for (int a = 0; a < 3; a++)
+        for (int b = 0; b < 3; b++)
+            matrix[3 * a + b] = component[PAIR[a][b]];
+}
+
+} // namespace
+
+void HostKernel::initialize(const System& system, const PolarMPForce& force) {
+    particles = force.getParticles();
+    if (particles.empty())
+        for (int i = 0; i < system.getNumParticles(); i++)
+            particles.push_back(i);
+    periodic = force.usesPeriodicBoundaryConditions();
+    createSetup(force);
+}
+
+void HostKernel::createSetup(const PolarMPForce& force) {
+    auto next = make_unique<Setup>();
+    next->source = force.requireSource();
+    next->moments = next->source->getMomentSet();
+    if (force.getPolarizationType() == PolarMPForce::NoPolarization)
+        next->moments[SOFTNESS] = next->moments[POLARIZABILITY] = false;
+    next->epsInf = force.getEpsInf();
+    next->evaluation = next->source->bind(allocate(next->memory));
+    next->solver = createSolver(force);
+    next->response = make_unique<OneShotResponse>(force.getSigma() * ANGSTROM_PER_NM, next->solver->containsOwnAtoms(), periodic,
+                                                  [this](size_t n, const function<void(size_t, size_t)>& work) { forAtoms(n, work); });
+    // No exception has been thrown: from here on the new one is used.
+    swap(setup, next);
+    evaluated = false;
+}
+
+SourceBuffers HostKernel::allocate(Memory& memory) {
+    const int n = particles.size();
+    auto zeros = [&](vector<double>& values, int components) {
+        values.assign(n * components, 0.0);
+        return values.data();
+    };
+    SourceBuffers buffers;
+    buffers.numParticles = n;
+    buffers.periodic = periodic;
+    buffers.particles = particles;
+    buffers.threads = workerThreads();
+    buffers.cell = memory.cell;
+    buffers.energy = &memory.energy;
+    buffers.positions = zeros(memory.positions, 3);
+    for (Moment m : ALL_MOMENTS) {
+        buffers.moments[m] = zeros(memory.moments[m], MOMENTS[m].components);
+        buffers.gradients[m] = zeros(memory.gradients[m], MOMENTS[m].components);
+    }
+    buffers.forces = zeros(memory.forces, 3);
+    return buffers;
+}
+
+void HostKernel::readPositions(ContextImpl& context) {
+    const vector<Vec3>& all = *platformData(context).positions;
+    atoms.positions.resize(particles.size());
+    for (size_t i = 0; i < particles.size(); i++) {
+        atoms.positions[i] = all[particles[i]] * ANGSTROM_PER_NM;
+        for (int a = 0; a < 3; a++) {
+            setup->memory.positions[3 * i + a] = atoms.positions[i][a];
+            if (!isfinite(atoms.positions[i][a]))
+                throwUnusable("position", particles[i], atoms.positions[i][a]);
+        }
+    }
+}
+
+void HostKernel::readBox(ContextImpl& context) {
+    if (!periodic)
+        return;
+    Vec3 box[3];
+    context.getPeriodicBoxVectors(box[0], box[1], box[2]);
+    for (int i = 0; i < 3; i++) {
+        box[i] *= ANGSTROM_PER_NM;
+        for (int a = 0; a < 3; a++)
+            setup->memory.cell[3 * i + a] = box[i][a];
+    }
+    if (equal(box, box + 3, setup->box))
+        return;
+    setup->solver->setBox(box);
+    copy(box, box + 3, setup->box);
+}
+
+void HostKernel::checkMoments() {
+    const size_t n = particles.size();
+    for (Moment m : ALL_MOMENTS) {
+        if (!setup->moments[m])
+            continue;
+        const vector<double>& values = setup->memory.moments[m];
+        const size_t components = MOMENTS[m].components;
+        auto isUsable = [m](double value) { return isfinite(value) && (MOMENTS[m].mayBeNegative || value >= 0); };
+        atomic<bool> areUsable(true);
+        forAtoms(n, [&](size_t begin, size_t end) {
+            if (!all_of(&values[0] + begin * components, &values[0] + end * components, isUsable))
+                areUsable = false;
+        });
+        if (areUsable)
+            continue;
+        const size_t first = find_if_not(values.begin(), values.end(), isUsable) - values.begin();
+        throwUnusable(MOMENTS[m].name, particles[first / components], values[first]);
+    }
+}
+
+void HostKernel::readMoments() {
+    checkMoments();
+    const size_t n = particles.size();
+    const MomentSet& present = setup->moments;
+    const MomentArrays& values = setup->memory.moments;
+    atoms.permanent.resize(n);
+    atoms.softness.resize(present[SOFTNESS] ? n : 0);
+    atoms.polarizability.resize(present[POLARIZABILITY] ? n : 0);
+    forAtoms(n, [&](size_t begin, size_t end) {
+        for (size_t i = begin; i < end; i++) {
+            Multipole& m = atoms.permanent[i];
+            m = Multipole();
+            m.charge = values[CHARGE][i];
+            if (present[DIPOLE])
+                m.dipole = Vec3(values[DIPOLE][3 * i], values[DIPOLE][3 * i + 1], values[DIPOLE][3 * i + 2]);
+            if (present[QUADRUPOLE]) {
+                SymmetricTensor Q = symmetricPart(&values[QUADRUPOLE][9 * i]);
+                double third = Q.trace() / 3;
+                for (int c : {0, 3, 5})
+                    Q.component[c] -= third;
+                copy(Q.component, Q.component + 6, m.quadrupole);
+            }
+            if (present[SOFTNESS])
+                atoms.softness[i] = values[SOFTNESS][i];
+            if (present[POLARIZABILITY])
+                atoms.polarizability[i] = symmetricPart(&values[POLARIZABILITY][9 * i]);
+        }
+    });
+}
+
+Vec3 HostKernel::latentField(ContextImpl& context) {
+    externalField = PolarMPForceImpl::externalField(context);
+    // s^2 = eps_e of theory.md section 6
+    double screening = setup->epsInf;
+    if (periodic && setup->moments[POLARIZABILITY]) {
+        double trace = 0;
+        for (const SymmetricTensor& alpha : atoms.polarizability)
+            trace += alpha.trace() / 3;
+        const Vec3* box = setup->box;
+        screening /= 1 + 4 * M_PI * COULOMB * trace / fabs(box[0].dot(box[1].cross(box[2])));
+    }
+    fieldScale = sqrt(screening);
+    return externalField * fieldScale;
+}
+
+double HostKernel::execute(ContextImpl& context, bool includeForces, bool) {
+    // A State for a report is often followed by a step from the same positions: they are evaluated only once.
+    if (!evaluated || (includeForces && !evaluatedForces) || !isCurrent(context)) {
+        evaluated = false;
+        evaluate(context, includeForces);
+        evaluated = true;
+        evaluatedForces = includeForces;
+    }
+    const Memory& memory = setup->memory;
+    const OneShotResponse& response = *setup->response;
+    if (includeForces) {
+        vector<Vec3>& forces = *platformData(context).forces;
+        for (size_t i = 0; i < particles.size(); i++)
+            for (int a = 0; a < 3; a++)
+                forces[particles[i]][a] += (response.forces[i][a] + memory.forces[3 * i + a]) * FORCE_TO_OPENMM;
+    }
+    return (memory.energy + response.energy) * EV_TO_KJ_PER_MOL;
+}
+
+void HostKernel::evaluate(ContextImpl& context, bool includeForces) {
+    readPositions(context);
+    readBox(context);
+    auto step = [&]() { evaluateMoments(context, includeForces); };
+    if (setup->evaluation->usesThreads())
+        together(step);
+    else
+        step();
+}
+
+void HostKernel::evaluateMoments(ContextImpl& context, bool includeForces) {
+    setup->evaluation->forward(includeForces);
+    if (!isfinite(setup->memory.energy))
+        throwUnusableEnergy();
+    together([&]() { computeElectrostatics(context); });
+    if (!includeForces)
+        return;
+    Vec3 movingCharges = periodic ? externalField * fieldScale : Vec3();
+    setup->evaluation->backward(&movingCharges[0]);
+    const vector<double>& forces = setup->memory.forces;
+    auto first = find_if_not(forces.begin(), forces.end(), [](double value) { return isfinite(value); });
+    if (first != forces.end())
+        throwUnusable("force from the source of moments", particles[(first - forces.begin()) / 3], *first);
+}
+
+void HostKernel::computeElectrostatics(ContextImpl& context) {
+    PotentialSolver& solver = *setup->solver;
+    OneShotResponse& response = *setup->response;
+    readMoments();
+    Vec3 field = latentField(context);
+    solver.setPositions(atoms.positions);
+    solver.potentialAtAtoms(atoms.permanent, phi);
+    response.induce(atoms, phi, field);
+    if (setup->moments.induces())
+        solver.potentialAtAtoms(response.induced, phiInduced);
+    else
+        phiInduced.clear();
+    response.differentiate(atoms, phi, phiInduced, field);
+    writeGradients();
+}
+
+void HostKernel::writeGradients() {
+    const OneShotResponse& response = *setup->response;
+    MomentArrays& gradients = setup->memory.gradients;
+    forAtoms(particles.size(), [&](size_t begin, size_t end) {
+        for (size_t i = begin; i < end; i++) {
+            gradients[CHARGE][i] = response.chargeGradients[i];
+            for (int a = 0; a < 3; a++)
+                gradients[DIPOLE][3 * i + a] = response.dipoleGradients[i][a];
+            writeMatrix(response.quadrupoleGradients[i].component, &gradients[QUADRUPOLE][9 * i]);
+            gradients[SOFTNESS][i] = response.softnessGradients[i];
+            writeMatrix(response.polarizabilityGradients[i].component, &gradients[POLARIZABILITY][9 * i]);
+        }
+    });
+}
+
+bool HostKernel::isCurrent(ContextImpl& context) {
+    const vector<Vec3>& all = *platformData(context).positions;
+    for (size_t i = 0; i < particles.size(); i++)
+        if (all[particles[i]] * ANGSTROM_PER_NM != atoms.positions[i])
+            return false;
+    Vec3 box[3];
+    context.getPeriodicBoxVectors(box[0], box[1], box[2]);
+    for (int i = 0; i < 3 && periodic; i++)
+        if (box[i] * ANGSTROM_PER_NM != setup->box[i])
+            return false;
+    return PolarMPForceImpl::externalField(context) == externalField;
+}
+
+void HostKernel::getStepData(ContextImpl&, StepData& data) {
+    const size_t n = particles.size();
+    const vector<Multipole>& induced = setup->response->induced;
+    data.numParticles = n;
+    data.sourceEnergy = setup->memory.energy;
+    data.fieldScale = fieldScale;
+    data.moments = setup->memory.moments;
+    data.gradients = setup->memory.gradients;
+    data.moments[POLARIZABILITY].assign(9 * n, 0.0);
+    data.inducedCharges.resize(n);
+    data.inducedDipoles.resize(3 * n);
+    for (size_t i = 0; i < n; i++) {
+        writeMatrix(atoms.permanent[i].quadrupole, &data.moments[QUADRUPOLE][9 * i]);
+        if (!atoms.polarizability.empty())
+            writeMatrix(atoms.polarizability[i].component, &data.moments[POLARIZABILITY][9 * i]);
+        data.inducedCharges[i] = induced[i].charge;
+        for (int a = 0; a < 3; a++)
+            data.inducedDipoles[3 * i + a] = induced[i].dipole[a];
+    }
+}
+
+void HostKernel::getPotential(ContextImpl&, const vector<Vec3>& points, vector<double>& potential) {
+    vector<Multipole> total = atoms.permanent;
+    for (size_t i = 0; i < total.size(); i++) {
+        total[i].charge += setup->response->induced[i].charge;
+        total[i].dipole += setup->response->induced[i].dipole;
+    }
+    setup->solver->potentialAtPoints(points, total, potential);
+}
+
+void HostKernel::getPMEParameters(int& nx, int& ny, int& nz) const {
+    int size[3];
+    setup->solver->getMeshSize(size);
+    nx = size[0];
+    ny = size[1];
+    nz = size[2];
+}
+
+void HostKernel::copyParametersToContext(ContextImpl&, const PolarMPForce& force) {
+    createSetup(force);
+}
