@@ -35,6 +35,10 @@ class StepData:
         e^2/(kJ/mol).
     polarizability : array [N,3,3]
         e^2 nm^2/(kJ/mol).
+    potential : array [N]
+        Of the other atoms' permanent moments, kJ/mol/e.
+    field : array [N,3]
+        Of the other atoms' permanent moments, without the external field, V/nm.
     gradients : dict
         Derivatives of the electrostatic energy with respect to every moment, by the moment's name, in kJ/mol by the
         moment's unit.
@@ -49,6 +53,8 @@ class StepData:
     polarizability: NDArray[np.float64]
     induced_charges: NDArray[np.float64]
     induced_dipoles: NDArray[np.float64]
+    potential: NDArray[np.float64]
+    field: NDArray[np.float64]
     gradients: dict[str, NDArray[np.float64]]
 
     @classmethod
@@ -59,6 +65,8 @@ class StepData:
             field_scale=values["field_scale"],
             induced_charges=values["induced_charges"] * CHARGES.to_openmm,
             induced_dipoles=values["induced_dipoles"] * DIPOLES.to_openmm,
+            potential=values["potential"] * units.POTENTIAL_TO_OPENMM,
+            field=values["field"] * units.FIELD_TO_OPENMM,
             gradients={moment.name: values[moment.gradient] * moment.gradient_to_openmm for moment in MOMENTS},
             **{moment.name: values[moment.name] * moment.to_openmm for moment in MOMENTS},
         )
