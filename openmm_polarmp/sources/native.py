@@ -53,7 +53,7 @@ class NativeSource(_polarmp.NetworkSource, MomentFlags):
         try:
             super().__init__(*_arguments(description.config, weights, description.charge_projection, options))
         except (KeyError, RuntimeError) as error:  # weights that are missing or of another shape
-            raise ModelFileError(f"{contents.source}: the configuration does not make a model: {error}") from error
+            raise ModelFileError(f"{contents.source}: the configuration does not describe a model: {error}") from error
         self.description, self.options = description, options
         self.moments = description.rung.moments
         self._contents = contents

@@ -57,8 +57,8 @@ nb::dict stepData(uintptr_t forceAddress, uintptr_t contextAddress) {
     }
     result["induced_charges"] = numpyArray(move(data.inducedCharges), shapeOf(CHARGE, n));
     result["induced_dipoles"] = numpyArray(move(data.inducedDipoles), shapeOf(DIPOLE, n));
-    result["potential"] = numpyArray(move(data.potential), shapeOf(CHARGE, n));
-    result["field"] = numpyArray(move(data.field), shapeOf(DIPOLE, n));
+    result["potential"] = numpyArray(move(data.potential), {n});
+    result["field"] = numpyArray(move(data.field), {n, 3});
     return result;
 }
 

@@ -275,9 +275,9 @@ void HostKernel::getStepData(ContextImpl&, StepData& data) {
     data.moments = setup->memory.moments;
     data.gradients = setup->memory.gradients;
     data.moments[POLARIZABILITY].assign(9 * n, 0.0);
+    data.potential = setup->response->potential;
     data.inducedCharges.resize(n);
     data.inducedDipoles.resize(3 * n);
-    data.potential = setup->response->potential;
     data.field.resize(3 * n);
     for (size_t i = 0; i < n; i++) {
         writeMatrix(atoms.permanent[i].quadrupole, &data.moments[QUADRUPOLE][9 * i]);

@@ -303,6 +303,8 @@ void CommonCalcPolarMPForceKernel::getStepData(ContextImpl&, StepData& data) {
     data.electrostaticEnergy = 0;
     for (double energy : downloaded(s.response.energies))
         data.electrostaticEnergy += energy;
+    data.potential = downloaded(s.response.potential);
+    data.field = downloaded(s.response.electricField);
     for (Moment m : ALL_MOMENTS) {
         data.moments[m] = downloaded(s.arrays.moments[m]);
         data.gradients[m] = downloaded(s.arrays.gradients[m]);
@@ -325,8 +327,6 @@ void CommonCalcPolarMPForceKernel::getStepData(ContextImpl&, StepData& data) {
         }
     }
     data.fieldScale = fieldScaleOf(trace);
-    data.potential = downloaded(s.response.potential);
-    data.field = downloaded(s.response.electricField);
 }
 
 void CommonCalcPolarMPForceKernel::getPotential(ContextImpl&, const vector<Vec3>& points, vector<double>& potential) {
