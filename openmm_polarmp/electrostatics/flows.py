@@ -38,15 +38,18 @@ class Flows:
 
     def __post_init__(self) -> None:
         if self.pairs.dim() != 2 or self.pairs.shape[0] != 2 or self.pairs.dtype != torch.int64:
-            raise ValueError(f"pairs: expected int64 of shape [2, P], got {self.pairs.dtype} {list(self.pairs.shape)}")
+            got = list(self.pairs.shape)
+            raise ValueError(
+                f"pairs of flows is {self.pairs.dtype} of shape {got}; int64 of shape [2, P] is accepted"
+            )
         n_pairs = self.pairs.shape[1]
         shapes = {"vectors": (n_pairs, 3), "charges": (n_pairs,), "conductance": (n_pairs,)}
         for name, shape in shapes.items():
             value = getattr(self, name)
             if value is not None and value.shape != shape:
-                raise ValueError(f"{name}: expected shape {list(shape)}, got {list(value.shape)}")
+                raise ValueError(f"{name} of flows has shape {list(value.shape)}; {list(shape)} is accepted")
         if self.local_charges.dim() != 1:
-            raise ValueError(f"local_charges: expected shape [N], got {list(self.local_charges.shape)}")
+            raise ValueError(f"local_charges of flows has shape {list(self.local_charges.shape)}; [N] is accepted")
 
     def members(self) -> list[tuple[str, Tensor]]:
         """(name, tensor) of the floating point tensors that are present."""

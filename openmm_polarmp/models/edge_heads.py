@@ -105,4 +105,4 @@ class EdgeHeads(torch.nn.Module):
         if self.species_transfer is not None:
             self.atoms.weight[: self.n_radial] *= -1
             self.atoms.bias[: self.n_radial] *= -1
-            self.species_transfer *= -1
+            self.species_transfer.mul_(-1)

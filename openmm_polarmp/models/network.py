@@ -53,6 +53,7 @@ class PolarMPNet(ExactConstants):
     _lookup: torch.Tensor
     energy_shift: torch.Tensor
     energy_scale: torch.Tensor
+    formal_charges: torch.Tensor
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()

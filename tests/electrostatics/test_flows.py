@@ -308,18 +308,18 @@ def test_bad_input():
     moments = model(None)(r)
     flows = moments.flows
     negative = dataclasses.replace(flows, conductance=-flows.conductance)
-    with pytest.raises(ValueError, match=r"conductance is -.* between atoms .* no negative response"):
+    with pytest.raises(ValueError, match=r"conductance is -.* between atoms .* numbers >= 0"):
         energy(r, dataclasses.replace(moments, flows=negative), None)
     far = dataclasses.replace(flows, pairs=flows.pairs + 1)
-    with pytest.raises(ValueError, match="pairs has atoms 1 to 9 of 9"):
+    with pytest.raises(ValueError, match="pairs of flows has the atoms 1 to 9; 0 to 8 are accepted"):
         energy(r, dataclasses.replace(moments, flows=far), None)
-    with pytest.raises(ValueError, match="charges is NaN or infinite"):
+    with pytest.raises(ValueError, match="charges of flows is NaN or infinite"):
         energy(
             r, dataclasses.replace(moments, flows=dataclasses.replace(flows, charges=flows.charges * math.nan)), None
         )
-    with pytest.raises(ValueError, match=r"conductance: expected shape \[\d+\], got \[3\]"):
+    with pytest.raises(ValueError, match=r"conductance of flows has shape \[3\]; \[\d+\] is accepted"):
         dataclasses.replace(flows, conductance=torch.ones(3, dtype=F64))
-    with pytest.raises(ValueError, match="flows: local_charges has 9 atoms, but charges has 8"):
+    with pytest.raises(ValueError, match="local_charges of flows has 9 atoms; 8, as charges has, are accepted"):
         Multipoles(moments.charges[:8], flows=flows)
     with pytest.raises(ValueError, match="cannot be divided"):
         moments[:3]
