@@ -25,7 +25,7 @@ DEBYE_PER_E_NM = 48.0320471
 
 
 def solvated(waters: int):
-    """Topology, force-field System and positions of the capped alanine in TIP3P water, minimized and run for 4 ps."""
+    """Topology, force-field System and positions of the capped alanine in TIP3P water, minimized and relaxed."""
     pdb = app.PDBFile(str(Path(__file__).parents[1] / "alanine_dipeptide.pdb"))
     field = app.ForceField("amber14-all.xml", "amber14/tip3p.xml")
     modeller = app.Modeller(pdb.topology, pdb.positions)
@@ -43,7 +43,7 @@ def solvated(waters: int):
     run.context.setPositions(modeller.positions)
     run.minimizeEnergy(maxIterations=200)
     run.context.setVelocitiesToTemperature(KELVIN, 1)
-    run.step(4000)
+    run.step(options.relax)
     return modeller.topology, system, run.context.getState(positions=True).getPositions(asNumpy=True)
 
 
@@ -194,6 +194,7 @@ parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.R
 parser.add_argument("measurement", choices=("time", "nve", "contexts", "cluster"))
 parser.add_argument("--waters", type=int, default=1500)
 parser.add_argument("--picoseconds", type=float, default=20)
+parser.add_argument("--relax", type=int, default=4000, help="steps of 1 fs by the force field first")
 parser.add_argument("--rounds", type=int, default=20)
 parser.add_argument("--droplet", type=int, default=60)
 parser.add_argument("--platform", default="CPU")
