@@ -298,6 +298,9 @@ void CommonCalcPolarMPForceKernel::getStepData(ContextImpl&, StepData& data) {
     data.sourceEnergy = s.link->getConstantEnergy();
     for (double energy : downloaded(s.arrays.energy))
         data.sourceEnergy += energy;
+    data.electrostaticEnergy = 0;
+    for (double energy : downloaded(s.response.energies))
+        data.electrostaticEnergy += energy;
     for (Moment m : ALL_MOMENTS) {
         data.moments[m] = downloaded(s.arrays.moments[m]);
         data.gradients[m] = downloaded(s.arrays.gradients[m]);
@@ -320,6 +323,8 @@ void CommonCalcPolarMPForceKernel::getStepData(ContextImpl&, StepData& data) {
         }
     }
     data.fieldScale = fieldScaleOf(trace);
+    data.potential = downloaded(s.response.potential);
+    data.field = downloaded(s.response.electricField);
 }
 
 void CommonCalcPolarMPForceKernel::getPotential(ContextImpl&, const vector<Vec3>& points, vector<double>& potential) {
