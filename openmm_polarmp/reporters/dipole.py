@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, TextIO
 
 import numpy as np
@@ -23,7 +24,7 @@ class DipoleReporter(ForceReporter):
 
     Parameters
     ----------
-    file : str or file object
+    file : str, os.PathLike or file object
         Where to write.
     reportInterval : int
         In steps.
@@ -42,7 +43,7 @@ class DipoleReporter(ForceReporter):
     knows. The current, x y z (e nm/ps), follows. All are latent quantities, not yet multiplied by s = sqrt(eps_e).
     """
 
-    def __init__(self, file: str | TextIO, reportInterval: int, append: bool = False, current: bool = False) -> None:
+    def __init__(self, file: str | os.PathLike[str] | TextIO, reportInterval: int, append: bool = False, current: bool = False) -> None:
         super().__init__(reportInterval)
         self._current = current
         if current:

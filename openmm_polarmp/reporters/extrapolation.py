@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from typing import Any, TextIO
 
@@ -28,7 +29,7 @@ class ExtrapolationReporter(ForceReporter):
 
     Parameters
     ----------
-    file : str or file object, optional
+    file : str, os.PathLike or file object, optional
         Where to write a line (comma-separated: step, time, what) for each violation.
     reportInterval : int
         In steps.
@@ -47,7 +48,7 @@ class ExtrapolationReporter(ForceReporter):
     include = ("positions", "forces")
 
     def __init__(
-        self, file: str | TextIO | None, reportInterval: int, action: str = "warn", tolerance: float = 0.0
+        self, file: str | os.PathLike[str] | TextIO | None, reportInterval: int, action: str = "warn", tolerance: float = 0.0
     ) -> None:
         if action not in ACTIONS:
             raise ValueError(f"action: expected one of {', '.join(ACTIONS)}, got {action!r}")
