@@ -43,7 +43,9 @@ class DipoleReporter(ForceReporter):
     knows. The current, x y z (e nm/ps), follows. All are latent quantities, not yet multiplied by s = sqrt(eps_e).
     """
 
-    def __init__(self, file: str | os.PathLike[str] | TextIO, reportInterval: int, append: bool = False, current: bool = False) -> None:
+    def __init__(
+        self, file: str | os.PathLike[str] | TextIO, reportInterval: int, append: bool = False, current: bool = False
+    ) -> None:
         super().__init__(reportInterval)
         self._current = current
         if current:

@@ -121,11 +121,12 @@ def build_model(config: TrainingConfig, frames: Sequence[ase.Atoms]) -> PolarMPM
     )
 
 
-def covered_by(training: Sequence[Structure]) -> TrainingRange:
+def covered_by(training: Sequence[Structure], model: PolarMPModel) -> TrainingRange:
     """The range that all training structures span."""
+    shift = model.network.config.energy_shift
     covered = TrainingRange()
     for structure in training:
-        covered = covered.extended(structure.covered())
+        covered = covered.extended(structure.covered(model.cutoff, shift))
     return covered
 
 

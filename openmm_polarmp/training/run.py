@@ -78,9 +78,9 @@ def _run(folder: Path, config: TrainingConfig, frames: Frames, own: Processes, q
     training = structures(frames.train, model.cutoff, config.precision)
     validation = structures(frames.validation, model.cutoff, config.precision)
     if config.model.start is None:
-        model.training_range = covered_by(training)
+        model.training_range = covered_by(training, model)
     else:
-        model.training_range = model.training_range.extended(covered_by(training))
+        model.training_range = model.training_range.extended(covered_by(training, model))
     trainer = Trainer(config, model, training, validation, frames.fingerprint(), own, quiet)
     if trainer.resumed:
         trainer.progress.say(f"going on after step {trainer.step} of {trainer.total_steps}")

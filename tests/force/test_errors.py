@@ -127,7 +127,11 @@ def test_changed_source_is_used(platform_once):
 @pytest.mark.parametrize(
     ("method", "arguments", "message"),
     [
-        ("setNonbondedMethod", (PolarMPForce.NoCutoff,), "nonbonded method is NoCutoff, but the Context was created with PME"),
+        (
+            "setNonbondedMethod",
+            (PolarMPForce.NoCutoff,),
+            "nonbonded method is NoCutoff, but the Context was created with PME",
+        ),
         ("setParticles", (list(range(5))[::-1],), "particles differ from those that the Context was created with"),
         ("setModel", (FixedMultipoles([1.0]),), "describes 1 particles"),
         ("setEwaldErrorTolerance", (1e-13,), "the mesh reaches"),
