@@ -10,6 +10,7 @@ demo: .venv-demo
 test: .venv-test
 	.venv-test/bin/ruff check .
 	.venv-test/bin/ruff format --check .
+	.venv-test/bin/mypy
 	# From the tests' folder, so that the installed package is tested and not the source tree.
 	cd tests && POCL_CACHE_DIR=$(CURDIR)/build/pocl-cache OMP_NUM_THREADS=1 ../.venv-test/bin/pytest -n 2 --dist worksteal .
 	# The oldest e3nn that is accepted, which mace-torch needs, in a folder before the environment's own. It warns of torch's future.

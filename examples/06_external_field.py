@@ -59,7 +59,7 @@ forces = []
 for field in (options.field, -options.field):
     context.setParameter("polarmp_field_x", field)
     forces.append(context.getState(forces=True).getForces(asNumpy=True)._value[0, 0])
-found = (forces[0] - forces[1]) / 2
+measured = (forces[0] - forces[1]) / 2
 print(
-    f"force of {options.field} V/nm on a charge of 1 e: {found:.3f} kJ/mol/nm, expected {options.field * units.EV_TO_KJ_PER_MOL:.3f}"
+    f"force of {options.field} V/nm on a charge of 1 e: {measured:.3f} kJ/mol/nm, expected {options.field * units.EV_TO_KJ_PER_MOL:.3f}"
 )

@@ -76,10 +76,10 @@ def main() -> int:
     settled = None
     while simulation.currentStep < options.steps:
         simulation.step(min(REPORT, options.steps - simulation.currentStep))
-        found = simulation.context.getState(energy=True, positions=True)
-        energy = found.getPotentialEnergy()._value
+        state = simulation.context.getState(energy=True, positions=True)
+        energy = state.getPotentialEnergy()._value
         context = simulation.context
-        fine = np.isfinite(energy) and np.isfinite(found.getPositions(asNumpy=True)._value).all()
+        fine = np.isfinite(energy) and np.isfinite(state.getPositions(asNumpy=True)._value).all()
         fine = (
             fine
             and np.allclose(force.getCharges(context), sign)

@@ -1,17 +1,17 @@
-"""What OpenMM-ML loads at its own import: nothing but a name.
+"""The entry point for OpenMM-ML, which imports nothing else.
 
-OpenMM-ML imports the modules of all entry points without a guard. `openmm_polarmp` itself loads the plugin and refuses
-other versions of OpenMM, which must not make `import openmmml` fail; so it is imported when a potential is asked for.
+`import openmmml` imports the modules of all entry points and fails with any of them. `openmm_polarmp` loads the plugin and
+raises an ImportError for other versions of OpenMM: so it is imported only when a potential is created.
 """
 
 from typing import Any
 
 
 class PolarMPFactory:
-    """Makes the implementation of ``MLPotential('polarmp')`` and of the shipped models' names."""
+    """Creates the implementation of ``MLPotential('polarmp')`` and of the names of the shipped models."""
 
     def createImpl(self, name: str, modelPath: Any = None, **args: Any) -> Any:
-        """See `openmm_polarmp.mlpotential.PolarMPPotentialImpl`."""
+        """Create the implementation, see `openmm_polarmp.mlpotential.PolarMPPotentialImpl`."""
         from openmm_polarmp.mlpotential import PolarMPPotentialImpl
 
         return PolarMPPotentialImpl(name, modelPath, **args)

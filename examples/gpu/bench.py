@@ -41,7 +41,7 @@ def rows(family: str, atoms: int, platform: str):
         return system_of(numbers, edge, *forces, heavy=True)
 
     if family == "electrostatics":
-        made = [
+        makers = [
             ("no force", "mixed", lambda: of()),
             ("electrostatics quQ+ka", "mixed", lambda: of(fixed_force(numbers))),
             ("electrostatics quQ+ka", "single", lambda: of(fixed_force(numbers))),
@@ -49,11 +49,11 @@ def rows(family: str, atoms: int, platform: str):
             ("electrostatics q", "mixed", lambda: of(fixed_force(numbers, "q"))),
         ]
     elif family == "pme":
-        made = [
+        makers = [
             ("point charges, OpenMM's PME", p, lambda: of(point_charges(numbers, edge))) for p in ("mixed", "single")
         ]
     elif family == "amoeba":
-        made = [
+        makers = [
             ("AMOEBA multipoles, direct", "mixed", lambda: amoeba_system(numbers, edge, "direct", False)),
             ("AMOEBA multipoles, mutual", "mixed", lambda: amoeba_system(numbers, edge, "mutual", False)),
             ("AMOEBA whole, mutual", "mixed", lambda: amoeba_system(numbers, edge, "mutual", True)),
@@ -63,17 +63,17 @@ def rows(family: str, atoms: int, platform: str):
         keywords = {"compile": True} if "compile" in options else {}
         precisions = ("mixed", "single") if atoms <= 30_000 and not options else ("mixed",)
         name = f"polarmp-water {evaluator}{', compiled' if keywords else ''}"
-        made = [(name, p, lambda: of(network_force(numbers, evaluator, **keywords))) for p in precisions]
-    return made, positions, numbers, edge
+        makers = [(name, p, lambda: of(network_force(numbers, evaluator, **keywords))) for p in precisions]
+    return makers, positions, numbers, edge
 
 
 def worker(platform: str, family: str, atoms: int) -> None:
     from turns import my_turn
 
-    made, positions, numbers, edge = rows(family, atoms, platform)
+    makers, positions, numbers, edge = rows(family, atoms, platform)
     networks = family.startswith("network")
     prepared = []
-    for name, precision, make in made:
+    for name, precision, make in makers:
         integrator = openmm.VerletIntegrator(1e-6)
         context = None
         start = time.perf_counter()

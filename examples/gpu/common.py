@@ -92,15 +92,15 @@ def network_force(numbers, evaluator: str = "torch", **options):
 
 def evaluators() -> list[str]:
     """Which of 'torch' and 'native' this version of the package has."""
-    found = []
+    available = []
     for name in ("torch", "native"):
         try:
             network_force([8, 1, 1], name)
         except NotHere as error:
             print(error, flush=True)
             continue
-        found.append(name)
-    return found
+        available.append(name)
+    return available
 
 
 def point_charges(numbers, edge):
@@ -157,14 +157,14 @@ def evaluated(context):
     return state.getPotentialEnergy()._value, state.getForces(asNumpy=True)._value
 
 
-def errors(found, wanted) -> tuple[float, float]:
-    """Of the forces over their root mean square, and of the energy over the wanted one."""
-    force = np.linalg.norm(found[1] - wanted[1]) / np.linalg.norm(wanted[1])
-    return float(force), abs(found[0] - wanted[0]) / max(abs(wanted[0]), 1e-30)
+def errors(result, reference) -> tuple[float, float]:
+    """Of the forces over their root mean square, and of the energy over the reference one."""
+    force = np.linalg.norm(result[1] - reference[1]) / np.linalg.norm(reference[1])
+    return float(force), abs(result[0] - reference[0]) / max(abs(reference[0]), 1e-30)
 
 
-def compare(name: str, found, wanted, tolerance: float) -> bool:
-    force, energy = errors(found, wanted)
+def compare(name: str, result, reference, tolerance: float) -> bool:
+    force, energy = errors(result, reference)
     good = bool(force < tolerance and energy < tolerance)
     word = "ok" if good else "WRONG"
     print(

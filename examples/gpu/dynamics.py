@@ -32,10 +32,10 @@ RUNS = ("determinism", "endurance", "barostat", "mixed", "threads", "reread")
 
 
 def forces_by_source() -> dict:
-    made = {"fixed moments": lambda numbers: fixed_force(numbers)}
+    makers = {"fixed moments": lambda numbers: fixed_force(numbers)}
     for evaluator in evaluators():
-        made[f"network {evaluator}"] = lambda numbers, e=evaluator: network_force(numbers, e)
-    return made
+        makers[f"network {evaluator}"] = lambda numbers, e=evaluator: network_force(numbers, e)
+    return makers
 
 
 # ---- the same numbers every time -----------------------------------------------------------------------------------
@@ -45,7 +45,7 @@ def determinism(platform: str, atoms: int = 3000) -> bool:
     """Two Contexts and two evaluations in one of them: the same forces bit by bit? Then 20 steps from the same start."""
     positions, numbers, edge = water(atoms)
     for what, make in forces_by_source().items():
-        found, after = [], []
+        evaluations, after = [], []
         for _ in range(2):
             integrator = openmm.VerletIntegrator(0.0002)
             context = context_of(
@@ -53,14 +53,16 @@ def determinism(platform: str, atoms: int = 3000) -> bool:
             )
             for _ in range(2):
                 context.setPositions(positions)
-                found.append(evaluated(context))
+                evaluations.append(evaluated(context))
             integrator.step(20)
             after.append(np.array(context.getState(positions=True).getPositions(asNumpy=True)._value))
             del context, integrator
-        first = found[0]
-        same = [np.array_equal(first[1], other[1]) for other in found[1:]]
-        energies = [first[0] == other[0] for other in found[1:]]
-        largest = max(float(np.abs(first[1] - other[1]).max()) for other in found[1:]) / float(np.abs(first[1]).max())
+        first = evaluations[0]
+        same = [np.array_equal(first[1], other[1]) for other in evaluations[1:]]
+        energies = [first[0] == other[0] for other in evaluations[1:]]
+        largest = max(float(np.abs(first[1] - other[1]).max()) for other in evaluations[1:]) / float(
+            np.abs(first[1]).max()
+        )
         print(
             f"case determinism {what}: forces {'the same bit by bit' if all(same) else f'DIFFER, by up to {largest:.1e} of the largest ({same})'}; "
             f"energies {'the same' if all(energies) else 'differ'}; after 20 steps positions {'the same' if np.array_equal(*after) else f'differ by {np.abs(after[0] - after[1]).max():.1e} nm'}",
@@ -181,19 +183,19 @@ def mixed(platform: str) -> bool:
     atoms = [a.index for a in topology.atoms() if a.residue.index < 3]
     good = True
     for interpolate in (False, True):
-        made = {}
+        systems = {}
         for evaluator in evaluators():
             options = {"interpolate": interpolate}
             try:
-                made[evaluator] = MLPotential("polarmp-water").createMixedSystem(
+                systems[evaluator] = MLPotential("polarmp-water").createMixedSystem(
                     topology, mm, atoms, evaluator=evaluator, **options
                 )
             except (TypeError, ValueError) as error:
                 print(f"case mixed {evaluator}: not in this version ({str(error)[:100]})")
                 if evaluator == "torch":
-                    made[evaluator] = MLPotential("polarmp-water").createMixedSystem(topology, mm, atoms, **options)
-        reference = context_of(made["torch"], "Reference")
-        for evaluator, system in made.items():
+                    systems[evaluator] = MLPotential("polarmp-water").createMixedSystem(topology, mm, atoms, **options)
+        reference = context_of(systems["torch"], "Reference")
+        for evaluator, system in systems.items():
             integrator = openmm.LangevinMiddleIntegrator(300, 1, 0.0005)
             context = context_of(system, platform, MODE, integrator)
             context.setPositions(positions)
@@ -221,23 +223,23 @@ def threads(platform: str) -> bool:
     good = True
     for what, make in forces_by_source().items():
         boxes = [water(192, seed) for seed in (0, 1)]
-        wanted = []
+        expected = []
         for positions, numbers, edge in boxes:
             force = fixed_force(numbers) if what == "fixed moments" else network_force(numbers, "torch")
             reference = context_of(system_of(numbers, edge, force), "CPU")
             reference.setPositions(positions)
-            wanted.append(evaluated(reference))
-        found: list = [None, None]
+            expected.append(evaluated(reference))
+        results: list = [None, None]
 
-        def work(k, boxes=boxes, make=make, found=found):
+        def work(k, boxes=boxes, make=make, results=results):
             try:
                 positions, numbers, edge = boxes[k]
                 context = context_of(system_of(numbers, edge, make(numbers)), platform, MODE)
                 for _ in range(30):
                     context.setPositions(positions)
-                    found[k] = evaluated(context)
+                    results[k] = evaluated(context)
             except Exception as error:
-                found[k] = error
+                results[k] = error
 
         running = [threading.Thread(target=work, args=(k,)) for k in range(2)]
         for thread in running:
@@ -245,11 +247,13 @@ def threads(platform: str) -> bool:
         for thread in running:
             thread.join()
         for k in range(2):
-            if isinstance(found[k], Exception) or found[k] is None:
+            if isinstance(results[k], Exception) or results[k] is None:
                 good = False
-                print(f"case threads {what} {k}: FAILED {type(found[k]).__name__}: {str(found[k])[:300]}", flush=True)
+                print(
+                    f"case threads {what} {k}: FAILED {type(results[k]).__name__}: {str(results[k])[:300]}", flush=True
+                )
             else:
-                good &= compare(f"threads {what} {k}", found[k], wanted[k], 2e-3)
+                good &= compare(f"threads {what} {k}", results[k], expected[k], 2e-3)
     return good
 
 
@@ -274,11 +278,11 @@ def reread(platform: str) -> bool:
         integrator.step(10)
         checkpoint = context.createCheckpoint()
         integrator.step(10)
-        wanted = context.getState(positions=True).getPositions(asNumpy=True)._value
+        expected = context.getState(positions=True).getPositions(asNumpy=True)._value
         context.loadCheckpoint(checkpoint)
         integrator.step(10)
         again = context.getState(positions=True).getPositions(asNumpy=True)._value
-        off = float(np.abs(wanted - again).max())
+        off = float(np.abs(expected - again).max())
         good &= off < 1e-4
         print(
             f"case checkpoint {what}: {'ok' if off < 1e-4 else 'WRONG'}, off by {off:.1e} nm after 10 steps", flush=True

@@ -59,7 +59,7 @@ def table(text: str) -> list[str]:
     rows = list(csv.DictReader(io.StringIO("\n".join(line for line in lines[starts[0] :] if line.startswith('"')))))
     numbers = [row for row in rows if row.get("ID", "").strip().isdigit()]
     units = next((row for row in rows if not row.get("ID", "").strip()), {})
-    found = [
+    table = [
         "| kernel | " + " | ".join(COLUMNS) + " | warps wait for (cycles an instruction) |",
         "|---" * (len(COLUMNS) + 2) + "|",
     ]
@@ -71,23 +71,23 @@ def table(text: str) -> list[str]:
             if k and k.startswith(STALL) and k.endswith("_per_issue_active.ratio")
         }
         top = sorted(((v, k) for k, v in stalls.items() if k != "selected" and "not_issued" not in k), reverse=True)[:4]
-        found.append(
+        table.append(
             f"| {row['Kernel Name'].split('(')[0][:40]} | "
             + " | ".join(cells)
             + " | "
             + ", ".join(f"{k} {v:.1f}" for v, k in top)
             + " |"
         )
-    return found
+    return table
 
 
 def names() -> str:
     """A regular expression for the kernels of the source tree."""
-    found = set()
+    kernels = set()
     for path in glob.glob(os.path.join(ROOT, "plugin_cpp/platforms/common/src/kernels/*.cc")):
         with open(path) as file:
-            found.update(re.findall(r"KERNEL void (\w+)", file.read()))
-    return "^(" + "|".join(sorted(found)) + ")$"
+            kernels.update(re.findall(r"KERNEL void (\w+)", file.read()))
+    return "^(" + "|".join(sorted(kernels)) + ")$"
 
 
 def number(text: str) -> float:

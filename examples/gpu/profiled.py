@@ -138,24 +138,24 @@ def measure(what: str, atoms: int, platform: str, make, steps: int = 10) -> None
     print(f"== {what}, {atoms} atoms, mixed", flush=True)
     show_driver_calls(context, integrator, 50 if time_of < 20 else 5)
     folder = os.environ.get("POLARMP_GPU_TRACES")
-    found = trace(
+    summary = trace(
         context,
         integrator,
         steps if time_of < 20 else 2,
         folder and f"{folder}/trace-{what.replace(' ', '-')}-{atoms}.json.gz",
     )
-    print(f"  busy_by_context_ms: {found['busy_by_context_ms']}")
-    print(f"  waits of the host in torch's calls, a step: {found['waits']}")
-    print(f"  waits of the host by CUPTI (all; one at the end is the measurement's own), a step: {found['sync']}")
+    print(f"  busy_by_context_ms: {summary['busy_by_context_ms']}")
+    print(f"  waits of the host in torch's calls, a step: {summary['waits']}")
+    print(f"  waits of the host by CUPTI (all; one at the end is the measurement's own), a step: {summary['sync']}")
     ours = 0
-    for time_ms, calls, name in found["top"]:
-        if time_ms < 0.002 * found["busy_ms"] and ours >= 40:
+    for time_ms, calls, name in summary["top"]:
+        if time_ms < 0.002 * summary["busy_ms"] and ours >= 40:
             break
         ours += 1
         print(f"  {1e3 * time_ms:9.1f} us {calls:6.1f} x {name[:100]}")
     print(
-        f"| {atoms} | {what} | {time_of:.3f} ms a step; GPU busy {found['busy_ms']:.3f} of {found['span_ms']:.3f} ms while profiled, {found['kernels']:.0f} kernels, "
-        f"{found['copies']:.0f} copies and fills, {found['changes']:.1f} changes of context ({found['gap_us']:.0f} us each) |",
+        f"| {atoms} | {what} | {time_of:.3f} ms a step; GPU busy {summary['busy_ms']:.3f} of {summary['span_ms']:.3f} ms while profiled, {summary['kernels']:.0f} kernels, "
+        f"{summary['copies']:.0f} copies and fills, {summary['changes']:.1f} changes of context ({summary['gap_us']:.0f} us each) |",
         flush=True,
     )
 

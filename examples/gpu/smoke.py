@@ -16,11 +16,11 @@ LARGE = int(os.environ.get("POLARMP_GPU_LARGE", 24000))
 
 
 def cases(platform: str) -> list[str]:
-    found = ["fixed box", "fixed cluster", f"large {LARGE}"]
+    names = ["fixed box", "fixed cluster", f"large {LARGE}"]
     for evaluator in ("torch", "native"):
-        found += [f"network {evaluator} {p}" for p in PRECISIONS]
-    found += ["together 3000", "no waits"] if platform == "CUDA" else ["together 192"]
-    return found
+        names += [f"network {evaluator} {p}" for p in PRECISIONS]
+    names += ["together 3000", "no waits"] if platform == "CUDA" else ["together 192"]
+    return names
 
 
 def main(platform: str) -> int:
@@ -89,18 +89,18 @@ def large(platform: str, atoms: int) -> bool:
     from common import compare, context_of, evaluated, fixed_force, system_of, water
 
     positions, numbers, edge = water(atoms)
-    good, found = True, {}
+    good, results = True, {}
     for name, precision, tolerance in [("CPU", None, 1e-6), *((platform, p, 5e-4) for p in PRECISIONS)]:
         try:
             context = context_of(system_of(numbers, edge, fixed_force(numbers, tolerance=tolerance)), name, precision)
             context.setPositions(positions)
-            found[name, precision] = evaluated(context)
+            results[name, precision] = evaluated(context)
         except Exception as error:
             good = False
             print(f"case large {precision}: FAILED, {type(error).__name__}: {str(error)[:300]}", flush=True)
             continue
         if precision:
-            good &= compare(f"large {atoms} {precision}", found[name, precision], found["CPU", None], 5e-4)
+            good &= compare(f"large {atoms} {precision}", results[name, precision], results["CPU", None], 5e-4)
     print("end of the contexts", flush=True)
     return good
 
@@ -121,7 +121,7 @@ def network(platform: str, evaluator: str, precision: str) -> bool:
     label = f"{evaluator} {precision}"
     reference = make("Reference", "torch")
     reference.setPositions(positions)
-    wanted = evaluated(reference)
+    expected = evaluated(reference)
     integrator = openmm.LangevinMiddleIntegrator(300, 1, 0.0005)
     start = time.perf_counter()
     try:
@@ -130,9 +130,9 @@ def network(platform: str, evaluator: str, precision: str) -> bool:
         print(f"case {label}: not in this version ({error})")
         return True
     context.setPositions(positions)
-    made = evaluated(context)
+    first = evaluated(context)
     print(f"first forces after {time.perf_counter() - start:.1f} s")
-    good = compare(label, made, wanted, 2e-3)
+    good = compare(label, first, expected, 2e-3)
     try:
         context.setVelocitiesToTemperature(300, 1)
         integrator.step(10)
@@ -143,8 +143,8 @@ def network(platform: str, evaluator: str, precision: str) -> bool:
             f"{1e3 * (time.perf_counter() - start) / 90:.2f} ms a step of 192 atoms that move, others running beside it"
         )
         reference.setPositions(later.getPositions(asNumpy=True))
-        found = later.getPotentialEnergy()._value, later.getForces(asNumpy=True)._value
-        good &= compare(f"{label} after 100 steps", found, evaluated(reference), 2e-3)
+        results = later.getPotentialEnergy()._value, later.getForces(asNumpy=True)._value
+        good &= compare(f"{label} after 100 steps", results, evaluated(reference), 2e-3)
         context.setPeriodicBoxVectors(*(np.eye(3) * 1.05 * edge))
         reference.setPeriodicBoxVectors(*(np.eye(3) * 1.05 * edge))
         good &= compare(f"{label} in a larger box", evaluated(context), evaluated(reference), 2e-3)
@@ -164,15 +164,15 @@ def together(platform: str, atoms: int) -> bool:
     from common import compare, context_of, evaluated, evaluators, network_force, system_of, water
 
     positions, numbers, edge = water(atoms)
-    found = {}
+    results = {}
     for name, which in [("CPU", "torch"), *((platform, e) for e in evaluators())]:
         context = context_of(system_of(numbers, edge, network_force(numbers, which)), name, "mixed")
         context.setPositions(positions)
-        found[name, which] = evaluated(context)
+        results[name, which] = evaluated(context)
     good = True
-    for key, value in found.items():
+    for key, value in results.items():
         if key[0] == platform and platform != "CPU":
-            good &= compare(f"together {atoms} {key[1]}", value, found["CPU", "torch"], 1e-3)
+            good &= compare(f"together {atoms} {key[1]}", value, results["CPU", "torch"], 1e-3)
     print("case together done\nend of the contexts", flush=True)
     return good
 
@@ -184,13 +184,13 @@ def no_waits(platform: str) -> bool:
     from openmm_polarmp import _polarmp
 
     positions, numbers, edge = water(3000)
-    found = {}
+    results = {}
     for waits in (False, True):
         _polarmp.set_test_switches(source_waits=waits, openmm_waits=waits)
         context = context_of(system_of(numbers, edge, network_force(numbers, "torch")), platform, "mixed")
         context.setPositions(positions)
-        found[waits] = evaluated(context)
-    error = errors(found[False], found[True])[0]
+        results[waits] = evaluated(context)
+    error = errors(results[False], results[True])[0]
     word = (
         "forces are wrong without waits, as they must be"
         if error > 1e-2

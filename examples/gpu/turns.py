@@ -69,16 +69,16 @@ def show_line(worker: Worker, line: str) -> None:
 
 def run(workers: list[tuple[str, list[str], dict[str, str]]], prepare_s: float, each_s: float, show=show_line) -> int:
     """Start all, wait until all are ready or ``prepare_s`` are over, then let one after the other measure. Number of bad ones."""
-    made = [Worker(*w) for w in workers]
+    started = [Worker(*w) for w in workers]
     end = time.time() + prepare_s
-    for worker in made:
+    for worker in started:
         _until(worker, end, True, show)
         print(
             f"    [{worker.name}] {'ready' if worker.ready else 'ENDED' if worker.ended else 'NOT READY'} after {time.time() - worker.started:.1f} s",
             flush=True,
         )
     bad = 0
-    for worker in made:
+    for worker in started:
         if worker.ready and not worker.ended:
             try:
                 worker.process.stdin.write(b"go\n")

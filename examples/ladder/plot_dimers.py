@@ -40,13 +40,13 @@ def main(folder: str, train: str, test: str, out: str) -> None:
         path = Path(folder) / rung / "model.polarmp"
         if path.is_file():
             model = load_model(path).double()
-            found = compare(model, [Structure.of(f, model.cutoff) for f in frames], born_charges=False)
-            energies[rung] = found.predicted["energy"] * [len(f) for f in frames]
+            comparison = compare(model, [Structure.of(f, model.cutoff) for f in frames], born_charges=False)
+            energies[rung] = comparison.predicted["energy"] * [len(f) for f in frames]
     for values in energies.values():
         for pair in pairs:
-            own = np.array([kind == pair for kind in kinds])
-            last = np.flatnonzero(own & ~is_test)[r[own & ~is_test].argmax()]
-            values[own] -= values[last]
+            of_pair = np.array([kind == pair for kind in kinds])
+            last = np.flatnonzero(of_pair & ~is_test)[r[of_pair & ~is_test].argmax()]
+            values[of_pair] -= values[last]
     print(f"{'rung':8}" + "".join(f"{pair:>22}" for pair in pairs) + f"{'all (meV)':>12}")
     for rung, values in energies.items():
         error = 1000 * (values - energies["reference"])
@@ -57,13 +57,13 @@ def main(folder: str, train: str, test: str, out: str) -> None:
         print(f"{rung:8}" + "".join(cells) + f"{np.sqrt((error[is_test] ** 2).mean()):12.1f}")
     figure = Figure(figsize=(11, 6.5), layout="constrained")
     for axis, pair in zip(figure.subplots(2, 3).ravel(), pairs, strict=False):
-        own = np.array([kind == pair for kind in kinds])
-        order = np.flatnonzero(own)[np.argsort(r[own])]
+        of_pair = np.array([kind == pair for kind in kinds])
+        order = np.flatnonzero(of_pair)[np.argsort(r[of_pair])]
         axis.plot(r[order], energies["reference"][order], "ko", markersize=4, label="reference")
         for rung in SHOWN:
             if rung in energies:
                 axis.plot(r[order], energies[rung][order], label=rung)
-        axis.axvline(r[own & ~is_test].max(), color="gray", linewidth=0.7, linestyle=":")
+        axis.axvline(r[of_pair & ~is_test].max(), color="gray", linewidth=0.7, linestyle=":")
         axis.set(title=pair, xlabel="distance (A)", ylabel="energy (eV)")
     figure.axes[0].legend()
     figure.savefig(out, dpi=110)

@@ -25,10 +25,10 @@ def main() -> None:
     options = parser.parse_args()
     frames = ase.io.read(options.frames, ":")
     order = np.random.default_rng(options.seed).permutation(len(frames))  # as `polarmp train` divides with this seed
-    held = options.validation + options.test
+    held_out = options.validation + options.test
     parts = {
-        "train": order[: len(order) - held],
-        "validation": order[len(order) - held : len(order) - options.test],
+        "train": order[: len(order) - held_out],
+        "validation": order[len(order) - held_out : len(order) - options.test],
         "test": order[len(order) - options.test :],
     }
     for name, members in parts.items():

@@ -121,12 +121,12 @@ def spheres(topology: app.Topology, positions: np.ndarray, box: float, rng: np.r
         residues[i] for i, name in enumerate(names) if i not in solute
     ]
     kinds = (["peptide"] if solute else []) + [name for i, name in enumerate(names) if i not in solute]
-    wanted = rng.choice(sorted(set(kinds)))
-    centre = rng.choice([i for i, kind in enumerate(kinds) if kind == wanted])
+    centre_kind = rng.choice(sorted(set(kinds)))
+    centre = rng.choice([i for i, kind in enumerate(kinds) if kind == centre_kind])
     origin = positions[groups[centre]]
     distance = distance_table(positions, origin, box).min(1)
     near = sorted((i for i in range(len(groups)) if i != centre), key=lambda i: distance[groups[i]].min())
-    count = int(rng.integers(0, 9)) if wanted == "peptide" else int(rng.integers(1, 13))
+    count = int(rng.integers(0, 9)) if centre_kind == "peptide" else int(rng.integers(1, 13))
     chosen = [groups[centre], *(groups[i] for i in near[:count])]
     whole = []
     for group in chosen:
@@ -137,7 +137,7 @@ def spheres(topology: app.Topology, positions: np.ndarray, box: float, rng: np.r
     members = [i for group in chosen for i in group]
     frame = ase.Atoms([symbols[i] for i in members], 10 * np.concatenate(whole))
     frame.info["total_charge"] = float(sum({"Na": 1, "Cl": -1}.get(symbols[i], 0) for i in members))
-    frame.info["kind"] = {"HOH": "water", "NA": "ion", "CL": "ion"}.get(wanted, wanted)
+    frame.info["kind"] = {"HOH": "water", "NA": "ion", "CL": "ion"}.get(centre_kind, centre_kind)
     return frame
 
 

@@ -26,8 +26,8 @@ CHECK = 25  # steps between two looks
 
 def bonds_of(frame: ase.Atoms) -> tuple[np.ndarray, np.ndarray]:
     """Pairs [B, 2] that are bonded, and their lengths; ions have none."""
-    found = build_neighbor_list(frame, natural_cutoffs(frame, mult=1.1), skin=0.0, self_interaction=False)
-    pairs = [(i, j) for i in range(len(frame)) for j in found.get_neighbors(i)[0] if i < j]
+    neighbor_list = build_neighbor_list(frame, natural_cutoffs(frame, mult=1.1), skin=0.0, self_interaction=False)
+    pairs = [(i, j) for i in range(len(frame)) for j in neighbor_list.get_neighbors(i)[0] if i < j]
     pairs = [p for p in pairs if not {"Na", "Cl"} & {frame.symbols[p[0]], frame.symbols[p[1]]}]
     return np.array(pairs).reshape(-1, 2), np.array([frame.get_distance(i, j, mic=True) for i, j in pairs])
 
@@ -50,7 +50,7 @@ def run(model: str, start: ase.Atoms, steps: int, rng: np.random.Generator) -> t
     context.setPositions(0.1 * start.positions)
     context.setVelocitiesToTemperature(temperature, int(rng.integers(1, 2**30)))
     pairs, lengths = bonds_of(start)
-    wanted = set(rng.choice(np.arange(4, steps // CHECK), 2, replace=False))
+    sampled = set(rng.choice(np.arange(4, steps // CHECK), 2, replace=False))
     kept: list[ase.Atoms] = []
     for look in range(steps // CHECK):
         integrator.step(CHECK)
@@ -62,7 +62,7 @@ def run(model: str, start: ase.Atoms, steps: int, rng: np.random.Generator) -> t
         now = np.array([frame.get_distance(i, j, mic=True) for i, j in pairs])
         if len(now) and (now / lengths).max() > STRETCHED:
             return [*kept, frame], True
-        if look in wanted:
+        if look in sampled:
             kept.append(frame)
     return kept, False
 

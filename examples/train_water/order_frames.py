@@ -3,7 +3,7 @@
     python examples/train_water/order_frames.py DATA.extxyz FOLDER
 
 Frames that follow each other in a simulation are alike. Divided at random, every test frame has a near twin among the
-training frames, and its errors say little. The frames' order is found from their distances: neighbours in time are
+training frames, and its errors say little. The frames' order follows from their distances: neighbours in time are
 nearest neighbours, so the longest of all shortest paths through near frames is the trajectory. The last 40 frames along
 it are for the test, the 40 before for validation, the first 320 for training; the files are in that order.
 """
@@ -26,8 +26,8 @@ def distances(frames: list[ase.Atoms]) -> np.ndarray:
     box = frames[0].cell.lengths()
     positions = np.array([frame.positions for frame in frames])
     result = np.zeros((len(frames), len(frames)))
-    for i, own in enumerate(positions):
-        moved = positions - own
+    for i, reference in enumerate(positions):
+        moved = positions - reference
         moved -= box * np.round(moved / box)
         moved -= moved.mean(1, keepdims=True)
         result[i] = np.sqrt((moved**2).sum(2).mean(1))

@@ -47,11 +47,13 @@ def main() -> None:
         traceless = tensors - trace[:, None, None] * np.eye(3)
         anisotropic.append(np.sqrt(1.5 * (traceless**2).sum((1, 2))))
         scale.append(float(whole.scaling) ** 2)
-    found, eps_e = np.array(isotropic), float(np.mean(scale))
-    print(f"{len(found)} frames of {found.shape[1]} molecules, eps_inf {options.eps_inf:g}, eps_e {eps_e:.3f}")
+    polarizabilities, eps_e = np.array(isotropic), float(np.mean(scale))
     print(
-        f"molecular polarizability: latent {found.mean():.3f} A^3, physical {eps_e * found.mean():.3f} A^3; standard deviation "
-        f"over molecules and time {eps_e * found.std():.3f} A^3; anisotropy {eps_e * np.mean(anisotropic):.3f} A^3"
+        f"{len(polarizabilities)} frames of {polarizabilities.shape[1]} molecules, eps_inf {options.eps_inf:g}, eps_e {eps_e:.3f}"
+    )
+    print(
+        f"molecular polarizability: latent {polarizabilities.mean():.3f} A^3, physical {eps_e * polarizabilities.mean():.3f} A^3; standard deviation "
+        f"over molecules and time {eps_e * polarizabilities.std():.3f} A^3; anisotropy {eps_e * np.mean(anisotropic):.3f} A^3"
     )
     monomer = torch.tensor([[0.0, 0, 0], [0.9572, 0, 0], [-0.2400, 0.9266, 0]], dtype=torch.float64)
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Spectra, dielectric constants and distributions from what the reporters wrote."""
+"""Spectra, dielectric constants and distributions from the files of the reporters."""
 
 from openmm_polarmp.analysis.dielectric import high_frequency_constant, static_dielectric_constant
 from openmm_polarmp.analysis.distributions import Distribution, distribution, molecular_dipoles, molecules_of

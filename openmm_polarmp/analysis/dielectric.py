@@ -14,7 +14,17 @@ from openmm_polarmp.analysis.spectra import BOLTZMANN, CHARGE, VACUUM
 
 @dataclass(frozen=True)
 class Constant:
-    """A dielectric constant, its standard error from blocks, and the scaling s that it contains."""
+    """A dielectric constant.
+
+    Attributes
+    ----------
+    value : float
+        The constant.
+    error : float
+        Its standard error, from blocks.
+    scaling : float
+        s = sqrt(eps_e), by which latent dipoles were scaled.
+    """
 
     value: float
     error: float
@@ -34,7 +44,7 @@ def static_dielectric_constant(
     blocks: int = 5,
 ) -> Constant:
     """
-    eps = eps_infinity + (<P^2> - <P>^2) / (3 eps0 V kT), in conducting surroundings.
+    Eps = eps_infinity + (<P^2> - <P>^2) / (3 eps0 V kT), in conducting surroundings.
 
     Parameters
     ----------
@@ -67,11 +77,19 @@ def static_dielectric_constant(
 
 
 def high_frequency_constant(polarizability: NDArray, volume: float, *, eps_e: float = 1.0) -> float:
-    """
-    1 + 4 pi eps_e <tr(A)/3> / V for polarizabilities A [T, 6] (A^3, xx yy zz xy xz yz) in a box of ``volume`` nm^3.
+    """High-frequency dielectric constant 1 + 4 pi eps_e <tr(A)/3> / V.
 
-    The induced dipoles answer to the permanent field in one step (theory: section 3), so that no local-field correction
-    belongs here.
+    The induced dipoles respond to the permanent field only (theory.md section 3), so that there is no local-field
+    correction.
+
+    Parameters
+    ----------
+    polarizability : array [T, 6]
+        xx, yy, zz, xy, xz, yz of the box, A^3.
+    volume : float
+        nm^3.
+    eps_e : float
+        Square of the scaling of latent moments.
     """
     mean = float(np.asarray(polarizability)[:, :3].mean())
     return 1 + 4 * math.pi * eps_e * mean / (volume * units.ANGSTROM_PER_NM**3)

@@ -1,4 +1,4 @@
-"""Distributions of charges and of molecules' dipoles along a run."""
+"""Distributions of charges and of molecular dipoles along a simulation."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class Distribution:
     Attributes
     ----------
     edges : array [B + 1]
-        Of the bins, in the values' unit.
+        Edges of the bins, in the unit of the values.
     density : array [B]
-        Probability per unit; what lies outside of the bins counts in the normalization.
+        Probability per unit; values outside of the bins count in the normalization.
     error : array [B] or None
         Standard error of the mean over the blocks; None for a single block.
     mean, deviation : float
-        Of all values.
+        Mean and standard deviation of all values.
     """
 
     edges: NDArray
@@ -39,18 +39,21 @@ class Distribution:
 
 
 def distribution(blocks: Iterable[NDArray], low: float, high: float, bins: int = 100) -> Distribution:
-    """
-    Histogram of values that come in blocks, which need not fit into memory together.
+    """Histogram of values in blocks, which need not fit into memory together.
 
     Parameters
     ----------
-    blocks
-        Values of any shape; each array is one block of the error estimate
-    low, high, bins
-        Range and number of the bins
+    blocks : iterable of array
+        Values of any shape; each array is one block of the error estimate.
+    low, high : float
+        Range of the bins, in the unit of the values.
+    bins : int
+        Number of bins.
     """
-    if not high > low or bins < 1:
-        raise ValueError(f"low, high, bins: expected low < high and at least one bin, got {low}, {high}, {bins}")
+    if not high > low:
+        raise ValueError(f"high is {high}; numbers above low = {low} are accepted")
+    if bins < 1:
+        raise ValueError(f"bins is {bins}; a positive integer is accepted")
     edges = np.linspace(low, high, bins + 1)
     densities, sizes, sums, squares = [], [], 0.0, 0.0
     for block in blocks:
@@ -61,25 +64,25 @@ def distribution(blocks: Iterable[NDArray], low: float, high: float, bins: int =
         sizes.append(len(values))
         sums, squares = sums + values.sum(), squares + (values**2).sum()
     if not densities:
-        raise ValueError("blocks: there are no values")
-    found, weights = np.array(densities), np.array(sizes) / np.sum(sizes)
-    density = weights @ found
+        raise ValueError("blocks is without values; at least one value is accepted")
+    of_blocks, weights = np.array(densities), np.array(sizes) / np.sum(sizes)
+    density = weights @ of_blocks
     error = None
-    if len(found) > 1:
-        error = np.sqrt((weights[:, None] * (found - density) ** 2).sum(0) / (len(found) - 1))
+    if len(of_blocks) > 1:
+        error = np.sqrt((weights[:, None] * (of_blocks - density) ** 2).sum(0) / (len(of_blocks) - 1))
     mean = sums / np.sum(sizes)
     return Distribution(edges, density, error, float(mean), float(np.sqrt(max(squares / np.sum(sizes) - mean**2, 0))))
 
 
 def charges(file: MultipoleFile, atoms: Sequence[int] | None = None) -> Iterator[NDArray]:
-    """Charges, permanent and induced together, a chunk at a time: [T, N] in e.
+    """Sums of permanent and induced charges, a chunk at a time: [T, N] in e.
 
     Parameters
     ----------
-    file
-        What a `MultipoleReporter` wrote
-    atoms
-        Places among the file's atoms, for example ``topology.select("element O")`` of mdtraj; all if None
+    file : MultipoleFile
+        The file of a `MultipoleReporter`.
+    atoms : sequence of int, optional
+        Indices among the file's atoms, for example ``topology.select("element O")`` of mdtraj; by default all.
     """
     for chunk in file.chunks():
         total = chunk["charges"] + chunk["induced_charges"]
@@ -87,34 +90,47 @@ def charges(file: MultipoleFile, atoms: Sequence[int] | None = None) -> Iterator
 
 
 def dipoles(file: MultipoleFile, molecules: Sequence[NDArray]) -> Iterator[NDArray]:
-    """Magnitudes of molecules' dipoles, permanent and induced together, a chunk at a time: [T, M] in e nm."""
-    for chunk in file.chunks():
-        total = chunk["charges"] + chunk["induced_charges"]
-        local = chunk["dipoles"] + chunk["induced_dipoles"]
-        found = [molecular_dipoles(*frame, molecules) for frame in zip(chunk["positions"], total, local, strict=True)]
-        yield np.linalg.norm(found, axis=2)
-
-
-def molecules_of(topology: mdtraj.Topology, selection: str = "all") -> list[NDArray]:
-    """Atoms of each residue of which a selection in mdtraj's language has any."""
-    chosen = set(topology.select(selection).tolist())
-    residues = [np.array([atom.index for atom in residue.atoms]) for residue in topology.residues]
-    return [atoms for atoms in residues if chosen & set(atoms.tolist())]
-
-
-def molecular_dipoles(positions: NDArray, charges: NDArray, dipoles: NDArray, molecules: Sequence[NDArray]) -> NDArray:
-    """
-    Dipole of every molecule, [M, 3] in e nm, about its own centre.
+    """Magnitudes of molecular dipoles, permanent and induced, a chunk at a time: [T, M] in e nm.
 
     Parameters
     ----------
-    positions, charges, dipoles
-        [N, 3] in nm, molecules whole; [N] in e; [N, 3] in e nm: permanent and induced together, as wanted
-    molecules
-        Indices of each molecule's atoms
+    file : MultipoleFile
+        The file of a `MultipoleReporter`.
+    molecules : sequence of array
+        Indices of each molecule's atoms.
     """
-    found = []
+    for chunk in file.chunks():
+        total = chunk["charges"] + chunk["induced_charges"]
+        atomic = chunk["dipoles"] + chunk["induced_dipoles"]
+        frames = zip(chunk["positions"], total, atomic, strict=True)
+        yield np.linalg.norm([molecular_dipoles(*frame, molecules) for frame in frames], axis=2)
+
+
+def molecules_of(topology: mdtraj.Topology, selection: str = "all") -> list[NDArray]:
+    """Indices of the atoms of each residue that has an atom in a selection (in mdtraj's language)."""
+    selected = set(topology.select(selection).tolist())
+    residues = [np.array([atom.index for atom in residue.atoms]) for residue in topology.residues]
+    return [atoms for atoms in residues if selected & set(atoms.tolist())]
+
+
+def molecular_dipoles(
+    positions: NDArray, charges: NDArray, dipoles: NDArray, molecules: Iterable[Sequence[int] | NDArray]
+) -> NDArray:
+    """Dipole of every molecule about its centre, [M, 3] in e nm.
+
+    Parameters
+    ----------
+    positions : array [N, 3]
+        nm; no molecule is split by the box.
+    charges : array [N]
+        e, permanent, or permanent and induced.
+    dipoles : array [N, 3]
+        Of the atoms, e nm.
+    molecules : iterable of sequence of int
+        Indices of each molecule's atoms.
+    """
+    total = []
     for atoms in molecules:
         r = positions[atoms]
-        found.append(charges[atoms] @ (r - r.mean(0)) + dipoles[atoms].sum(0))
-    return np.array(found)
+        total.append(charges[atoms] @ (r - r.mean(0)) + dipoles[atoms].sum(0))
+    return np.array(total)

@@ -1,4 +1,4 @@
-"""Measured optical constants, from files of the refractiveindex.info database, as a curve to compare with."""
+"""Measured optical constants, from files of the refractiveindex.info database, to compare a spectrum with."""
 
 from __future__ import annotations
 
@@ -9,22 +9,31 @@ from numpy.typing import NDArray
 
 
 def read_absorption(path: str | Path) -> tuple[NDArray, NDArray]:
-    """
-    Wavenumbers (1/cm) and n(w) alpha(w) (1/cm), alpha = 4 pi k / wavelength, from tabulated n and k.
+    """Absorption n(w) alpha(w), alpha = 4 pi k / wavelength, from tabulated n and k.
 
-    The file is YAML with blocks ``type: tabulated nk`` (wavelength in micrometres, n, k).
+    Parameters
+    ----------
+    path : str or Path
+        YAML file with blocks ``type: tabulated nk`` (wavelength in micrometres, n, k).
+
+    Returns
+    -------
+    wavenumbers, absorption : array
+        1/cm.
     """
     import yaml
 
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"path: {str(path)!r} does not exist")
+        raise FileNotFoundError(f"path is {str(path)!r}; an existing file is accepted")
     content = yaml.safe_load(path.read_text())
     blocks = content.get("DATA", []) if isinstance(content, dict) else []
     tables = [block["data"] for block in blocks if str(block.get("type", "")).strip() == "tabulated nk"]
     if not tables:
         kinds = sorted({str(block.get("type")) for block in blocks})
-        raise ValueError(f"path: {str(path)!r} has no table of n and k; it has {', '.join(kinds) or 'nothing'}")
+        raise ValueError(
+            f"path is {str(path)!r} with {', '.join(kinds) or 'no table'}; a file with 'tabulated nk' is accepted"
+        )
     rows = np.array([[float(x) for x in line.split()] for table in tables for line in table.strip().splitlines()])
     wavelength, n, k = rows.T
     centimetres = wavelength * 1e-4

@@ -1,4 +1,4 @@
-"""Equally spaced series in comma-separated files, read in pieces: a long run never lies in memory."""
+"""Equally spaced series in comma-separated files, read in pieces, so that long ones need little memory."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ class Table:
     Parameters
     ----------
     path : str or Path
+        CSV file of a reporter.
     columns : sequence of str
         Names in the header.
 
@@ -25,32 +26,35 @@ class Table:
     interval : float
         Time between two rows, ps.
     rows : int or None
-        How many whole rows there are, once all are read.
+        Number of complete rows; None before all are read.
     cut_off : bool
-        Whether the last line was incomplete, as a kill leaves it; it is left out.
+        Whether the last line is incomplete, as after an interruption; it is left out.
     """
 
     def __init__(self, path: str | Path, columns: Sequence[str]) -> None:
         self.path, self.columns = Path(path), list(columns)
         if not self.path.is_file():
-            raise FileNotFoundError(f"path: {str(path)!r} does not exist")
+            raise FileNotFoundError(f"path is {str(path)!r}; an existing file is accepted")
         with self.path.open() as stream:
             head = next(csv.reader([stream.readline()]), [])
             first = [stream.readline() for _ in range(2)]
         missing = [name for name in [TIME, *self.columns] if name not in head]
         if missing:
-            raise ValueError(f"path: {str(path)!r} has no column {missing[0]!r}; it has {', '.join(head) or 'nothing'}")
+            raise ValueError(
+                f"path is {str(path)!r} with the columns {', '.join(head) or '(none)'}; files with a column "
+                f"{missing[0]!r} are accepted"
+            )
         self._places = [head.index(name) for name in [TIME, *self.columns]]
         self._width = len(head)
         times = [float(line.split(",")[self._places[0]]) for line in first if line.count(",") == self._width - 1]
         if len(times) < 2:
-            raise ValueError(f"path: {str(path)!r} has {len(times)} rows, a series needs more")
+            raise ValueError(f"path is {str(path)!r} with {len(times)} rows; at least two rows are accepted")
         self.interval = times[1] - times[0]
         self.rows: int | None = None
         self.cut_off = False
 
     def pieces(self, size: int, overlap: int = 0) -> Iterator[np.ndarray]:
-        """Arrays [size, columns] of consecutive rows, each beginning ``overlap`` rows before the last one's end."""
+        """Arrays [size, columns] of consecutive rows, each of which begins ``overlap`` rows before the last one's end."""
         rows: list[list[float]] = []
         count, last = 0, None
         with self.path.open() as stream:
@@ -63,8 +67,8 @@ class Table:
                 time = float(parts[self._places[0]])
                 if last is not None and abs(time - last - self.interval) > 0.02 * self.interval:
                     raise ValueError(
-                        f"path: {str(self.path)!r}, row {count + 1}: {time:g} ps follows {last:g} ps, but rows are "
-                        f"{self.interval:g} ps apart; spectra need equal steps"
+                        f"path is {str(self.path)!r}, where {time:g} ps in row {count + 1} follows {last:g} ps; rows at "
+                        f"equal intervals, here {self.interval:g} ps, are accepted"
                     )
                 last = time
                 rows.append([float(parts[place]) for place in self._places[1:]])
@@ -76,7 +80,7 @@ class Table:
 
 
 def read_columns(path: str | Path, columns: Sequence[str]) -> tuple[float, np.ndarray]:
-    """Interval in ps and all rows of these columns, for series that are short."""
+    """Interval (ps) and all rows of these columns of a short series."""
     table = Table(path, columns)
     pieces = list(table.pieces(1))
     return table.interval, np.concatenate(pieces)

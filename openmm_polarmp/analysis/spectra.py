@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,25 +32,26 @@ class Spectrum:
     error : array or None
         Standard error of the mean over the blocks; None for a single block.
     unit : str
+        Unit of the intensity.
     notes : dict
-        How it was made: blocks, resolution, window, correction, scaling.
+        Parameters of the calculation: blocks, resolution, window, correction, scaling.
     """
 
     wavenumber: NDArray
     intensity: NDArray
     error: NDArray | None
     unit: str
-    notes: dict = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)
 
     def smoothed(self, width: float) -> Spectrum:
-        """Convolved with a Gaussian of that standard deviation in 1/cm; the area stays."""
+        """The spectrum convolved with a normalized Gaussian of standard deviation ``width`` (1/cm)."""
         step = self.wavenumber[1] - self.wavenumber[0]
         reach = int(4 * width / step) + 1
         kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) * step / width) ** 2)
         kernel /= kernel.sum()
 
         def convolve(values: NDArray) -> NDArray:
-            # The spectrum of a real signal is even: what leaves at zero comes back.
+            # The spectrum of a real signal is even: the mirror image continues it below zero.
             mirrored = np.concatenate([values[reach:0:-1], values, np.zeros(reach)])
             return np.convolve(mirrored, kernel, "valid")[: len(values)]
 
@@ -76,38 +78,38 @@ def power_spectrum(
     weights: NDArray | None = None,
     remove_mean: bool = True,
 ) -> Spectrum:
-    """
-    One-sided power spectral density, its integral over wavenumbers the mean square of the signal.
+    """One-sided power spectral density, whose integral over wavenumbers is the mean square of the signal.
 
     Parameters
     ----------
-    pieces
-        Blocks [T, d] of equal length, or one array [T, d]; the densities of the d components are added
-    interval
-        Between rows, ps
-    window
-        ``hann``, ``blackman`` or ``none``
-    padding
-        Zeros are added up to so many times the length: a finer grid, not a finer resolution
-    weights
-        Of the components, [d]
-    remove_mean
-        Subtract each block's mean
+    pieces : array [T, d] or iterable of arrays
+        The signal, or its blocks of equal length; the densities of the d components are added.
+    interval : float
+        Time between rows, ps.
+    window : str
+        ``hann``, ``blackman`` or ``none``.
+    padding : int
+        Zeros extend each block to this multiple of its length: the grid becomes finer, the resolution does not.
+    weights : array [d], optional
+        Weights of the components.
+    remove_mean : bool
+        Subtract each block's mean.
     """
     if window not in WINDOWS:
-        raise ValueError(f"window: expected one of {', '.join(WINDOWS)}, got {window!r}")
+        raise ValueError(f"window is {window!r}; {', '.join(map(repr, WINDOWS))} are accepted")
     if not interval > 0:
-        raise ValueError(f"interval: expected a positive time in ps, got {interval}")
+        raise ValueError(f"interval is {interval}; a positive time in ps is accepted")
     blocks = [pieces] if isinstance(pieces, np.ndarray) else pieces
-    total, squares, count, length = 0.0, 0.0, 0, 0
+    total, squares = np.zeros(()), np.zeros(())
+    count = length = 0
     for block in blocks:
         block = np.asarray(block, dtype=float)
         block = block[:, None] if block.ndim == 1 else block
         length = len(block)
         if length < 8:
-            raise ValueError(f"pieces: a block of {length} rows is too short for a spectrum")
+            raise ValueError(f"pieces has a block of {length} rows; at least 8 are accepted")
         if not np.isfinite(block).all():
-            raise ValueError("pieces: NaN or infinite values in the signal")
+            raise ValueError("pieces has NaN or infinite values; finite numbers are accepted")
         if remove_mean:
             block = block - block.mean(0)
         taper = WINDOWS[window](length)
@@ -117,7 +119,7 @@ def power_spectrum(
         density[0] /= 2
         total, squares, count = total + density, squares + density**2, count + 1
     if count == 0:
-        raise ValueError("pieces: the series is shorter than one block")
+        raise ValueError("pieces is empty, as the series is shorter than one block; at least one block is accepted")
     per_wavenumber = C * 1e-12  # 1/ps in a wavenumber of 1/cm
     mean = total / count
     error = None
@@ -137,44 +139,40 @@ def infrared(
     signal: str = "dipole",
     scaling: float = 1.0,
     correction: str = "none",
-    **options,
+    **options: Any,
 ) -> Spectrum:
-    """
-    Absorption, refractive index times absorption coefficient, in 1/cm.
+    """Infrared spectrum: refractive index times absorption coefficient, in 1/cm.
 
     n(w) alpha(w) = 1/(3 V kT eps0 c) int_0^inf <J(0).J(t)> cos(wt) dt, with the current J = dP/dt.
 
     Parameters
     ----------
     pieces, interval, options
-        As for `power_spectrum`: [T, 3]
-    volume
-        nm^3
-    temperature
-        K
-    signal
-        ``dipole``: P in e nm, whose derivative is taken; ``current``: J in e nm/ps
-    scaling
-        s = sqrt(eps_e): latent moments times s are the physical ones
-    correction
-        Quantum correction of classical nuclei: ``none`` (the same as ``harmonic`` for absorption), ``schofield``
+        As for `power_spectrum`, with three components.
+    volume : float
+        nm^3.
+    temperature : float
+        K.
+    signal : str
+        ``dipole``: P in e nm, whose derivative is taken; ``current``: J in e nm/ps.
+    scaling : float
+        s = sqrt(eps_e): physical moments are s times the latent ones.
+    correction : str
+        Quantum correction of classical nuclei: ``none`` (the same as ``harmonic`` for absorption), ``schofield``.
     """
     if signal not in ("dipole", "current"):
-        raise ValueError(f"signal: expected 'dipole' or 'current', got {signal!r}")
+        raise ValueError(f"signal is {signal!r}; 'dipole' and 'current' are accepted")
     for name, value in (("volume", volume), ("temperature", temperature)):
         if not value > 0:
-            raise ValueError(f"{name}: expected a positive number, got {value}")
+            raise ValueError(f"{name} is {value}; a positive number is accepted")
     density = power_spectrum(pieces, interval, **options)
     omega = 2 * np.pi * density.wavenumber * C * 1e-12  # rad/ps
     factor = omega**2 if signal == "dipole" else np.ones_like(omega)
-    # one-sided density per Hz is 4 int_0^inf C(t) cos(wt) dt
+    # The one-sided density per Hz is 4 int_0^inf C(t) cos(wt) dt.
     si = (CHARGE * 1e-9 / 1e-12) ** 2 * 1e-12  # (e nm/ps)^2 ps -> (C m/s)^2 s
-    factor = (
-        factor * scaling**2 * si / (C * 1e-12) / (12 * volume * 1e-27 * BOLTZMANN * temperature * VACUUM * C * 1e-2)
-    )
-    factor = (
-        factor * 1e-2 * quantum_correction(density.wavenumber, temperature, correction, absorption=True)
-    )  # 1/m -> 1/cm
+    thermal = 12 * volume * 1e-27 * BOLTZMANN * temperature * VACUUM * C * 1e-2
+    factor = factor * scaling**2 * si / (C * 1e-12) / thermal * 1e-2  # 1/m -> 1/cm
+    factor = factor * quantum_correction(density.wavenumber, temperature, correction, absorption=True)
     notes = {**density.notes, "correction": correction, "scaling s": scaling, "signal": signal}
     error = None if density.error is None else density.error * factor
     return Spectrum(density.wavenumber, density.intensity * factor, error, "1/cm", notes)
@@ -187,10 +185,9 @@ def raman(
     *,
     scaling: float = 1.0,
     correction: str = "none",
-    **options,
+    **options: Any,
 ) -> dict[str, Spectrum]:
-    """
-    Reduced Raman spectra ``isotropic``, ``anisotropic``, ``VV`` and ``VH`` from the polarizability.
+    """Reduced Raman spectra ``isotropic``, ``anisotropic``, ``VV`` and ``VH`` from the polarizability.
 
     w^2 times the power spectra of tr(alpha)/3 and of sqrt(3/2) times the traceless part; VV = iso + 4/45 aniso,
     VH = aniso / 15.
@@ -198,53 +195,69 @@ def raman(
     Parameters
     ----------
     pieces, interval, options
-        As for `power_spectrum`: [T, 6], xx yy zz xy xz yz
-    temperature
-        K, for the quantum correction
-    scaling
-        s = sqrt(eps_e): the latent polarizability times s^2 is the physical one
+        As for `power_spectrum`, with the components xx, yy, zz, xy, xz, yz.
+    temperature : float
+        K, for the quantum correction.
+    scaling : float
+        s = sqrt(eps_e): the physical polarizability is s^2 times the latent one.
+    correction : str
+        Quantum correction of classical nuclei: ``none``, ``harmonic`` or ``schofield``.
+
+    Returns
+    -------
+    dict
+        Spectrum by name.
     """
     blocks = [pieces] if isinstance(pieces, np.ndarray) else list(pieces)
     isotropic, anisotropic = [], []
     for block in blocks:
         if np.ndim(block) != 2 or block.shape[1] != 6:
-            raise ValueError(f"pieces: expected rows xx yy zz xy xz yz, got shape {np.shape(block)}")
+            raise ValueError(f"pieces has shape {np.shape(block)}; [T, 6] is accepted, with columns xx yy zz xy xz yz")
         trace = block[:, :3].mean(1, keepdims=True)
         isotropic.append(trace)
         anisotropic.append(np.concatenate([block[:, :3] - trace, block[:, 3:]], axis=1))
-    found = {
+    spectra = {
         "isotropic": power_spectrum(isotropic, interval, **options),
         # each off-diagonal element stands for two; gamma^2 = 3/2 beta:beta
         "anisotropic": power_spectrum(anisotropic, interval, weights=1.5 * np.array([1, 1, 1, 2, 2, 2.0]), **options),
     }
-    for name, density in found.items():
+    for name, density in spectra.items():
         omega = 2 * np.pi * density.wavenumber * C * 1e-12
-        factor = (
-            scaling**4 * omega**2 * quantum_correction(density.wavenumber, temperature, correction, absorption=False)
-        )
+        quantum = quantum_correction(density.wavenumber, temperature, correction, absorption=False)
+        factor = scaling**4 * omega**2 * quantum
         error = None if density.error is None else density.error * factor
         notes = {**density.notes, "correction": correction, "scaling s": scaling}
-        found[name] = Spectrum(density.wavenumber, density.intensity * factor, error, "arbitrary", notes)
-    iso, aniso = found["isotropic"], found["anisotropic"]
+        spectra[name] = Spectrum(density.wavenumber, density.intensity * factor, error, "arbitrary", notes)
+    iso, aniso = spectra["isotropic"], spectra["anisotropic"]
     for name, a, b in (("VV", 1.0, 4 / 45), ("VH", 0.0, 1 / 15)):
         error = None
         if iso.error is not None and aniso.error is not None:
             error = np.hypot(a * iso.error, b * aniso.error)
         intensity = a * iso.intensity + b * aniso.intensity
-        found[name] = Spectrum(iso.wavenumber, intensity, error, "arbitrary", iso.notes)
-    return found
+        spectra[name] = Spectrum(iso.wavenumber, intensity, error, "arbitrary", iso.notes)
+    return spectra
 
 
 def quantum_correction(wavenumber: NDArray, temperature: float, name: str, *, absorption: bool) -> NDArray:
-    """
-    Factor for a spectrum of classical nuclei.
+    """Quantum correction factor for a spectrum of classical nuclei.
 
-    For absorption the classical formula already is the harmonic correction's result. For scattering, where detailed
-    balance is not contained, ``harmonic`` is x / (1 - exp(-x)) with x = h c wavenumber / kT. ``schofield`` is exp(x/2)
-    for scattering, and for absorption the same times (1 - exp(-x)) / x.
+    With x = h c wavenumber / kT, for scattering ``harmonic`` is x / (1 - exp(-x)), which restores detailed balance, and
+    ``schofield`` is exp(x/2). For absorption the classical formula contains the harmonic correction already, and
+    ``schofield`` is exp(x/2) (1 - exp(-x)) / x.
+
+    Parameters
+    ----------
+    wavenumber : array
+        1/cm.
+    temperature : float
+        K.
+    name : str
+        ``none``, ``harmonic`` or ``schofield``.
+    absorption : bool
+        Whether the spectrum is one of absorption or of scattering.
     """
     if name not in CORRECTIONS:
-        raise ValueError(f"correction: expected one of {', '.join(CORRECTIONS)}, got {name!r}")
+        raise ValueError(f"correction is {name!r}; {', '.join(map(repr, CORRECTIONS))} are accepted")
     x = PLANCK * C * np.maximum(wavenumber, 1e-9) / (BOLTZMANN * temperature)
     if name == "none" or (name == "harmonic" and absorption):
         return np.ones_like(x)

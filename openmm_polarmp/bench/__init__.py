@@ -1,4 +1,4 @@
-"""How long a step takes, here and now, and beside others on the same machine in the same run."""
+"""Benchmarks: the time of a step, alone and beside other packages on the same machine in the same run."""
 
 from openmm_polarmp.bench.run import run_bench
 

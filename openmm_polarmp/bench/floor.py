@@ -1,4 +1,4 @@
-"""What the kernels do for each atom, and the least time that this can take on a GPU.
+"""Operations and memory traffic of the kernels for each atom, and the least time that they can take on a GPU.
 
 Counted from the kernels in plugin_cpp/platforms/common/src/kernels for charges, dipoles, quadrupoles and induced moments: a
 multiplication with an addition is two operations. Two rounds (permanent moments, then induced ones) of spreading,
@@ -22,12 +22,12 @@ COUNTS = ("mesh points", "operations", "bytes", "atomic additions", "device memo
 
 
 class Gpu(NamedTuple):
-    """Peak numbers of a data sheet, but for the additions, of which none speaks."""
+    """Peak rates from the data sheet; that of the atomic additions, which no data sheet has, is measured."""
 
     name: str
     teraflops: float  # single precision
     terabytes: float  # memory, per second
-    atomics: float  # 64-bit additions in the cache, 10^9 per second: as the kernel that does nothing else reaches them
+    atomics: float  # 64-bit additions in the cache, 10^9 per second, as a kernel of additions alone reaches them
     launch: float  # microseconds between two kernels of a stream
 
 
@@ -40,7 +40,9 @@ def work_per_atom(atoms: int, density: float = 0.1, tolerance: float = 5e-4) -> 
     Parameters
     ----------
     atoms : int
-        In a cubic box of this density (1/A^3).
+        Number of atoms in a cubic box.
+    density : float
+        1/A^3.
     tolerance : float
         Force accuracy.
     """
@@ -48,7 +50,7 @@ def work_per_atom(atoms: int, density: float = 0.1, tolerance: float = 5e-4) -> 
     w, edge = rule.width, (atoms / density) ** (1 / 3)
     mesh = legal_mesh_size(math.ceil(edge / rule.spacing)) ** 3
     points = mesh / atoms
-    windows = 2 * 3 * w * (rule.degree + 1) * 4  # computed anew by each of the three kernels that need them
+    windows = 2 * 3 * w * (rule.degree + 1) * 4  # computed again by each of the three kernels that need them
     to_grid = 2 * (1 + 9 + 36)
     spread = to_grid + 2 * (3 * w**3 + 19 * w**2) + w**3  # and the conversion to fixed point
     to_cartesian = 2 * (1 + 9 + 36 + 100)
@@ -58,20 +60,20 @@ def work_per_atom(atoms: int, density: float = 0.1, tolerance: float = 5e-4) -> 
     mesh_bytes = points * (16 + 16 + 4 + 2 * 3 * 2 * 4 + 8 + 2 + 4)
     # Of each atom: positions and order, potential with its derivatives, induced moments
     round_bytes = 28 + 4 * (20 + 10)
-    # The source's moments, packed and spread; what induced moments are made of; derivatives; results
+    # The source's moments, packed and spread; terms of the induced moments; derivatives; results
     other_bytes = 28 + 4 * (13 + 10) + 4 * (4 + 10 + 4) + 4 * (20 + 40 + 4 + 10 + 6 + 2 + 3 + 23) + 4 * (2 + 6 + 1 + 6)
     return {
         "mesh points": points,
         "operations": 3 * windows + ROUNDS * (spread + gather + 2 * transform + 2 * points),
         "bytes": ROUNDS * (mesh_bytes + round_bytes) + other_bytes,
         "atomic additions": ROUNDS * w**3,
-        # fixed-point and real mesh, spectrum, influence, the transform's own; positions, moments, potentials, gradients, cells
+        # fixed-point and real mesh, spectrum, influence, the work array of the transform; positions, moments, potentials, gradients, cells
         "device memory": points * (8 + 4 + 4 + 2 + 8) + 590,
     }
 
 
 def floor_table(sizes: tuple[int, ...] = (3000, 24_000, 100_000, 1_000_000), gpu: Gpu = H200) -> str:
-    """The counts, and for each resource the milliseconds that a GPU needs at its peak."""
+    """Table of the counts and, for each resource, of the milliseconds that a GPU needs at its peak rate."""
     launches = ROUNDS * LAUNCHES_PER_ROUND + OTHER_LAUNCHES
     lines = [
         f"| atoms | mesh points | operations | bytes moved | atomic additions | bytes occupied | arithmetic, ms | memory, ms | atomics, ms | {launches} launches, ms |",

@@ -1,8 +1,9 @@
 """The whole step of a model beside MACE on the same boxes of water: ``python -m openmm_polarmp.bench.mace``.
 
-For an environment with mace-torch (its e3nn 0.4.4 serves both). The MACE networks have random weights, which cost what trained ones cost; their time is that of energies and forces on a graph that
-is there already, ours that of a step in OpenMM with everything in it: pairs, network, electrostatics, integrator. The two
-take turns, so that what else the machine does meets both.
+For an environment with mace-torch (its e3nn 0.4.4 serves both). The MACE networks have random weights, which take as long
+as trained ones; their time is that of energies and forces for pairs that are known. The model's time is that of a whole
+step in OpenMM: pairs, network, electrostatics and integrator. The two are measured alternately, so that other work on the
+machine slows both.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ import openmm
 import torch
 
 from openmm_polarmp import PolarMPForce, __version__
-from openmm_polarmp.bench.electrostatics import empty_system, water
 from openmm_polarmp.bench.machine import machine
-from openmm_polarmp.bench.timing import Stepper, seconds
+from openmm_polarmp.bench.timing import Stepper, function_milliseconds
+from openmm_polarmp.bench.water_box import empty_system, water_box_nm
 
 CUTOFF = 4.5  # A, that of polarmp-water
 TURNS = 3
@@ -54,7 +55,7 @@ def mace_step(size: Size, atoms: int) -> Callable[[], object]:
 
     import ase
 
-    positions, species, edge = water(atoms)
+    positions, species, edge = water_box_nm(atoms)
     frame = ase.Atoms(species, 10 * positions, cell=10 * edge * np.eye(3), pbc=True)
     previous = torch.get_default_dtype()
     torch.set_default_dtype(torch.float32)
@@ -88,15 +89,15 @@ def mace_step(size: Size, atoms: int) -> Callable[[], object]:
         torch.set_default_dtype(previous)
 
     def step() -> object:
-        # MACE makes the positions a leaf of the graph in place.
+        # MACE lets the positions require gradients in place.
         return network(dict(batch), compute_force=True)["forces"]
 
     return step
 
 
-def our_step(model: str, atoms: int, threads: int, evaluator: str | None = None) -> Stepper:
+def polarmp_step(model: str, atoms: int, threads: int, evaluator: str | None = None) -> Stepper:
     """A step of a model's force on the same box, on the CPU platform."""
-    positions, species, edge = water(atoms)
+    positions, species, edge = water_box_nm(atoms)
     system = empty_system(len(species), edge)
     force = PolarMPForce(model, atomic_numbers=species.tolist(), evaluator=evaluator)
     force.setNonbondedMethod(PolarMPForce.PME)
@@ -104,25 +105,25 @@ def our_step(model: str, atoms: int, threads: int, evaluator: str | None = None)
     return Stepper(system, positions, "CPU", {"Threads": str(threads)})
 
 
-def compare(model: str, atoms: int, threads: int, at_least: float) -> dict[str, float]:
+def compare(model: str, atoms: int, threads: int, seconds: float) -> dict[str, float]:
     """Median milliseconds of a step of the model and of each MACE network."""
-    ours = our_step(model, atoms, threads)
+    stepper = polarmp_step(model, atoms, threads)
     networks = {str(size): mace_step(size, atoms) for size in SIZES}
     times: dict[str, list[float]] = {model: [], **{name: [] for name in networks}}
     for _ in range(TURNS):
-        times[model].append(ours.milliseconds(at_least / TURNS))
+        times[model].append(stepper.milliseconds(seconds / TURNS))
         for name, step in networks.items():
-            times[name].append(1e3 * seconds(step, "cpu", at_least / TURNS))
+            times[name].append(function_milliseconds(step, "cpu", seconds / TURNS))
     return {name: statistics.median(values) for name, values in times.items()}
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Print the table."""
+    """Print a table for some sizes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--atoms", type=int, nargs="+", default=[192, 1536], help="sizes (default 192 1536)")
-    parser.add_argument("--model", default="polarmp-water", help="model of our step (default polarmp-water)")
-    parser.add_argument("--threads", type=int, default=2, help="of both (default 2)")
-    parser.add_argument("--seconds", type=float, default=6.0, help="for each number (default 6)")
+    parser.add_argument("--model", default="polarmp-water", help="model of the whole step (default polarmp-water)")
+    parser.add_argument("--threads", type=int, default=2, help="threads of both (default 2)")
+    parser.add_argument("--seconds", type=float, default=6.0, help="duration of each measurement (default 6)")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     from importlib.metadata import version
@@ -132,12 +133,12 @@ def main(arguments: list[str] | None = None) -> None:
         f"mace-torch {version('mace-torch')}; single precision, cutoff {CUTOFF} A; medians in ms\n"
     )
     names = [f"{options.model}, whole step", *(f"{size}, energy and forces" for size in SIZES)]
-    print("| atoms | " + " | ".join(names) + " | MACE / ours |\n" + "|---" * (len(names) + 2) + "|")
+    print("| atoms | " + " | ".join(names) + " | MACE / whole step |\n" + "|---" * (len(names) + 2) + "|")
     for atoms in options.atoms:
-        ours, *others = compare(options.model, atoms, options.threads, options.seconds).values()
-        ratios = ", ".join(f"{other / ours:.0f}" for other in others)
+        step, *others = compare(options.model, atoms, options.threads, options.seconds).values()
+        ratios = ", ".join(f"{other / step:.0f}" for other in others)
         print(
-            f"| {atoms} | {ours:.2f} | " + " | ".join(f"{other:.0f}" for other in others) + f" | {ratios} |", flush=True
+            f"| {atoms} | {step:.2f} | " + " | ".join(f"{other:.0f}" for other in others) + f" | {ratios} |", flush=True
         )
 
 

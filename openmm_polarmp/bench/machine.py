@@ -1,4 +1,4 @@
-"""What a measurement was made on."""
+"""The machine and the software of a measurement."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GPU_PLATFORMS = ("CUDA", "HIP")
 
 
 def description(platform: str, precision: str | None = None) -> str:
-    """Processor or card with its driver, versions of what takes part, OpenMM's platform and its precision."""
+    """Processor or GPU with its driver, versions of the software, OpenMM's platform and its precision."""
     device = "cuda" if platform == "CUDA" and torch.cuda.is_available() else "cpu"
     parts = [machine(device), f"OpenMM {openmm.version.short_version}", f"openmm-polarmp {__version__}"]
     if platform == "CUDA":
@@ -27,23 +27,23 @@ def description(platform: str, precision: str | None = None) -> str:
 
 def driver() -> str:
     """Version of NVIDIA's driver and the newest CUDA that it runs."""
-    found = "driver unknown"
+    text = "driver unknown"
     try:
         match = re.search(r"Module.*?\s(\d+\.[\d.]+)\s", Path("/proc/driver/nvidia/version").read_text())
-        found = f"driver {match.group(1)}" if match else found
+        text = f"driver {match.group(1)}" if match else text
     except OSError:
         command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=30)
-            found = f"driver {done.stdout.splitlines()[0].strip()}" if done.returncode == 0 else found
+            process = subprocess.run(command, capture_output=True, text=True, timeout=30)
+            text = f"driver {process.stdout.splitlines()[0].strip()}" if process.returncode == 0 else text
         except (OSError, IndexError, subprocess.TimeoutExpired):
             pass
     version = driver_cuda()
-    return found if version is None else f"{found} for CUDA {version[0]}.{version[1]}"
+    return text if version is None else f"{text} for CUDA {version[0]}.{version[1]}"
 
 
 def machine(device: str) -> str:
-    """Processor or card, threads, and the version of torch."""
+    """Processor with its number of threads, or GPU, and the version of torch."""
     if device != "cpu":
         return f"{torch.cuda.get_device_name()}, torch {torch.__version__}"
     name = processor.processor() or processor.machine()

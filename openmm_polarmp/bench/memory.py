@@ -9,7 +9,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 
-from openmm_polarmp.bench.electrostatics import ours
+from openmm_polarmp.bench.electrostatics import polarmp
 
 def on_host(name):
     return 1024 * next(
@@ -23,22 +23,23 @@ def on_gpu():
     return total - free
 
 atoms, platform = int(sys.argv[1]), sys.argv[2]
-small = ours(300, "quQ+ka", platform, {})
+small = polarmp(300, "quQ+ka", platform, {})
 before = on_gpu() if platform == "CUDA" else on_host("VmRSS")
-large = ours(atoms, "quQ+ka", platform, {})
+large = polarmp(atoms, "quQ+ka", platform, {})
 large.forces()
 print((on_gpu() if platform == "CUDA" else on_host("VmHWM")) - before)
 """
 
 
 def bytes_per_atom(atoms: int, platform: str = "CPU") -> float:
-    """Peak of host memory over that of a small box, by atom: charges, dipoles, quadrupoles, induced moments; Linux.
+    """Bytes per atom of a step with charges, dipoles, quadrupoles and induced moments; Linux.
 
-    Everything that the System, the Context and the step need is in it, the list of moments that Python gave as well. On
-    the CUDA platform it is the GPU's memory, which others on that GPU change too.
+    The peak of the host's memory minus the memory of a small box. It contains the System, the Context, the step and
+    Python's list of moments. On the CUDA platform it is the GPU's memory, which other processes on that GPU change too.
     """
     command = [sys.executable, "-c", SCRIPT, str(atoms), platform]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode != 0:
-        raise RuntimeError(f"memory of {atoms} atoms could not be measured: {done.stderr.strip().splitlines()[-1:]}")
-    return int(done.stdout.split()[-1]) / atoms
+    process = subprocess.run(command, capture_output=True, text=True)
+    if process.returncode != 0:
+        last = process.stderr.strip().splitlines()[-1:]
+        raise RuntimeError(f"memory of {atoms} atoms could not be measured: {last}")
+    return int(process.stdout.split()[-1]) / atoms

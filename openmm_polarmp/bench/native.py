@@ -10,9 +10,10 @@ import numpy as np
 import torch
 
 from openmm_polarmp import FixedMultipoles, PolarMPForce, _polarmp
-from openmm_polarmp.bench.electrostatics import empty_system, ours, water
+from openmm_polarmp.bench.electrostatics import polarmp
 from openmm_polarmp.bench.machine import machine
 from openmm_polarmp.bench.timing import Stepper
+from openmm_polarmp.bench.water_box import empty_system, water_box_nm
 from openmm_polarmp.models import NetworkConfig, PolarMPModel, load_model
 from openmm_polarmp.models.couplings import components, message_coupling, product_couplings
 from openmm_polarmp.sources.native import network_source
@@ -20,13 +21,14 @@ from openmm_polarmp.sources.network import TorchSource
 
 
 def multiply_adds(config: NetworkConfig, neighbors: float) -> float:
-    """Multiplications with an addition of one forward pass for an atom, as the network is written down; backward takes as many.
+    """Multiply-adds of one forward pass for an atom, as the network is defined; the backward pass takes as many.
 
     Parameters
     ----------
     config : NetworkConfig
+        Configuration of the network.
     neighbors : float
-        Of an atom within the cutoff.
+        Number of neighbours of an atom within the cutoff.
     """
     c, m, n = config.channels, config.message_channels, config.n_radial
     harmonics = components(config.l_max)
@@ -57,7 +59,7 @@ def machine_rate(threads: int) -> float:
     size = 512
     a = torch.randn(size, size)
     times = []
-    for _ in range(300):  # one of them is not disturbed
+    for _ in range(300):  # the fastest is not disturbed by other work
         start = time.perf_counter()
         a @ a
         times.append(time.perf_counter() - start)
@@ -67,8 +69,8 @@ def machine_rate(threads: int) -> float:
 def stepper(
     model: PolarMPModel, atoms: int, properties: dict[str, str], *, native: bool, precision: str = "single"
 ) -> Stepper:
-    """A box of water with the plugin's own evaluation of the network or with torch's."""
-    positions, species, edge = water(atoms)
+    """A box of water whose network is evaluated natively or by torch."""
+    positions, species, edge = water_box_nm(atoms)
     system = empty_system(len(species), edge)
     force = PolarMPForce(FixedMultipoles([0.0]))
     if native:
@@ -90,22 +92,23 @@ def stepper(
 
 
 def compare(model: PolarMPModel, atoms: int, threads: int, seconds: float, rounds: int = 5) -> dict[str, float]:
-    """Medians of turns that alternate, in ms: other work on the machine slows both."""
+    """Medians in ms of alternating measurements: other work on the machine slows all of them."""
     properties = {"Threads": str(threads)}
-    made = {
+    rung = model.rung.word if model.rung is not None else "quQ+ka"
+    steppers = {
         "native": stepper(model, atoms, properties, native=True),
         "torch": stepper(model, atoms, properties, native=False),
-        "electrostatics": ours(atoms, model.rung.word, "CPU", properties),
+        "electrostatics": polarmp(atoms, rung, "CPU", properties),
     }
-    times: dict[str, list[float]] = {name: [] for name in made}
+    times: dict[str, list[float]] = {name: [] for name in steppers}
     for _ in range(rounds):
-        for name, each in made.items():
+        for name, each in steppers.items():
             times[name].append(each.milliseconds(seconds / rounds))
-    return {name: statistics.median(found) for name, found in times.items()}
+    return {name: statistics.median(values) for name, values in times.items()}
 
 
 def main() -> None:
-    """The command line."""
+    """Print a table for some models and sizes."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", nargs="+", default=["polarmp-water", "polarmp-demo-bio"])
     parser.add_argument("--atoms", type=int, nargs="+", default=[192, 3000, 10_000])
@@ -125,10 +128,10 @@ def main() -> None:
         model = load_model(name)
         neighbors = 0.1002 * 4 / 3 * np.pi * model.cutoff**3
         for atoms in args.atoms:
-            found = compare(model, atoms, args.threads, args.seconds)
+            times = compare(model, atoms, args.threads, args.seconds)
             floor = 2e3 * atoms * multiply_adds(model.network.config, neighbors) / rate
-            row = (found["torch"], found["native"], found["torch"] / found["native"], found["electrostatics"])
-            row += (found["native"] - found["electrostatics"], floor)
+            native, by_torch, electrostatics = times["native"], times["torch"], times["electrostatics"]
+            row = (by_torch, native, by_torch / native, electrostatics, native - electrostatics, floor)
             print(f"| {name} | {atoms} | " + " | ".join(f"{value:.2f}" for value in row) + " |", flush=True)
 
 

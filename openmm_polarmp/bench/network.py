@@ -1,15 +1,14 @@
-"""Milliseconds of each part of a network's step on a box of water: ``python -m openmm_polarmp.bench.network``."""
+"""Time of each part of a network's step in torch, on a box of water: ``python -m openmm_polarmp.bench.network``."""
 
 from __future__ import annotations
 
 import argparse
 import platform
-import statistics
-import time
 from types import SimpleNamespace
 
 import torch
 
+from openmm_polarmp.bench.timing import function_milliseconds
 from openmm_polarmp.bench.water_box import water_box
 from openmm_polarmp.models import TENSOR_PRODUCTS, NetworkConfig, PolarMPModel, PolarMPNet, load_model
 from openmm_polarmp.moments import MOMENTS
@@ -20,7 +19,7 @@ from openmm_polarmp.sources.options import PRECISIONS
 
 
 def buffers_for(positions: torch.Tensor, cell: torch.Tensor, dtype: torch.dtype) -> SimpleNamespace:
-    """What a platform gives to `TorchSource.bind`, with random derivatives."""
+    """Buffers as a platform passes them to `TorchSource.bind`, with random derivatives."""
     n, device = len(positions), positions.device
     buffers = SimpleNamespace(periodic=True, particles=range(n), positions=positions.to(dtype).clone(), cell=cell)
     buffers.energy = torch.zeros(1, dtype=dtype, device=device)
@@ -29,30 +28,6 @@ def buffers_for(positions: torch.Tensor, cell: torch.Tensor, dtype: torch.dtype)
         setattr(buffers, moment.name, torch.zeros(n, *moment.shape, dtype=dtype, device=device))
         setattr(buffers, moment.gradient, torch.randn(n, *moment.shape, dtype=dtype, device=device))
     return buffers
-
-
-def measure(function, device: torch.device, seconds: float) -> float:
-    """Median in ms, after a first call that does not count.
-
-    Calls follow one another as in a run. For a GPU the host queues a bunch of them and then waits once: what is measured
-    is the work of the GPU or of the host, whichever takes longer.
-    """
-
-    def bunch(calls: int) -> float:
-        start = time.perf_counter()
-        for _ in range(calls):
-            function()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        return 1e3 * (time.perf_counter() - start) / calls
-
-    bunch(1)
-    calls = 1 if device.type == "cpu" else max(1, int(100 * seconds / bunch(1)))
-    times: list[float] = []
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end or len(times) < 5:
-        times.append(bunch(calls))
-    return statistics.median(times)
 
 
 def benchmark(
@@ -64,10 +39,27 @@ def benchmark(
     compile: bool = False,
     tensor_products: str = "dense",
 ) -> dict[str, float]:
-    """ms of each phase for a box of about ``n_atoms`` atoms, and the number of pairs.
+    """Milliseconds of each phase, and the number of pairs.
 
-    ``update`` is what a step asks of the pairs while they stay, ``search`` what it does when they change: on a GPU with
-    the network's table, which is then made anew (on the CPU it is made in each step's forward pass).
+    ``update`` checks the pairs and is part of every step, ``search`` searches them again: on a GPU it includes the network's
+    table of neighbours, which the CPU builds in each step's forward pass.
+
+    Parameters
+    ----------
+    model : PolarMPModel
+        On the device.
+    n_atoms : int
+        Size of the box of water.
+    precision : str
+        ``single`` or ``double``.
+    device : torch.device
+        Where the network is evaluated.
+    seconds : float
+        Duration of each measurement.
+    compile : bool
+        Evaluate the network through torch.compile.
+    tensor_products : str
+        Backend of the tensor products.
     """
     positions, species, cell = water_box(n_atoms)
     positions = positions.to(device)
@@ -83,19 +75,20 @@ def benchmark(
         moved.neg_()
 
     def search() -> None:
-        found = pairs.rebuild(buffers.positions, cell)
+        neighbors = pairs.rebuild(buffers.positions, cell)
         if on_gpu:
-            neighbor_table(*found[1:3], len(positions), ordered=True, mirrors=found.mirrors)
+            index, shifts = neighbors.edge_index, neighbors.edge_shifts
+            neighbor_table(index, shifts, len(positions), ordered=True, mirrors=neighbors.mirrors)
 
     def step() -> None:
         evaluation.forward(True)
         evaluation.backward((0.0, 0.0, 0.0))
 
-    result = {"search": measure(search, device, seconds)}
+    result = {"search": function_milliseconds(search, device, seconds)}
     result["pairs"] = pairs.update(buffers.positions, cell).edge_index.shape[1]
-    result["update"] = measure(update, device, seconds)
-    result["forward"] = measure(lambda: evaluation.forward(True), device, seconds) - result["update"]
-    result["step"] = measure(step, device, seconds)
+    result["update"] = function_milliseconds(update, device, seconds)
+    result["forward"] = function_milliseconds(lambda: evaluation.forward(True), device, seconds) - result["update"]
+    result["step"] = function_milliseconds(step, device, seconds)
     result["backward"] = result["step"] - result["forward"] - result["update"]
     return result
 
@@ -106,21 +99,23 @@ def main() -> None:
     parser.add_argument("--atoms", type=int, nargs="+", default=[192, 3000], help="numbers of atoms (default 192 3000)")
     parser.add_argument("--model", help="a model file or the name of a shipped model (default: an untrained network)")
     parser.add_argument("--rung", default="qu+ka", help="rung of the untrained network (default qu+ka)")
-    parser.add_argument("--cutoff", type=float, default=4.5, help="its cutoff, A (default 4.5)")
-    parser.add_argument("--layers", type=int, default=2, help="its layers (default 2)")
-    parser.add_argument("--channels", type=int, default=32, help="its channels (default 32)")
-    parser.add_argument("--message-channels", type=int, default=16, help="its channels of messages (default 16)")
+    parser.add_argument("--cutoff", type=float, default=4.5, help="cutoff of the untrained network, A (default 4.5)")
+    parser.add_argument("--layers", type=int, default=2, help="layers of the untrained network (default 2)")
+    parser.add_argument("--channels", type=int, default=32, help="channels of the untrained network (default 32)")
+    parser.add_argument(
+        "--message-channels", type=int, default=16, help="message channels of the untrained network (default 16)"
+    )
     parser.add_argument("--precision", choices=PRECISIONS, default="single")
-    parser.add_argument("--compile", action="store_true", help="also the network through torch.compile")
+    parser.add_argument("--compile", action="store_true", help="also measure the network through torch.compile")
     parser.add_argument(
         "--tensor-products",
         nargs="+",
         choices=TENSOR_PRODUCTS,
         default=["dense"],
-        help="who multiplies (default dense)",
+        help="backends of the tensor products (default dense)",
     )
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--threads", type=int, help="threads of torch (default: torch's own choice)")
+    parser.add_argument("--threads", type=int, help="threads of torch (default: chosen by torch)")
     parser.add_argument("--seconds", type=float, default=2.0, help="time for each number (default 2)")
     arguments = parser.parse_args()
     if arguments.threads:
@@ -150,7 +145,7 @@ def main() -> None:
             numbers = " ".join(f"{result[c]:9.2f}" for c in columns)
             how = f" {name}{', compiled' if compiled else ''}" if len(variants) > 1 else ""
             print(f"{n_atoms:8d} {result['pairs']:9.0f} {numbers} {1e3 * result['step'] / n_atoms:9.1f}{how}")
-    print("search: all pairs anew (a few times in a hundred steps); step: update, forward and backward")
+    print("search: all pairs, a few times in a hundred steps; step: update, forward and backward")
 
 
 if __name__ == "__main__":

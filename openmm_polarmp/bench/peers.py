@@ -1,7 +1,7 @@
 """Other packages' mesh sums for the same boxes, where they are installed.
 
-Each gets what suits it best: the smeared kernel is smooth, so that there is no part in real space, and the coarsest mesh
-that meets the asked accuracy is searched for it. One step is the energy, forces and the derivatives by all moments.
+Each runs with its best settings: the smeared kernel is smooth, so that there is no part in real space, and the coarsest mesh
+that meets the accuracy is searched for. One step is the energy, the forces and the derivatives with respect to all moments.
 None of them has induced charges or dipoles.
 """
 
@@ -11,22 +11,21 @@ import math
 import warnings
 from collections.abc import Callable
 
-import numpy as np
 import torch
 
-from openmm_polarmp.bench.electrostatics import moments, water
-from openmm_polarmp.bench.timing import seconds
+from openmm_polarmp.bench.timing import function_milliseconds
+from openmm_polarmp.bench.water_box import water_multipoles
 from openmm_polarmp.electrostatics import Multipoles, electrostatic_energy
 from openmm_polarmp.units import COULOMB
 
 SPACINGS = (1.2, 1.0, 0.85, 0.7, 0.6, 0.5, 0.42, 0.36, 0.3, 0.25, 0.2, 0.18, 0.16)  # A, tried from coarse to fine
-SIGMA = 1.0  # A, of our kernel erf(r / (sqrt(2) sigma)) / r
+SIGMA = 1.0  # A, width of the kernel erf(r / (sqrt(2) sigma)) / r
 
 Step = Callable[[], tuple[torch.Tensor, ...]]
 
 
 class NotInstalled(RuntimeError):
-    """The package is not there."""
+    """The package is not installed."""
 
 
 def nvalchemi(atoms: int, tolerance: float = 5e-4, device: str = "cpu") -> tuple[float, float]:
@@ -39,25 +38,27 @@ def nvalchemi(atoms: int, tolerance: float = 5e-4, device: str = "cpu") -> tuple
             from nvalchemiops.torch.math import FIELD_CONSTANT
     except ImportError as error:
         raise NotInstalled("nvalchemi-toolkit-ops") from error
-    positions, cell, fixed = _box(atoms, "quQ", device)
+    positions, fixed, cell = water_multipoles(atoms, "quQ", device=device)
+    dipoles, quadrupoles = fixed.dipoles, fixed.quadrupoles
+    assert dipoles is not None and quadrupoles is not None, "the rung has both"
     packed = torch.cat(
         [
             fixed.charges[:, None],
-            fixed.dipoles[:, [1, 2, 0]],  # e3nn's order y, z, x
-            cartesian_quadrupole_to_e3nn(fixed.quadrupoles),
+            dipoles[:, [1, 2, 0]],  # e3nn's order y, z, x
+            cartesian_quadrupole_to_e3nn(quadrupoles),
         ],
         dim=1,
     ).requires_grad_()
 
-    to_ev = 4 * math.pi * COULOMB / FIELD_CONSTANT  # its constant is a rounded one
+    to_ev = 4 * math.pi * COULOMB / FIELD_CONSTANT  # the package's constant is rounded
 
     def make(spacing: float, dtype: torch.dtype) -> Step:
-        points = (_good(math.ceil(float(cell[0, 0]) / spacing)),) * 3
+        points = (_fourier_size(math.ceil(float(cell[0, 0]) / spacing)),) * 3
         r, m, box = (x.detach().to(dtype).requires_grad_() for x in (positions, packed, cell))
         box = box.detach()
 
         def step() -> tuple[torch.Tensor, ...]:
-            # Its Gaussian functions have the width of one atom, ours that of a pair; alpha -> infinity: no real space.
+            # Its sigma is the width of one atom's Gaussian, here sigma is that of a pair; alpha -> infinity: no real space.
             energy = multipole_pme_reciprocal_space(
                 r, m, box, sigma=SIGMA / math.sqrt(2), alpha=1e3, mesh_dimensions=points, spline_order=6
             )
@@ -76,7 +77,7 @@ def torch_pme(atoms: int, tolerance: float = 5e-4, device: str = "cpu") -> tuple
             import torchpme
     except ImportError as error:
         raise NotInstalled("torch-pme") from error
-    positions, cell, fixed = _box(atoms, "q", device)
+    positions, fixed, cell = water_multipoles(atoms, "q", device=device)
 
     def make(spacing: float, dtype: torch.dtype) -> Step:
         calculator = torchpme.PMECalculator(
@@ -98,20 +99,8 @@ def torch_pme(atoms: int, tolerance: float = 5e-4, device: str = "cpu") -> tuple
 PEERS = {"nvalchemi-toolkit-ops quQ": nvalchemi, "torch-pme q": torch_pme}
 
 
-def _box(atoms: int, rung: str, device: str) -> tuple[torch.Tensor, torch.Tensor, Multipoles]:
-    positions, species, edge = water(atoms)
-    fixed = moments(species, rung)
-    values = {
-        name: torch.tensor(np.asarray(getattr(fixed, name)), dtype=torch.float64, device=device)
-        for name in ("charges", "dipoles", "quadrupoles")
-        if getattr(fixed, name) is not None
-    }
-    cell = 10 * edge * torch.eye(3, dtype=torch.float64, device=device)
-    return torch.tensor(10 * positions, device=device), cell, Multipoles(**values)
-
-
 def _forces(positions: torch.Tensor, cell: torch.Tensor, fixed: Multipoles) -> torch.Tensor:
-    """Gradient of the energy by the positions, far stricter than asked."""
+    """Gradient of the energy with respect to the positions, converged far beyond the accuracy of the benchmark."""
     r = positions.detach().clone().requires_grad_()
     energy = electrostatic_energy(r, fixed, cell, method="pme", accuracy=1e-7).energy
     return torch.autograd.grad(energy, r)[0]
@@ -120,20 +109,20 @@ def _forces(positions: torch.Tensor, cell: torch.Tensor, fixed: Multipoles) -> t
 def _fastest(
     make: Callable[[float, torch.dtype], Step], exact: torch.Tensor, tolerance: float, device: str
 ) -> tuple[float, float]:
-    """Of the coarsest mesh that meets the tolerance, in single precision if that can, as ours does."""
+    """Milliseconds and force error with the coarsest mesh that meets the tolerance, in single precision if possible."""
     error = math.inf
     for dtype in (torch.float32, torch.float64):
         for spacing in SPACINGS:
             step = make(spacing, dtype)
-            found = step()[0].double()
-            error = float(((found - exact).square().mean() / exact.square().mean()).sqrt())
+            forces = step()[0].double()
+            error = float(((forces - exact).square().mean() / exact.square().mean()).sqrt())
             if error <= tolerance:
-                return 1e3 * seconds(step, device), error
-    raise ValueError(f"no mesh down to {SPACINGS[-1]} A met the accuracy: {error:.1e}")
+                return function_milliseconds(step, device), error
+    raise ValueError(f"tolerance is {tolerance:g}; a mesh of {SPACINGS[-1]} A reaches {error:.1e}")
 
 
-def _good(points: int) -> int:
-    """The next number that Fourier transforms like."""
+def _fourier_size(points: int) -> int:
+    """The next number whose only prime factors are 2, 3 and 5."""
     while True:
         rest = points
         for factor in (2, 3, 5):

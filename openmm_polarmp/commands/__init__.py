@@ -1,4 +1,4 @@
-"""The subcommands of ``polarmp``: a module each, with ``add(commands)``. They import what is heavy when they run."""
+"""The subcommands of ``polarmp``: a module each, whose ``add`` declares it and whose ``run`` does the heavy imports."""
 
 from openmm_polarmp.commands import (
     bench,

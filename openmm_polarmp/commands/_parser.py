@@ -1,4 +1,4 @@
-"""How every subcommand is declared."""
+"""Declaration of a subcommand."""
 
 from __future__ import annotations
 
@@ -9,7 +9,19 @@ from collections.abc import Callable
 def command(
     commands: argparse._SubParsersAction, name: str, help: str, example: str, run: Callable[[argparse.Namespace], int]
 ) -> argparse.ArgumentParser:
-    """A subcommand, its help ending with an example; ``run`` returns the exit code."""
+    """Declare a subcommand.
+
+    Parameters
+    ----------
+    commands
+        The subparsers of ``polarmp``.
+    name, help : str
+        Its name, and a sentence about it.
+    example : str
+        A command line, with which its help ends.
+    run : callable
+        Takes the parsed options and returns the exit code.
+    """
     parser = commands.add_parser(
         name,
         help=help,

@@ -1,4 +1,4 @@
-"""``polarmp bench``"""
+"""The command ``polarmp bench``."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Run the benchmarks."""
     require_torch("this command")
     from openmm_polarmp.bench import run_bench
 

@@ -1,4 +1,4 @@
-"""``polarmp check``"""
+"""The command ``polarmp check``."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from openmm_polarmp.commands._parser import command
 
 def add(commands: argparse._SubParsersAction) -> None:
     """Declare the command."""
-    command(commands, "check", "Say which platforms of OpenMM the plugin serves here.", "polarmp check", run)
+    command(
+        commands, "check", "Print which platforms of OpenMM the plugin supports on this machine.", "polarmp check", run
+    )
 
 
 def run(options: argparse.Namespace) -> int:
+    """Print every platform and whether it works."""
     import openmm
 
     from openmm_polarmp._platforms.loading import platform_status
@@ -23,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
     works = {}
     for status in platform_status():
         reason, runs_on = status.reason, ""
-        if status.loaded:  # which is not usable yet: a library without a device loads as well
+        if status.loaded:  # the library loads without a device too: only a Context shows whether it works
             reason, runs_on = try_platform(status.name)
         remark = f" on {runs_on}" if runs_on != status.name else ""
         if "Portable Computing" in runs_on:

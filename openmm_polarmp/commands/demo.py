@@ -1,4 +1,4 @@
-"""``polarmp demo``"""
+"""The command ``polarmp demo``."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Run the demonstration."""
     from openmm_polarmp.demo import run_demo
 
     run_demo(options.output, options.molecules, options.steps, options.model, options.platform)

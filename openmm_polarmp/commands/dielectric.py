@@ -1,4 +1,4 @@
-"""``polarmp dielectric``"""
+"""The command ``polarmp dielectric``."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ def add(commands: argparse._SubParsersAction) -> None:
         "--eps-inf", type=float, default=1.0, help="optical dielectric constant of the medium (default 1)"
     )
     parser.add_argument("--blocks", type=int, default=5, help="parts of the series for the error (default 5)")
-    parser.add_argument("--skip", type=float, default=0.0, help="ps at the beginning that are left out")
+    parser.add_argument("--skip", type=float, default=0.0, help="ps to leave out at the beginning")
 
 
 def run(options: argparse.Namespace) -> int:
+    """Compute and print the dielectric constants."""
     import math
 
     from openmm_polarmp.analysis import high_frequency_constant, read_columns, static_dielectric_constant
@@ -44,8 +45,8 @@ def run(options: argparse.Namespace) -> int:
         print(f"chi = 4 pi k_e sum tr(alpha)/3 / V = {chi:.4f}; eps_e = eps_inf / (1 + chi) = {eps_e:.4f}")
         print(f"high-frequency constant 1 + eps_e chi = {1 + eps_e * chi:.4f}")
     else:
-        print(f"eps_e = eps_inf = {eps_e:g} (no polarizability given)")
-    found = static_dielectric_constant(
+        print(f"eps_e = eps_inf = {eps_e:g} (no polarizability)")
+    constant = static_dielectric_constant(
         dipoles.reshape(len(dipoles), 3, 3).sum(1),
         options.volume,
         options.temperature,
@@ -53,5 +54,5 @@ def run(options: argparse.Namespace) -> int:
         eps_infinity=options.eps_inf,
         blocks=options.blocks,
     )
-    print(f"static dielectric constant {found}, eps_inf = {options.eps_inf:g} added, {len(dipoles)} dipoles")
+    print(f"static dielectric constant {constant}, eps_inf = {options.eps_inf:g} added, {len(dipoles)} dipoles")
     return 0

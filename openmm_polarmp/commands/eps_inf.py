@@ -1,4 +1,4 @@
-"""``polarmp eps-inf``"""
+"""The command ``polarmp eps-inf``."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("model", help="path of a .polarmp file, or the name of a shipped model")
     parser.add_argument("data", help="structures with Born charges (born_charges or bec)")
     parser.add_argument(
-        "--frames", type=int, default=5, help="how many structures are used, spread over the file (default 5)"
+        "--frames", type=int, default=5, help="number of structures, evenly spread over the file (default 5)"
     )
 
 
 def run(options: argparse.Namespace) -> int:
+    """Fit the constant and print it."""
     require_torch("this command")
     import numpy as np
     import torch
@@ -34,16 +35,18 @@ def run(options: argparse.Namespace) -> int:
 
     frames = [f for f in read_frames(options.data) if {"bec", "born_charges"} & set(f.arrays)]
     if not frames:
-        raise ValueError(f"data: no structure in {options.data!r} has Born charges")
+        raise ValueError(f"data is {options.data!r}, without Born charges; a file with born_charges or bec is accepted")
     chosen = frames[:: max(1, len(frames) // options.frames)][: options.frames]
     model = load_model(options.model).double()
     members = [Structure.of(frame, model.cutoff, torch.float64) for frame in chosen]
-    found = compare(model, members, eps_inf=1.0)
-    reference, latent = found.reference["born_charges"], found.predicted["born_charges"]
+    comparison = compare(model, members, eps_inf=1.0)
+    reference, latent = comparison.reference["born_charges"], comparison.predicted["born_charges"]
     # Born charges are sqrt(eps_inf) times those for eps_inf = 1: one factor by least squares
     factor = float((reference * latent).sum() / (latent**2).sum())
-    rest = float(np.sqrt(((reference - factor * latent) ** 2).mean()))
-    print(f"eps_inf = {factor**2:.4f}, from {len(chosen)} structures; Born charges then differ by {rest:.4f} e (rms)")
+    residual = float(np.sqrt(((reference - factor * latent) ** 2).mean()))
+    print(
+        f"eps_inf = {factor**2:.4f}, from {len(chosen)} structures; Born charges then differ by {residual:.4f} e (rms)"
+    )
     if factor < 0:
         print("the model's moments have the opposite sign of the reference")
     return 0

@@ -1,4 +1,4 @@
-"""``polarmp evaluate``"""
+"""The command ``polarmp evaluate``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser = command(
         commands,
         "evaluate",
-        "Errors of a model on labelled structures, in all and per element.",
+        "Errors of a model on labelled structures, of all atoms and per element.",
         "polarmp evaluate polarmp-water test.extxyz --output errors.json --plot errors.png",
         run,
     )
@@ -32,6 +32,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Compare the model with the labels, and write tables and plots."""
     from openmm_polarmp.models import load_model
     from openmm_polarmp.training import compare, read_frames
     from openmm_polarmp.training.prepare import DTYPES, structures
@@ -45,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
             print(f"\r{done} of {len(frames)} structures", end="\n" if done == len(frames) else "", file=sys.stderr)
 
     members = structures(frames, model.cutoff, options.precision)
-    found = compare(
+    comparison = compare(
         model,
         members,
         born_charges=not options.no_born_charges,
@@ -54,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
         progress=progress,
     )
     print(f"{options.model} on {len(frames)} structures, {options.precision} precision")
-    print(found.table())
+    print(comparison.table())
     if options.output:
         result = {
             "model": str(options.model),
@@ -63,15 +64,15 @@ def run(options: argparse.Namespace) -> int:
             "structures": len(frames),
             "eps_inf": options.eps_inf,
             "units": "eV, A, e",
-            "errors": found.statistics(),
-            "latent_charges": found.mean_charges(),
-            "sum_rule": found.sum_rule,
+            "errors": comparison.statistics(),
+            "latent_charges": comparison.mean_charges(),
+            "sum_rule": comparison.sum_rule,
         }
         Path(options.output).write_text(json.dumps(result, indent=1))
     if options.plot:
-        from openmm_polarmp.training.report import draw
+        from openmm_polarmp.training.plots import draw
 
-        draw(Path(options.plot), found, title=str(options.model))
+        draw(Path(options.plot), comparison, title=str(options.model))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""``polarmp export``"""
+"""The command ``polarmp export``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         "polarmp export --torchforce polarmp-water water.pdb water.pt",
         run,
     )
-    parser.add_argument("--torchforce", action="store_true", required=True, help="the format; there is this one")
+    parser.add_argument("--torchforce", action="store_true", required=True, help="the format, of which there is one")
     parser.add_argument("model", help="path of a .polarmp file, or the name of a shipped model")
     parser.add_argument("structure", help="PDB or PDBx/mmCIF file: its atoms, in their order")
     parser.add_argument("output", help="file to write")
@@ -29,6 +29,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Write the module."""
     from openmm import app
 
     from openmm_polarmp import load_model
@@ -36,12 +37,14 @@ def run(options: argparse.Namespace) -> int:
     from openmm_polarmp.torchforce import check_versions, export_module, to_bytes
 
     if not os.path.exists(options.structure):
-        raise FileNotFoundError(f"structure: there is no file {options.structure}")
+        raise FileNotFoundError(f"structure is {options.structure!r}; an existing file is accepted")
     reader = app.PDBxFile if Path(options.structure).suffix.lower() in (".cif", ".pdbx", ".mmcif") else app.PDBFile
     topology = reader(options.structure).topology
     without = [f"{atom.index} ({atom.name})" for atom in topology.atoms() if atom.element is None]
     if without:
-        raise ValueError(f"structure: atoms without an element: {', '.join(without[:5])}")
+        raise ValueError(
+            f"structure has atoms without an element, {', '.join(without[:5])}; atoms of known elements are accepted"
+        )
     module = export_module(
         load_model(options.model),
         [atom.element.atomic_number for atom in topology.atoms()],

@@ -1,4 +1,4 @@
-"""``polarmp info``"""
+"""The command ``polarmp info``."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Print the description."""
     from openmm_polarmp.models import model_info
 
     print(model_info(options.model))

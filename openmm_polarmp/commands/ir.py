@@ -1,4 +1,4 @@
-"""``polarmp ir``"""
+"""The command ``polarmp ir``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from openmm_polarmp.commands._parser import command
-from openmm_polarmp.commands._series import blocks, draw_curves, say_how_much, spectrum_options, write_curves
+from openmm_polarmp.commands._spectra import blocks, draw_curves, print_length, spectrum_options, write_curves
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -18,7 +18,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         "polarmp ir dipoles.csv --volume 1.92 --plot ir.png --experiment Hale.yml",
         run,
     )
-    parser.add_argument("dipoles", help="CSV file of a DipoleReporter, best of a run at constant energy")
+    parser.add_argument("dipoles", help="CSV file of a DipoleReporter, preferably from a run at constant energy")
     parser.add_argument("--volume", type=float, required=True, help="of the box, nm^3")
     parser.add_argument(
         "--current", action="store_true", help="from the current of DipoleReporter(current=True), not from the dipole"
@@ -30,6 +30,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Compute the spectrum; print its peaks, write and plot it."""
     import math
 
     from openmm_polarmp.analysis import infrared
@@ -49,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
         window=options.window,
         correction=options.correction,
     )
-    say_how_much(table)
+    print_length(table)
     if options.smooth > 0:
         curve = curve.smoothed(options.smooth)
     print(
@@ -66,8 +67,8 @@ def run(options: argparse.Namespace) -> int:
     ):
         inside = (curve.wavenumber >= low) & (curve.wavenumber <= high)
         if inside.any():
-            place = curve.peak(low, high)
-            print(f"highest point {name} 1/cm: {place:.0f} 1/cm, n alpha = {curve.intensity[inside].max():.0f} 1/cm")
+            peak = curve.peak(low, high)
+            print(f"highest point {name} 1/cm: {peak:.0f} 1/cm, n alpha = {curve.intensity[inside].max():.0f} 1/cm")
     measured = {Path(path).stem: read_absorption(path) for path in options.experiment}
     if options.output:
         write_curves(options.output, {"n alpha": curve}, options.highest)

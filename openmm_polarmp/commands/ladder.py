@@ -1,4 +1,4 @@
-"""``polarmp ladder``"""
+"""The command ``polarmp ladder``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         "polarmp ladder water.yaml",
         run,
     )
-    parser.add_argument("config", help="a YAML file as for `polarmp train`; its model.rung plays no part")
+    parser.add_argument("config", help="a YAML file as for `polarmp train`; its model.rung is ignored")
     parser.add_argument(
         "--rungs", nargs="+", metavar="RUNG", help="only these (default: sr q qu quQ qu+k qu+a qu+ka quQ+ka)"
     )
@@ -24,6 +24,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Train the rungs."""
     from openmm_polarmp.models import RUNGS
     from openmm_polarmp.training import TrainingConfig
     from openmm_polarmp.training.ladder import climb

@@ -1,11 +1,11 @@
-"""``polarmp raman``"""
+"""The command ``polarmp raman``."""
 
 from __future__ import annotations
 
 import argparse
 
 from openmm_polarmp.commands._parser import command
-from openmm_polarmp.commands._series import blocks, draw_curves, say_how_much, spectrum_options, write_curves
+from openmm_polarmp.commands._spectra import blocks, draw_curves, print_length, spectrum_options, write_curves
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -22,6 +22,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Compute the spectra; print their peaks, write and plot them."""
     import math
 
     from openmm_polarmp.analysis import raman
@@ -36,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
         window=options.window,
         correction=options.correction,
     )
-    say_how_much(table)
+    print_length(table)
     if options.smooth > 0:
         curves = {name: curve.smoothed(options.smooth) for name, curve in curves.items()}
     for name, curve in curves.items():

@@ -31,12 +31,12 @@ def run(options: argparse.Namespace) -> int:
     import torch
 
     from openmm_polarmp.models import TrainingRange, load_model, model_info
-    from openmm_polarmp.training import Structure, covered_by, read_frames
+    from openmm_polarmp.training import Structure, training_range, read_frames
 
     model = load_model(options.model)
     frames = [frame for path in options.data for frame in read_frames(path)]
     model.check_species(torch.tensor(sorted({int(z) for frame in frames for z in frame.numbers})))
-    covered = covered_by([Structure.of(frame, model.cutoff, torch.float64) for frame in frames], model)
+    covered = training_range([Structure.of(frame, model.cutoff, torch.float64) for frame in frames], model)
     # Distances and forces were kept from all training frames; these frames may be a part of them.
     kept = TrainingRange(model.training_range.smallest_distances, model.training_range.largest_force)
     together = covered.extended(kept)

@@ -1,10 +1,8 @@
-"""``polarmp train``"""
+"""The command ``polarmp train``."""
 
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 
 from openmm_polarmp.commands._parser import command
 
@@ -14,23 +12,18 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser = command(
         commands,
         "train",
-        "Train a model on energies and forces; goes on where it was interrupted.",
+        "Train a model on energies and forces; continues an interrupted run.",
         "polarmp train water.yaml\n  torchrun --nproc-per-node 2 -m openmm_polarmp train water.yaml",
         run,
     )
     parser.add_argument("config", help="a YAML file (see openmm_polarmp/training/config.py)")
-    parser.add_argument("--restart", action="store_true", help="delete the run in the output folder and begin anew")
+    parser.add_argument("--restart", action="store_true", help="delete the run in the output folder and begin again")
     parser.add_argument("--quiet", action="store_true", help="print nothing")
 
 
 def run(options: argparse.Namespace) -> int:
+    """Train the model."""
     from openmm_polarmp.training import TrainingConfig, train
 
     train(TrainingConfig.read(options.config), restart=options.restart, quiet=options.quiet)
-    if "LOCAL_RANK" in os.environ:
-        # Under torchrun everything is written by now. The interpreter's end sometimes destroys threads of torch's
-        # communication that still run, which ends the process by a signal ("terminate called without an active exception").
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
     return 0

@@ -1,4 +1,4 @@
-"""The picture that `polarmp demo` leaves."""
+"""The plot of `polarmp demo`."""
 
 from __future__ import annotations
 
@@ -6,20 +6,33 @@ import csv
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from openmm import app
 
-from openmm_polarmp.analysis import infrared
+from openmm_polarmp.analysis import Spectrum, infrared
 
 
-def read_table(path: Path) -> tuple[list[str], np.ndarray]:
-    """Titles and rows of a reporter's file."""
+def read_table(path: Path) -> tuple[list[str], NDArray]:
+    """Read the titles and the rows of a reporter's file."""
     with open(path, newline="", encoding="utf-8") as file:
         rows = list(csv.reader(file))
     return rows[0], np.array(rows[1:], dtype=float)
 
 
-def short_infrared(dipoles: np.ndarray, volume: float, temperature: float, smooth: float = 40.0):
-    """The spectrum (latent scale) of all that there is after a quarter of the run; None if that is too little."""
+def short_infrared(dipoles: NDArray, volume: float, temperature: float, smooth: float = 40.0) -> Spectrum | None:
+    """Infrared spectrum (latent scale) of the last three quarters of a run; None if these are less than 100 rows.
+
+    Parameters
+    ----------
+    dipoles : array
+        Rows of a DipoleReporter's file.
+    volume : float
+        nm^3.
+    temperature : float
+        K.
+    smooth : float
+        Width of the Gaussian that the spectrum is convolved with, 1/cm.
+    """
     rows = dipoles[len(dipoles) // 4 :]
     if len(rows) < 100:
         return None
@@ -32,20 +45,21 @@ def plot_demo(
     energies: Path,
     dipoles: Path,
     trajectory: Path,
-    molecular_dipoles: np.ndarray,
+    molecular_dipoles: NDArray,
     topology: app.Topology,
     temperature: float,
     target: Path,
 ) -> bool:
-    """Energy, temperature, O-O g(r), molecular dipoles, their distribution and a first infrared spectrum.
+    """Plot energy, temperature, O-O g(r), molecular dipoles, their distribution and a first infrared spectrum.
 
     Parameters
     ----------
     energies, dipoles, trajectory : Path
         Files of the run's reporters.
     molecular_dipoles : array [M]
-        Magnitudes along the run, D, latent.
+        Latent magnitudes along the run, D.
     topology : openmm.app.Topology
+        Of the box.
     temperature : float
         K.
     target : Path
@@ -54,7 +68,7 @@ def plot_demo(
     Returns
     -------
     bool
-        False, after a line that says why, where the plotting libraries are missing.
+        False, after a message, where the plotting libraries are missing.
     """
     try:
         import matplotlib

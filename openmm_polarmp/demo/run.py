@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openmm
@@ -24,10 +25,10 @@ TIME_STEP = 0.5 * unit.femtosecond
 
 
 def choose_platform() -> str:
-    """CUDA, OpenCL on a real GPU, or CPU: never OpenCL on the processor, which is made for tests."""
-    served = {s.name for s in platform_status() if s.loaded}
+    """CUDA, OpenCL on a GPU, or CPU: never OpenCL on the processor, which is for tests only."""
+    loaded = {status.name for status in platform_status() if status.loaded}
     for name in ("CUDA", "OpenCL"):
-        if name in served:
+        if name in loaded:
             reason, runs_on = try_platform(name)
             if not reason and "Portable Computing" not in runs_on:
                 return name
@@ -35,13 +36,13 @@ def choose_platform() -> str:
 
 
 def water_box(molecules: int) -> tuple[app.Topology, unit.Quantity]:
-    """A box of water at 0.997 g/cm^3, relaxed with a classical water model so that the network starts from sane places."""
+    """A box of water at 0.997 g/cm^3, equilibrated with a classical water model."""
     volume = molecules * 18.0154 / 0.602214 / DENSITY * 1e-3  # nm^3
     edge = volume ** (1 / 3)
     forcefield = app.ForceField("amber14/spce.xml")
     modeller = app.Modeller(app.Topology(), [])
     modeller.addSolvent(forcefield, model="spce", numAdded=molecules)
-    # addSolvent chooses the box; scale the molecules' centres into ours.
+    # addSolvent chooses the box: scale the molecules' centres into one of the density above.
     positions = np.array(modeller.positions.value_in_unit(unit.nanometer)).reshape(-1, 3, 3)
     box = modeller.topology.getPeriodicBoxVectors().value_in_unit(unit.nanometer)[0][0]
     centres = positions.mean(1, keepdims=True)
@@ -61,7 +62,7 @@ def water_box(molecules: int) -> tuple[app.Topology, unit.Quantity]:
 def run_demo(
     output: str, molecules: int = 64, steps: int = 4000, model: str = "polarmp-water", platform: str | None = None
 ) -> None:
-    """Build, minimise, run at 300 K, write and plot.
+    """Build a box of water, minimise its energy, simulate it at 300 K, and plot the results.
 
     Parameters
     ----------
@@ -76,7 +77,7 @@ def run_demo(
     """
     for name, value, least in (("molecules", molecules, 8), ("steps", steps, 20)):
         if value < least:
-            raise ValueError(f"{name} is {value}; at least {least} is needed")
+            raise ValueError(f"{name} is {value}; at least {least} is accepted")
     from openmm_polarmp.mlpotential import PolarMPPotentialImpl
 
     folder = Path(output)
@@ -88,7 +89,7 @@ def run_demo(
     system.setDefaultPeriodicBoxVectors(*topology.getPeriodicBoxVectors())
     for atom in topology.atoms():
         system.addParticle(atom.element.mass)
-    # What MLPotential('polarmp', modelPath=model).createSystem(topology) does.
+    # The same as MLPotential('polarmp', modelPath=model).createSystem(topology).
     PolarMPPotentialImpl("polarmp", model).addForces(topology, system, None, 0)
     system.addForce(openmm.CMMotionRemover())
     integrator = openmm.LangevinMiddleIntegrator(TEMPERATURE, 5 / unit.picosecond, TIME_STEP)
@@ -113,9 +114,9 @@ def run_demo(
     with open(files["pdb"], "w", encoding="utf-8") as pdb:
         app.PDBFile.writeFile(topology, positions, pdb)
     extrapolation = ExtrapolationReporter(files["outside"], interval)
-    molecules_seen = _MolecularDipoles(interval)
+    molecular_dipoles_reporter = _MolecularDipoles(interval)
     simulation.reporters += [
-        molecules_seen,
+        molecular_dipoles_reporter,
         extrapolation,
         app.DCDReporter(str(files["dcd"]), interval),
         app.StateDataReporter(
@@ -127,36 +128,36 @@ def run_demo(
             kineticEnergy=True,
             temperature=True,
         ),
-        DipoleReporter(str(files["dipoles"]), min(4, interval)),  # every 2 fs: hydrogens turn round in 10
+        DipoleReporter(str(files["dipoles"]), min(4, interval)),  # every 2 fs: O-H bonds vibrate with a period of 10 fs
         _Progress(steps),
     ]
     simulation.step(steps)
     simulation.saveCheckpoint(str(folder / "water.chk"))
     simulation.reporters.clear()  # closes the files
-    made = [*files.values(), folder / "water.chk"]
+    written = [*files.values(), folder / "water.chk"]
     plot = folder / "water.png"
     if extrapolation.violations:
         print(
             f"Outside the range of the model's training data in {extrapolation.violations} of {extrapolation.reports} reports: "
             "see outside.csv"
         )
-    dipoles = np.array(molecules_seen.magnitudes)
+    dipoles = np.array(molecular_dipoles_reporter.magnitudes)
     kelvin = TEMPERATURE.value_in_unit(unit.kelvin)
     if plot_demo(files["energies"], files["dipoles"], files["dcd"], dipoles, topology, kelvin, plot):
-        made.append(plot)
-    print("Made in", folder)
-    for path in made:
+        written.append(plot)
+    print("Written to", folder)
+    for path in written:
         print(f"  {path.name:14s} {path.stat().st_size / 1024:8.1f} kB")
 
 
 class _MolecularDipoles:
-    """Magnitude of each molecule's dipole along the run, D, latent."""
+    """Collects the magnitude of each molecule's latent dipole along the run, D."""
 
     def __init__(self, interval: int) -> None:
         self._interval = interval
         self.magnitudes: list[float] = []
 
-    def describeNextReport(self, simulation: app.Simulation) -> dict:
+    def describeNextReport(self, simulation: app.Simulation) -> dict[str, Any]:
         return next_report(simulation, self._interval, ["positions", "energy"])
 
     def report(self, simulation: app.Simulation, state: openmm.State) -> None:
@@ -165,18 +166,18 @@ class _MolecularDipoles:
         dipoles = force.getTotalDipoles(simulation.context)
         positions = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)[particles]
         molecules = [[atom.index for atom in residue.atoms()] for residue in simulation.topology.residues()]
-        found = molecular_dipoles(positions, charges, dipoles, molecules)
-        self.magnitudes += list(np.linalg.norm(found, axis=1) * DEBYE_PER_E_NM)
+        of_molecules = molecular_dipoles(positions, charges, dipoles, molecules)
+        self.magnitudes += list(np.linalg.norm(of_molecules, axis=1) * DEBYE_PER_E_NM)
 
 
 class _Progress:
-    """One line that is written over on a terminal, a few lines in a file."""
+    """Prints speed and time left: on a terminal one line that is overwritten, in a file a few lines."""
 
     def __init__(self, steps: int) -> None:
-        self._steps, self._start, self._first = steps, time.perf_counter(), None
+        self._steps, self._start = steps, time.perf_counter()
         self._interval = max(1, steps // (50 if sys.stdout.isatty() else 5))
 
-    def describeNextReport(self, simulation: app.Simulation) -> dict:
+    def describeNextReport(self, simulation: app.Simulation) -> dict[str, Any]:
         return {
             "steps": self._interval - simulation.currentStep % self._interval,
             "periodic": None,

@@ -1,6 +1,14 @@
 """Electrostatics of polarizable atomic multipoles in torch, differentiable to any order (units: A, e, eV)."""
 
+from typing import TYPE_CHECKING
+
 from openmm_polarmp._torch import lazy_attributes
+
+if TYPE_CHECKING:
+    from openmm_polarmp.electrostatics.energy import ElectrostaticResult, electrostatic_energy
+    from openmm_polarmp.electrostatics.multipoles import Multipoles
+    from openmm_polarmp.electrostatics.plan import ElectrostaticPlan
+    from openmm_polarmp.electrostatics.response import Scaled, born_effective_charges, polarizability, polarization
 
 __getattr__ = lazy_attributes(
     __name__,

@@ -1,17 +1,16 @@
 """Spreading moments over basis functions and gathering derivatives of a potential from them.
 
-Both ways of doing the reciprocal sum have the same shape. With basis functions b_x (plane waves, or the mesh's windows)
-and the position u of an atom in the basis' own units,
+The mesh and the dense reciprocal sum have the same structure. With basis functions b_x (windows on the mesh, or plane waves)
+and the position u of an atom in the units of the basis,
 
     spread:  X_x    = sum_i sum_n C_i,n d^n b_x(u_i)            n: multi-index, _multi_index.py
     gather:  D_i,n  = sum_x X_x d^n b_x(u_i)
 
-The two are adjoint to each other, and their derivative with respect to u is the same operation with one more order. So
-each one's backward pass is made of the two themselves: derivatives of any order exist, and nothing of size atoms x
-basis functions is ever stored.
+The two are adjoint to each other, and their derivative with respect to u is the same operation with one more order. So the
+backward pass of each consists of the two: derivatives of any order exist, and no array of atoms x basis functions is stored.
 """
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -19,31 +18,35 @@ from torch import Tensor
 from openmm_polarmp.electrostatics._multi_index import contract_raised, count
 
 WORK_ELEMENTS = {"cpu": 2**19, "cuda": 2**25}
-"""Bound on every temporary array of atoms x basis functions or of pairs: on a CPU a few of them fit into the cache."""
+"""Limit of every temporary array of atoms x basis functions or of pairs: on a CPU a few of them fit into the cache."""
 
 
 def rows_per_chunk(device: torch.device, elements_per_row: int) -> int:
-    """How many rows of a temporary array fit into its bound."""
+    """Number of rows of a temporary array within its limit."""
     return max(1, WORK_ELEMENTS.get(device.type, 2**22) // max(1, elements_per_row))
 
 
 class Basis(Protocol):
-    """What `spread` and `gather` need to know of a set of basis functions."""
+    """A set of basis functions, as `spread` and `gather` use it."""
 
-    def spread(self, u: Tensor, coefficients: Tensor, order: int) -> Tensor: ...
+    def spread(self, u: Tensor, coefficients: Tensor, order: int) -> Tensor:
+        """Amplitudes of the moments; without derivatives."""
+        ...
 
-    def gather(self, u: Tensor, amplitudes: Tensor, order: int) -> Tensor: ...
+    def gather(self, u: Tensor, amplitudes: Tensor, order: int) -> Tensor:
+        """Derivatives of the field with these amplitudes; without derivatives of the result."""
+        ...
 
 
 class _Spread(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, u: Tensor, coefficients: Tensor, basis: Basis, order: int) -> Tensor:
+    def forward(ctx: Any, u: Tensor, coefficients: Tensor, basis: Basis, order: int) -> Tensor:
         ctx.save_for_backward(u, coefficients)
         ctx.basis, ctx.order = basis, order
         return basis.spread(u, coefficients, order)
 
     @staticmethod
-    def backward(ctx, grad: Tensor):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         u, coefficients = ctx.saved_tensors
         need_u, need_coefficients = ctx.needs_input_grad[:2]
         derivatives = _Gather.apply(u, grad, ctx.basis, ctx.order + 1 if need_u else ctx.order)
@@ -53,13 +56,13 @@ class _Spread(torch.autograd.Function):
 
 class _Gather(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, u: Tensor, amplitudes: Tensor, basis: Basis, order: int) -> Tensor:
+    def forward(ctx: Any, u: Tensor, amplitudes: Tensor, basis: Basis, order: int) -> Tensor:
         ctx.save_for_backward(u, amplitudes)
         ctx.basis, ctx.order = basis, order
         return basis.gather(u, amplitudes, order)
 
     @staticmethod
-    def backward(ctx, grad: Tensor):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         u, amplitudes = ctx.saved_tensors
         grad_u = grad_amplitudes = None
         if ctx.needs_input_grad[0]:
@@ -75,10 +78,14 @@ def spread(u: Tensor, coefficients: Tensor, basis: Basis, order: int) -> Tensor:
 
     Parameters
     ----------
-    u : [N, 3]
-        Positions in the basis' units.
-    coefficients : [N, count(order)]
+    u : Tensor [N, 3]
+        Positions in the units of the basis.
+    coefficients : Tensor [N, count(order)]
         Moments, as coefficients of derivatives with respect to u.
+    basis : Basis
+        The basis functions.
+    order : int
+        Highest order of the derivatives.
     """
     return _Spread.apply(u, coefficients, basis, order)
 

@@ -1,4 +1,4 @@
-"""Cells, their reciprocal lattices, and which wave vectors lie in a sphere."""
+"""Cells, their reciprocal lattices, and the wave vectors in a sphere."""
 
 import itertools
 import math
@@ -18,7 +18,7 @@ def gaussian_coulomb(k_squared: Tensor, sigma: float) -> Tensor:
 
 
 def inverse_and_volume(cell: Tensor) -> tuple[Tensor, Tensor]:
-    """Inverse [B, 3, 3] and volume [B] of cells whose rows are the box vectors; a left-handed cell is a cell too.
+    """Inverse [B, 3, 3] and volume [B] of right- or left-handed cells, whose rows are the box vectors.
 
     Fractional coordinates are ``r @ inverse`` and wave vectors ``2 pi n @ inverse.T``.
     """
@@ -31,8 +31,8 @@ def inverse_and_volume(cell: Tensor) -> tuple[Tensor, Tensor]:
 def lattice_reduction(cell: np.ndarray) -> np.ndarray:
     """Integers R with determinant +-1 so that R @ cell are short box vectors of the same lattice.
 
-    The sums do not depend on which vectors span the lattice, their cost does: a strongly tilted cell would need a
-    needlessly fine mesh and a long search for wave vectors.
+    The sums do not depend on the vectors that span the lattice, but their cost does: a strongly tilted cell would need an
+    unnecessarily fine mesh and a long search for wave vectors.
     """
     reduction = np.eye(3, dtype=int)
     reduced = np.array(cell, dtype=float)
@@ -41,7 +41,7 @@ def lattice_reduction(cell: np.ndarray) -> np.ndarray:
         longest_first = np.argsort(-lengths, kind="stable")
         for i in longest_first:
             others = [j for j in range(3) if j != i]
-            # Steps along both other vectors at once: one after the other they can stop too early in three dimensions.
+            # Steps along both other vectors at once: single steps can end in a local minimum in three dimensions.
             steps = [(p, q) for p, q in itertools.product(_steps(reduced, i, others[0]), _steps(reduced, i, others[1]))]
             candidates = [reduced[i] - p * reduced[others[0]] - q * reduced[others[1]] for p, q in steps]
             best = min(range(len(steps)), key=lambda s: (candidates[s] ** 2).sum())
@@ -67,7 +67,7 @@ def wave_vectors(cell: np.ndarray, k_max: float) -> np.ndarray:
     """
     inverse = np.linalg.inv(cell)
     largest = [int(k_max * np.linalg.norm(a) / (2 * math.pi) + 1e-9) for a in cell]
-    found = []
+    vectors = []
     yz = np.stack(
         np.meshgrid(np.arange(-largest[1], largest[1] + 1), np.arange(-largest[2], largest[2] + 1), indexing="ij"), -1
     ).reshape(-1, 2)
@@ -76,5 +76,5 @@ def wave_vectors(cell: np.ndarray, k_max: float) -> np.ndarray:
         if x == 0:
             n = n[(n[:, 1] > 0) | ((n[:, 1] == 0) & (n[:, 2] > 0))]
         k = 2 * math.pi * n @ inverse.T
-        found.append(n[(k * k).sum(1) <= k_max**2 * (1 + 1e-12)])
-    return np.concatenate(found)
+        vectors.append(n[(k * k).sum(1) <= k_max**2 * (1 + 1e-12)])
+    return np.concatenate(vectors)

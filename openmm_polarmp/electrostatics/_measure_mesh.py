@@ -1,11 +1,11 @@
 """Measures the table of mesh_table.py: ``python -m openmm_polarmp.electrostatics._measure_mesh``.
 
-Error: rms error of the force at fixed moments over the rms force, against the dense sum to k = 9/A (sigma = 1 A), in
-double precision; an error counts as the worst of these configurations: 80 random, overlapping atoms, in a cube with
-everything on (q, mu, Q, kappa, alpha) and in a rhombic dodecahedron's triclinic cell without responses (the other
-rungs are easier: less quadrupole in their force), two of each, and 27 water molecules. For each width the smoothness
-m and beta are scanned for the coarsest spacing that meets the accuracy with a margin; of the widths the cheapest one
-wins.
+The error is the rms error of the force at fixed moments over the rms force, compared with the dense sum to k = 9/A (sigma =
+1 A), in double precision, and the largest of these configurations: 80 random, overlapping atoms, in a cube with all moments
+and responses (q, mu, Q, kappa, alpha) and in the triclinic cell of a rhombic dodecahedron without responses (other rungs have
+smaller errors, as quadrupoles contribute less to their forces), two of each, and 27 water molecules. For each width the
+smoothness m and beta are scanned for the coarsest spacing that meets the accuracy with a margin; the width of the lowest cost
+is taken.
 """
 
 import math
@@ -23,7 +23,7 @@ from openmm_polarmp.electrostatics.window import Window, window
 
 ACCURACIES = (1e-2, 3e-3, 1e-3, 5e-4, 2e-4, 1e-4, 3e-5, 1e-5, 3e-6, 1e-6, 3e-7, 1e-7)
 MARGIN = 0.8
-"""Rows meet 0.8 of their accuracy here, so that other configurations meet it too."""
+"""Rows must reach 0.8 of their accuracy here, so that they reach it for other configurations too."""
 
 EDGE = 9.3
 CUBE = EDGE * np.eye(3)
@@ -38,11 +38,13 @@ class Configuration:
         self.exact = self.forces(ElectrostaticPlan(positions, self.cell, method="ewald", k_max=9.0))
 
     def forces(self, plan: ElectrostaticPlan, dtype: torch.dtype = torch.float64) -> Tensor:
+        """Forces in eV/A, by this plan and in this precision."""
         r = self.positions.to(dtype).requires_grad_()
         energy = electrostatic_energy(r, self.multipoles.to(dtype), self.cell.to(dtype), plan=plan).energy
         return -torch.autograd.grad(energy, r)[0].double()
 
     def error_of(self, forces: Tensor) -> float:
+        """Rms error of forces over the rms force."""
         return float((forces - self.exact).norm() / self.exact.norm())
 
     def mesh_error(self, window: Window, points: int, dtype: torch.dtype = torch.float64) -> float:
@@ -53,11 +55,12 @@ class Configuration:
         return self.error_of(self.forces(plan, dtype))
 
     def cutoff_error(self, k_max: float) -> float:
+        """Force error of the dense sum to this wave vector (1/A)."""
         return self.error_of(self.forces(ElectrostaticPlan(self.positions, self.cell, method="ewald", k_max=k_max)))
 
 
 def random_configuration(cell: np.ndarray, seed: int, responses: bool = True, atoms: int = 80) -> Configuration:
-    """Atoms anywhere, on top of each other too, with moments of the sizes that models learn."""
+    """Atoms at random positions, some of which overlap, with moments of the size that models learn."""
     rng = np.random.default_rng(seed)
     positions = torch.from_numpy(rng.random((atoms, 3)) @ cell)
     A = torch.from_numpy(0.2 * rng.normal(size=(atoms, 3, 3)))
@@ -72,7 +75,7 @@ def random_configuration(cell: np.ndarray, seed: int, responses: bool = True, at
 
 
 def water_configuration(seed: int, per_edge: int = 3, cell: np.ndarray = CUBE) -> Configuration:
-    """Molecules near a lattice, turned at random, with charges and dipoles that follow the molecule."""
+    """Molecules of random orientation near a lattice, with dipoles and quadrupoles along their bonds."""
     rng = np.random.default_rng(seed)
     centres = np.stack(np.meshgrid(*[np.arange(per_edge)] * 3), -1).reshape(-1, 3) / per_edge @ cell
     oxygen = centres + 0.2 * rng.normal(size=centres.shape)
@@ -97,6 +100,7 @@ def water_configuration(seed: int, per_edge: int = 3, cell: np.ndarray = CUBE) -
 
 
 def configurations(first_seed: int = 0) -> list[Configuration]:
+    """The configurations of the measurement."""
     seeds = range(first_seed, first_seed + 2)
     cubes = [random_configuration(CUBE, seed) for seed in seeds]
     dodecahedra = [random_configuration(DODECAHEDRON, seed + 10, responses=False) for seed in seeds]
@@ -104,6 +108,7 @@ def configurations(first_seed: int = 0) -> list[Configuration]:
 
 
 def worst(window: Window, points: int, boxes: list[Configuration]) -> float:
+    """Largest error of the configurations."""
     return max(box.mesh_error(window, points) for box in boxes)
 
 
@@ -133,13 +138,13 @@ def coarsest(trial: Window, accuracy: float, boxes: list[Configuration], most: i
 def cost(rule: MeshRule) -> float:
     """Operations per atom of one step: four passes over the windows and four FFTs at 0.1 atoms/A^3.
 
-    Ten per window point; 5/2 log2 n, about 50, per mesh point of a real FFT.
+    Ten for each window point; 5/2 log2 n, about 50, for each mesh point of a real FFT.
     """
     return 4 * 10 * rule.width**3 + 4 * 50 * 10 / rule.spacing**3
 
 
 def smallest_degree(rule: MeshRule, boxes: list[Configuration]) -> int:
-    """The shortest polynomials that leave the error as it is."""
+    """Lowest degree of the polynomials that does not increase the error."""
     points = math.ceil(EDGE / rule.spacing)
     full = worst(rule.window(), points, boxes)
     degrees = range(3, rule.degree)
@@ -148,8 +153,9 @@ def smallest_degree(rule: MeshRule, boxes: list[Configuration]) -> int:
 
 
 def measure(accuracy: float, boxes: list[Configuration]) -> MeshRule:
+    """The row of the lowest cost for an accuracy."""
     digits = round(-math.log10(accuracy))
-    best = None
+    best: MeshRule | None = None
     for width in range(max(4, digits + 1), digits + 7):
         coarsest_yet, most = 0.0, 40
         for m in range(1, 6):
@@ -161,13 +167,16 @@ def measure(accuracy: float, boxes: list[Configuration]) -> MeshRule:
                 rule = MeshRule(accuracy, width, m, float(beta), width + 6, math.floor(1000 * spacing) / 1000)
                 if best is None or cost(rule) < cost(best):
                     best = rule
+    if best is None:
+        raise ValueError(f"accuracy is {accuracy:g}, which no scanned window reaches; larger ones are accepted")
     return best._replace(degree=smallest_degree(best, boxes))
 
 
 def main() -> None:
+    """Measure and print the table."""
     torch.set_num_threads(1)
     boxes = configurations()
-    print("k_max where the dense sum may stop (error of the cutoff alone)")
+    print("error of the dense sum's cutoff k_max alone")
     for k_max in np.arange(3.5, 8.6, 0.5):
         print(f"  {k_max:.1f}  {max(box.cutoff_error(k_max) for box in boxes):.1e}")
     for accuracy in ACCURACIES:
@@ -176,7 +185,7 @@ def main() -> None:
 
 
 def verify() -> None:
-    """Every row on other configurations, in double and in single precision."""
+    """Print the errors of every row for other configurations, in double and in single precision."""
     boxes = configurations(first_seed=100)
     print("force errors of the table's rows on new configurations (cube, cube, dodecahedron, dodecahedron, water)")
     for rule in MESH_RULES:

@@ -1,6 +1,7 @@
 """The particle mesh: windows as basis functions, the reciprocal sum by FFT (theory.md section 5)."""
 
 import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -18,15 +19,20 @@ class Mesh:
 
     Parameters
     ----------
-    shape : (nx, ny, nz)
-    structure : [N]
-        Which mesh an atom belongs to, 0..num_structures-1.
+    shape : (int, int, int)
+        Number of points along each box vector.
+    structure : Tensor [N]
+        Index of each atom's mesh, 0..num_structures-1.
     num_structures : int
+        Number of meshes.
     window : Window
+        The window function.
     sigma : float
-        Width of the kernel in A.
+        Width of the kernel, A.
     k_max : float or None
-        Hard cutoff in 1/A.
+        Hard cutoff, 1/A.
+    dtype : torch.dtype
+        Of the meshes.
     """
 
     def __init__(
@@ -51,7 +57,7 @@ class Mesh:
         self.polynomials = torch.stack(polynomials).permute(2, 0, 1).to(device, dtype).contiguous()
         deconvolution = [torch.from_numpy(window.inverse_transform(n) ** 2) for n in shape]
         frequencies = [torch.fft.fftfreq(n, 1 / n) for n in shape]
-        # a real transform keeps half of the last axis
+        # a real transform has half of the last axis
         half = shape[2] // 2 + 1
         deconvolution[2], frequencies[2] = deconvolution[2][:half], frequencies[2][:half].abs()
         along = ((-1, 1, 1), (1, -1, 1), (1, 1, -1))
@@ -74,11 +80,12 @@ class Mesh:
         _, ny, nz = self.scale
         offsets = torch.arange(self.width, device=first.device, dtype=first.dtype)
         x, y, z = ((first[:, axis, None] + offsets) % n for axis, n in enumerate(self.scale))
-        # planes first: the last sum is the long one, and its rows should be long too
+        # planes first: the last sum has most terms, and long rows make it fast
         plane = ((y * nz)[:, :, None] + z[:, None, :]).view(len(first), 1, -1)
         return ((first_point[:, None] + x * (ny * nz))[:, :, None] + plane).view(-1)
 
-    def _chunks(self, u: Tensor, order: int):
+    def _chunks(self, u: Tensor, order: int) -> Iterator[tuple[slice, Tensor, Tensor]]:
+        """Slices of the atoms with the indices of their mesh points and their weights."""
         size = rows_per_chunk(u.device, self.width**3)
         for first in range(0, len(u), size):
             part = slice(first, first + size)
@@ -86,13 +93,14 @@ class Mesh:
             yield part, self._points(start, self.first_point[part]), weights
 
     def spread(self, u: Tensor, coefficients: Tensor, order: int) -> Tensor:
+        """Meshes of moments, see `_basis.spread`."""
         a, w = order + 1, self.width
-        cube_places = torch.tensor([(i * a + j) * a + k for i, j, k in multi_indices(order)], device=u.device)
+        cube_indices = torch.tensor([(i * a + j) * a + k for i, j, k in multi_indices(order)], device=u.device)
         mesh = u.new_zeros(self.num_structures * math.prod(self.scale))
         for part, points, weights in self._chunks(u, order):
             wx, wy, wz = weights.unbind(1)
             n = len(wx)
-            cube = u.new_zeros(n, a**3).index_copy(1, cube_places, coefficients[part])
+            cube = u.new_zeros(n, a**3).index_copy(1, cube_indices, coefficients[part])
             patch = torch.bmm(cube.view(n, a * a, a), wz)  # [n, xy orders, z]
             patch = wy.transpose(1, 2)[:, None] @ patch.view(n, a, a, w)  # [n, x order, y, z]
             patch = torch.bmm(wx.transpose(1, 2), patch.reshape(n, a, w * w))
@@ -100,8 +108,9 @@ class Mesh:
         return mesh.view(self.num_structures, *self.scale)
 
     def gather(self, u: Tensor, amplitudes: Tensor, order: int) -> Tensor:
+        """Derivatives [N, count(order)], see `_basis.gather`."""
         a, w = order + 1, self.width
-        cube_places = torch.tensor([(i * a + j) * a + k for i, j, k in multi_indices(order)], device=u.device)
+        cube_indices = torch.tensor([(i * a + j) * a + k for i, j, k in multi_indices(order)], device=u.device)
         mesh = amplitudes.reshape(-1)
         derivatives = []
         for _, points, weights in self._chunks(u, order):
@@ -110,7 +119,7 @@ class Mesh:
             patch = mesh.index_select(0, points).view(n, w, w * w)
             patch = torch.bmm(wx, patch).view(n, a, w, w)
             patch = (wy[:, None] @ patch).view(n, a * a, w)
-            derivatives.append(torch.bmm(patch, wz.transpose(1, 2)).view(n, a**3)[:, cube_places])
+            derivatives.append(torch.bmm(patch, wz.transpose(1, 2)).view(n, a**3)[:, cube_indices])
         return torch.cat(derivatives) if derivatives else u.new_zeros(0, len(multi_indices(order)))
 
     def influence(self, inverse_cell: Tensor, volume: Tensor) -> Tensor:
@@ -123,7 +132,7 @@ class Mesh:
 
         plane = g(0, 0) * n0**2 + g(1, 1) * n1**2 + (2 * g(0, 1)) * (n0 * n1)
         k_squared = plane + n2 * ((2 * g(0, 2)) * n0 + (2 * g(1, 2)) * n1) + g(2, 2) * n2**2
-        # rounding must not turn k = 0, or a k next to it in single precision, into a large number
+        # rounding must not make k^2 negative at or, in single precision, next to k = 0
         k_squared = k_squared.clamp_min(0)
         g_k = gaussian_coulomb(k_squared, self.sigma)
         if self.k_max is not None:
@@ -132,12 +141,12 @@ class Mesh:
         return g_k * (d0 * d1) * (d2 / volume.view(-1, 1, 1, 1))
 
     def potential(self, amplitudes: Tensor, inverse_cell: Tensor, volume: Tensor) -> Tensor:
-        """The potential on the mesh, so that gathering it gives the potential at the atoms."""
+        """Potential on the mesh; gathering it gives the potential at the atoms."""
         transformed = torch.fft.rfftn(amplitudes, dim=(1, 2, 3))
         transformed = transformed * self.influence(inverse_cell, volume)
-        # sum over k without 1/N: V stands in the influence function
+        # the sum over k has no factor 1/N: the influence function contains 1/V
         return torch.fft.irfftn(transformed, s=self.scale, dim=(1, 2, 3), norm="forward")
 
     def energy(self, amplitudes: Tensor, potential: Tensor) -> Tensor:
-        """1/2 sum of moments times potential, [B]; own-atom part included."""
+        """Energy 1/2 sum of moments times potential, [B] in eV; includes the own-atom part."""
         return (amplitudes * potential).sum((1, 2, 3)) / 2

@@ -1,4 +1,4 @@
-"""Multi-indices: how moments and derivatives of a potential are stored here.
+"""Multi-indices, in which moments and derivatives of a potential are stored.
 
 A derivative d^(a+b+c) / dx^a dy^b dz^c of one function is one component, however often a tensor would repeat it. The
 components are ordered by a+b+c, so that every lower order is a leading block. A multipole operator
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 MAX_ORDER = 6
-"""Of a set of components. Moments take two derivatives, every differentiation takes one more."""
+"""Highest order of a set of components. Moments take two derivatives, every differentiation takes one more."""
 
 
 def count(order: int) -> int:
@@ -36,7 +36,7 @@ MEETING = tuple(
     tuple(_PLACE[a + d, b + e, c + f] for d, e, f in _INDICES[: count(MAX_ORDER)])
     for a, b, c in _INDICES[: count(MAX_ORDER)]
 )
-"""MEETING[m][n]: the place of the derivative that is component m and component n together."""
+"""MEETING[m][n]: index of the component whose derivative is that of components m and n together."""
 
 
 def multi_indices(order: int) -> tuple[tuple[int, int, int], ...]:
@@ -45,17 +45,16 @@ def multi_indices(order: int) -> tuple[tuple[int, int, int], ...]:
 
 
 def contract_raised(coefficients: Tensor, derivatives: Tensor, order: int) -> Tensor:
-    """The gradient with respect to the atom's position of sum_n C_n d^n f.
+    """Gradient of sum_n C_n d^n f with respect to the atom's position, [N, 3].
 
     Parameters
     ----------
-    coefficients : [N, count(order)]
-    derivatives : [N, count(order + 1)] or more
+    coefficients : Tensor [N, count(order)]
+        C.
+    derivatives : Tensor [N, count(order + 1)] or more
         Derivatives of f at the atoms.
-
-    Returns
-    -------
-    [N, 3]
+    order : int
+        Highest order of the coefficients.
     """
     axes = (MEETING[axis][: count(order)] for axis in (1, 2, 3))
     return torch.stack([(coefficients * derivatives[:, list(places)]).sum(1) for places in axes], 1)
@@ -64,7 +63,7 @@ def contract_raised(coefficients: Tensor, derivatives: Tensor, order: int) -> Te
 def coefficients_of(charges: Tensor, dipoles: Tensor | None, quadrupoles: Tensor | None) -> Tensor:
     """Moments as coefficients of the derivatives that they take: [N, 1], [N, 4] or [N, 10].
 
-    Q_xy and Q_yx fall on the same component, hence 1/2 Q_xx for xx but Q_xy for xy.
+    Q_xy and Q_yx belong to the same component, hence 1/2 Q_xx for xx but Q_xy for xy.
     """
     columns = [charges[:, None]]
     if dipoles is not None or quadrupoles is not None:

@@ -1,7 +1,9 @@
 """The direct sum over the pairs of a cluster (theory.md section 2), smooth down to r = 0."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,15 +16,15 @@ _SERIES_LIMIT = 5.0
 _SERIES_TERMS = 34
 """So many terms are needed there in double precision for n = 0, fewer for larger n."""
 _MAX_PAIRS = {"cpu": 2**12, "cuda": 2**20}
-"""Pairs at a time; some 200 numbers are kept for each of them."""
+"""Number of pairs in a chunk; about 200 numbers are stored for each of them."""
 
 
 def boys(x: Tensor, order: int) -> list[Tensor]:
     """F_n(x) = int_0^1 t^2n exp(-x t^2) dt for n = 0..order, x >= 0.
 
-    The radial functions of theory.md section 2 are B_n = 2a/sqrt(pi) (2a^2)^n F_n(a^2 r^2): no division by r is left.
-    Small x: the series of the highest order, all terms positive, then downward, which loses nothing. Large x: upward
-    from erf, which at the switch between the two loses one digit by n = 8.
+    The radial functions of theory.md section 2 are B_n = 2a/sqrt(pi) (2a^2)^n F_n(a^2 r^2), without a division by r. For
+    small x the series of the highest order, whose terms are all positive, is followed by the downward recursion, which is
+    stable. For large x the upward recursion begins with erf; where the two meet it loses one digit up to n = 8.
     """
     exponential = torch.exp(-x)
     small = x < _SERIES_LIMIT
@@ -42,8 +44,7 @@ def boys(x: Tensor, order: int) -> list[Tensor]:
 
 
 def kernel_derivatives(r: Tensor, sigma: float, order: int) -> list[Tensor]:
-    """All derivatives up to this order of g(r) = k_e erf(r / (sqrt(2) sigma)) / r, each [P], in the order of
-    multi-indices.
+    """All derivatives of g(r) = k_e erf(r / (sqrt(2) sigma)) / r up to an order, each [P], ordered as multi-indices.
 
     R^(n)_abc, built from R^(n)_000 = (-2a^2)^n 2a/sqrt(pi) F_n by one more derivative at a time:
     R^(n)_(a+1,b,c) = x R^(n+1)_abc + a R^(n+1)_(a-1,b,c), and d^abc g = k_e R^(0)_abc.
@@ -55,8 +56,9 @@ def kernel_derivatives(r: Tensor, sigma: float, order: int) -> list[Tensor]:
     axes = [axis.contiguous() for axis in r.unbind(1)]
     for index in multi_indices(order)[1:]:
         axis = max(d for d in range(3) if index[d])
-        lower = tuple(v - (d == axis) for d, v in enumerate(index))
-        lowest = tuple(v - 2 * (d == axis) for d, v in enumerate(index))
+        a, b, c = (int(d == axis) for d in range(3))
+        lower = index[0] - a, index[1] - b, index[2] - c
+        lowest = index[0] - 2 * a, index[1] - 2 * b, index[2] - 2 * c
         for n in range(order - sum(index) + 1):
             R[n, index] = axes[axis] * R[n + 1, lower]
             if lower[axis]:
@@ -65,13 +67,13 @@ def kernel_derivatives(r: Tensor, sigma: float, order: int) -> list[Tensor]:
 
 
 def _signs(order: int, like: Tensor) -> Tensor:
-    """-1 for odd derivatives: g depends on r_i - r_j, so that a derivative at r_j turns the sign."""
+    """-1 for odd derivatives: g depends on r_i - r_j, so that derivatives with respect to r_j change the sign."""
     return like.new_tensor([-1.0 if sum(index) % 2 else 1.0 for index in multi_indices(order)])
 
 
 @dataclass(frozen=True)
 class Orders:
-    """Highest derivative that the sources' moments take, and highest derivative of their potential that is wanted."""
+    """Highest derivative that the sources' moments take, and highest derivative of their potential that is computed."""
 
     source: int
     potential: int
@@ -82,7 +84,7 @@ class ClusterPairs:
 
     Parameters
     ----------
-    atoms : [n]
+    atoms : Tensor [n]
         Atoms of all clusters, sorted by cluster.
     sizes : list of int
         Number of atoms of each cluster.
@@ -95,15 +97,15 @@ class ClusterPairs:
         self.atoms = atoms
         self.size = torch.tensor(sizes, device=atoms.device, dtype=torch.long)
         self.first_atom = torch.cumsum(self.size, 0) - self.size
-        # Atom i meets the next size//2 atoms of the ring 0, 1, .., size-1, 0, ..: every pair once, apart from the
-        # opposite atoms of an even ring, which would meet twice.
+        # Atom i is paired with the next size//2 atoms of the ring 0, 1, .., size-1, 0, ..: every pair occurs once, except
+        # those of opposite atoms in an even ring, which occur twice.
         self.reach = self.size // 2
         pairs = self.size * self.reach
         self.first_pair = torch.cumsum(pairs, 0) - pairs
         self.num_pairs = sum(s * (s // 2) for s in sizes)
 
-    def _chunks(self):
-        """Atoms i and j of the pairs, and whether the pair counts, a chunk at a time."""
+    def _chunks(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Atoms i and j of the pairs, and whether the pair is not a repeated one, a chunk at a time."""
         device = self.atoms.device
         chunk = _MAX_PAIRS.get(device.type, 2**16)
         for first in range(0, self.num_pairs, chunk):
@@ -116,7 +118,7 @@ class ClusterPairs:
             yield self.atoms[atom + i], self.atoms[atom + (i + step) % size], once
 
     def potentials(self, positions: Tensor, sources: list[Tensor], orders: list[Orders]) -> list[Tensor]:
-        """For every set of sources: D_i,n = sum over j != i of M_j[ d^n g(r_i - .) ], [N, count(potential)]."""
+        """D_i,n = sum over j != i of M_j[ d^n g(r_i - .) ], [N, count(potential)], for each set of sources."""
         results = [positions.new_zeros(len(positions), count(o.potential)) for o in orders]
         highest = max(o.source + o.potential for o in orders)
         for i, j, once in self._chunks():
@@ -125,7 +127,7 @@ class ClusterPairs:
                 meetings = [row[: count(o.source)] for row in MEETING[: count(o.potential)]]
                 weight = once[:, None] * _signs(o.source, coefficients)
                 at_i = _contract(kernel, coefficients[j] * weight, meetings)
-                # seen from j the kernel's argument is -r: odd derivatives change sign, the source's own sign with them
+                # At j the kernel's argument is -r: the signs of odd derivatives and of the sources change.
                 at_j = _contract(kernel, coefficients[i] * once[:, None], meetings) * _signs(o.potential, coefficients)
                 result.index_add_(0, i, at_i)
                 result.index_add_(0, j, at_j)
@@ -145,28 +147,28 @@ def _contract(kernel: list[Tensor], source: Tensor, meetings: list[tuple[int, ..
 
 
 class _PairPotentials(torch.autograd.Function):
-    """Potentials of several sets of sources at the same atoms; sets stand side by side in the columns.
+    """Potentials of several sets of sources at the same atoms; the columns of the sets are joined.
 
     Linear in the sources and symmetric between sources and targets, so that the derivatives are again potentials, of
     the sources and of the incoming gradients, one order higher.
     """
 
     @staticmethod
-    def forward(ctx, positions: Tensor, sources: Tensor, pairs: ClusterPairs, orders: list[Orders]) -> Tensor:
+    def forward(ctx: Any, positions: Tensor, sources: Tensor, pairs: ClusterPairs, orders: list[Orders]) -> Tensor:
         ctx.save_for_backward(positions, sources)
         ctx.pairs, ctx.orders = pairs, orders
         sets = list(sources.split([count(o.source) for o in orders], 1))
         return torch.cat(pairs.potentials(positions, sets, orders), 1)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor):
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, None, None]:
         positions, sources = ctx.saved_tensors
         orders = ctx.orders
         gradients = gradient.split([count(o.potential) for o in orders], 1)
         if not ctx.needs_input_grad[0]:
             back = [Orders(o.potential, o.source) for o in orders]
             return None, _PairPotentials.apply(positions, gradient, ctx.pairs, back), None, None
-        # a set's gradient and its source meet in kernels of the same order: evaluate them together
+        # A set's gradients and its sources need kernels of the same order: both are evaluated together.
         both = [
             order for o in orders for order in (Orders(o.potential, o.source + 1), Orders(o.source, o.potential + 1))
         ]
@@ -190,9 +192,13 @@ def pair_potential(
 
     Parameters
     ----------
-    positions : [N, 3]
-        In A.
-    coefficients : [N, count(source_order)]
+    positions : Tensor [N, 3]
+        A.
+    coefficients : Tensor [N, count(source_order)]
         Moments, as coefficients of Cartesian derivatives.
+    pairs : ClusterPairs
+        The clusters.
+    order, source_order : int
+        Highest derivatives of the potential, and those that the moments take.
     """
     return _PairPotentials.apply(positions, coefficients, pairs, [Orders(source_order, order)])

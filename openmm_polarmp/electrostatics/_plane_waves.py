@@ -1,6 +1,7 @@
 """The dense reciprocal sum: plane waves as basis functions, every wave vector inside a sphere (theory.md section 2)."""
 
 import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -13,14 +14,14 @@ from openmm_polarmp.electrostatics._multi_index import MAX_ORDER, multi_indices
 class PlaneWaves:
     """cos(2 pi n.s) and sin(2 pi n.s) for integer vectors n; u = s are fractional coordinates.
 
-    Amplitudes are [2, K]: row 0 belongs to the cosines, row 1 to the sines. Of n and -n one is kept and counts twice.
+    Amplitudes are [2, K]: row 0 belongs to the cosines, row 1 to the sines. Of n and -n one is stored and counts twice.
 
     Parameters
     ----------
-    n : [K, 3]
+    n : Tensor [K, 3]
         Integer vectors, without 0 and with only one of n and -n.
     sigma : float
-        Width of the kernel in A.
+        Width of the kernel, A.
     """
 
     scale = (1, 1, 1)
@@ -32,7 +33,7 @@ class PlaneWaves:
         monomials, even = [], []
         for index in multi_indices(MAX_ORDER):
             total = sum(index)
-            # cos -> -sin -> -cos -> sin: every second derivative turns the sign
+            # cos -> -sin -> -cos -> sin: every second derivative changes the sign
             sign = -1.0 if total // 2 % 2 else 1.0
             factor = (2 * math.pi) ** total * sign
             monomials.append(factor * n[:, 0] ** index[0] * n[:, 1] ** index[1] * n[:, 2] ** index[2])
@@ -44,7 +45,7 @@ class PlaneWaves:
     def _split(self, components: int) -> tuple[list[int], list[int]]:
         return [i for i in self.even if i < components], [i for i in self.odd if i < components]
 
-    def _chunks(self, u: Tensor):
+    def _chunks(self, u: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
         """Slices of the wave vectors with the cosines and sines of all atoms."""
         size = rows_per_chunk(u.device, len(u))
         for first in range(0, len(self.n), size):
@@ -53,6 +54,7 @@ class PlaneWaves:
             yield part, torch.cos(phases), torch.sin(phases)
 
     def spread(self, u: Tensor, coefficients: Tensor, order: int) -> Tensor:
+        """Amplitudes [2, K] of moments, see `_basis.spread`."""
         even, odd = self._split(coefficients.shape[1])
         C_even, C_odd = coefficients[:, even].T, coefficients[:, odd].T
         amplitudes = [u.new_zeros(2, 0)]  # a small box may have no wave vector inside the sphere
@@ -64,6 +66,7 @@ class PlaneWaves:
         return torch.cat(amplitudes, 1)
 
     def gather(self, u: Tensor, amplitudes: Tensor, order: int) -> Tensor:
+        """Derivatives [N, count(order)], see `_basis.gather`."""
         components = len(multi_indices(order))
         even, odd = self._split(components)
         D_even, D_odd = u.new_zeros(len(u), len(even)), u.new_zeros(len(u), len(odd))
@@ -78,10 +81,10 @@ class PlaneWaves:
         return derivatives
 
     def potential(self, amplitudes: Tensor, inverse_cell: Tensor, volume: Tensor) -> Tensor:
-        """Amplitudes of the potential of moments with these amplitudes: 2 g(k)/V times them."""
+        """Amplitudes of the potential: 2 g(k)/V times those of the moments."""
         k = 2 * math.pi * self.n @ inverse_cell[0].T
         return 2 * gaussian_coulomb((k * k).sum(1), self.sigma) / volume[0] * amplitudes
 
     def energy(self, amplitudes: Tensor, potential: Tensor) -> Tensor:
-        """1/2 sum of amplitude times potential, [1]; own-atom part included."""
+        """Energy 1/2 sum of amplitude times potential, [1] in eV; includes the own-atom part."""
         return (amplitudes * potential).sum()[None] / 2

@@ -16,28 +16,28 @@ from openmm_polarmp.electrostatics.plan import ElectrostaticPlan, PeriodicGroup
 from openmm_polarmp.units import COULOMB
 
 _SELF = COULOMB * math.sqrt(2 / math.pi)
-"""k_e sqrt(2/pi), the strength of every own-atom term."""
+"""k_e sqrt(2/pi), the prefactor of every own-atom term."""
 
 
 @dataclass
 class ElectrostaticResult:
-    """Energies and what the atoms feel; everything latent (theory.md section 6) and differentiable.
+    """Energies, potentials, fields and induced moments, all latent (theory.md section 6) and differentiable.
 
     Attributes
     ----------
-    energy : [B], or a scalar if no batch was given
-        U_perm + U_ind, with the terms of the external field, in eV.
-    potential : [N]
-        Phi' at the atoms in V: of the permanent multipoles, without the atom's own (images of it in a box included),
-        without the external field.
-    field : [N, 3]
-        E' = -grad Phi' in V/A, likewise.
-    induced_charges : [N]
-        dq in e, the external field included; zeros without softness.
-    induced_dipoles : [N, 3]
-        dmu in e A, the external field included; zeros without polarizability.
-    scaling : [B], or a scalar if no batch was given
-        s = sqrt(eps_e): physical moments are s times the latent ones, and a field E0 acts as s E0. A constant: no
+    energy : Tensor [B], or a scalar without a batch
+        U_perm + U_ind, with the terms of the external field, eV.
+    potential : Tensor [N]
+        Phi' of the permanent multipoles at the atoms, V: without the atom's own contribution (but with that of its images in
+        a box), and without the external field.
+    field : Tensor [N, 3]
+        E' = -grad Phi', V/A.
+    induced_charges : Tensor [N]
+        dq, with the effect of the external field, e; zeros without softness.
+    induced_dipoles : Tensor [N, 3]
+        dmu, with the effect of the external field, e A; zeros without polarizability.
+    scaling : Tensor [B], or a scalar without a batch
+        s = sqrt(eps_e): physical moments are s times the latent ones, and a field E0 acts as s E0. A constant without
         gradient.
     """
 
@@ -55,7 +55,7 @@ def electrostatic_energy(
     cell: Tensor | None = None,
     *,
     batch: Tensor | None = None,
-    pbc: Tensor | None = None,
+    pbc: Tensor | bool | None = None,
     sigma: float = 1.0,
     accuracy: float = 1e-6,
     k_max: float | None = None,
@@ -64,46 +64,46 @@ def electrostatic_energy(
     eps_inf: float | Tensor = 1.0,
     plan: ElectrostaticPlan | None = None,
 ) -> ElectrostaticResult:
-    """Energy of smeared charges, dipoles and quadrupoles and of the charges and dipoles that they induce.
+    """Energy of smeared charges, dipoles and quadrupoles, and of the charges and dipoles that they induce.
 
     Forces, moment gradients, stress and their derivatives come from autograd, to any order. The virial is
     ``positions.T @ dU/dpositions + sum_b cell_b.T @ dU/dcell_b``; over the volume it is the stress.
 
     Parameters
     ----------
-    positions : [N, 3]
-        In A; wrapped or not.
+    positions : Tensor [N, 3]
+        A; wrapped or not.
     multipoles : Multipoles
         In e, e A, e A^2, e^2/eV, e^2 A^2/eV.
-    cell : [3, 3] or [B, 3, 3], optional
-        Rows are the box vectors in A, of any shape and handedness. One cell serves all structures. What stands in the
-        cell of a structure that is not periodic does not matter.
-    batch : [N], optional
-        Structure of each atom, in any order. Structures whose meshes have different shapes, and the dense sums, are
-        evaluated one after the other; all clusters, and all boxes of one mesh shape, together.
-    pbc : [B] of bool, optional
-        Which structures are periodic (in all three directions). Default: all if a cell is given, none otherwise.
+    cell : Tensor [3, 3] or [B, 3, 3], optional
+        Rows are the box vectors, A, of any shape and handedness. A single cell is that of all structures. The cell of a
+        structure that is not periodic has no meaning.
+    batch : Tensor [N], optional
+        Structure of each atom, in any order. All clusters, and all boxes with meshes of the same shape, are evaluated
+        together; boxes with other meshes, and the dense sums, one after the other.
+    pbc : bool or Tensor [B] of bool, optional
+        Which structures are periodic (in all three directions); by default all if there is a cell, none otherwise.
     sigma : float
-        Width of the pair kernel k_e erf(r/(sqrt(2) sigma))/r in A.
+        Width of the pair kernel k_e erf(r/(sqrt(2) sigma))/r, A.
     accuracy : float
-        Force error over the rms force in boxes, 1e-14 to 0.1 for 'ewald', from the strictest row of the mesh table on
-        for 'pme'.
+        Force error over the rms force in boxes, 1e-14 to 0.1; for 'pme' at least that of the strictest row of the mesh
+        table.
     k_max : float, optional
-        Hard cutoff of the reciprocal sum in 1/A instead of a converged one, to reproduce a model that was trained
-        with it (boxes only). The energy then jumps when the box changes.
+        Hard cutoff of the reciprocal sum instead of a converged one, 1/A, to reproduce a model that was trained with it
+        (boxes only). The energy then jumps when the box changes.
     method : str
         'direct': pair sum, for clusters. 'ewald': dense reciprocal sum. 'pme': particle mesh. 'auto': 'direct' for
         clusters, and for a box the cheaper of the other two. Clusters in a batch with boxes are always summed directly.
-    external_field : [3] or [B, 3], optional
-        Uniform physical field E0 in V/A; it acts as the latent field s E0 (theory.md section 6). Through q.r it acts
-        with the positions as given: in a box they should be unwrapped, and where charges depend on the surroundings
-        the true force is that of `born_effective_charges`. The field acts through the softness in clusters only.
-    eps_inf : float or [B]
-        Optical dielectric constant of the medium whose moments these are, from the user. eps_e = eps_inf for clusters
-        and eps_inf / (1 + chi) for boxes with polarizability.
+    external_field : Tensor [3] or [B, 3], optional
+        Uniform physical field E0, V/A; it acts as the latent field s E0 (theory.md section 6). Its energy -q.r depends on
+        the positions: in a box they should be unwrapped, and where charges depend on the surroundings the true force is
+        that of `born_effective_charges`. The field acts through the softness in clusters only.
+    eps_inf : float or Tensor [B]
+        Optical dielectric constant of the medium. eps_e is eps_inf for clusters and eps_inf / (1 + chi) for boxes with
+        polarizability.
     plan : ElectrostaticPlan, optional
-        Prepared sizes for repeated calls; replaces batch, pbc, sigma, accuracy, k_max and method, and no input value
-        is checked.
+        Prepared sizes for repeated calls, instead of batch, pbc, sigma, accuracy, k_max and method; input values are then
+        not checked.
     """
     check_atoms(positions, multipoles)
     if plan is None:
@@ -122,7 +122,7 @@ def electrostatic_energy(
     field = -gradient
 
     scaling = screening(multipoles, cells, plan, eps_inf)
-    felt_potential, felt_field = potential, field
+    acting_potential, acting_field = potential, field
     if external_field is not None:
         latent_field = scaling[:, None] * check_field("external_field", external_field, positions, plan.num_structures)
         at_atoms = latent_field[plan.batch]
@@ -130,18 +130,18 @@ def electrostatic_energy(
         if moments.dipoles is not None:
             dipole = dipole + moments.dipoles
         energy = energy - plan.per_structure((at_atoms * dipole).sum(1))
-        felt_field = field + at_atoms
+        acting_field = field + at_atoms
         if multipoles.softness is not None:
-            felt_potential = potential - _applied_potential(positions, multipoles.softness, at_atoms, plan)
+            acting_potential = potential - _applied_potential(positions, multipoles.softness, at_atoms, plan)
 
     induced_charges = torch.zeros_like(potential)
     induced_dipoles = torch.zeros_like(field)
     if multipoles.softness is not None:
-        induced_charges = -multipoles.softness * felt_potential
-        energy = energy + plan.per_structure(induced_charges * felt_potential) / 2
+        induced_charges = -multipoles.softness * acting_potential
+        energy = energy + plan.per_structure(induced_charges * acting_potential) / 2
     if multipoles.polarizability is not None:
-        induced_dipoles = multipoles.induced_dipoles(felt_field)
-        energy = energy - plan.per_structure((induced_dipoles * felt_field).sum(1)) / 2
+        induced_dipoles = multipoles.induced_dipoles(acting_field)
+        energy = energy - plan.per_structure((induced_dipoles * acting_field).sum(1)) / 2
 
     if not plan.batched:
         energy, scaling = energy[0], scaling[0]
@@ -149,7 +149,7 @@ def electrostatic_energy(
 
 
 class _Moments:
-    """q, mu and the acting part of Q, and the highest order of derivative that they take."""
+    """q, mu and the traceless part of Q, and the highest order of derivative that they take."""
 
     def __init__(self, multipoles: Multipoles):
         self.charges = multipoles.charges
@@ -158,11 +158,10 @@ class _Moments:
         self.order = 2 if self.quadrupoles is not None else 1 if self.dipoles is not None else 0
 
     def coefficients(self, basis: Tensor | None = None, atoms: Tensor | None = None) -> Tensor:
-        """Coefficients of derivatives with respect to r, or to u if basis = du/dr, [n, 3, 3], is given."""
-        q, mu, Q = (
-            value if value is None or atoms is None else value[atoms]
-            for value in (self.charges, self.dipoles, self.quadrupoles)
-        )
+        """Coefficients of derivatives with respect to r or, with basis = du/dr [n, 3, 3], with respect to u."""
+        q, mu, Q = self.charges, self.dipoles, self.quadrupoles
+        if atoms is not None:
+            q, mu, Q = q[atoms], None if mu is None else mu[atoms], None if Q is None else Q[atoms]
         if basis is not None:
             mu = None if mu is None else (mu[:, None, :] @ basis)[:, 0]
             Q = None if Q is None else basis.transpose(1, 2) @ Q @ basis
@@ -170,12 +169,12 @@ class _Moments:
 
     def own_energy(self, sigma: float) -> Tensor:
         """U_self of every atom, [N]."""
-        own = self.charges**2 / sigma
+        squares = self.charges**2 / sigma
         if self.dipoles is not None:
-            own = own + (self.dipoles**2).sum(1) / (3 * sigma**3)
+            squares = squares + (self.dipoles**2).sum(1) / (3 * sigma**3)
         if self.quadrupoles is not None:
-            own = own + (self.quadrupoles**2).sum((1, 2)) / (10 * sigma**5)
-        return _SELF / 2 * own
+            squares = squares + (self.quadrupoles**2).sum((1, 2)) / (10 * sigma**5)
+        return _SELF / 2 * squares
 
 
 def _permanent(
@@ -191,33 +190,32 @@ def _permanent(
         energy = energy + plan.per_structure((coefficients * derivatives[:, : count(moments.order)]).sum(1)) / 2
         potential, gradient = derivatives[:, 0], derivatives[:, 1:4]
     for group in plan.groups:
+        assert cells is not None, "the plan has checked that there is a cell"
         group_energy, derivatives = _reciprocal(positions, moments, cells, group)
         energy = energy.index_add(0, group.structures, group_energy)
-        atoms = slice(None) if group.atoms is None else group.atoms
-        own = moments.own_energy(plan.sigma)[atoms]
-        energy = energy.index_add(0, plan.batch[atoms], -own)
-        own_potential = _SELF / plan.sigma * moments.charges[atoms]
+        chosen = slice(None) if group.atoms is None else group.atoms
+        energy = energy.index_add(0, plan.batch[chosen], -moments.own_energy(plan.sigma)[chosen])
+        group_potential = derivatives[:, 0] - _SELF / plan.sigma * moments.charges[chosen]
         group_gradient = derivatives[:, 1:]
         if moments.dipoles is not None:
-            group_gradient = group_gradient - _SELF / (3 * plan.sigma**3) * moments.dipoles[atoms]
+            group_gradient = group_gradient - _SELF / (3 * plan.sigma**3) * moments.dipoles[chosen]
         if group.atoms is None:
-            potential, gradient = derivatives[:, 0] - own_potential, group_gradient
+            potential, gradient = group_potential, group_gradient
         else:
-            potential = potential.index_add(0, atoms, derivatives[:, 0] - own_potential)
-            gradient = gradient.index_add(0, atoms, group_gradient)
+            potential = potential.index_add(0, group.atoms, group_potential)
+            gradient = gradient.index_add(0, group.atoms, group_gradient)
     return energy, potential, gradient
 
 
 def _reciprocal(positions: Tensor, moments: _Moments, cells: Tensor, group: PeriodicGroup) -> tuple[Tensor, Tensor]:
-    """Reciprocal sum of some boxes: energy [b], and Phi and its gradient [n, 4] at their atoms, own-atom parts
-    included."""
+    """Reciprocal sum of a group of boxes, with the own-atom parts: energy [b], and Phi and its gradient [n, 4]."""
     inverse, volume = inverse_and_volume(group.reduction @ cells[group.structures])
     scale = torch.tensor(group.basis.scale, dtype=positions.dtype, device=positions.device)
-    own_inverse = inverse[group.structure]
+    inverse_of_atom = inverse[group.structure]
     r = positions if group.atoms is None else positions[group.atoms]
-    fractional = (r[:, None, :] @ own_inverse)[:, 0]
+    fractional = (r[:, None, :] @ inverse_of_atom)[:, 0]
     u = (fractional - torch.floor(fractional)) * scale
-    basis = own_inverse * scale  # du/dr
+    basis = inverse_of_atom * scale  # du/dr
     order = moments.order
     amplitudes = spread(u, moments.coefficients(basis, group.atoms), group.basis, order)
     potential = group.basis.potential(amplitudes, inverse, volume)
@@ -235,13 +233,13 @@ def screening(multipoles: Multipoles, cells: Tensor | None, plan: ElectrostaticP
     like = multipoles.charges.detach()
     eps = torch.as_tensor(eps_inf, dtype=like.dtype)
     if eps.dim() > 0 and eps.shape != (plan.num_structures,):
-        raise ValueError(f"eps_inf: expected a number or shape [{plan.num_structures}], got {list(eps.shape)}")
+        raise ValueError(f"eps_inf has shape {list(eps.shape)}; a number and [{plan.num_structures}] are accepted")
     if not torch.compiler.is_compiling() and not ((eps > 0) & torch.isfinite(eps)).all():
-        raise ValueError(f"eps_inf: expected positive finite numbers, got {eps_inf}")
+        raise ValueError(f"eps_inf is {eps_inf}; positive finite numbers are accepted")
     eps = eps.to(like).expand(plan.num_structures)
-    if plan.any_periodic and multipoles.polarizability is not None:
+    if plan.any_periodic and cells is not None and multipoles.polarizability is not None:
         alpha = plan.per_structure(multipoles.isotropic_polarizability().detach())
-        # the cells of clusters may be anything
+        # the cells of clusters have no meaning
         identity = torch.eye(3, dtype=like.dtype, device=like.device)
         safe = torch.where(plan.periodic[:, None, None], cells.detach(), identity)
         chi = 4 * math.pi * COULOMB * alpha / inverse_and_volume(safe)[1]
@@ -250,7 +248,7 @@ def screening(multipoles: Multipoles, cells: Tensor | None, plan: ElectrostaticP
 
 
 def _applied_potential(positions: Tensor, softness: Tensor, field: Tensor, plan: ElectrostaticPlan) -> Tensor:
-    """E0.(r - r_c) at the atoms of clusters, zero in boxes; r_c = sum kappa r / sum kappa makes it origin-free."""
+    """E0.(r - r_c) at the atoms of clusters, zero in boxes; independent of the origin by r_c = sum kappa r / sum kappa."""
     centre = plan.centre(positions, softness)
     applied = (field * (positions - centre[plan.batch])).sum(1)
     return torch.where(plan.periodic[plan.batch], 0.0, applied)

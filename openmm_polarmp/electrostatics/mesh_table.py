@@ -1,13 +1,27 @@
-"""Which window and which mesh spacing give which accuracy."""
+"""The window and the mesh spacing for each accuracy."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from openmm_polarmp.electrostatics.window import Window, window
 
 
 class MeshRule(NamedTuple):
-    """One row of the table: this window on a mesh of spacing h <= spacing * sigma meets the accuracy."""
+    """A row of the table: with this window a mesh of spacing h <= spacing * sigma meets the accuracy.
+
+    Attributes
+    ----------
+    accuracy : float
+        Rms force error over the rms force.
+    width, m, beta, degree
+        Parameters of the `Window`.
+    spacing : float
+        Largest spacing in units of sigma.
+    """
 
     accuracy: float
     width: int
@@ -17,13 +31,14 @@ class MeshRule(NamedTuple):
     spacing: float
 
     def window(self) -> Window:
+        """The window of this row."""
         return window(self.width, self.m, self.beta, self.degree)
 
 
-# Measured by _measure_mesh.py, which tells how: worst rms force error over the rms force on random, overlapping atoms
-# with all moments and responses, in cubes and rhombic dodecahedra, and on water, kept below 0.8 of the accuracy
-# (sigma = 1 A, double precision; single precision adds 1e-6 to 2e-6). Spacing means h = |a_i| / n_i for every box
-# vector. The same rows stand in the C++ code (MeshChoice.cpp).
+# Measured by _measure_mesh.py: the worst rms force error over the rms force on random, overlapping atoms with all moments
+# and responses, in cubes and rhombic dodecahedra, and on water, is below 0.8 of the accuracy (sigma = 1 A, double precision;
+# single precision adds 1e-6 to 2e-6). The spacing is h = |a_i| / n_i for every box vector. The C++ code has the same rows
+# (MeshChoice.cpp).
 MESH_RULES = (
     MeshRule(1e-2, width=7, m=3, beta=11.9, degree=6, spacing=0.697),
     MeshRule(3e-3, width=8, m=2, beta=16.0, degree=7, spacing=0.648),
@@ -41,19 +56,34 @@ MESH_RULES = (
 
 
 def choose_mesh_rule(accuracy: float) -> MeshRule:
-    """The loosest rule that still meets the asked accuracy (force error over the rms force)."""
+    """The row of the lowest accuracy that is sufficient (force error over the rms force)."""
     for rule in MESH_RULES:
         if rule.accuracy <= accuracy * (1 + 1e-9):
             return rule
-    raise ValueError(f"accuracy: the mesh reaches {MESH_RULES[-1].accuracy:g}, got {accuracy:g}")
+    raise ValueError(f"accuracy is {accuracy:g}; at least {MESH_RULES[-1].accuracy:g} is accepted for the mesh")
 
 
-def mesh_shape(box_lengths, rule: MeshRule, sigma: float, k_max: float | None = None) -> tuple[int, int, int]:
-    """Number of mesh points along each box vector: at least |a|/h, so that the mesh holds every k up to pi/h."""
+def mesh_shape(
+    box_lengths: Sequence[float] | NDArray[np.float64], rule: MeshRule, sigma: float, k_max: float | None = None
+) -> tuple[int, int, int]:
+    """Number of mesh points along each box vector: at least |a|/h, so that the mesh has every k up to pi/h.
+
+    Parameters
+    ----------
+    box_lengths : sequence of float
+        Lengths of the box vectors, A.
+    rule : MeshRule
+        Row of the table.
+    sigma : float
+        Width of the kernel, A.
+    k_max : float, optional
+        Hard cutoff, 1/A.
+    """
     spacing = rule.spacing * sigma
     if k_max is not None:
         spacing = min(spacing, math.pi / k_max)
-    return tuple(legal_mesh_size(max(rule.width, math.ceil(length / spacing - 1e-9))) for length in box_lengths)
+    x, y, z = (legal_mesh_size(max(rule.width, math.ceil(length / spacing - 1e-9))) for length in box_lengths)
+    return x, y, z
 
 
 def legal_mesh_size(minimum: int) -> int:
@@ -70,7 +100,7 @@ def legal_mesh_size(minimum: int) -> int:
 
 
 def converged_k(accuracy: float, sigma: float) -> float:
-    """Where the dense sum may stop, in 1/A.
+    """Largest wave vector of the dense sum for an accuracy, 1/A.
 
     With x = sigma k the cutoff's force error is 0.2 to 0.4 x^3 exp(-x^2/2) on random boxes with quadrupoles (x = 4 to
     8, _measure_mesh.py and theory.md section 2).

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
 
 import torch
 
@@ -63,9 +64,10 @@ def field_force(
     heights = (1 / inverse.norm(dim=0)).tolist()
 
     directions = [d for d in range(3) if float(strengths[d]) != 0]
-    n_slabs = {d: _slabs(heights[d], reach) for d in directions}
-    if None in n_slabs.values() or sum(n_slabs.values()) >= len(positions):
-        if None in n_slabs.values():
+    n_slabs = {d: n for d in directions if (n := _slabs(heights[d], reach)) is not None}
+    too_thin = len(n_slabs) < len(directions)
+    if too_thin or sum(n_slabs.values()) >= len(positions):
+        if too_thin:
             warnings.warn(
                 "external field: the box is thinner than twice the reach of the network's charges "
                 f"({'unknown' if reach is None else f'{reach:g} A'}): each step needs one backward pass for every atom",
@@ -97,7 +99,9 @@ def _slabs(height: float, reach: float | None) -> int | None:
     return max(1, math.ceil(1 / (1 - 2 * reach / height) - 1e-9))
 
 
-def _atom_by_atom(product, fractional: torch.Tensor, strengths: torch.Tensor) -> torch.Tensor:
+def _atom_by_atom(
+    product: Callable[[torch.Tensor], torch.Tensor], fractional: torch.Tensor, strengths: torch.Tensor
+) -> torch.Tensor:
     rows = [product(wrap_fractional(fractional - fractional[i]) @ strengths)[i] for i in range(len(fractional))]
     return torch.stack(rows)
 

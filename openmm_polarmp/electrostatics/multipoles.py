@@ -1,6 +1,8 @@
-"""What a network predicts for every atom, theory.md section 1."""
+"""The multipoles and response coefficients of atoms (theory.md section 1)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -8,21 +10,20 @@ from torch import Tensor
 
 @dataclass
 class Multipoles:
-    """Permanent moments and response coefficients of N atoms; an absent member (None) is switched off.
+    """Permanent moments and response coefficients of N atoms; members that are None have no effect.
 
     Parameters
     ----------
-    charges : [N]
-        Latent charges q in e.
-    dipoles : [N, 3], optional
-        Latent dipoles mu in e A.
-    quadrupoles : [N, 3, 3], optional
-        Latent quadrupoles Q in e A^2. Only the symmetric traceless part acts: the rest is projected out.
-    softness : [N] or [N, 1], optional
-        kappa >= 0 in e^2/eV, the charge that an atom takes up per unit of potential.
-    polarizability : [N], [N, 1] or [N, 3, 3], optional
-        alpha in e^2 A^2/eV; [N] and [N, 1] mean the same scalars; tensors are symmetric and positive semi-definite
-        (only the symmetric part acts).
+    charges : Tensor [N] or [N, 1]
+        Latent charges q, e.
+    dipoles : Tensor [N, 3], optional
+        Latent dipoles mu, e A.
+    quadrupoles : Tensor [N, 3, 3], optional
+        Latent quadrupoles Q, e A^2. Only the symmetric traceless part acts: the rest is projected out.
+    softness : Tensor [N] or [N, 1], optional
+        kappa >= 0, the charge that an atom takes up per unit of potential, e^2/eV.
+    polarizability : Tensor [N], [N, 1] or [N, 3, 3], optional
+        alpha, e^2 A^2/eV; tensors are positive semi-definite, and only their symmetric part acts.
     """
 
     charges: Tensor
@@ -34,50 +35,53 @@ class Multipoles:
     def __post_init__(self) -> None:
         for name, value in self.members():
             if not isinstance(value, Tensor):
-                raise TypeError(f"{name}: expected a torch.Tensor, got {type(value).__name__}")
+                raise TypeError(f"{name} is of type {type(value).__name__}; a torch.Tensor is accepted")
             if not value.is_floating_point():
-                raise TypeError(f"{name}: expected a floating point tensor, got {value.dtype}")
+                raise TypeError(f"{name} is {value.dtype}; floating point tensors are accepted")
         self.charges = _one_per_atom("charges", self.charges)
         n = len(self.charges)
         if self.softness is not None:
             self.softness = _one_per_atom("softness", self.softness)
         if self.polarizability is not None and self.polarizability.shape != (n, 3, 3):
-            self.polarizability = _one_per_atom("polarizability", self.polarizability, " or [N, 3, 3]")
+            self.polarizability = _one_per_atom("polarizability", self.polarizability, "[N], [N, 1] and [N, 3, 3]")
         shapes = {"dipoles": (n, 3), "quadrupoles": (n, 3, 3)}
         for name, value in self.members():
             if len(value) != n:
-                raise ValueError(f"{name}: {len(value)} atoms, but charges has {n}")
+                raise ValueError(f"{name} has {len(value)} atoms; {n}, as charges has, are accepted")
             if name in shapes and value.shape != shapes[name]:
-                raise ValueError(f"{name}: expected shape {list(shapes[name])}, got {list(value.shape)}")
+                raise ValueError(f"{name} has shape {list(value.shape)}; {list(shapes[name])} is accepted")
             if value.dtype != self.charges.dtype or value.device != self.charges.device:
                 q = self.charges
-                raise ValueError(f"{name}: {value.dtype} on {value.device}, but charges is {q.dtype} on {q.device}")
+                raise ValueError(
+                    f"{name} is {value.dtype} on {value.device}; {q.dtype} on {q.device}, as charges is, is accepted"
+                )
 
     def members(self) -> list[tuple[str, Tensor]]:
-        """(name, tensor) of everything that is present."""
-        everything = [(field.name, getattr(self, field.name)) for field in fields(self)]
-        return [(name, value) for name, value in everything if value is not None]
+        """(name, tensor) of each member that is not None."""
+        pairs = [(field.name, getattr(self, field.name)) for field in fields(self)]
+        return [(name, value) for name, value in pairs if value is not None]
 
     def __len__(self) -> int:
         return len(self.charges)
 
-    def apply(self, change) -> "Multipoles":
-        """A copy with every present tensor replaced by ``change(tensor)``."""
+    def apply(self, change: Callable[[Tensor], Tensor]) -> "Multipoles":
+        """A copy with every tensor replaced by ``change(tensor)``."""
         return Multipoles(**{name: change(value) for name, value in self.members()})
 
-    def to(self, *args, **kwargs) -> "Multipoles":
+    def to(self, *args: Any, **kwargs: Any) -> "Multipoles":
         """A copy on another device or in another dtype, as torch.Tensor.to."""
         return self.apply(lambda value: value.to(*args, **kwargs))
 
     def detach(self) -> "Multipoles":
+        """A copy without a graph."""
         return self.apply(Tensor.detach)
 
-    def __getitem__(self, atoms) -> "Multipoles":
+    def __getitem__(self, atoms: Any) -> "Multipoles":
         """The multipoles of some atoms (a slice, a mask or indices)."""
         return self.apply(lambda value: value[atoms])
 
     def traceless_quadrupoles(self) -> Tensor | None:
-        """The part of Q that acts: symmetric and without trace (a trace differs between a box and vacuum)."""
+        """Symmetric traceless part of Q, which is the one that acts (a trace would differ between a box and vacuum)."""
         Q = self.quadrupoles
         if Q is None:
             return None
@@ -93,7 +97,7 @@ class Multipoles:
         return alpha if alpha.dim() == 1 else alpha.diagonal(dim1=1, dim2=2).sum(1) / 3
 
     def polarizability_tensor(self) -> Tensor:
-        """alpha as [N, 3, 3] whatever it was given as; zeros where it is absent."""
+        """alpha as tensors [N, 3, 3]; zeros where it is absent."""
         alpha = self.polarizability
         if alpha is not None and alpha.dim() == 3:
             return (alpha + alpha.transpose(1, 2)) / 2
@@ -110,9 +114,9 @@ class Multipoles:
         return ((alpha + alpha.transpose(1, 2)) / 2 * field[:, None, :]).sum(2)
 
 
-def _one_per_atom(name: str, value: Tensor, also: str = "") -> Tensor:
+def _one_per_atom(name: str, value: Tensor, accepted: str = "[N] and [N, 1]") -> Tensor:
     if value.dim() == 2 and value.shape[1] == 1:
         return value[:, 0]
     if value.dim() != 1:
-        raise ValueError(f"{name}: expected shape [N] or [N, 1]{also}, got {list(value.shape)}")
+        raise ValueError(f"{name} has shape {list(value.shape)}; {accepted} are accepted")
     return value

@@ -13,7 +13,7 @@ import numpy as np
 class Window:
     """W(x) = (1-x^2)^(m/2) I_m(beta sqrt(1-x^2)), |x| < 1, over ``width`` grid points, normalised to a unit integral.
 
-    An atom at u (in grid units) touches the points g = j0 + p, p = 0..width-1, with j0 = floor(u - width/2) + 1. With
+    An atom at u (in grid units) contributes to the points g = j0 + p, p = 0..width-1, with j0 = floor(u - width/2) + 1. With
     f = u - width/2 - floor(u - width/2) in [0, 1) point p lies at x_p = 1 + 2 (f - 1 - p)/width, and its weight is the
     polynomial theta_p(f) = sum_n coefficients[p, n] (f - 1/2)^n. Derivatives of the weight with respect to u are
     derivatives of that polynomial.
@@ -32,7 +32,7 @@ class Window:
 
     def __init__(self, width: int, m: int, beta: float, degree: int):
         self.width, self.m, self.beta, self.degree = width, m, beta, degree
-        # W is a polynomial times an entire function, so that this quadrature is exact to the last digits.
+        # W is a polynomial times an entire function, so that this quadrature is exact to rounding.
         nodes, weights = np.polynomial.legendre.leggauss(96)
         values = self._shape(nodes)
         self._norm = 1 / (width / 2 * (weights @ values))
@@ -41,7 +41,7 @@ class Window:
         self.coefficients = self._fit()
 
     def _shape(self, x: np.ndarray) -> np.ndarray:
-        """W without its norm, by the ascending series of I_m: no division at the edge, all terms positive."""
+        """W without its norm, by the ascending series of I_m, which has positive terms and no division at the edge."""
         s2 = np.clip(1 - x * x, 0, None)
         quarter = (self.beta / 2) ** 2 * s2
         term = np.full_like(s2, 1 / math.factorial(self.m))
@@ -79,12 +79,12 @@ class Window:
         return np.cos(np.multiply.outer(np.asarray(k, dtype=float), self._nodes)) @ self._weights
 
     def inverse_transform(self, n: int) -> np.ndarray:
-        """1 / W^(2 pi j/n) for j = 0..n-1: what a mesh of n points is divided by along one axis (even in frequency)."""
+        """1 / W^(2 pi j/n) for j = 0..n-1, the deconvolution along an axis of n points (even in frequency)."""
         j = np.arange(n)
         return 1 / self.transform(2 * math.pi * np.minimum(j, n - j) / n)
 
 
 @lru_cache(maxsize=64)
 def window(width: int, m: int, beta: float, degree: int) -> Window:
-    """The same window object for the same parameters: fitting it takes a moment."""
+    """A window, cached: the fit of its polynomials takes some time."""
     return Window(width, m, beta, degree)

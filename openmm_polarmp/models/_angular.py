@@ -18,34 +18,19 @@ def coupling(l1: int, l2: int, l3: int) -> torch.Tensor:
     return math.sqrt(2 * l3 + 1) * o3.wigner_3j(l1, l2, l3, dtype=torch.float64)
 
 
-def natural_paths(l1s: range, l2s: range, l3: int) -> list[tuple[int, int]]:
-    """Pairs (l1, l2) that couple to l3 without leaving the parity (-1)^l."""
-    return [(a, b) for a in l1s for b in l2s if abs(a - b) <= l3 <= a + b and (a + b + l3) % 2 == 0]
-
-
-def components(l_max: int) -> int:
-    """Number of components of l = 0 ... l_max."""
-    return (l_max + 1) ** 2
-
-
 def slice_of(l: int) -> slice:
-    """Where the components of degree l lie among those of l = 0, 1, 2, ..."""
+    """Slice of the components of degree l among those of l = 0, 1, 2, ..."""
     return slice(l * l, (l + 1) ** 2)
 
 
-def vector_to_cartesian() -> torch.Tensor:
-    """Matrix [3, 3]: components of l = 1 to (x, y, z). In e3nn's basis l = 1 is (x, y, z) itself."""
-    return torch.eye(3, dtype=torch.float64)
-
-
 def tensor_to_cartesian() -> torch.Tensor:
-    """Array [5, 3, 3]: components of l = 2 to a symmetric traceless matrix, orthonormal in the Frobenius product."""
+    """Array [5, 3, 3] from components of l = 2 to symmetric traceless matrices, orthonormal in the Frobenius product."""
     to_l2 = coupling(1, 1, 2).permute(2, 0, 1)
     return to_l2 / to_l2.flatten(1).norm(dim=1)[:, None, None]
 
 
 class SphericalHarmonics(ExactConstants):
-    """Y_lm of unit vectors for l = 0 ... l_max, built by coupling Y_1 to Y_(l-1): one small matrix product a degree."""
+    """Y_lm of unit vectors for l = 0 ... l_max, by coupling Y_1 to Y_(l-1): one small matrix product for each degree."""
 
     def __init__(self, l_max: int) -> None:
         super().__init__()

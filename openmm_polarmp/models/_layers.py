@@ -1,26 +1,30 @@
 """The layers of the network: density of the neighbours, messages between atoms, products on each atom.
 
 Features of atoms are arrays [(l_max + 1)^2, N, channels]: components first, so that every operation on atoms is one
-matrix product over all of them. Pairs are arrays [N, K, ...]: the K neighbours of each atom, filled up with empty
-places.
+matrix product over all of them. Pairs are arrays [N, K, ...]: the K neighbours of each atom, with padding.
 
 The radial functions are combinations of a common basis B_n, so the sum over pairs is taken once, in the basis,
 
     X_i[lm, n, f] = sum_j Y_lm(r_ij) B_n(r_ij) f_j
 
-as one small matrix product for each atom; weights, couplings and channels come afterwards, on atoms. What runs over
-pairs (40 times as many) is no more than Y B itself and the senders' features f.
+as one small matrix product for each atom; weights, couplings and channels come afterwards, on atoms. Only Y B and the
+senders' features f are computed for pairs, of which there are 40 times as many.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 
-from openmm_polarmp.models._angular import components, coupling, natural_paths, slice_of
+from openmm_polarmp.models._angular import coupling, slice_of
 from openmm_polarmp.models._constants import ExactConstants
+from openmm_polarmp.models.couplings import components, natural_paths
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 Coupling = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -62,6 +66,8 @@ class PairSums(torch.nn.Module):
 class Density(ExactConstants):
     """Neighbours' density around each atom, resolved by element: sum_j R_(z_j, c, l)(r_ij) Y_lm(r_ij)."""
 
+    one_hot: torch.Tensor
+
     def __init__(self, n_species: int, n_radial: int, l_max: int, channels: int) -> None:
         super().__init__()
         self.l_max = l_max
@@ -78,11 +84,13 @@ class Density(ExactConstants):
 class Message(ExactConstants):
     """Tensor product of the senders' scalars and vectors with Y, weighted by learned radial functions."""
 
+    couplings: torch.Tensor
+
     def __init__(self, n_radial: int, l_in: int, l_max: int, in_channels: int, channels: int) -> None:
         super().__init__()
         self.l_in, self.l_max = l_in, l_max
         self.pair_sums = PairSums(l_max, n_radial)
-        self.paths: list[int] = []  # of vectors with Y, to each degree
+        self.paths: list[int] = []  # number of couplings of vectors with Y to each degree
         blocks = []
         for l3 in range(l_max + 1):
             lower = [l2 for _, l2 in natural_paths(range(1, l_in + 1), range(l_max + 1), l3)]
@@ -129,7 +137,7 @@ class Products(ExactConstants):
             for l3 in range(l_top + 1):
                 paths = natural_paths(range(l_max + 1), range(l_max + 1), l3)
                 if factors == 2:
-                    paths = [(a, b) for a, b in paths if a <= b]  # the same density twice: (a, b) repeats (b, a)
+                    paths = [(a, b) for a, b in paths if a <= b]  # the product is symmetric: (b, a) repeats (a, b)
                 count.append(len(paths))
                 for l1, l2 in paths:
                     block = torch.zeros(components(l_max), components(l_max), 2 * l3 + 1, dtype=torch.float64)
@@ -143,14 +151,14 @@ class Products(ExactConstants):
         self.mixing = ChannelMixing(l_out, inputs, channels)
 
     def couple_with(self, make: Callable[[torch.Tensor, int, torch.Tensor], Coupling] | None) -> None:
-        """Let something else than dense matrix products couple components: see `openmm_polarmp.models.tensor_products`."""
+        """Set the backend of the products; None: dense matrix products. See `openmm_polarmp.models.tensor_products`."""
         self._make_coupling = make
         self._coupling = {}
         if make is not None:
             for name, couplings in self._exact.items():
                 self._coupling[name] = make(couplings, self.channels, getattr(self, name))
 
-    def _apply(self, fn, recurse=True):
+    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> Self:
         super()._apply(fn, recurse)
         self.couple_with(self._make_coupling)  # in the new precision, on the new device
         return self
@@ -182,7 +190,7 @@ class Products(ExactConstants):
 
 
 class Gate(torch.nn.Module):
-    """Nonlinearity: scalars pass through silu, each higher degree is multiplied by functions of the scalars."""
+    """Nonlinearity: silu of the scalars, and sigmoid functions of the scalars times each higher degree."""
 
     def __init__(self, l_max: int, channels: int) -> None:
         super().__init__()
@@ -190,6 +198,7 @@ class Gate(torch.nn.Module):
         self.linear = torch.nn.Linear(channels, (l_max + 1) * channels)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Features of the same shape, [(l_max + 1)^2, N, channels]."""
         gates = self.linear(features[0]).view(-1, self.l_max + 1, self.channels)
         degrees = split_degrees(features, self.l_max)
         scalars = torch.nn.functional.silu(gates[:, 0])[None]
@@ -207,16 +216,16 @@ class FirstLayer(torch.nn.Module):
         self.l_out = products.l_out
 
     def forward(
-        self, pair_functions: torch.Tensor, kinds: torch.Tensor, own: torch.Tensor
+        self, pair_functions: torch.Tensor, kinds: torch.Tensor, embedding: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Density [(l_max + 1)^2, N, C] and features [(l_out + 1)^2, N, C]; ``own`` [1, N, C] embeds the atom."""
-        density = self.density(pair_functions, kinds) * (1 + 0.5 * own)
-        scalars = torch.nn.functional.pad(own, (0, 0, 0, 0, 0, components(self.l_out) - 1))
+        """Density [(l_max + 1)^2, N, C] and features [(l_out + 1)^2, N, C] from the embedding [1, N, C] of the atoms."""
+        density = self.density(pair_functions, kinds) * (1 + 0.5 * embedding)
+        scalars = torch.nn.functional.pad(embedding, (0, 0, 0, 0, 0, components(self.l_out) - 1))
         return density, self.gate(self.products(density) + scalars)
 
 
 class MessageLayer(torch.nn.Module):
-    """Messages, joined with what the atom has (the first layer's density, its features), and their products."""
+    """Messages, joined with the first layer's density and the atom's features, and their products."""
 
     def __init__(self, message: Message, products: Products, l_features: int) -> None:
         super().__init__()

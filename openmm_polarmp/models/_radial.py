@@ -10,7 +10,7 @@ from openmm_polarmp.models._constants import ExactConstants
 
 
 def smooth_cutoff(x: torch.Tensor, p: int = 6) -> torch.Tensor:
-    """Polynomial that falls from 1 at x = 0 to 0 at x = 1 with its first and second derivative zero there."""
+    """Polynomial that falls from 1 at x = 0 to 0 at x = 1, where its first and second derivatives vanish."""
     xp = x**p
     value = 1 - 0.5 * (p + 1) * (p + 2) * xp + p * (p + 2) * xp * x - 0.5 * p * (p + 1) * xp * x * x
     return torch.where(x < 1, value, torch.zeros_like(value))
@@ -18,6 +18,8 @@ def smooth_cutoff(x: torch.Tensor, p: int = 6) -> torch.Tensor:
 
 class RadialBasis(ExactConstants):
     """Spherical Bessel functions sin(n pi d / cutoff) / d times the smooth cutoff, scaled to a mean square near one."""
+
+    frequencies: torch.Tensor
 
     def __init__(self, cutoff: float, n_radial: int) -> None:
         super().__init__()

@@ -1,21 +1,20 @@
-"""Configuration of `PolarMPNet`."""
+"""Configuration of `PolarMPNet`: the settings that a user chooses, and those that follow from the data."""
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
+from typing import Any
 
 from openmm_polarmp.models.rung import Rung
 
 
 @dataclass(frozen=True)
-class NetworkConfig:
-    """Everything that defines a `PolarMPNet` besides its weights.
+class NetworkSettings:
+    """The settings of a `PolarMPNet` that do not depend on its training data.
 
     Attributes
     ----------
-    species : tuple of int
-        Atomic numbers the network knows.
     rung : str
         What it predicts: ``sr``, ``q``, ``qu``, ``quQ``, ``qu+k``, ``qu+a``, ``qu+ka``, ``quQ+ka``.
     cutoff : float
@@ -29,24 +28,19 @@ class NetworkConfig:
     channels, message_channels : int
         Features of one kind on an atom, and in a message.
     n_radial : int
-        Radial basis functions.
+        Number of radial basis functions.
     hidden : int
         Width of the heads.
     correlation : int
         Factors in the products of an atom's density: 2 is three-body, 3 four-body.
     polarizability : str
         ``"scalar"`` or ``"tensor"``.
-    average_neighbors : float
-        Typical number of neighbours; only scales the untrained network.
-    energy_scale, energy_shift : dict
-        eV per atomic number: spread and mean of an atom's energy, from the data. Missing ones are 1 and 0.
     zbl : bool
-        Add the nuclear repulsion of Ziegler, Biersack and Littmark at distances below the covalent radii's sum.
+        Add the nuclear repulsion of Ziegler, Biersack and Littmark at distances below the sum of the covalent radii.
     total_charge_input, multiplicity_input : bool
-        Whether the network sees the structure's charge (e) and spin multiplicity.
+        Whether the network takes the structure's charge (e) and spin multiplicity as inputs.
     """
 
-    species: tuple[int, ...]
     rung: str = "qu+ka"
     cutoff: float = 4.5
     layers: int = 2
@@ -58,51 +52,71 @@ class NetworkConfig:
     hidden: int = 64
     correlation: int = 3
     polarizability: str = "scalar"
-    average_neighbors: float = 40.0
-    energy_scale: dict[int, float] = field(default_factory=dict)
-    energy_shift: dict[int, float] = field(default_factory=dict)
     zbl: bool = False
     total_charge_input: bool = False
     multiplicity_input: bool = False
 
     def __post_init__(self) -> None:
-        species = tuple(int(z) for z in self.species)
-        if not species or len(set(species)) != len(species) or not all(1 <= z <= 118 for z in species):
-            raise ValueError(f"species must be different atomic numbers from 1 to 118, got {self.species}")
-        object.__setattr__(self, "species", tuple(sorted(species)))
         rung = Rung.parse(self.rung)
         for name, low, high in (("layers", 1, 3), ("l_max", 1, 2), ("l_message", 0, 1), ("correlation", 1, 4)):
             value = getattr(self, name)
             if not low <= value <= high:
-                raise ValueError(f"{name} must lie between {low} and {high}, got {value}")
+                raise ValueError(f"{name} is {value}; integers from {low} to {high} are accepted")
         for name in ("channels", "message_channels", "n_radial", "hidden"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+                raise ValueError(f"{name} is {getattr(self, name)}; a positive integer is accepted")
         if not self.cutoff > 0:
-            raise ValueError(f"cutoff must be a positive length in A, got {self.cutoff}")
+            raise ValueError(f"cutoff is {self.cutoff}; a positive length in A is accepted")
         if self.polarizability not in ("scalar", "tensor"):
-            raise ValueError(f"polarizability must be 'scalar' or 'tensor', got {self.polarizability!r}")
+            raise ValueError(f"polarizability is {self.polarizability!r}; 'scalar' and 'tensor' are accepted")
         needs_l2 = rung.quadrupoles or (rung.polarizability and self.polarizability == "tensor")
         if needs_l2 and self.l_max < 2:
-            raise ValueError("quadrupoles and a tensor polarizability need l_max = 2, got 1")
+            raise ValueError("l_max is 1; quadrupoles and a tensor polarizability need 2")
         if self.l_message > self.l_max:
-            raise ValueError(f"l_message must not exceed l_max = {self.l_max}, got {self.l_message}")
+            raise ValueError(f"l_message is {self.l_message}; at most l_max = {self.l_max} is accepted")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkConfig(NetworkSettings):
+    """Everything that defines a `PolarMPNet` besides its weights.
+
+    Attributes
+    ----------
+    species : tuple of int
+        Atomic numbers that the network knows.
+    average_neighbors : float
+        Typical number of neighbours; only scales the untrained network.
+    energy_scale, energy_shift : dict
+        eV per atomic number: spread and mean of an atom's energy, from the data. Missing ones are 1 and 0.
+    """
+
+    species: tuple[int, ...]
+    average_neighbors: float = 40.0
+    energy_scale: dict[int, float] = field(default_factory=dict)
+    energy_shift: dict[int, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        species = tuple(int(z) for z in self.species)
+        if not species or len(set(species)) != len(species) or not all(1 <= z <= 118 for z in species):
+            raise ValueError(f"species is {self.species}; different atomic numbers from 1 to 118 are accepted")
+        object.__setattr__(self, "species", tuple(sorted(species)))
         for name in ("energy_scale", "energy_shift"):
             table = {int(z): float(value) for z, value in getattr(self, name).items()}
             unknown = sorted(set(table) - set(species))
             if unknown:
-                raise ValueError(f"{name} has atomic numbers {unknown} that are not in species {self.species}")
+                raise ValueError(f"{name} has the atomic numbers {unknown}; only those in species are accepted")
             object.__setattr__(self, name, table)
 
     @classmethod
-    def from_dict(cls, values: dict) -> NetworkConfig:
+    def from_dict(cls, values: dict[str, Any]) -> NetworkConfig:
         """Read what `to_dict` wrote; an unknown entry is an error, not ignored."""
-        unknown = sorted(set(values) - {f.name for f in dataclasses.fields(cls)})
-        if unknown:
-            raise ValueError(f"network configuration has unknown entries {unknown}")
+        known = [f.name for f in dataclasses.fields(cls)]
+        if unknown := sorted(set(values) - set(known)):
+            raise ValueError(f"network configuration has the unknown entries {unknown}; known are {', '.join(known)}")
         return cls(**values)
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         values = dataclasses.asdict(self)
         values["species"] = list(self.species)

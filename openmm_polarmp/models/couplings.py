@@ -1,7 +1,7 @@
-"""Couplings of spherical components l <= 2 in NumPy, in e3nn's basis: what a network needs without torch and e3nn.
+"""Couplings of spherical components l <= 2 in NumPy, in e3nn's basis, for networks without torch and e3nn.
 
 Components of l = 1 are (x, y, z); those of l = 2 belong to the five matrices of `TENSORS`. A coupling of three degrees is
-unique up to a factor, so each follows from vectors and matrices: the sign is e3nn's, the size is such that outputs have
+unique up to a factor, so that each follows from vectors and matrices: the sign is e3nn's, the size is such that outputs have
 unit variance for unit inputs (`openmm_polarmp.models._angular` computes the same from e3nn; the tests compare them).
 """
 
@@ -33,7 +33,7 @@ def components(l_max: int) -> int:
 
 
 def natural_paths(l1s: range, l2s: range, l3: int) -> list[tuple[int, int]]:
-    """Pairs (l1, l2) that couple to l3 without leaving the parity (-1)^l."""
+    """Pairs (l1, l2) that couple to l3 with natural parity, (-1)^l."""
     return [(a, b) for a in l1s for b in l2s if abs(a - b) <= l3 <= a + b and (a + b + l3) % 2 == 0]
 
 
@@ -41,7 +41,7 @@ def coupling(l1: int, l2: int, l3: int) -> NDArray[np.float64]:
     """Coefficients [2 l1 + 1, 2 l2 + 1, 2 l3 + 1] of (l1 x l2 -> l3) for degrees up to 2 whose sum is even."""
     degrees = (l1, l2, l3)
     if not all(0 <= l <= 2 for l in degrees) or (l1, l2) not in natural_paths(range(3), range(3), l3):
-        raise ValueError(f"there is no coupling of degrees {degrees}: each must be 0, 1 or 2, with an even sum")
+        raise ValueError(f"(l1, l2, l3) is {degrees}; degrees 0 to 2 that couple and have an even sum are accepted")
     order = tuple(np.argsort(degrees, kind="stable"))
     low, middle, high = sorted(degrees)
     if low == 0:
@@ -56,12 +56,12 @@ def coupling(l1: int, l2: int, l3: int) -> NDArray[np.float64]:
 
 
 class SparseCoupling(NamedTuple):
-    """Products of components y[row] = sum value * a[left] * b[right], by their nonzero terms.
+    """Products of components y[row] = sum value * a[left] * b[right], as a list of their nonzero terms.
 
     Attributes
     ----------
     num_rows : int
-        Rows come degree by degree, within a degree path by path, within a path component by component.
+        Number of rows: degree by degree, within a degree path by path, within a path component by component.
     paths : list of int
         Number of paths to each degree.
     row, left, right : list of int
@@ -94,7 +94,7 @@ def _sparse(paths_of_degree: list[list[tuple[int, int]]], left_starts: int = 0) 
 
 
 def product_couplings(l_max: int, l_out: int, correlation: int) -> list[SparseCoupling]:
-    """The products of a density with itself for 2, 3, ... ``correlation`` factors, as `_layers.Products` has them."""
+    """Couplings of a density with itself for 2, 3, ... ``correlation`` factors, as in `_layers.Products`."""
     result = []
     for factors in range(2, correlation + 1):
         l_top = l_out if factors == correlation else l_max
@@ -106,7 +106,7 @@ def product_couplings(l_max: int, l_out: int, correlation: int) -> list[SparseCo
 
 
 def message_coupling(l_message: int, l_max: int) -> SparseCoupling:
-    """Vectors from the senders with the harmonics, as `_layers.Message` has them; ``left`` counts the vector's components."""
+    """Coupling of the senders' vectors with the harmonics, as in `_layers.Message`; ``left`` is the vector's component."""
     if l_message == 0:
         return SparseCoupling(0, [0] * (l_max + 1), [], [], [], [])
     paths = [natural_paths(range(1, 2), range(l_max + 1), l3) for l3 in range(l_max + 1)]

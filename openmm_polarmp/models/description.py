@@ -1,4 +1,4 @@
-"""What a model file says of its model besides the weights; read without torch."""
+"""The description of a model in its file: everything except the weights, read without torch."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ class ModelDescription:
     Attributes
     ----------
     config : NetworkConfig
+        Configuration of the network.
     sigma : float
         Width of the pair kernel, A.
     accuracy : float
@@ -31,8 +32,11 @@ class ModelDescription:
     charge_projection : bool
         Whether charges are shifted to the total charge.
     training_data, licence : str
+        Origin of the data and licence of the weights.
     training_range : TrainingRange
+        The range of the training data.
     metadata : dict
+        Other information, as plain JSON values.
     """
 
     config: NetworkConfig
@@ -47,12 +51,14 @@ class ModelDescription:
 
     @classmethod
     def of(cls, contents: file.ModelFile) -> ModelDescription:
-        """Read a file's configuration; raises ModelFileError if it does not describe a model that is known here."""
+        """Read a file's configuration; raises a ModelFileError if it does not describe a model of a known kind."""
         settings, source = contents.configuration, contents.source
         if settings.get("architecture") != ARCHITECTURE:
-            raise file.ModelFileError(f"{source}: architecture {settings.get('architecture')!r} is not known here")
+            raise file.ModelFileError(
+                f"{source}: architecture is {settings.get('architecture')!r}; {ARCHITECTURE!r} is accepted"
+            )
         if settings.get("units") != UNITS:
-            raise file.ModelFileError(f"{source}: units {settings.get('units')} are not {UNITS}")
+            raise file.ModelFileError(f"{source}: units is {settings.get('units')}; {UNITS} is accepted")
         try:
             return cls(
                 NetworkConfig.from_dict(settings["network"]),
@@ -63,7 +69,7 @@ class ModelDescription:
                 metadata=settings["metadata"],
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise file.ModelFileError(f"{source}: the configuration does not make a model: {error}") from error
+            raise file.ModelFileError(f"{source}: the configuration does not describe a model: {error}") from error
 
     @classmethod
     def find(cls, path_or_name: str | os.PathLike[str]) -> ModelDescription:

@@ -8,7 +8,7 @@ from typing import Any, TypeGuard
 import torch
 
 from openmm_polarmp.electrostatics.multipoles import Multipoles
-from openmm_polarmp.models._chunks import atoms_at_once, run_layer
+from openmm_polarmp.models.chunks import atoms_at_once, run_layer
 from openmm_polarmp.models.network import PolarMPNet
 from openmm_polarmp.neighbors.table import NeighborTable
 

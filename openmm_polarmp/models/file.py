@@ -32,7 +32,7 @@ LONGEST_HEADER = 100_000_000  # bytes; as the safetensors format has it
 
 
 class ModelFileError(ValueError):
-    """A model file that is damaged, changed, of another kind, or too new."""
+    """A file that is damaged, changed, of another kind, or of a newer format than this version reads."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class ModelFile:
     data : bytes
         The whole file.
     source : str
-        Names the file in errors.
+        Name of the file in error messages.
     location : str or None
         Path of the file, or the name of a shipped model, which is found wherever the package lies; None: in memory only.
     """
@@ -78,7 +78,7 @@ class ModelFile:
 
 
 def pack(configuration: dict[str, Any], tensors: dict[str, torch.Tensor]) -> bytes:
-    """Bytes of a model file."""
+    """Bytes of a model file with this configuration and these tensors."""
     from safetensors.torch import save
 
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
@@ -90,9 +90,9 @@ def pack(configuration: dict[str, Any], tensors: dict[str, torch.Tensor]) -> byt
         "configuration": text,
         "sha256": _checksum(text, entries, body),
     }
-    # Put together here: safetensors orders metadata at random, and equal models shall give equal files.
+    # The header is written here: safetensors orders metadata at random, but equal models shall give equal files.
     header = json.dumps({"__metadata__": metadata, **entries}).encode()
-    header += b" " * (-len(header) % 8)  # the tensors begin aligned
+    header += b" " * (-len(header) % 8)  # aligns the tensors
     return struct.pack("<Q", len(header)) + header + body
 
 
@@ -115,18 +115,18 @@ def load(path_or_name: str | os.PathLike[str]) -> ModelFile:
 
 
 def read_bytes(path: str | Path) -> bytes:
-    """The file's bytes, or an error that says which file is missing."""
+    """Bytes of a file; a FileNotFoundError names a missing one."""
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"model file {str(path)!r} does not exist")
+        raise FileNotFoundError(f"model file is {str(path)!r}; an existing file is accepted")
     return path.read_bytes()
 
 
 def write(path: str | Path, data: bytes) -> None:
-    """Write the bytes so that the file is either the old or the new one, never half of it."""
+    """Replace the file as a whole: an interrupted write leaves the old one."""
     path = Path(path)
     if path.suffix != SUFFIX:
-        raise ValueError(f"path of a model file must end in {SUFFIX}, got {str(path)!r}")
+        raise ValueError(f"path is {str(path)!r}; file names that end in {SUFFIX} are accepted")
     write_atomically(path, data)
 
 
@@ -144,13 +144,12 @@ def find(path_or_name: str | os.PathLike[str]) -> Path:
     if Path(text).is_file():
         return Path(text)
     if Path(text).suffix == SUFFIX or os.sep in text:
-        raise FileNotFoundError(f"model file {text!r} does not exist")
-    names = ", ".join(shipped) or "none"
-    raise FileNotFoundError(f"{text!r} is neither a model file nor the name of a shipped model (shipped: {names})")
+        raise FileNotFoundError(f"model file is {text!r}; an existing file is accepted")
+    raise FileNotFoundError(f"model is {text!r}; a model file or a shipped model ({', '.join(shipped)}) is accepted")
 
 
 def _split(data: bytes, source: str) -> tuple[dict[str, Any], bytes]:
-    """Header (without metadata) and body of safetensors bytes."""
+    """Header without metadata, and body, of safetensors bytes."""
     header, body = _header(data, source)
     header.pop("__metadata__", None)
     return header, body
@@ -158,40 +157,41 @@ def _split(data: bytes, source: str) -> tuple[dict[str, Any], bytes]:
 
 def _header(data: bytes, source: str) -> tuple[dict[str, Any], bytes]:
     if len(data) < 8:
-        raise ModelFileError(f"{source}: {len(data)} bytes are no model file")
+        raise ModelFileError(f"{source}: not a model file, as it has only {len(data)} bytes")
     (length,) = struct.unpack("<Q", data[:8])
     if length > min(len(data) - 8, LONGEST_HEADER):
-        raise ModelFileError(f"{source}: not a model file, or cut off (header of {length} bytes, file of {len(data)})")
+        raise ModelFileError(
+            f"{source}: not a model file, or an incomplete one (header of {length} bytes, file of {len(data)})"
+        )
     try:
         header = json.loads(data[8 : 8 + length])
     except ValueError as error:
-        raise ModelFileError(f"{source}: not a model file (its header is no JSON)") from error
+        raise ModelFileError(f"{source}: not a model file, as its header is not JSON") from error
     if not isinstance(header, dict):
-        raise ModelFileError(f"{source}: not a model file (its header is no JSON object)")
+        raise ModelFileError(f"{source}: not a model file, as its header is not a JSON object")
     return header, data[8 + length :]
 
 
 def _verify(data: bytes, source: str) -> tuple[dict[str, Any], str]:
-    """Configuration and checksum."""
+    """Configuration and checksum of a model file, which must match its contents."""
     header, body = _header(data, source)
     metadata = header.pop("__metadata__", None)
     if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
-        raise ModelFileError(f"{source}: a safetensors file, but not one of openmm-polarmp")
+        raise ModelFileError(f"{source}: not a model file of openmm-polarmp, but another safetensors file")
     version = str(metadata.get("format_version", ""))
     if not version.isdigit():
-        raise ModelFileError(f"{source}: format version {version!r} is no number; the file is damaged")
+        raise ModelFileError(f"{source}: format version is {version!r}, not a number; the file is damaged")
     if int(version) > FORMAT_VERSION:
         raise ModelFileError(
-            f"{source}: written in format version {version}; this openmm-polarmp reads up to {FORMAT_VERSION}: "
-            "upgrade openmm-polarmp"
+            f"{source}: format version is {version}; versions up to {FORMAT_VERSION} are accepted: upgrade openmm-polarmp"
         )
     text, expected = metadata.get("configuration"), metadata.get("sha256")
     if not isinstance(text, str) or not isinstance(expected, str):
         raise ModelFileError(f"{source}: configuration or checksum is missing; the file is damaged")
-    found = _checksum(text, header, body)
-    if found != expected:
-        raise ModelFileError(f"{source}: checksum {found} differs from the recorded {expected}: damaged or changed")
-    return json.loads(text), found
+    checksum = _checksum(text, header, body)
+    if checksum != expected:
+        raise ModelFileError(f"{source}: checksum {checksum} differs from the recorded {expected}: damaged or changed")
+    return json.loads(text), checksum
 
 
 def _checksum(configuration: str, entries: dict[str, Any], body: bytes) -> str:

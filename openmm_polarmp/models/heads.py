@@ -10,13 +10,13 @@ from openmm_polarmp.models._angular import slice_of, tensor_to_cartesian
 from openmm_polarmp.models._constants import ExactConstants
 from openmm_polarmp.models.rung import Rung
 
-# Units of the heads: an untrained network's last layer gives about 0.2 of them, the responses about 1.
+# Units of the heads: the outputs of an untrained network's last layer are about 0.2 of them, the responses about 1.
 CHARGE = 0.5  # e
 MOMENT = 0.5  # e A, e A^2
 SOFTNESS = 0.003  # e^2/eV
 POLARIZABILITY = 0.02  # e^2 A^2/eV; a water molecule has 0.1 in all
-# What no atom exceeds. Where atoms come far closer than in any training data the features grow without bound, and the
-# electrostatic energy with their square: without limits a minimizer's first long step would fall into such a hole.
+# Limits for an atom. Where atoms come far closer than in any training data the features grow without bound, and the
+# electrostatic energy with their square: without limits the first long step of a minimizer could end in a false minimum.
 LARGEST_CHARGE = 3.0  # e
 LARGEST_DIPOLE = 1.0  # e A
 LARGEST_QUADRUPOLE = 1.5  # e A^2
@@ -27,7 +27,7 @@ UNIT_SOFTPLUS = math.log(math.e - 1)  # softplus of this is one
 
 
 def bounded(value: torch.Tensor, limit: float) -> torch.Tensor:
-    """Scalars [N], vectors [N, 3] or tensors [N, 3, 3], shortened smoothly so that none is longer than the limit."""
+    """Scalars [N], vectors [N, 3] or tensors [N, 3, 3], scaled smoothly so that no norm exceeds the limit."""
     squares = (value / limit) ** 2
     if value.dim() > 1:
         squares = squares.flatten(1).sum(1).view(-1, *[1] * (value.dim() - 1))
@@ -39,6 +39,9 @@ class Heads(ExactConstants):
 
     A vector or tensor is a sum of the channels' vectors or tensors, each weighted by a function of the invariants.
     """
+
+    to_matrix: torch.Tensor
+    identity: torch.Tensor
 
     def __init__(
         self, rung: Rung, polarizability: str, n_species: int, n_invariants: int, channels: int, hidden: int
@@ -64,7 +67,8 @@ class Heads(ExactConstants):
         """Highest degree of the features that the heads read."""
         return 2 if {"quadrupole", "anisotropy"} & set(self.weighted) else 1 if self.weighted else 0
 
-    def forward(self, invariants, features, kind) -> dict[str, torch.Tensor]:
+    def forward(self, invariants: torch.Tensor, features: torch.Tensor, kind: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Energies and the members of `Multipoles` by name; ``kind`` [N] is the index of each atom's element."""
         hidden = torch.nn.functional.silu(self.trunk(invariants) + self.species(kind))
         out = self.final(hidden)
         scalar = dict(zip(self.scalars, out[:, : len(self.scalars)].unbind(1), strict=True))
@@ -99,18 +103,21 @@ class Heads(ExactConstants):
         self.final.weight[rows] *= -1
         self.final.bias[rows] *= -1
 
-    def _combine(self, features, l: int, weight) -> torch.Tensor:
-        """Sum of the channels' components, [N, 2 l + 1]."""
+    def _combine(self, features: torch.Tensor, l: int, weight: torch.Tensor) -> torch.Tensor:
+        """Weighted sum of the channels' components of degree l, [N, 2 l + 1]."""
         return (features[slice_of(l)] * weight).sum(2).t() / math.sqrt(self.channels)
 
-    def _matrix(self, l2) -> torch.Tensor:
+    def _matrix(self, l2: torch.Tensor) -> torch.Tensor:
+        """Matrices [N, 3, 3] from components of l = 2, [N, 5]."""
         return (l2 @ self.to_matrix).unflatten(1, (3, 3))
 
-    def _polarizability(self, scalar, weight, features) -> torch.Tensor:
+    def _polarizability(
+        self, scalar: dict[str, torch.Tensor], weight: dict[str, torch.Tensor], features: torch.Tensor
+    ) -> torch.Tensor:
         if not self.tensor_polarizability:
             shifted = scalar["polarizability"] + UNIT_SOFTPLUS
             return POLARIZABILITY * torch.nn.functional.softplus(shifted)
-        # alpha = A A with a symmetric A made of 0e and 2e: never a negative eigenvalue.
+        # alpha = A A with a symmetric A of degrees 0 and 2 has no negative eigenvalue.
         isotropic = (1 + scalar["polarizability"])[:, None, None] * self.identity
         root = isotropic + self._matrix(self._combine(features, 2, weight["anisotropy"]))
         return POLARIZABILITY * root @ root.transpose(1, 2)

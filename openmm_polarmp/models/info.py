@@ -1,4 +1,4 @@
-"""What `polarmp info FILE` prints."""
+"""The text that `polarmp info` prints."""
 
 from __future__ import annotations
 

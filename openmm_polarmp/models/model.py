@@ -328,7 +328,9 @@ class PolarMPModel(torch.nn.Module):
                 metadata=description.metadata,
             )
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise file.ModelFileError(f"{contents.source}: the configuration does not make a model: {error}") from error
+            raise file.ModelFileError(
+                f"{contents.source}: the configuration does not describe a model: {error}"
+            ) from error
         model.sha256 = contents.sha256
         return model.eval()
 

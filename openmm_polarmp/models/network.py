@@ -9,7 +9,6 @@ import torch
 
 from openmm_polarmp.electrostatics.multipoles import Multipoles
 from openmm_polarmp.models._angular import SphericalHarmonics
-from openmm_polarmp.models._chunks import atoms_at_once, in_chunks, pair_functions, run_layer
 from openmm_polarmp.models._constants import ExactConstants
 from openmm_polarmp.models._layers import (
     ChannelMixing,
@@ -21,6 +20,7 @@ from openmm_polarmp.models._layers import (
     split_degrees,
 )
 from openmm_polarmp.models._radial import RadialBasis
+from openmm_polarmp.models.chunks import atoms_at_once, in_chunks, pair_functions, run_layer
 from openmm_polarmp.models.config import NetworkConfig
 from openmm_polarmp.models.heads import Heads
 from openmm_polarmp.models.rung import Rung
@@ -32,7 +32,12 @@ class PolarMPNet(ExactConstants):
     """Short-range equivariant network of the NequIP and MACE family.
 
     The neighbours' density of the first layer is expanded in products (body-ordered functions); further layers exchange
-    messages. Every atom sees ``layers * cutoff`` far.
+    messages. The outputs of an atom depend on atoms up to ``layers * cutoff`` away.
+
+    Parameters
+    ----------
+    config : NetworkConfig
+        Configuration of the network.
 
     Attributes
     ----------
@@ -43,6 +48,10 @@ class PolarMPNet(ExactConstants):
     species : tuple of int
         Atomic numbers the network knows.
     """
+
+    _lookup: torch.Tensor
+    energy_shift: torch.Tensor
+    energy_scale: torch.Tensor
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -58,7 +67,7 @@ class PolarMPNet(ExactConstants):
         self.register_buffer("_lookup", lookup, persistent=False)
         shift = [config.energy_shift.get(z, 0.0) for z in config.species]
         scale = [config.energy_scale.get(z, 1.0) for z in config.species]
-        # Total energies of electronic-structure codes are large: float32 would lose what matters.
+        # Total energies of electronic-structure codes are large: float32 would lose the differences that matter.
         self.constant("energy_shift", torch.tensor(shift, dtype=torch.float64), always_float64=True)
         self.constant("energy_scale", torch.tensor(scale, dtype=torch.float64), always_float64=True)
 
@@ -73,13 +82,13 @@ class PolarMPNet(ExactConstants):
             Density(n_species, config.n_radial, config.l_max, c), self._products(last=config.layers == 1)
         )
         self.senders, self.layers = torch.nn.ModuleList(), torch.nn.ModuleList()
-        l_features = self.first.l_out
+        self._l_features = [self.first.l_out]  # highest degree of the features after each layer
         for layer in range(1, config.layers):
             self.senders.append(ChannelMixing(config.l_message, [c] * (config.l_message + 1), m))
             message = Message(config.n_radial, config.l_message, config.l_max, m, c)
             products = self._products(last=layer + 1 == config.layers)
-            self.layers.append(MessageLayer(message, products, l_features))
-            l_features = products.l_out
+            self.layers.append(MessageLayer(message, products, self._l_features[-1]))
+            self._l_features.append(products.l_out)
         self.zbl = ZBLRepulsion(list(config.species)) if config.zbl else None
 
     def _products(self, last: bool) -> Products:
@@ -115,7 +124,7 @@ class PolarMPNet(ExactConstants):
         batch : Tensor [N], optional
             Structure of each atom.
         total_charge, multiplicity : Tensor [B] or float, optional
-            Of each structure; needed only by a network that was configured to see them.
+            Of each structure; needed only by networks with these inputs.
         """
         table = neighbor_table(edge_index, edge_shifts, positions.shape[0])
         return self.forward_table(positions, species, table, cell, batch, total_charge, multiplicity)
@@ -133,10 +142,18 @@ class PolarMPNet(ExactConstants):
         at_once: int | None = None,
         run_chunk: Callable[..., tuple[torch.Tensor, ...]] = run_layer,
     ) -> tuple[torch.Tensor, Multipoles]:
-        """`forward` for pairs that are in a table already: on a GPU nothing then waits for the device.
+        """`forward` for a table of pairs: the host then waits for no GPU.
 
-        Layers take ``at_once`` atoms at a time (not in training), by default as many as `atoms_at_once` says, and
-        run chunks through ``run_chunk``.
+        Parameters
+        ----------
+        positions, species, cell, batch, total_charge, multiplicity
+            As in `forward`.
+        table : NeighborTable
+            The pairs.
+        at_once : int, optional
+            Number of atoms in a chunk (not in training); by default from `atoms_at_once`.
+        run_chunk : callable
+            Evaluates a layer for a chunk: `run_layer` or its compiled form.
         """
         vectors = table_vectors(positions, table, cell, batch, 2 * self.cutoff).to(self.embedding.weight.dtype)
         kind = self._lookup.index_select(0, species)
@@ -144,9 +161,10 @@ class PolarMPNet(ExactConstants):
         distances = vectors.square().sum(2).sqrt()
         radial = self.scale * self.radial(distances)
         harmonics = self.harmonics(vectors / distances[:, :, None])
-        own = self.embedding(kind)
+        embedding = self.embedding(kind)
         if self.state_embedding is not None:
-            own = own + self._state(total_charge, multiplicity, batch, kind.shape[0])
+            state = self._state(total_charge, multiplicity, batch, kind.shape[0])
+            embedding = embedding + self.state_embedding(state)
 
         n_atoms, neighbors = table.senders.shape
         if self.training or torch.jit.is_tracing():
@@ -156,18 +174,17 @@ class PolarMPNet(ExactConstants):
         if at_once >= n_atoms:
             functions = pair_functions(radial, harmonics)
 
-            def run(layer, *arguments):
+            def run(layer: torch.nn.Module, *arguments: torch.Tensor) -> tuple[torch.Tensor, ...]:
                 return layer(functions, *arguments)
         else:
 
-            def run(layer, *arguments):
+            def run(layer: torch.nn.Module, *arguments: torch.Tensor) -> tuple[torch.Tensor, ...]:
                 return in_chunks(run_chunk, layer, at_once, radial, harmonics, *arguments)
 
-        density, features = run(self.first, kinds, own[None])
+        density, features = run(self.first, kinds, embedding[None])
         invariants = [features[0]]
-        for sender, layer in zip(self.senders, self.layers, strict=True):
-            l_sent = self.config.l_message
-            sent = sender(split_degrees(features, layer.l_features)[: l_sent + 1])
+        for sender, layer, l_features in zip(self.senders, self.layers, self._l_features, strict=False):
+            sent = sender(split_degrees(features, l_features)[: self.config.l_message + 1])
             sent = from_senders(sent.permute(1, 0, 2).flatten(1), table)
             (features,) = run(layer, sent, density, features)
             invariants.append(features[0])
@@ -181,23 +198,37 @@ class PolarMPNet(ExactConstants):
             charges = vectors.new_zeros(kind.shape[0])
         return energy, Multipoles(charges, **out)
 
-    def _state(self, total_charge, multiplicity, batch, n_atoms: int) -> torch.Tensor:
+    def _state(
+        self,
+        total_charge: torch.Tensor | float | None,
+        multiplicity: torch.Tensor | float | None,
+        batch: torch.Tensor | None,
+        n_atoms: int,
+    ) -> torch.Tensor:
+        """Total charge and multiplicity of each atom's structure, as far as they are inputs."""
         values = []
         if self.config.total_charge_input:
             values.append(_per_atom("total_charge", total_charge, batch, n_atoms, self.embedding.weight))
         if self.config.multiplicity_input:
             values.append(_per_atom("multiplicity", multiplicity, batch, n_atoms, self.embedding.weight) - 1)
-        return self.state_embedding(torch.stack(values, dim=1))
+        return torch.stack(values, dim=1)
 
 
-def _per_atom(name: str, value, batch, n_atoms: int, like: torch.Tensor) -> torch.Tensor:
+def _per_atom(
+    name: str,
+    value: torch.Tensor | float | None,
+    batch: torch.Tensor | None,
+    n_atoms: int,
+    like: torch.Tensor,
+) -> torch.Tensor:
+    """A number of each structure for each of its atoms, [N]."""
     if value is None:
-        raise ValueError(f"this network was trained with {name} as an input: give {name} (a number per structure)")
+        raise ValueError(f"{name} is None; networks with this input accept a number for each structure")
     if not isinstance(value, torch.Tensor):
-        return like.new_full((n_atoms,), float(value))  # no tensor to send to a GPU, which would wait
+        return like.new_full((n_atoms,), float(value))  # sending a tensor to a GPU would wait
     value = value.to(like).reshape(-1)
     if batch is None:
         if value.numel() != 1:
-            raise ValueError(f"{name} has {value.numel()} values for one structure: give batch, or one value")
+            raise ValueError(f"{name} has {value.numel()} values; without batch one value is accepted")
         return value.expand(n_atoms)
     return value.expand(int(batch.max()) + 1)[batch] if value.numel() == 1 else value[batch]

@@ -1,4 +1,4 @@
-"""The ladder of models (theory.md, section 1): one word says what a network predicts."""
+"""The ladder of models (theory.md, section 1): a word for what a network predicts."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ class Rung:
 
     Attributes
     ----------
+    word : str
+        Name of the rung.
     charges, dipoles, quadrupoles : bool
         Permanent moments.
     softness, polarizability : bool
@@ -40,7 +42,7 @@ class Rung:
         valid = permanent in ("q", "qu", "quQ") and induced in ("k", "a", "ka") if plus else permanent in RUNGS
         if not valid:
             raise ValueError(
-                f"rung {word!r} is not known: give one of {', '.join(RUNGS)} "
+                f"rung is {word!r}; {', '.join(RUNGS)} are accepted "
                 "(q charges, u dipoles, Q quadrupoles, k induced charges, a induced dipoles)"
             )
         return cls(

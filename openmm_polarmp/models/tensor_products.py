@@ -1,9 +1,9 @@
-"""Who multiplies the components of an atom's density with each other: dense matrix products, or cuequivariance.
+"""Backends of the tensor products of an atom's density with itself: dense matrix products, or cuequivariance.
 
-The network's products are fixed sums of a[i] b[j] in every channel on its own. A dense matrix product wants all a[i] b[j]
-written out first, most of which no coupling uses. On a GPU NVIDIA's cuequivariance does without, in one kernel
-(``uniform_1d``, from the package cuequivariance-ops-torch-cu12 or -cu13); elsewhere its plain torch version gives the
-same numbers, one small operation a coupling, which is slower than the dense products for small systems.
+The network's products are fixed sums of a[i] b[j] in each channel. A dense matrix product needs an array of all a[i] b[j],
+most of which no coupling uses. On a GPU NVIDIA's cuequivariance avoids it, in one kernel (``uniform_1d``, from the package
+cuequivariance-ops-torch-cu12 or -cu13); elsewhere its plain torch version computes the same numbers with one small operation
+for each coupling, which is slower than the dense products for small systems.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ class CuequivarianceCoupling:
     couplings : Tensor [rows, I J]
         C, in float64 on the CPU.
     channels : int
-        Of a and b.
+        Number of channels of a and b.
     like : Tensor
-        Of the precision and on the device of a and b.
+        A tensor with the precision and the device of a and b.
     """
 
     def __init__(self, couplings: torch.Tensor, channels: int, like: torch.Tensor) -> None:
@@ -54,7 +54,7 @@ class CuequivarianceCoupling:
 
 
 def check_tensor_products(name: str) -> None:
-    """Raise an error unless `use_tensor_products` can take this name.
+    """Raise an error unless `use_tensor_products` accepts this name.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def check_tensor_products(name: str) -> None:
         If cuequivariance is not installed.
     """
     if name not in TENSOR_PRODUCTS:
-        raise ValueError(f"tensor_products is {name!r}; {list(TENSOR_PRODUCTS)} are accepted")
+        raise ValueError(f"tensor_products is {name!r}; {' and '.join(map(repr, TENSOR_PRODUCTS))} are accepted")
     if name == "cuequivariance" and importlib.util.find_spec("cuequivariance_torch") is None:
         raise ImportError(
             "tensor_products='cuequivariance' needs cuequivariance-torch (and cuequivariance-ops-torch-cu12 or -cu13 on a "
@@ -73,7 +73,7 @@ def check_tensor_products(name: str) -> None:
 
 
 def use_tensor_products(network: torch.nn.Module, name: str) -> None:
-    """Let the products of a network be computed by 'dense' matrices or by 'cuequivariance', with the same results."""
+    """Compute the products of a network by 'dense' matrix products or by 'cuequivariance', with the same results."""
     check_tensor_products(name)
     for module in network.modules():
         if isinstance(module, Products):

@@ -1,7 +1,7 @@
 """The bins of a cell list: a box cut into equal parts, with copies around it.
 
-All that depends on the box alone is found here, from numbers on the host: a GPU is asked nothing. The functions are also
-compiled by TorchScript (see `openmm_polarmp.torchforce`), hence their plain style.
+Everything that depends on the box alone is computed here, from numbers on the host, without waiting for a GPU. The functions
+are also compiled by TorchScript (see `openmm_polarmp.torchforce`), which restricts their style.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ import torch
 
 
 class Bins(NamedTuple):
-    """A box (the periodic one, or one around a cluster) in bins, and around it as many copies of bins as an atom can see.
+    """A box (the periodic one, or one around a cluster) in bins, with copies of the bins within the cutoff around it.
 
-    Bins are numbered 0 to ``number`` - 1, bins with their copies ("places") in a larger grid of their own: there the
-    neighbours of a bin lie at the same distances everywhere, and nothing has to be wrapped.
+    Bins are numbered 0 to ``number`` - 1. Bins and their copies ("places") are numbered in a larger grid, in which the
+    neighbours of every bin have the same offsets, and nothing has to be wrapped.
     """
 
     number: int
     origin: torch.Tensor  # [3], A
     box: torch.Tensor  # [3, 3], A
     inverse: torch.Tensor  # [3, 3]
-    along: torch.Tensor  # [3] bins along each box vector
+    along: torch.Tensor  # [3] number of bins along each box vector
     strides: torch.Tensor  # [3] from a bin's indices to its number, in float64
-    place: torch.Tensor  # [number] of the bin itself
-    around: torch.Tensor  # [M] from a place to half of those that may hold neighbours; 0, the own one, is the first
-    bin_at: torch.Tensor  # [places] the bin of which this is a copy; `number`, which is empty, outside of a cluster
-    images: torch.Tensor  # [places, 3] whole cells between the bin and its copy
+    place: torch.Tensor  # [number] place of each bin
+    around: torch.Tensor  # [M] offsets from a place to half of those that may hold neighbours; the first is 0
+    bin_at: torch.Tensor  # [places] the bin of which this is a copy; outside of a cluster `number`, which is empty
+    images: torch.Tensor  # [places, 3] whole cells between a bin and its copy
     moves: torch.Tensor  # [places, 3] the same in A
 
 
@@ -53,12 +53,12 @@ def make_bins(
 ) -> Bins:
     """Bins on ``device`` for a box [3, 3] in the host's memory, in float64; periodic unless it has an origin [3].
 
-    Finer bins follow the sphere better and are more to visit: 2 per cutoff are fastest for liquids.
+    Finer bins fit the sphere of the cutoff better, but there are more of them: 2 per cutoff are fastest for liquids.
     """
     periodic = origin is None
     inverse = torch.linalg.inv(box)
     heights: list[float] = (1 / inverse.square().sum(0).sqrt()).tolist()
-    limit = max(1, int(n_atoms ** (1 / 3) + 0.5)) + 1  # no more bins than atoms, about
+    limit = max(1, int(n_atoms ** (1 / 3) + 0.5)) + 1  # about as many bins as atoms at most
     bins = [max(1, min(limit, int(bins_per_cutoff * h / cutoff))) for h in heights]
     reach = [int(cutoff * n / h) + 1 for n, h in zip(bins, heights)]  # noqa: B905  (TorchScript knows no strict)
     if not periodic:
@@ -78,11 +78,11 @@ def make_bins(
         bin_at = torch.where((images == 0).all(1), bin_at, number)
     inside = [torch.arange(r, n + r, device=device) for n, r in zip(bins, reach)]  # noqa: B905
     place = (torch.cartesian_prod(inside[0], inside[1], inside[2]) * steps).sum(1)
-    there = box.to(device)
+    box_there = box.to(device)
     return Bins(
         number,
         torch.zeros(3, dtype=torch.float64, device=device) if origin is None else origin.to(device),
-        there,
+        box_there,
         inverse.to(device),
         along.double(),
         strides.double(),
@@ -90,17 +90,17 @@ def make_bins(
         around.to(device),
         bin_at,
         images,
-        images.double() @ there,
+        images.double() @ box_there,
     )
 
 
 def half_of_the_bins_around(
     box: torch.Tensor, heights: list[float], bins: list[int], reach: list[int], cutoff: float
 ) -> torch.Tensor:
-    """Bins [M, 3] relative to an atom's own that may hold neighbours, one of each pair +o, -o."""
+    """Offsets [M, 3] of the bins that may hold neighbours of a bin's atoms, one of each pair +o, -o."""
     axes = [torch.arange(-r, r + 1) for r in reach]
     around = torch.cartesian_prod(axes[0], axes[1], axes[2])
-    offsets = around[around.shape[0] // 2 :].double()  # the list is its own mirror image about the own bin
+    offsets = around[around.shape[0] // 2 :].double()  # the offsets are symmetric about 0, the middle one
 
     n_bins = torch.tensor(bins, dtype=torch.float64)
     edges = box / n_bins[:, None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -13,14 +13,14 @@ class NeighborTable(NamedTuple):
     Attributes
     ----------
     senders : Tensor [N, K]
-        Sender of each place.
+        Sender of each pair.
     shifts : Tensor [N, K, 3]
-        Whole cells of each place, in the given precision.
+        Whole cells of each pair, in the precision of the list.
     taken : Tensor [N, K] of bool
-        False where an atom has fewer than K neighbours and the place is empty.
+        False for padding, where an atom has fewer than K neighbours.
     mirrors : Tensor [N, K] or None
-        For the pair (j, i) of each place the place of (i, j) with the opposite shift, counted through all rows; an
-        empty place's is itself. With it derivatives are gathered, see `from_senders`.
+        Index in the flattened table of (i, j) with the opposite shift for each pair (j, i); padding refers to itself. With
+        it derivatives are gathered, see `from_senders`.
     """
 
     senders: torch.Tensor
@@ -37,7 +37,7 @@ def neighbor_table(
     ordered: bool = False,
     mirrors: torch.Tensor | None = None,
 ) -> NeighborTable:
-    """A list of pairs as a table; K is the largest number of neighbours, for which the host waits.
+    """Table of a list of pairs; K is the largest number of neighbours, for which the host waits.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def neighbor_table(
     ordered : bool
         Whether the list is sorted by receiver already.
     mirrors : Tensor [E], optional
-        Where in an ordered list each pair's mirror image is.
+        Index of each pair's mirror image in an ordered list.
     """
     senders, receivers = edge_index[0], edge_index[1]
     if not ordered:
@@ -59,16 +59,15 @@ def neighbor_table(
     atoms = torch.arange(n_atoms + 1, device=receivers.device)
     first = torch.searchsorted(receivers, atoms)
     counts = first.diff()
-    n_places = counts.max()
-    if not torch.jit.is_tracing():
-        n_places = int(n_places)
+    # A tracer needs the tensor: a number would become a constant of the trace.
+    n_columns: Any = counts.max() if torch.jit.is_tracing() else int(counts.max())
     place = torch.arange(receivers.shape[0], device=receivers.device)
-    place = place + (atoms * n_places - first).index_select(0, receivers)
-    size, shape = n_atoms * n_places, (n_atoms, n_places)
+    place = place + (atoms * n_columns - first).index_select(0, receivers)
+    size, shape = n_atoms * n_columns, (n_atoms, n_columns)
     table = NeighborTable(
         receivers.new_zeros(size).index_copy(0, place, senders).unflatten(0, shape),
         edge_shifts.new_zeros((size, 3)).index_copy(0, place, edge_shifts).unflatten(0, shape),
-        torch.arange(n_places, device=receivers.device) < counts[:, None],
+        torch.arange(n_columns, device=receivers.device) < counts[:, None],
     )
     if mirrors is None:
         return table
@@ -78,23 +77,23 @@ def neighbor_table(
 
 class _FromSenders(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, values: torch.Tensor, senders: torch.Tensor, mirrors: torch.Tensor) -> torch.Tensor:
+    def forward(ctx: Any, values: torch.Tensor, senders: torch.Tensor, mirrors: torch.Tensor) -> torch.Tensor:
         ctx.save_for_backward(mirrors)
         return values.index_select(0, senders.flatten()).unflatten(0, senders.shape)
 
     @staticmethod
-    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:
         (mirrors,) = ctx.saved_tensors
         received = gradient.flatten(0, 1).index_select(0, mirrors.flatten())
         return received.unflatten(0, mirrors.shape).sum(1), None, None
 
 
 def from_senders(values: torch.Tensor, table: NeighborTable) -> torch.Tensor:
-    """Of values [N, ...] of atoms those of each place's sender, [N, K, ...].
+    """Values of the senders [N, K, ...] from values [N, ...] of all atoms.
 
-    The derivative adds up what every atom gave to its neighbours. A GPU would add it in no certain order. In a table that
-    knows mirror images, whom an atom gave to are those in its own row: the same sum is then taken along rows, always in
-    the same order. Nothing may depend on what comes to empty places.
+    The derivative of an atom's value is a sum over the pairs that it is the sender of, which a GPU would add in an undefined
+    order. With mirror images these pairs are those of the atom's row: the same sum is then taken along rows, always in the
+    same order. Nothing may depend on the values of padding.
     """
     if table.mirrors is not None:
         return _FromSenders.apply(values, table.senders, table.mirrors)
@@ -108,7 +107,7 @@ def table_vectors(
     batch: torch.Tensor | None,
     beyond: float,
 ) -> torch.Tensor:
-    """Vectors r_j + shift @ cell - r_i [N, K, 3] in the positions' precision; empty places get length ``beyond``."""
+    """Vectors r_j + shift @ cell - r_i [N, K, 3] (A) in the positions' precision; those of padding have length ``beyond``."""
     vectors = from_senders(positions, table) - positions[:, None]
     if cell is not None:
         cell = cell.to(positions.dtype)
@@ -125,7 +124,7 @@ def displacements(
     cell: torch.Tensor | None,
     batch: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Vectors r_j + shift @ cell - r_i of a list of pairs, [E, 3], in the precision of the positions."""
+    """Vectors r_j + shift @ cell - r_i [E, 3] (A) of a list of pairs, in the positions' precision."""
     vectors = positions.index_select(0, edge_index[0]) - positions.index_select(0, edge_index[1])
     if cell is None:
         return vectors

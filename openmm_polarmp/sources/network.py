@@ -131,8 +131,10 @@ class NetworkEvaluation:
             self._queue = stream_of(self, self._device)
         with self._on_device():
             network = source.network_on(self._device)
-            self._takes_tables = TableEvaluator.serves(network)
-            self._network = TableEvaluator(network, source.options.compile) if self._takes_tables else network
+            self._network: torch.nn.Module | TableEvaluator = network
+            if TableEvaluator.serves(network):
+                self._network = TableEvaluator(network, source.options.compile)
+            self._takes_tables = isinstance(self._network, TableEvaluator)
             self._species = torch.tensor(source.options.atomic_numbers, dtype=torch.long, device=self._device)
             if self._queue is not None:
                 self._queue.synchronize()  # other evaluations use the network in streams that do not wait for this one

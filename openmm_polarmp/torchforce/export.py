@@ -148,7 +148,13 @@ class _Bare(torch.nn.Module):
         # Charges are there for every rung.
         self.names = ["energy", CHARGES.name, *(name for name in network.rung.moments if name != CHARGES.name)]
 
-    def forward(self, positions, edge_index, edge_shifts, cell) -> list[torch.Tensor]:
+    def forward(
+        self,
+        positions: torch.Tensor,
+        edge_index: torch.Tensor,
+        edge_shifts: torch.Tensor,
+        cell: torch.Tensor | None,
+    ) -> list[torch.Tensor]:
         energies, multipoles = self.network(
             positions, self.species, edge_index, edge_shifts, cell, None, self.total_charge, self.multiplicity
         )

@@ -1,6 +1,14 @@
 """Training data, and models from energies and forces."""
 
+from typing import TYPE_CHECKING
+
 from openmm_polarmp._torch import lazy_attributes
+
+if TYPE_CHECKING:
+    from openmm_polarmp.training.config import DataConfig, LossConfig, ModelConfig, OptimizerConfig, TrainingConfig
+    from openmm_polarmp.training.data import Batch, Structure, fit_reference_energies, labels, read_frames
+    from openmm_polarmp.training.evaluation import Comparison, compare
+    from openmm_polarmp.training.run import TrainingResult, train
 
 __getattr__ = lazy_attributes(
     __name__,
@@ -15,7 +23,7 @@ __getattr__ = lazy_attributes(
         "TrainingConfig": ".config",
         "TrainingResult": ".run",
         "compare": ".evaluation",
-        "covered_by": ".prepare",
+        "training_range": ".prepare",
         "fit_reference_energies": ".data",
         "labels": ".data",
         "read_frames": ".data",
@@ -34,7 +42,7 @@ __all__ = [
     "TrainingConfig",
     "TrainingResult",
     "compare",
-    "covered_by",
+    "training_range",
     "fit_reference_energies",
     "labels",
     "read_frames",

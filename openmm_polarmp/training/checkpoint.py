@@ -1,4 +1,4 @@
-"""The state of a training run on disk: either the old or the new one is there, never half of one."""
+"""The state of a training run on disk, replaced as a whole: an interrupted write leaves the state before it."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from openmm_polarmp._files import write_atomically
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
-    """Tensors, numbers, text, lists and dicts of them."""
+    """Write a state of tensors, numbers, text, and lists and dicts of them."""
     buffer = io.BytesIO()
     torch.save(state, buffer)
     write_atomically(path, buffer.getvalue())
 
 
 def load(path: Path) -> dict[str, Any]:
-    """What `save` wrote. Nothing in the file is executed."""
+    """Read what `save` wrote. Nothing in the file is executed."""
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise ValueError(f"checkpoint {str(path)!r} cannot be read ({error}); delete it to begin anew") from error
+        raise ValueError(f"checkpoint {str(path)!r} cannot be read ({error}); delete it to begin again") from error

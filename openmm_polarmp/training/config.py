@@ -1,4 +1,4 @@
-"""What a training run is told: a YAML file, or the same as dataclasses."""
+"""Configuration of a training run: a YAML file, or the same as dataclasses."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from openmm_polarmp.models import TENSOR_PRODUCTS
+from openmm_polarmp.models import TENSOR_PRODUCTS, NetworkSettings
 
 Weight = float | dict[int, float]
-"""A number, or epochs and the values there, linear in between: ``{0: 0.1, 50: 1.0}``."""
+"""A number, or a schedule of epochs and the values there, linear in between: ``{0: 0.1, 50: 1.0}``."""
 
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Which frames are learned, watched and tested.
+    """The frames for training, validation and test.
 
     Attributes
     ----------
     train : list of str
         Files: extended XYZ, ASE databases, HDF5.
     validation, test : int, float, str or list
-        A number or a share of the training files' frames, or files of their own. Validation chooses the best epoch;
-        the test frames are looked at once, after the end.
+        A number or a fraction of the training files' frames, or other files. The validation error chooses the best epoch;
+        the test frames are evaluated once, after training.
     split : str
-        ``random`` by the seed, or ``ordered``: the last frames are the test, those before them the validation, as is
-        honest for frames of one trajectory.
+        ``random`` (from the seed), or ``ordered``: the last frames are the test set, those before them the validation
+        set, which keeps correlated frames of one trajectory apart.
     """
 
     train: list[str]
@@ -37,35 +37,32 @@ class DataConfig:
     split: str = "random"
 
     def __post_init__(self) -> None:
-        _choose("data.split", self.split, ("random", "ordered"))
+        _check_choice("split", self.split, ("random", "ordered"))
 
 
 @dataclass(frozen=True)
-class ModelConfig:
-    """The network and its electrostatics; everything that `NetworkConfig` and `PolarMPModel` have besides the data.
+class ModelConfig(NetworkSettings):
+    """The settings of the network, as in `NetworkSettings`, and of the electrostatics.
 
     Attributes
     ----------
+    sigma : float
+        Width of the pair kernel, A.
+    accuracy : float
+        Relative force accuracy of the electrostatics.
+    k_max : float, optional
+        Hard limit of the reciprocal sum, 1/A; by default the sum is converged.
+    charge_projection : bool
+        Shift the charges of each structure to its total charge.
     start : str, optional
-        A model file to continue from (fine-tuning): network and electrostatics are that model's.
+        A model file or the name of a shipped model to continue from (fine-tuning): network and electrostatics are that
+        model's.
     species : list of int, optional
-        Atomic numbers, if the model shall know more than the training data has.
+        Atomic numbers that the model shall know in addition to those of the training data.
+    description, licence : str
+        Origin of the data and licence of the weights, for the model file.
     """
 
-    rung: str = "qu+ka"
-    cutoff: float = 4.5
-    layers: int = 2
-    l_max: int = 2
-    l_message: int = 1
-    channels: int = 32
-    message_channels: int = 16
-    n_radial: int = 8
-    hidden: int = 64
-    correlation: int = 3
-    polarizability: str = "scalar"
-    zbl: bool = False
-    total_charge_input: bool = False
-    multiplicity_input: bool = False
     sigma: float = 1.0
     accuracy: float = 1e-3
     k_max: float | None = None
@@ -75,6 +72,10 @@ class ModelConfig:
     description: str = ""
     licence: str = ""
 
+    def network(self) -> dict[str, Any]:
+        """The settings of the network alone."""
+        return {setting.name: getattr(self, setting.name) for setting in dataclasses.fields(NetworkSettings)}
+
 
 @dataclass(frozen=True)
 class LossConfig:
@@ -83,16 +84,17 @@ class LossConfig:
     Attributes
     ----------
     energy, forces, stress : float or dict
-        Of (dE)^2 / N in eV^2, of the mean square of a force component in (eV/A)^2, and of (dstress V)^2 / N in eV^2: with
-        equal weights all are errors per degree of freedom.
+        Weights of (dE)^2 / N in eV^2, of the mean square of a force component in (eV/A)^2, and of (dstress V)^2 / N in eV^2:
+        with equal weights all are errors per degree of freedom.
     dipole, born_charges : float or dict
-        Of (dD)^2 in (e A)^2 of clusters and of the mean square of a component in e^2. In a box, where an atom's Born charge
-        takes a backward pass, one atom is drawn at random for each step.
+        Weights of (dD)^2 in (e A)^2 of clusters, and of the mean square of a component of a Born charge in e^2. In a box,
+        where each atom's Born charge takes a backward pass, one atom is drawn at random for each step.
     disturbed : float or dict
-        Of log(1 + hole/eV): each step a violently disturbed copy of a frame must lie above it, far below the truth. Keeps a
-        minimizer from falling into a hole far from all data.
+        Weight of log(1 + depth/eV): in each step a copy of every frame with large random displacements is evaluated, and
+        ``depth`` is how far its energy lies below a loose lower bound. Keeps an energy minimizer from falling into a
+        minimum that the model has far from all data.
     eps_inf : float
-        Optical dielectric constant that the dipoles and Born charges contain.
+        Optical dielectric constant of the medium, which scales predicted dipoles and Born charges by its square root.
     """
 
     energy: Weight = 1.0
@@ -111,18 +113,18 @@ class OptimizerConfig:
     Attributes
     ----------
     batch_size : int
-        Structures in a step, over all processes.
+        Number of structures in a step, over all processes.
     learning_rate : float
-        Its largest value; it rises over ``warmup`` steps and falls to ``final_rate`` times it.
+        Largest learning rate: it is reached after ``warmup`` steps and falls to ``final_rate`` times this value.
     clip : float
         Largest norm of the gradient.
     ema : float
-        Memory of the running mean of the weights, which is what is validated and saved.
+        Decay of the exponential moving average of the weights, which is validated and saved.
     hold_charges : int
-        Steps for which charges are held at guesses from the electronegativities (see `first_charges`); 0 to let them go from
-        the start. Nothing is held when a run begins with a trained model.
+        Number of steps in which the charges are fixed at guesses from the electronegativities (see `initial_charges`);
+        0: the charges are trained from the start, as they always are when a run begins with a trained model.
     patience : int, optional
-        Stop after so many epochs without a better validation.
+        Stop after this number of epochs without a better validation error.
     """
 
     epochs: int = 100
@@ -139,9 +141,9 @@ class OptimizerConfig:
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "learning_rate", "clip"):
             if not getattr(self, name) > 0:
-                raise ValueError(f"optimizer.{name}: expected a positive number, got {getattr(self, name)}")
+                raise ValueError(f"{name} is {getattr(self, name)}; a positive number is accepted")
         if not 0 <= self.ema < 1:
-            raise ValueError(f"optimizer.ema: expected a number from 0 to below 1, got {self.ema}")
+            raise ValueError(f"ema is {self.ema}; a number from 0 to below 1 is accepted")
 
 
 @dataclass(frozen=True)
@@ -158,8 +160,10 @@ class TrainingConfig:
         ``auto`` (a GPU if there is one), ``cpu``, ``cuda``, ``cuda:1``.
     tensor_products : str
         ``dense``, or ``cuequivariance`` (if it is installed; for GPUs).
+    seed : int
+        Determines the initial weights, the split of the frames and their order.
     checkpoint_minutes : float
-        How often the state is written besides after each epoch.
+        Time between checkpoints within an epoch, minutes; one is also written after each epoch.
     """
 
     data: DataConfig
@@ -174,21 +178,23 @@ class TrainingConfig:
     checkpoint_minutes: float = 5.0
 
     def __post_init__(self) -> None:
-        _choose("precision", self.precision, ("single", "double"))
-        _choose("tensor_products", self.tensor_products, TENSOR_PRODUCTS)
+        _check_choice("precision", self.precision, ("single", "double"))
+        _check_choice("tensor_products", self.tensor_products, TENSOR_PRODUCTS)
 
     @classmethod
     def read(cls, path: str | Path, **changes: Any) -> TrainingConfig:
-        """Read a YAML file; its relative paths are relative to the file. ``changes`` replace top entries."""
+        """Read a YAML file, whose paths are relative to it; ``changes`` replace top-level entries."""
         path = Path(path)
         values = {**read_yaml(path), **changes}
         return cls.from_dict(values, path.parent)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any], folder: str | Path = ".") -> TrainingConfig:
-        """Make the configuration of plain values; an unknown entry or a wrong type is an error."""
+        """Build the configuration from plain values; an unknown entry or a wrong type is an error."""
         config = build(cls, values)
-        paths = {name: _resolved(getattr(config.data, name), Path(folder)) for name in ("train", "validation", "test")}
+        paths = {
+            name: _resolve_paths(getattr(config.data, name), Path(folder)) for name in ("train", "validation", "test")
+        }
         model = config.model
         if model.start is not None:
             shipped = not Path(model.start).suffix
@@ -202,28 +208,40 @@ class TrainingConfig:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping that a YAML file holds."""
+    """Read the mapping that a YAML file holds."""
     import yaml
 
     if not path.is_file():
-        raise FileNotFoundError(f"configuration {str(path)!r} does not exist")
+        raise FileNotFoundError(f"configuration is {str(path)!r}; an existing file is accepted")
     try:
         values = yaml.safe_load(path.read_text())
     except yaml.YAMLError as error:
         raise ValueError(f"configuration {str(path)!r} is not YAML: {error}") from error
     if not isinstance(values, dict):
-        raise ValueError(f"configuration {str(path)!r}: expected entries 'name: value', got {type(values).__name__}")
+        raise ValueError(
+            f"configuration {str(path)!r} is a {type(values).__name__}; entries 'name: value' are accepted"
+        )
     return values
 
 
 def build(kind: type, values: Any, where: str = "") -> Any:
-    """A dataclass of a mapping, each entry checked against its annotation."""
+    """Build a dataclass from a mapping, each entry checked against its annotation.
+
+    Parameters
+    ----------
+    kind : type
+        The dataclass.
+    values : dict
+        Plain values; those of dataclasses within it are mappings.
+    where : str
+        The entry's name, for error messages.
+    """
     name = where or "configuration"
     if not isinstance(values, dict):
-        raise ValueError(f"{name}: expected entries 'name: value', got {values!r}")
+        raise ValueError(f"{name} is {values!r}; entries 'name: value' are accepted")
     fields = {f.name: f for f in dataclasses.fields(kind)}
     if unknown := sorted(set(values) - set(fields), key=str):
-        raise ValueError(f"{name}: unknown entries {', '.join(map(str, unknown))}; known are {', '.join(fields)}")
+        raise ValueError(f"{name} has unknown entries {', '.join(map(str, unknown))}; known are {', '.join(fields)}")
     hints = typing.get_type_hints(kind)
     missing = [
         f.name
@@ -231,14 +249,18 @@ def build(kind: type, values: Any, where: str = "") -> Any:
         if f.name not in values and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
     ]
     if missing:
-        raise ValueError(f"{name}: {', '.join(missing)} is missing")
+        raise ValueError(f"{name} has no {', '.join(missing)}, which is required")
     prefix = f"{where}." if where else ""
-    return kind(**{key: _convert(hints[key], value, prefix + key) for key, value in values.items()})
+    converted = {key: _convert(hints[key], value, prefix + key) for key, value in values.items()}
+    try:
+        return kind(**converted)
+    except ValueError as error:
+        raise ValueError(f"{prefix}{error}") from error
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(hint):
-        return value if isinstance(value, hint) else build(hint, value, where)
+        return value if isinstance(value, hint) else build(hint, value, where)  # type: ignore[arg-type]
     kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
     for kind in kinds:
         origin = typing.get_origin(kind)
@@ -251,13 +273,13 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
             return {key(k): _convert(item, v, where) for k, v in value.items()}
         if origin is None and isinstance(value, kind) and not (isinstance(value, bool) and kind is not bool):
             return value
-        if kind is float and not isinstance(value, bool) and _number(value):
+        if kind is float and not isinstance(value, bool) and _is_number(value):
             return float(value)  # YAML reads 1e-3 as text
     names = " or ".join(getattr(kind, "__name__", str(kind)) for kind in kinds)
-    raise ValueError(f"{where}: expected {names}, got {value!r}")
+    raise ValueError(f"{where} is {value!r}; {names} is accepted")
 
 
-def _number(value: Any) -> bool:
+def _is_number(value: Any) -> bool:
     try:
         float(value)
     except (TypeError, ValueError):
@@ -265,12 +287,13 @@ def _number(value: Any) -> bool:
     return True
 
 
-def _resolved(value: Any, folder: Path) -> Any:
+def _resolve_paths(value: Any, folder: Path) -> Any:
+    """A path or a list of paths below the folder; a number is left as it is."""
     if isinstance(value, str):
         return [str(folder / value)]
     return [str(folder / item) for item in value] if isinstance(value, list) else value
 
 
-def _choose(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ValueError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
+def _check_choice(name: str, value: str, accepted: tuple[str, ...]) -> None:
+    if value not in accepted:
+        raise ValueError(f"{name} is {value!r}; {' and '.join(map(repr, accepted))} are accepted")

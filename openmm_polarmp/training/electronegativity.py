@@ -1,4 +1,4 @@
-"""Which sign latent charges should have: energies and forces stay the same when all moments change sign."""
+"""The sign of latent charges, which energies and forces do not determine, from electronegativities."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model against labelled structures: all predictions, and the errors they amount to."""
+"""Comparison of a model with labelled structures: all predictions, and their errors."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import ase.data
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from openmm_polarmp.electrostatics import polarizability
 from openmm_polarmp.models import PolarMPModel
@@ -25,48 +26,49 @@ class Comparison:
     Attributes
     ----------
     reference, predicted : dict of array
-        By label, one row for each structure or atom: energy [S] in eV/atom, forces [A, 3], stress [S, 3, 3],
-        dipole [S, 3], born_charges [A, 3, 3], polarizability of clusters [S, 3, 3] in e^2 A^2/eV; only structures that have the label.
+        By label, one row for each structure or atom that has it: energy [S] in eV/atom, forces [A, 3] in eV/A, stress
+        [S, 3, 3] in eV/A^3, dipole [S, 3] in e A, born_charges [A, 3, 3] in e, polarizability of clusters [S, 3, 3] in
+        e^2 A^2/eV.
     elements : dict of array
         Atomic numbers of the rows of forces and born_charges.
     species, charges : array
-        Of all atoms: atomic numbers and latent charges (e).
+        Atomic numbers and latent charges (e) of all atoms.
     eps_inf : float
-        Which the predicted dipoles and Born charges contain.
+        Optical dielectric constant that scales the predicted dipoles and Born charges.
     sum_rule : dict of float
-        For ``reference`` and ``predicted`` Born charges by how much, e, their sum over a structure is at most away from
-        its total charge, as moving everything together demands; empty without such labels.
+        For ``reference`` and ``predicted`` Born charges the largest deviation (e) of their sum over a structure from its
+        total charge, which translational invariance (the acoustic sum rule) demands; empty without such labels.
     """
 
-    reference: dict[str, np.ndarray]
-    predicted: dict[str, np.ndarray]
-    elements: dict[str, np.ndarray]
-    species: np.ndarray
-    charges: np.ndarray
+    reference: dict[str, NDArray]
+    predicted: dict[str, NDArray]
+    elements: dict[str, NDArray]
+    species: NDArray
+    charges: NDArray
     eps_inf: float
     sum_rule: dict[str, float]
 
     @property
     def born_sign(self) -> int:
-        """+1 or -1: the sign of all latent charges together, which energies and forces do not fix (against labels)."""
+        """+1 or -1: sign of the predicted Born charges relative to the labels; energies and forces do not determine it."""
         if "born_charges" not in self.reference:
             return 1
         return 1 if (self.reference["born_charges"] * self.predicted["born_charges"]).sum() >= 0 else -1
 
     def statistics(self) -> dict[str, dict[str, float]]:
-        """For each label its number of values, rmse, mae, r2; for forces and Born charges also for each element."""
-        found = {}
+        """For each label the number of values, rmse, mae and r2; for forces and Born charges also for each element."""
+        statistics = {}
         for name in UNITS:
             if name not in self.reference:
                 continue
             reference, predicted = self.reference[name], self.predicted[name]
-            found[name] = _statistics(reference, predicted)
+            statistics[name] = _statistics(reference, predicted)
             if name in PER_ATOM:
                 for z in np.unique(self.elements[name]):
-                    own = self.elements[name] == z
+                    of_element = self.elements[name] == z
                     symbol = ase.data.chemical_symbols[z]
-                    found[f"{name} {symbol}"] = _statistics(reference[own], predicted[own])
-        return found
+                    statistics[f"{name} {symbol}"] = _statistics(reference[of_element], predicted[of_element])
+        return statistics
 
     def mean_charges(self) -> dict[str, tuple[float, float]]:
         """Mean and standard deviation of the latent charges of each element, e."""
@@ -90,14 +92,12 @@ class Comparison:
         for symbol, (mean, spread) in self.mean_charges().items():
             lines.append(f"{f'latent charge {symbol}':24}{mean:+.3f} e, standard deviation {spread:.3f} e")
         if "dipole" in self.reference or "born_charges" in self.reference:
-            lines.append(f"dipoles and Born charges contain eps_inf = {self.eps_inf:g}")
+            lines.append(f"dipoles and Born charges are scaled with eps_inf = {self.eps_inf:g}")
         if self.sum_rule:
-            found = [f"{self.sum_rule[name]:.1e} e ({name})" for name in ("predicted", "reference")]
-            lines.append(
-                f"acoustic sum rule: Born charges of a structure miss its total charge by up to {', '.join(found)}"
-            )
+            deviations = ", ".join(f"{self.sum_rule[name]:.1e} e ({name})" for name in ("predicted", "reference"))
+            lines.append(f"acoustic sum rule: Born charges of a structure miss its total charge by up to {deviations}")
         if self.born_sign < 0:
-            lines.append("all latent moments have the opposite sign of the labels' (energies do not fix it)")
+            lines.append("all latent moments have the opposite sign of the labels (energies do not determine it)")
         return "\n".join(lines)
 
 
@@ -110,38 +110,50 @@ def compare(
     device: torch.device | str = "cpu",
     progress: Callable[[int], None] | None = None,
 ) -> Comparison:
-    """Predict everything that the structures are labelled with.
+    """Predict all labels of the structures.
 
-    Born charges in a box cost a backward pass for each atom; ``born_charges=False`` leaves them out. ``progress`` is
-    called with the number of structures done.
+    Parameters
+    ----------
+    model : PolarMPModel
+        Moved to the device.
+    structures : sequence of Structure
+        With labels.
+    born_charges : bool
+        Whether to predict Born charges, which in a box take a backward pass for each atom.
+    eps_inf : float
+        Optical dielectric constant of the medium.
+    device : torch.device or str
+        Where the model is evaluated.
+    progress : callable, optional
+        Called with the number of structures that are done.
     """
     model = model.to(device).eval()
-    reference: dict[str, list] = {name: [] for name in UNITS}
-    predicted: dict[str, list] = {name: [] for name in UNITS}
-    elements: dict[str, list] = {name: [] for name in PER_ATOM}
+    reference: dict[str, list[NDArray]] = {name: [] for name in UNITS}
+    predicted: dict[str, list[NDArray]] = {name: [] for name in UNITS}
+    elements: dict[str, list[NDArray]] = {name: [] for name in PER_ATOM}
     species, charges = [], []
     sum_rule: dict[str, float] = {}
     for done, structure in enumerate(structures):
         batch = Batch.of([structure], device)
-        has_dipole = structure.dipole is not None and structure.cell is None
-        wants_stress = structure.stress is not None and structure.cell is not None
-        result = predict(model, batch, stress=wants_stress, dipole=has_dipole, eps_inf=eps_inf)
-        found = {
+        dipole = structure.dipole if structure.cell is None else None
+        stress = structure.stress if structure.cell is not None else None
+        result = predict(model, batch, stress=stress is not None, dipole=dipole is not None, eps_inf=eps_inf)
+        pairs: dict[str, tuple[torch.Tensor, torch.Tensor]] = {
             "energy": (structure.energy / len(structure), result.energy[0].cpu() / len(structure)),
             "forces": (structure.forces, result.forces),
         }
-        if wants_stress:
-            found["stress"] = structure.stress[None], result.stress
-        if has_dipole:
-            found["dipole"] = structure.dipole[None], result.dipole
+        if stress is not None and result.stress is not None:
+            pairs["stress"] = stress[None], result.stress
+        if dipole is not None and result.dipole is not None:
+            pairs["dipole"] = dipole[None], result.dipole
         if born_charges and structure.born_charges is not None:
-            found["born_charges"] = structure.born_charges, all_born_charges(model, batch, eps_inf)
-            for which, born in zip(("reference", "predicted"), found["born_charges"], strict=True):
-                missed = born.double().cpu().sum(0) - structure.total_charge * torch.eye(3)
-                sum_rule[which] = max(sum_rule.get(which, 0.0), float(missed.abs().max()))
+            pairs["born_charges"] = structure.born_charges, all_born_charges(model, batch, eps_inf)
+            for which, born in zip(("reference", "predicted"), pairs["born_charges"], strict=True):
+                deviation = born.double().cpu().sum(0) - structure.total_charge * torch.eye(3)
+                sum_rule[which] = max(sum_rule.get(which, 0.0), float(deviation.abs().max()))
         if structure.polarizability is not None and structure.cell is None:
-            found["polarizability"] = structure.polarizability[None], _polarizability(model, batch, result, eps_inf)
-        for name, (label, value) in found.items():
+            pairs["polarizability"] = structure.polarizability[None], _polarizability(model, batch, result, eps_inf)
+        for name, (label, value) in pairs.items():
             reference[name].append(np.atleast_1d(label.numpy()))
             predicted[name].append(np.atleast_1d(value.detach().cpu().numpy()))
             if name in elements:
@@ -151,27 +163,25 @@ def compare(
         if progress is not None:
             progress(done + 1)
     return Comparison(
-        *(
-            {name: np.concatenate(v).astype(float) for name, v in values.items() if v}
-            for values in (reference, predicted)
-        ),
-        {name: np.concatenate(v) for name, v in elements.items() if v},
-        np.concatenate(species),
-        np.concatenate(charges).astype(float),
-        eps_inf,
-        sum_rule,
+        reference={name: np.concatenate(values).astype(float) for name, values in reference.items() if values},
+        predicted={name: np.concatenate(values).astype(float) for name, values in predicted.items() if values},
+        elements={name: np.concatenate(values) for name, values in elements.items() if values},
+        species=np.concatenate(species),
+        charges=np.concatenate(charges).astype(float),
+        eps_inf=eps_inf,
+        sum_rule=sum_rule,
     )
 
 
 def _polarizability(model: PolarMPModel, batch: Batch, result: Prediction, eps_inf: float) -> torch.Tensor:
-    """[1, 3, 3] of a cluster."""
+    """Polarizability of a cluster, [1, 3, 3] in e^2 A^2/eV."""
     if not model.has_electrostatics:
         return batch.positions.new_zeros(1, 3, 3)
     moments = result.multipoles.to(batch.positions.dtype)
     return polarizability(batch.positions, moments, batch=batch.batch, eps_inf=eps_inf).value
 
 
-def _statistics(reference: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+def _statistics(reference: NDArray, predicted: NDArray) -> dict[str, float]:
     error = predicted - reference
     spread = ((reference - reference.mean(0)) ** 2).sum()
     r2 = 1 - float((error**2).sum() / spread) if spread > 0 and reference.size > 1 else float("nan")

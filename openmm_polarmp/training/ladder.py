@@ -18,11 +18,24 @@ WITH_R2 = ("born_charges", "polarizability")
 
 
 def climb(config: TrainingConfig, rungs: Sequence[str] = RUNGS, *, quiet: bool = False) -> list[dict[str, Any]]:
-    """
-    Train each rung in a folder of its own below ``config.output``, then write ``ladder.txt``, ``.json`` and ``.png``.
+    """Train each rung in its folder below ``config.output``, then write ``ladder.txt``, ``.json`` and ``.png``.
 
-    What is finished is not trained again and what was interrupted goes on, so that rungs can also be trained one by one
-    or by several processes. The table has all rungs that are finished.
+    Finished rungs are not trained again and interrupted ones continue, so that rungs can also be trained one by one or by
+    several processes. The table has all rungs that are finished.
+
+    Parameters
+    ----------
+    config : TrainingConfig
+        Its ``model.rung`` is replaced by each rung.
+    rungs : sequence of str
+        The rungs to train.
+    quiet : bool
+        Print nothing.
+
+    Returns
+    -------
+    list of dict
+        The rows of the table, see `finished`.
     """
     for rung in rungs:
         Rung.parse(rung)
@@ -32,22 +45,22 @@ def climb(config: TrainingConfig, rungs: Sequence[str] = RUNGS, *, quiet: bool =
         model = dataclasses.replace(config.model, rung=rung)
         train(dataclasses.replace(config, model=model, output=str(Path(config.output) / rung)), quiet=quiet)
     folder = Path(config.output)
-    found = finished(folder)
-    write_atomically(folder / "ladder.txt", (table(found) + "\n").encode())
-    write_atomically(folder / "ladder.json", json.dumps(found, indent=1).encode())
+    rows = finished(folder)
+    write_atomically(folder / "ladder.txt", (table(rows) + "\n").encode())
+    write_atomically(folder / "ladder.json", json.dumps(rows, indent=1).encode())
     if not quiet:
-        print(table(found))
+        print(table(rows))
     try:
-        _draw(folder / "ladder.png", found)
+        _draw(folder / "ladder.png", rows)
     except ImportError as error:
         print(f"no ladder.png: {error}")
-    return found
+    return rows
 
 
 def finished(folder: Path) -> list[dict[str, Any]]:
-    """Errors of the rungs that are finished: on the test frames, or on the validation if there are none."""
-    found = []
-    for rung in sorted((p.parent.name for p in folder.glob("*/errors.json")), key=_place):
+    """Errors of the rungs that are finished: on the test frames, or on the validation frames if there are none."""
+    rows = []
+    for rung in sorted((p.parent.name for p in folder.glob("*/errors.json")), key=_order):
         errors = json.loads((folder / rung / "errors.json").read_text())
         model = load_model(folder / rung / "model.polarmp")
         frames = "test" if "test" in errors else "validation"
@@ -55,8 +68,8 @@ def finished(folder: Path) -> list[dict[str, Any]]:
         parameters = sum(p.numel() for p in model.parameters())
         row = {"rung": rung, "frames": frames, "parameters": parameters, "epochs": training["epochs"]}
         row["best_epoch"] = training["best_epoch"]
-        found.append(row | {name: values for name, values in errors[frames].items() if name in UNITS})
-    return found
+        rows.append(row | {name: values for name, values in errors[frames].items() if name in UNITS})
+    return rows
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -78,7 +91,7 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join([*lines, f"root mean square errors on the {' and '.join(frames)} frames"])
 
 
-def _place(rung: str) -> tuple[int, str]:
+def _order(rung: str) -> tuple[int, str]:
     return RUNGS.index(rung) if rung in RUNGS else len(RUNGS), rung
 
 
@@ -89,8 +102,8 @@ def _draw(path: Path, rows: list[dict[str, Any]]) -> None:
     figure = Figure(figsize=(3.4 * len(labels), 3.2), layout="constrained")
     for axis, name in zip(figure.subplots(1, len(labels), squeeze=False)[0], labels, strict=True):
         unit, factor = UNITS[name]
-        own = [row for row in rows if name in row]
-        axis.bar([row["rung"] for row in own], [factor * row[name]["rmse"] for row in own])
+        measured = [row for row in rows if name in row]
+        axis.bar([row["rung"] for row in measured], [factor * row[name]["rmse"] for row in measured])
         axis.set(title=name.replace("_", " "), ylabel=f"RMSE ({unit})")
         axis.tick_params(axis="x", rotation=60)
     figure.savefig(path, dpi=110)

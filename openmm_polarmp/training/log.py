@@ -13,7 +13,7 @@ from openmm_polarmp._files import write_atomically
 
 
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Write the whole log anew: it is small, and a resumed run cannot leave rows twice."""
+    """Write the whole log again: it is small, and a resumed run then repeats no row."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
@@ -23,11 +23,19 @@ def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
 
 
 class TensorBoard:
-    """Writes the same numbers for TensorBoard, where that is installed."""
+    """Writes the log for TensorBoard, where that is installed.
 
-    def __init__(self, folder: Path, wanted: bool) -> None:
+    Parameters
+    ----------
+    folder : Path
+        Folder of its files.
+    enabled : bool
+        False: nothing is written.
+    """
+
+    def __init__(self, folder: Path, enabled: bool) -> None:
         self.writer = None
-        if wanted:
+        if enabled:
             try:
                 from torch.utils.tensorboard import SummaryWriter
             except ImportError:
@@ -35,7 +43,7 @@ class TensorBoard:
             self.writer = SummaryWriter(folder)
 
     def add(self, row: dict[str, Any]) -> None:
-        """Numbers of an epoch."""
+        """Write the row of an epoch."""
         if self.writer is not None:
             for name, value in row.items():
                 if name != "epoch":
@@ -44,52 +52,57 @@ class TensorBoard:
 
 
 class Progress:
-    """One line on a terminal that is renewed within an epoch; a line for each epoch everywhere."""
+    """Prints a line for each epoch, and on a terminal a progress bar within it.
 
-    def __init__(self, quiet: bool, total_steps: int, done: int) -> None:
-        self.quiet, self.total, self.first = quiet, total_steps, done
+    Parameters
+    ----------
+    quiet : bool
+        Print nothing.
+    total_steps : int
+        Number of steps of the run.
+    first_step : int
+        Number of steps that an earlier part of the run has done.
+    """
+
+    def __init__(self, quiet: bool, total_steps: int, first_step: int) -> None:
+        self.quiet, self.total, self.first = quiet, total_steps, first_step
         self.terminal = sys.stdout.isatty()
         self.start = self.shown = time.monotonic()
 
     def step(self, epoch: int, step: int, loss: float, force_rmse: float) -> None:
-        """After a step: shown on a terminal, twice a second at most."""
+        """Update the bar after a step, twice a second at most."""
         now = time.monotonic()
         if self.quiet or not self.terminal or now - self.shown < 0.5:
             return
         self.shown = now
-        share = step / self.total
-        bar = "#" * int(20 * share)
-        left = self.left(step)
+        bar = "#" * int(20 * step / self.total)
+        left = self.time_left(step)
         text = f"\r[{bar:20}] epoch {epoch}, loss {loss:.3g}, forces {1e3 * force_rmse:.1f} meV/A, {left} left "
         print(f"{text:<95}", end="", flush=True)
 
     def epoch(self, row: dict[str, Any], step: int, best: bool) -> None:
-        """After an epoch."""
+        """Print the errors of an epoch, with a star if it is the best so far."""
         if self.quiet:
             return
-        part = [f"epoch {row['epoch']:4d}  loss {row['loss']:.4g}"]
-        for name, title in (("train", "train"), ("validation", "validation")):
+        parts = [f"epoch {row['epoch']:4d}  loss {row['loss']:.4g}"]
+        for name in ("train", "validation"):
             if f"{name}_forces" in row:
                 energy, forces = 1e3 * row[f"{name}_energy"], 1e3 * row[f"{name}_forces"]
-                part.append(f"{title} {energy:.3f} meV/atom {forces:.2f} meV/A")
-        part.append(f"{self.left(step)} left" + (" *" if best else ""))
-        print(("\r" if self.terminal else "") + f"{'  '.join(part):<95}", flush=True)
+                parts.append(f"{name} {energy:.3f} meV/atom {forces:.2f} meV/A")
+        parts.append(f"{self.time_left(step)} left" + (" *" if best else ""))
+        print(("\r" if self.terminal else "") + f"{'  '.join(parts):<95}", flush=True)
 
-    def say(self, text: str) -> None:
-        """A sentence."""
+    def message(self, text: str) -> None:
+        """Print a message."""
         if not self.quiet:
             print(text, flush=True)
 
-    def left(self, step: int) -> str:
-        """Time left, from the mean of this process's steps."""
+    def time_left(self, step: int) -> str:
+        """Estimate of the time left, from the mean of this process's steps."""
         done = step - self.first
         if done <= 0:
             return "?"
         seconds = (time.monotonic() - self.start) / done * (self.total - step)
-        return (
-            f"{seconds / 3600:.1f} h"
-            if seconds > 5400
-            else f"{seconds / 60:.0f} min"
-            if seconds > 90
-            else f"{seconds:.0f} s"
-        )
+        if seconds > 5400:
+            return f"{seconds / 3600:.1f} h"
+        return f"{seconds / 60:.0f} min" if seconds > 90 else f"{seconds:.0f} s"

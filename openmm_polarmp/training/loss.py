@@ -10,7 +10,7 @@ import torch
 from openmm_polarmp.models import PolarMPModel
 from openmm_polarmp.training.config import LossConfig, Weight
 from openmm_polarmp.training.data.structure import Batch
-from openmm_polarmp.training.disturbed import holes
+from openmm_polarmp.training.disturbed_structures import energy_deficits
 from openmm_polarmp.training.metrics import square_sums
 from openmm_polarmp.training.predict import predict
 
@@ -18,7 +18,7 @@ PARTS = ("energy", "forces", "stress", "dipole", "born_charges", "disturbed")
 
 
 def weight_at(weight: Weight, epoch: float) -> float:
-    """The value of a schedule: linear between the epochs it names, constant outside."""
+    """Value of a schedule at an epoch: linear between the epochs it names, constant outside."""
     if not isinstance(weight, dict):
         return float(weight)
     epochs = sorted(weight)
@@ -26,14 +26,19 @@ def weight_at(weight: Weight, epoch: float) -> float:
 
 
 def weights_at(config: LossConfig, epoch: float) -> dict[str, float]:
-    """All weights of an epoch."""
+    """Values of all weights at an epoch."""
     return {name: weight_at(getattr(config, name), epoch) for name in PARTS}
 
 
 class TrainingLoss(torch.nn.Module):
-    """A module whose forward is the loss: what DistributedDataParallel wants to wrap.
+    """The loss of a batch: each structure counts by its mean square errors, whatever its size.
 
-    A structure counts by its mean square errors, whatever its size; see `LossConfig` for the scale of each part.
+    Parameters
+    ----------
+    model : PolarMPModel
+        The model to train.
+    config : LossConfig
+        Its docstring has the scale of each part.
     """
 
     def __init__(self, model: PolarMPModel, config: LossConfig) -> None:
@@ -43,16 +48,18 @@ class TrainingLoss(torch.nn.Module):
     def forward(
         self, batch: Batch, weights: dict[str, float], seed: tuple[int, ...], divisor: float
     ) -> tuple[torch.Tensor, dict[str, tuple[torch.Tensor, torch.Tensor]]]:
-        """The sum of the structures' losses over ``divisor``, and the squared errors as of `square_sums`.
+        """Sum of the structures' losses divided by ``divisor``, and the squared errors from `square_sums`.
 
         Parameters
         ----------
+        batch : Batch
+            Structures with labels.
         weights : dict
-            Of each part, from `weights_at`.
+            Weight of each part, from `weights_at`.
         seed : tuple of int
             Seeds the random choices, together with each structure's number.
         divisor : float
-            Structures in the whole batch, those of other processes included.
+            Number of structures that the loss is averaged over.
         """
         born_of = self._born_atoms(batch, seed) if weights["born_charges"] > 0 else None
         prediction = predict(
@@ -66,7 +73,7 @@ class TrainingLoss(torch.nn.Module):
         )
         sums = square_sums(prediction, batch)
         sizes = batch.sizes.to(batch.energy)
-        factors = {"energy": sizes}
+        factors: dict[str, torch.Tensor | float] = {"energy": sizes}
         if batch.cells is not None:
             factors["stress"] = 9 * torch.linalg.det(batch.cells).abs() ** 2 / sizes
         factors["dipole"] = 3.0
@@ -75,23 +82,24 @@ class TrainingLoss(torch.nn.Module):
             mean = squares / counts.clamp(min=1)
             total = total + weights[name] * factors.get(name, 1.0) * mean
         if weights["disturbed"] > 0:
-            depth = holes(self.model, batch, [(*seed, s.number) for s in batch.structures])
+            depth = energy_deficits(self.model, batch, [(*seed, s.number) for s in batch.structures])
             total = total + weights["disturbed"] * torch.log1p(depth)
         return (batch.weights.to(total) * total).sum() / divisor, sums
 
     def _born_atoms(self, batch: Batch, seed: tuple[int, ...]) -> torch.Tensor:
+        """A random atom of each structure, [B]."""
         chosen = [np.random.default_rng((*seed, s.number, 1)).integers(len(s)) for s in batch.structures]
         return torch.tensor(chosen, device=batch.positions.device)
 
 
 def total_of(rmse: dict[str, float], sizes: float, volume: float, weights: dict[str, float]) -> float:
-    """The loss that root mean square errors amount to, for structures of that many atoms and that volume."""
+    """Loss that corresponds to root mean square errors, for structures of this number of atoms and this volume (A^3)."""
     factors = {"energy": sizes, "stress": 9 * volume**2 / sizes, "dipole": 3.0}
     return sum(weights[name] * factors.get(name, 1.0) * value**2 for name, value in rmse.items())
 
 
-def needs(config: LossConfig) -> tuple[str, ...]:
-    """The optional labels that ever have a weight."""
+def optional_labels(config: LossConfig) -> tuple[str, ...]:
+    """The labels besides energy and forces that have a weight in some epoch."""
     used = []
     for f in dataclasses.fields(config):
         value = getattr(config, f.name)

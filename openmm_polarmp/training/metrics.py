@@ -1,4 +1,4 @@
-"""Sums of squared errors over structures, and what is told of them."""
+"""Sums of squared errors over structures, and their units."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ UNITS = {
     "born_charges": ("e", 1.0),
     "polarizability": ("A^3", COULOMB),
 }
-"""Of what is printed, and the factor from eV, A, e."""
+"""Unit of each printed error, and the factor from eV, A, e."""
 
 NAMES = ("energy", "forces", "stress", "dipole", "born_charges")
-"""What training watches."""
+"""Labels whose errors are logged in training."""
 
 
 def square_sums(prediction: Prediction, batch: Batch) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
-    """For each label: [B] sum of the squared errors in each structure, and [B] how many they are."""
-    found = {}
+    """For each label the sum of the squared errors in each structure, [B], and their number, [B]."""
+    sums = {}
     sizes = batch.sizes.to(batch.energy.dtype)
     per_atom = (prediction.energy - batch.energy) / sizes
-    found["energy"] = per_atom**2, torch.ones_like(per_atom)
-    found["forces"] = batch.per_structure((prediction.forces - batch.forces) ** 2).sum(1), 3 * sizes
+    sums["energy"] = per_atom**2, torch.ones_like(per_atom)
+    sums["forces"] = batch.per_structure((prediction.forces - batch.forces) ** 2).sum(1), 3 * sizes
     if prediction.stress is not None:
         label, present = batch.label("stress")
-        found["stress"] = ((prediction.stress - label) ** 2).sum((1, 2)) * present, 9 * present
+        sums["stress"] = ((prediction.stress - label) ** 2).sum((1, 2)) * present, 9 * present
     if prediction.dipole is not None:
         label, present = batch.label("dipole")
         present = present & ~batch.periodic
-        found["dipole"] = ((prediction.dipole - label) ** 2).sum(1) * present, 3 * present
-    if prediction.born_charges is not None:
+        sums["dipole"] = ((prediction.dipole - label) ** 2).sum(1) * present, 3 * present
+    if prediction.born_charges is not None and prediction.born_atoms is not None:
         label, present = batch.label("born_charges")
         known = (prediction.born_atoms & present[batch.batch]).to(label.dtype)
         squares = ((prediction.born_charges - label) ** 2).sum((1, 2)) * known
-        found["born_charges"] = batch.per_structure(squares), 9 * batch.per_structure(known)
-    return found
+        sums["born_charges"] = batch.per_structure(squares), 9 * batch.per_structure(known)
+    return sums
 
 
 class ErrorSums:
-    """Running sums of squared errors; those of several processes or epochs' parts add up."""
+    """Running sums of squared errors, which can be added over processes and parts of an epoch."""
 
     def __init__(self, values: list[float] | None = None) -> None:
         self.values = torch.zeros(2, len(NAMES), dtype=torch.float64)
@@ -63,13 +63,9 @@ class ErrorSums:
             self.values[1, column] += float(counts.double()[used].sum())
 
     def rmse(self) -> dict[str, float]:
-        """Root mean square errors in eV, A, e of the labels that were there."""
+        """Root mean square errors in eV, A, e of the labels that the structures have."""
         return {
             name: math.sqrt(square / count)
             for name, square, count in zip(NAMES, *self.values.tolist(), strict=True)
             if count > 0
         }
-
-    def state(self) -> list[float]:
-        """Plain numbers for a checkpoint."""
-        return self.values.flatten().tolist()

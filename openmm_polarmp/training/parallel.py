@@ -1,4 +1,4 @@
-"""Several processes started by torchrun; a single process where there is none."""
+"""Data-parallel training in the processes of torchrun; a single process without torchrun."""
 
 from __future__ import annotations
 
@@ -13,12 +13,16 @@ import torch.distributed as dist
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among all that train together.
+    """The processes that train together, as one of them sees them.
 
     Attributes
     ----------
-    rank, count : int
+    rank : int
+        Number of this process.
+    count : int
+        Number of all processes.
     device : torch.device
+        Device of this process.
     """
 
     rank: int
@@ -27,7 +31,7 @@ class Processes:
 
     @property
     def first(self) -> bool:
-        """The process that prints and writes."""
+        """Whether this is the process that prints and writes."""
         return self.rank == 0
 
     def total(self, values: torch.Tensor) -> torch.Tensor:
@@ -38,12 +42,28 @@ class Processes:
             return summed.cpu()
         return values
 
+    def average_gradients(self, model: torch.nn.Module) -> None:
+        """Replace the gradients of a model's parameters by their means over all processes, in one message.
+
+        DistributedDataParallel does the same, but keeps the process group, and with it gloo's threads, alive for as long
+        as it lives itself: such threads can abort the process ("terminate called without an active exception") when the
+        interpreter ends.
+        """
+        if self.count == 1:
+            return
+        gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+        means = torch.cat([gradient.flatten() for gradient in gradients])
+        dist.all_reduce(means)
+        means /= self.count
+        for gradient, mean in zip(gradients, means.split([g.numel() for g in gradients]), strict=True):
+            gradient.copy_(mean.view_as(gradient))
+
     def any(self, condition: bool) -> bool:
-        """Whether it holds in one of them."""
+        """Whether a condition holds in any of the processes."""
         return bool(self.total(torch.tensor(float(condition))) > 0)
 
     def wait(self) -> None:
-        """For all others."""
+        """Wait until all processes have called this."""
         if self.count > 1:
             dist.barrier()
 
@@ -58,7 +78,7 @@ def processes(device: str) -> Iterator[Processes]:
         chosen = torch.device(device)
         torch.zeros(1, device=chosen)
     except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device: {device!r} cannot be used here: {error}") from error
+        raise ValueError(f"device is {device!r}; only devices of this machine are accepted ({error})") from error
     count = int(os.environ.get("WORLD_SIZE", 1))
     if count == 1:
         yield Processes(0, 1, chosen)

@@ -123,9 +123,16 @@ def all_born_charges(model: PolarMPModel, batch: Batch, eps_inf: float = 1.0) ->
             edges=batch.edges,
         )[1].to(positions.dtype)
 
-    options = {"sigma": model.sigma, "accuracy": model.accuracy, "k_max": model.k_max, "eps_inf": eps_inf}
     born = born_effective_charges(
-        batch.positions, multipoles, batch.cells, batch=batch.batch, pbc=batch.periodic, **options
+        batch.positions,
+        multipoles,
+        batch.cells,
+        batch=batch.batch,
+        pbc=batch.periodic,
+        sigma=model.sigma,
+        accuracy=model.accuracy,
+        k_max=model.k_max,
+        eps_inf=eps_inf,
     )
     return born.value.detach()
 

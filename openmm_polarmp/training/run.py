@@ -1,4 +1,4 @@
-"""A whole training run: data, model, training, the final errors and the report."""
+"""A whole training run: data, model, training, final errors and report."""
 
 from __future__ import annotations
 
@@ -13,27 +13,28 @@ import torch
 from openmm_polarmp._version import __version__
 from openmm_polarmp.models import PolarMPModel, load_model, use_tensor_products
 from openmm_polarmp.training.config import TrainingConfig
+from openmm_polarmp.training.data import Structure
 from openmm_polarmp.training.electronegativity import reversed_signs
 from openmm_polarmp.training.evaluation import Comparison, compare
 from openmm_polarmp.training.parallel import Processes, processes
-from openmm_polarmp.training.prepare import Frames, build_model, check_labels, covered_by, load_frames, structures
+from openmm_polarmp.training.prepare import Frames, build_model, check_labels, load_frames, structures, training_range
 from openmm_polarmp.training.trainer import Trainer
 
 
 @dataclass
 class TrainingResult:
-    """What a finished run leaves.
+    """The results of a finished run.
 
     Attributes
     ----------
     model : PolarMPModel
-        The best epoch's, as in the file ``model.polarmp``.
+        The model of the best epoch, as in the file ``model.polarmp``.
     errors : dict
-        For ``validation`` and ``test`` the statistics of `Comparison`.
+        Statistics of `Comparison` on the ``validation`` and ``test`` frames.
     rows : list of dict
         The log, a row for each epoch.
     milliseconds : dict
-        Time of each phase for a structure.
+        Time of each phase, per structure.
     """
 
     model: PolarMPModel
@@ -43,58 +44,56 @@ class TrainingResult:
 
 
 def train(config: TrainingConfig, *, restart: bool = False, quiet: bool = False) -> TrainingResult | None:
-    """
-    Train a model; go on where an interrupted run with the same configuration stopped.
+    """Train a model, or continue an interrupted run with the same configuration.
 
     Parameters
     ----------
-    config
-        What to do
-    restart
-        Delete a run that is in the output folder, finished or not, and begin anew
-    quiet
-        Print nothing
+    config : TrainingConfig
+        Configuration of the run.
+    restart : bool
+        Delete a run in the output folder, finished or not, and begin again.
+    quiet : bool
+        Print nothing.
 
     Returns
     -------
-    The result, None in all processes of torchrun but the first
+    TrainingResult or None
+        None in all processes of torchrun except the first.
     """
     folder = Path(config.output)
     frames = load_frames(config.data, config.seed)
     check_labels(frames, config)
-    with processes(config.device) as own:
-        if own.first:
+    with processes(config.device) as group:
+        if group.first:
             _prepare_folder(folder, config, restart)
-        own.wait()
-        result = _run(folder, config, frames, own, quiet)
-        own.wait()  # a process that closes its connections while another still works can end by a signal
+        group.wait()
+        result = _run(folder, config, frames, group, quiet)
+        group.wait()  # no process closes its connections while another still works
         return result
 
 
-def _run(folder: Path, config: TrainingConfig, frames: Frames, own: Processes, quiet: bool) -> TrainingResult | None:
-    """Train; the first process also measures and reports."""
+def _run(folder: Path, config: TrainingConfig, frames: Frames, group: Processes, quiet: bool) -> TrainingResult | None:
+    """Train; the first process also evaluates and reports."""
     model = build_model(config, frames.train)
     use_tensor_products(model.network, config.tensor_products)
     training = structures(frames.train, model.cutoff, config.precision)
     validation = structures(frames.validation, model.cutoff, config.precision)
-    if config.model.start is None:
-        model.training_range = covered_by(training, model)
-    else:
-        model.training_range = model.training_range.extended(covered_by(training, model))
-    trainer = Trainer(config, model, training, validation, frames.fingerprint(), own, quiet)
+    covered = training_range(training, model)
+    model.training_range = covered if config.model.start is None else model.training_range.extended(covered)
+    trainer = Trainer(config, model, training, validation, frames.fingerprint(), group, quiet)
     if trainer.resumed:
-        trainer.progress.say(f"going on after step {trainer.step} of {trainer.total_steps}")
+        trainer.progress.message(f"continuing after step {trainer.step} of {trainer.total_steps}")
     else:
         count = sum(p.numel() for p in model.parameters())
-        trainer.progress.say(
+        trainer.progress.message(
             f"{len(training)} training, {len(validation)} validation, {len(frames.test)} test frames; "
-            f"{count} parameters, {own.count} x {own.device}, {torch.get_num_threads()} threads"
+            f"{count} parameters, {group.count} x {group.device}, {torch.get_num_threads()} threads"
         )
     trainer.run()
-    if not own.first:
+    if not group.first:
         return None
     test = structures(frames.test, model.cutoff, config.precision)
-    return _finish(folder, config, trainer, {"validation": validation, "test": test}, own)
+    return _finish(folder, config, trainer, {"validation": validation, "test": test}, group.device)
 
 
 def _prepare_folder(folder: Path, config: TrainingConfig, restart: bool) -> None:
@@ -107,22 +106,28 @@ def _prepare_folder(folder: Path, config: TrainingConfig, restart: bool) -> None
         (folder / "config.yaml").write_text(yaml.safe_dump(config.to_dict(), sort_keys=False))
 
 
-def _finish(folder: Path, config: TrainingConfig, trainer: Trainer, held_out: dict, own: Processes) -> TrainingResult:
-    """Orient the signs, measure on the held-out frames, write the model's card and the report."""
+def _finish(
+    folder: Path,
+    config: TrainingConfig,
+    trainer: Trainer,
+    held_out: dict[str, list[Structure]],
+    device: torch.device,
+) -> TrainingResult:
+    """Choose the sign of the moments, evaluate the held-out frames, write the model's metadata and the report."""
     model = load_model(folder / "model.polarmp")
     eps_inf = config.loss.eps_inf
-    watched = held_out["test"] or held_out["validation"] or trainer.training[:20]
-    if _may_flip(config, model, watched):
-        sample = compare(model, watched[:20], born_charges=False, device=own.device)
-        if reversed_signs(sample.species, sample.charges):
+    sample = held_out["test"] or held_out["validation"] or trainer.training[:20]
+    if _sign_is_free(config, model, sample):
+        comparison = compare(model, sample[:20], born_charges=False, device=device)
+        if reversed_signs(comparison.species, comparison.charges):
             model.network.heads.flip_signs()
     errors, texts, best = {}, [], trainer.best["epoch"]
-    shown: Comparison | None = None
+    last: Comparison | None = None
     for name, members in held_out.items():
         if members:
-            found = compare(model, members, eps_inf=eps_inf, device=own.device, born_charges=name == "test")
-            errors[name], shown = found.statistics(), found
-            texts.append(f"{name}, {len(members)} frames\n{found.table()}")
+            last = compare(model, members, eps_inf=eps_inf, device=device, born_charges=name == "test")
+            errors[name] = last.statistics()
+            texts.append(f"{name}, {len(members)} frames\n{last.table()}")
     model = model.cpu()
     model.metadata = {
         **model.metadata,
@@ -136,8 +141,8 @@ def _finish(folder: Path, config: TrainingConfig, trainer: Trainer, held_out: di
             "seed": config.seed,
         },
         "errors": {
-            name: {label: {"rmse": v["rmse"], "mae": v["mae"]} for label, v in found.items()}
-            for name, found in errors.items()
+            name: {label: {"rmse": v["rmse"], "mae": v["mae"]} for label, v in statistics.items()}
+            for name, statistics in errors.items()
         },
     }
     model.save(folder / "model.polarmp")
@@ -150,14 +155,14 @@ def _finish(folder: Path, config: TrainingConfig, trainer: Trainer, held_out: di
     )
     (folder / "report.txt").write_text("\n\n".join(texts) + "\n")
     (folder / "errors.json").write_text(json.dumps(errors, indent=1))
-    if shown is not None:
-        _draw(trainer, shown, f"{'test' if 'test' in errors else 'validation'} frames")
-    trainer.progress.say("\n" + "\n\n".join(texts) + f"\n\nmodel and report are in {folder}")
+    if last is not None:
+        _draw(trainer, last, f"{'test' if 'test' in errors else 'validation'} frames")
+    trainer.progress.message("\n" + "\n\n".join(texts) + f"\n\nmodel and report are in {folder}")
     return TrainingResult(model, errors, trainer.rows, trainer.milliseconds)
 
 
-def _may_flip(config: TrainingConfig, model: PolarMPModel, sample: list) -> bool:
-    """Nothing else may fix the sign: no label of a dipole or Born charge was learned, no structure has a net charge."""
+def _sign_is_free(config: TrainingConfig, model: PolarMPModel, sample: list[Structure]) -> bool:
+    """Whether nothing determines the moments' sign: no dipoles or Born charges were learned, no structure is charged."""
     learned = any(getattr(config.loss, name) for name in ("dipole", "born_charges"))
     neutral = all(s.total_charge == 0 for s in sample) or not model.charge_projection
     return model.has_electrostatics and config.model.start is None and not learned and neutral
@@ -165,8 +170,8 @@ def _may_flip(config: TrainingConfig, model: PolarMPModel, sample: list) -> bool
 
 def _draw(trainer: Trainer, comparison: Comparison, title: str) -> None:
     try:
-        from openmm_polarmp.training.report import draw
+        from openmm_polarmp.training.plots import draw
 
         draw(trainer.folder / "report.png", comparison, trainer.rows, title)
     except ImportError as error:
-        trainer.progress.say(f"no report.png: {error}")
+        trainer.progress.message(f"no report.png: {error}")

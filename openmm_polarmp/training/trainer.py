@@ -1,4 +1,4 @@
-"""The training loop: what happens in a step, an epoch, and when it is interrupted."""
+"""The training loop: steps, epochs, checkpoints and interruptions."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
 
 from openmm_polarmp.models import PolarMPModel
 from openmm_polarmp.training import checkpoint
 from openmm_polarmp.training.config import TrainingConfig
 from openmm_polarmp.training.data.structure import Batch, Structure
-from openmm_polarmp.training.first_charges import first_charges, fit_charge_head, held
+from openmm_polarmp.training.initial_charges import fit_charge_head, fixed_charges, guess_charges
 from openmm_polarmp.training.log import Progress, TensorBoard, write_rows
-from openmm_polarmp.training.loss import TrainingLoss, needs, total_of, weights_at
+from openmm_polarmp.training.loss import TrainingLoss, optional_labels, total_of, weights_at
 from openmm_polarmp.training.metrics import ErrorSums, square_sums
 from openmm_polarmp.training.parallel import Processes
 from openmm_polarmp.training.predict import predict
+
+Tensors = tuple[torch.Tensor, ...] | list[torch.Tensor]
 
 PHASES = ("data", "forward", "backward", "optimizer")
 
@@ -34,18 +35,21 @@ PHASES = ("data", "forward", "backward", "optimizer")
 class Trainer:
     """Trains a model on structures, from the beginning or from the checkpoint in the output folder.
 
-    Every random choice follows from the seed and the number of the step, so that nothing but the numbers of a
-    checkpoint is needed to go on exactly.
+    Every random choice follows from the seed and the number of the step, so that a run continues from a checkpoint exactly
+    as if it had not been interrupted.
 
     Parameters
     ----------
     config : TrainingConfig
+        Configuration of the run.
     model : PolarMPModel
-        As it begins; trained in place.
+        The initial model, which is trained in place.
     training, validation : list of Structure
+        Structures with labels.
     fingerprint : str
-        Of the data; a checkpoint of other data is not continued.
+        Hash of the data; a checkpoint of other data is not continued.
     processes : Processes
+        The processes that train together.
     quiet : bool
         Print nothing.
     """
@@ -64,7 +68,7 @@ class Trainer:
         self.processes, self.fingerprint = processes, fingerprint
         self.folder = Path(config.output)
         self.model = model.to(processes.device).train()
-        self.loss: torch.nn.Module = TrainingLoss(self.model, config.loss)
+        self.loss = TrainingLoss(self.model, config.loss)
         settings = config.optimizer
         self.optimizer = torch.optim.Adam(
             self.model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, amsgrad=True
@@ -77,31 +81,27 @@ class Trainer:
         self.sums, self.loss_sum, self.epoch_seconds = ErrorSums(), 0.0, 0.0
         self.best: dict[str, Any] = {"score": math.inf, "epoch": -1}
         self.seconds: dict[str, float] = defaultdict(float)
-        self.hold, self.first_charges = 0, {}
+        self.hold_steps = 0
+        self.initial_charges: dict[int, float] = {}
         if self.model.has_electrostatics and config.model.start is None and settings.hold_charges > 0:
-            self.first_charges = first_charges(training)
-            self.hold = settings.hold_charges if self.first_charges else 0
+            self.initial_charges = guess_charges(training)
+            self.hold_steps = settings.hold_charges if self.initial_charges else 0
         self.resumed = self._load()
-        if processes.count > 1:
-            on_gpu = processes.device.type == "cuda"
-            self.loss = DistributedDataParallel(
-                self.loss, device_ids=[processes.device] if on_gpu else None, broadcast_buffers=False
-            )
         self.quiet = quiet or not processes.first
         self.progress = Progress(self.quiet, self.total_steps, self.step)
 
     def run(self) -> None:
-        """Train to the end, or until the validation stops improving."""
-        board = TensorBoard(self.folder / "tensorboard", self.processes.first)
+        """Train to the end, or until the validation error stops decreasing."""
+        tensorboard = TensorBoard(self.folder / "tensorboard", self.processes.first)
         written = time.monotonic()
         with _stop_requests() as stop:
-            while self.step < self.total_steps and not self._exhausted():
+            while self.step < self.total_steps and not self._out_of_patience():
                 epoch, number = divmod(self.step, self.steps_per_epoch)
                 start = time.monotonic()
                 self._train_step(epoch, number)
                 self.epoch_seconds += time.monotonic() - start
                 if self.step % self.steps_per_epoch == 0:
-                    board.add(self._end_epoch(epoch))
+                    tensorboard.add(self._end_epoch(epoch))
                     self._save()
                     written = time.monotonic()
                 due = time.monotonic() - written > 60 * self.config.checkpoint_minutes
@@ -112,24 +112,24 @@ class Trainer:
                     raise KeyboardInterrupt
 
     def learning_rate(self, step: int) -> float:
-        """Warm-up, then half a cosine down to the final rate."""
+        """Learning rate of a step: a warm-up, then half a cosine down to the final rate."""
         settings = self.config.optimizer
         low = settings.final_rate
         cosine = 0.5 * (1 + math.cos(math.pi * step / self.total_steps))
         return settings.learning_rate * min(1.0, (step + 1) / max(1, settings.warmup)) * (low + (1 - low) * cosine)
 
     def errors(self, model: PolarMPModel, structures: list[Structure]) -> dict[str, float]:
-        """Root mean square errors on structures, shared among the processes."""
+        """Root mean square errors on structures, which the processes evaluate together."""
         sums = ErrorSums()
-        wanted = needs(self.config.loss)
+        labels = optional_labels(self.config.loss)
         for structure in structures[self.processes.rank :: self.processes.count]:
             batch = Batch.of([structure], self.processes.device)
-            born_of = torch.zeros(1, dtype=torch.long) if "born_charges" in wanted else None
+            born_of = torch.zeros(1, dtype=torch.long) if "born_charges" in labels else None
             prediction = predict(
                 model,
                 batch,
-                stress="stress" in wanted,
-                dipole="dipole" in wanted,
+                stress="stress" in labels,
+                dipole="dipole" in labels,
                 born_of=born_of,
                 eps_inf=self.config.loss.eps_inf,
             )
@@ -142,30 +142,33 @@ class Trainer:
         start = clock()
         order = np.random.default_rng((self.config.seed, epoch)).permutation(len(self.training))
         chosen = order[number * settings.batch_size : (number + 1) * settings.batch_size]
-        own = chosen[self.processes.rank :: self.processes.count]
-        # A process without a structure of its own takes part with one that does not count.
-        weights = [1.0] * len(own) if len(own) else [0.0]
-        own = own if len(own) else chosen[:1]
-        batch = Batch.of([self.training[i] for i in own], self.processes.device, weights)
+        numbers = chosen[self.processes.rank :: self.processes.count]
+        # A process without a structure takes part with one of weight zero.
+        weights = [1.0] * len(numbers) if len(numbers) else [0.0]
+        numbers = numbers if len(numbers) else chosen[:1]
+        batch = Batch.of([self.training[i] for i in numbers], self.processes.device, weights)
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate(self.step)
         began = clock()
         self.seconds["data"] += began - start
         weight = weights_at(self.config.loss, self.step / self.steps_per_epoch)
-        divisor = len(chosen) / self.processes.count  # DistributedDataParallel averages over the processes
-        if self.hold and self.step == self.hold:
+        divisor = len(chosen) / self.processes.count  # the gradients are averaged over the processes
+        if self.hold_steps and self.step == self.hold_steps:
             some = self.training[:: max(1, len(self.training) // 20)]
-            fit_charge_head(self.model, some, self.first_charges)
-            self.mean.module.load_state_dict(self.model.state_dict())  # a mean across the jump would be neither
-        holding = held(self.model, self.first_charges) if self.step < self.hold else nullcontext()
+            fit_charge_head(self.model, some, self.initial_charges)
+            self.mean.module.load_state_dict(self.model.state_dict())  # the average starts again after the jump
+        fixed = self.step < self.hold_steps
         try:
-            with holding:
+            with fixed_charges(self.model, self.initial_charges) if fixed else nullcontext():
                 loss, sums = self.loss(batch, weight, (self.config.seed, self.step), divisor)
-        except ValueError as error:  # the structures were checked when they were read: it is the model's numbers
+        except (
+            ValueError
+        ) as error:  # the structures were checked when they were read: the model's outputs are not finite
             raise self._diverged(str(error), epoch) from error
         forward = clock()
         self.optimizer.zero_grad()
         loss.backward()
+        self.processes.average_gradients(self.model)
         backward = clock()
         value = self.processes.total(loss.detach().double().cpu()).item() / self.processes.count
         if not math.isfinite(value):
@@ -183,7 +186,7 @@ class Trainer:
 
     def _diverged(self, what: str, epoch: int) -> FloatingPointError:
         return FloatingPointError(
-            f"{what} in epoch {epoch}, step {self.step}: try a smaller optimizer.learning_rate; the last checkpoint is kept"
+            f"{what} in epoch {epoch}, step {self.step}: try a smaller optimizer.learning_rate; the last checkpoint remains"
         )
 
     def _end_epoch(self, epoch: int) -> dict[str, Any]:
@@ -197,7 +200,7 @@ class Trainer:
         }
         improved = True
         if self.validation:
-            rmse = self.errors(self.mean.module, self.validation)
+            rmse = self.errors(self._averaged_model(), self.validation)
             row |= {f"validation_{name}": value for name, value in rmse.items()}
             row["validation_loss"] = self._score(rmse)
             improved = row["validation_loss"] < self.best["score"]
@@ -206,30 +209,35 @@ class Trainer:
         if improved:
             self.best = {"score": row.get("validation_loss", math.inf), "epoch": epoch}
             if self.processes.first:
-                self.mean.module.save(self.folder / "model.polarmp")
+                self._averaged_model().save(self.folder / "model.polarmp")
         self.progress.epoch(row, self.step, improved)
         self.sums, self.loss_sum, self.epoch_seconds = ErrorSums(), 0.0, 0.0
         return row
 
+    def _averaged_model(self) -> PolarMPModel:
+        averaged = self.mean.module
+        assert isinstance(averaged, PolarMPModel)
+        return averaged
+
     def _score(self, rmse: dict[str, float]) -> float:
-        """The validation's loss with the weights of the last epoch, so that epochs compare."""
+        """Validation loss with the weights of the last epoch, so that epochs can be compared."""
         sizes = [len(s) for s in self.validation]
         volumes = [0.0 if s.cell is None else abs(float(torch.linalg.det(s.cell))) for s in self.validation]
         weights = weights_at(self.config.loss, self.config.optimizer.epochs)
         return total_of(rmse, float(np.mean(sizes)), float(np.mean(volumes)), weights)
 
-    def _exhausted(self) -> bool:
+    def _out_of_patience(self) -> bool:
         patience = self.config.optimizer.patience
         return patience is not None and bool(self.rows) and self.rows[-1]["epoch"] - self.best["epoch"] >= patience
 
-    def _average(self, mean: list[torch.Tensor], present: list[torch.Tensor], count: torch.Tensor | int) -> None:
-        """The running mean remembers little at first."""
+    def _average(self, mean: Tensors, present: Tensors, count: torch.Tensor | int) -> None:
+        """Moving average of the weights, whose decay grows to ``ema`` in the first steps."""
         n = int(count)
         keep = min(self.config.optimizer.ema, (1 + n) / (10 + n))
         torch._foreach_lerp_(mean, present, 1 - keep)
 
     def _identity(self) -> dict[str, Any]:
-        """What must not change between the parts of a run."""
+        """Configuration and data, which must not change when a run continues."""
         values = self.config.to_dict()
         free = ("output", "device", "tensor_products", "checkpoint_minutes")
         return {name: value for name, value in values.items() if name not in free} | {"data": self.fingerprint}
@@ -260,17 +268,16 @@ class Trainer:
         if not path.is_file():
             return False
         state = checkpoint.load(path)
-        mine, theirs = self._identity(), state["identity"]
-        if different := _differences(mine, theirs):
+        if different := _differences(self._identity(), state["identity"]):
             raise ValueError(
-                f"output: {str(self.folder)!r} holds another run ({'; '.join(different)}): give another folder, or "
-                "--restart to begin anew"
+                f"output is {str(self.folder)!r}, which holds another run ({'; '.join(different)}); an empty folder is "
+                "accepted, or --restart, which deletes that run"
             )
         self.step, self.rows, self.best = state["step"], state["rows"], state["best"]
         self.model.load_state_dict(state["model"])
         self.mean.load_state_dict(state["mean"])
         self.optimizer.load_state_dict(state["optimizer"])
-        # The sums of all processes go on in the first one.
+        # The first process continues with the sums of all.
         self.sums = ErrorSums(state["sums"] if self.processes.first else None)
         self.loss_sum, self.epoch_seconds = state["loss_sum"], state["epoch_seconds"]
         self.seconds.update(state["seconds"])
@@ -278,25 +285,26 @@ class Trainer:
 
     @property
     def milliseconds(self) -> dict[str, float]:
-        """Per structure, of each phase of the training steps of this run."""
+        """Time of each phase of a training step, per structure."""
         count = max(1, min(self.step * self.config.optimizer.batch_size, self.step * len(self.training)))
         return {phase: 1e3 * self.seconds[phase] / count for phase in PHASES}
 
 
-def _differences(mine: dict, theirs: dict, prefix: str = "") -> list[str]:
-    found = []
-    for name in sorted(set(mine) | set(theirs)):
-        a, b = mine.get(name), theirs.get(name)
-        if isinstance(a, dict) and isinstance(b, dict):
-            found += _differences(a, b, f"{prefix}{name}.")
-        elif a != b:
-            found.append("other data" if name == "data" else f"{prefix}{name} was {b!r}, is {a!r}")
-    return found
+def _differences(present: dict[str, Any], saved: dict[str, Any], prefix: str = "") -> list[str]:
+    """One text for each entry in which two identities differ."""
+    differences = []
+    for name in sorted(set(present) | set(saved)):
+        new, old = present.get(name), saved.get(name)
+        if isinstance(new, dict) and isinstance(old, dict):
+            differences += _differences(new, old, f"{prefix}{name}.")
+        elif new != old:
+            differences.append("other data" if name == "data" else f"{prefix}{name} was {old!r}, is {new!r}")
+    return differences
 
 
 @contextmanager
 def _stop_requests() -> Iterator[threading.Event]:
-    """Set when the process is asked to stop: the step under way is finished and the state written."""
+    """An event that is set when a signal asks the process to stop, so that it can finish the step and write its state."""
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop
@@ -304,7 +312,7 @@ def _stop_requests() -> Iterator[threading.Event]:
 
     def handle(number: int, frame: Any) -> None:
         if stop.is_set() and number == signal.SIGINT:
-            raise KeyboardInterrupt  # asked twice: at once
+            raise KeyboardInterrupt  # the second request stops at once
         stop.set()
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}

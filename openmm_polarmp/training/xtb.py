@@ -1,8 +1,8 @@
-"""Labels by a method that everybody can run: GFN2-xTB through tblite.
+"""Labels by GFN2-xTB, a method that everybody can run, through tblite.
 
 Energies, forces, stress, dipoles, and for clusters Born charges and polarizabilities as derivatives of forces and dipoles
-with respect to a uniform field. They make training data without a licence, and the exact answer of the same method to
-compare a model's response with.
+with respect to a uniform field. They give training data free of licences, and the response of the same method to compare
+a model's response with.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from ase.units import Bohr, Hartree
 
 METHODS = ("GFN2-xTB", "GFN1-xTB")
 FIELD_STEP = 1e-3
-"""Hartree/(e Bohr), 0.05 V/A; the error of the central difference is of its square."""
+"""Hartree/(e Bohr), 0.05 V/A; the error of the central difference is of second order in it."""
 
 
 class NotConverged(RuntimeError):
-    """The method found no solution for a frame."""
+    """The self-consistent calculation of a frame did not converge."""
 
 
 def label(
@@ -36,37 +36,39 @@ def label(
     accuracy: float = 0.1,
     progress: Callable[[int, str], None] | None = None,
 ) -> list[int]:
-    """
-    Label frames one after the other, each written (extended XYZ) as soon as it is done.
+    """Label frames one after the other, and write each to an extended XYZ file as soon as it is done.
 
-    A call with the same arguments goes on after an interruption.
+    A call with the same arguments continues after an interruption.
 
     Parameters
     ----------
-    frames
-        Structures; ``info["total_charge"]`` (e) is 0 if it is missing
-    out
-        Extended XYZ; beside it OUT.failed lists the frames without a solution
-    method
-        GFN2-xTB or GFN1-xTB
-    response
-        Born charges (e) and polarizability (e² Å²/eV) of clusters too: six more calculations
-    accuracy
-        tblite's: 1 is its default, smaller is stricter
-    progress
-        Called after each frame with its number and what became of it
+    frames : sequence of ase.Atoms
+        Structures; a missing ``info["total_charge"]`` (e) is 0.
+    out : str or Path
+        Extended XYZ file to write; OUT.failed beside it lists the frames that did not converge.
+    method : str
+        GFN2-xTB or GFN1-xTB.
+    response : bool
+        Also Born charges (e) and polarizability (e^2 A^2/eV) of clusters, which take six more calculations.
+    accuracy : float
+        tblite's accuracy: 1 is its default, smaller is stricter.
+    progress : callable, optional
+        Called after each frame with its number and the outcome.
 
     Returns
     -------
-    Numbers of the frames that did not converge
+    list of int
+        Numbers of the frames that did not converge.
     """
     if method not in METHODS:
-        raise ValueError(f"method: expected one of {', '.join(METHODS)}, got {method!r}")
+        raise ValueError(f"method is {method!r}; {' and '.join(map(repr, METHODS))} are accepted")
     out, failures = Path(out), Path(f"{out}.failed")
     done = set(_finished(out)) if out.is_file() else set()
     failed = {int(line.split()[0]) for line in failures.read_text().splitlines()} if failures.is_file() else set()
     if stray := sorted(n for n in done | failed if n >= len(frames)):
-        raise ValueError(f"out: {str(out)!r} has frame {stray[0]} of another set; this one has {len(frames)} frames")
+        raise ValueError(
+            f"out is {str(out)!r}, which has a frame {stray[0]}; files of these {len(frames)} frames are accepted"
+        )
     for number, frame in enumerate(frames):
         if number in done or number in failed:
             continue
@@ -76,7 +78,7 @@ def label(
             failed.add(number)
             with failures.open("a") as stream:
                 stream.write(f"{number} {error}\n")
-            outcome = f"no solution: {error}"
+            outcome = f"not converged: {error}"
         else:
             labelled.info["frame"] = number
             text = io.StringIO()
@@ -92,16 +94,15 @@ def label(
 def label_frame(
     frame: ase.Atoms, *, method: str = "GFN2-xTB", response: bool = False, accuracy: float = 0.1
 ) -> ase.Atoms:
-    """
-    A copy of a frame with its labels.
+    """A copy of a frame with its labels; the arguments are those of `label`.
 
     Raises
     ------
     NotConverged
-        The method found no solution
+        If the self-consistent calculation does not converge.
     """
     if response and frame.pbc.any():
-        raise ValueError("response: a uniform field does not exist in a periodic box; label clusters")
+        raise ValueError("response is True for a periodic frame; clusters are accepted, as a box has no uniform field")
     charge = float(frame.info.get("total_charge", 0.0))
     plain = _calculate(frame, method, charge, accuracy)
     labelled = ase.Atoms(frame.numbers, frame.positions, cell=frame.cell, pbc=frame.pbc)
@@ -147,31 +148,32 @@ def _calculate(
         calculator.set("verbosity", 0)
         calculator.set("accuracy", accuracy)
         if field is not None:
-            # tblite's own conversion of an array fails (0.8.0): it is given the pointer.
+            # tblite 0.8.0 fails to convert an array: it gets the pointer.
             calculator.add("electric-field", library.ffi.cast("double*", field.ctypes.data))
         result = calculator.singlepoint()
     except RuntimeError as error:
         raise NotConverged(str(error).strip() or type(error).__name__) from error
-    found = {"energy": result.get("energy"), "gradient": result.get("gradient")}
-    found["virial"] = result.get("virial")
-    found["dipole"] = result.get("dipole")
-    if not all(np.isfinite(value).all() for value in found.values()):
+    values = {name: result.get(name) for name in ("energy", "gradient", "virial", "dipole")}
+    if not all(np.isfinite(value).all() for value in values.values()):
         raise NotConverged("the solution is not finite")
-    return found
+    return values
 
 
 def _finished(out: Path) -> list[int]:
-    """Numbers of the frames that are whole; a frame that was cut off by a kill is removed from the file."""
+    """Numbers of the complete frames in a file; an incomplete one at its end, from an interruption, is removed."""
     lines = out.read_text().splitlines(keepends=True)
-    numbers, at = [], 0
+    numbers: list[int] = []
+    at = 0
     while at < len(lines):
         size = lines[at].strip()
         end = at + 2 + int(size) if size.isdigit() else len(lines) + 1
         if end > len(lines) or not lines[end - 1].endswith("\n"):
             break
-        frame = ase.io.read(io.StringIO("".join(lines[at:end])), format="extxyz")
+        (frame,) = ase.io.iread(io.StringIO("".join(lines[at:end])), format="extxyz")
         if "frame" not in frame.info:
-            raise ValueError(f"out: {str(out)!r} was not written by this command, frame {len(numbers)} has no number")
+            raise ValueError(
+                f"out is {str(out)!r}, whose frame {len(numbers)} has no number; files of this command are accepted"
+            )
         numbers.append(int(frame.info["frame"]))
         at = end
     if at < len(lines):

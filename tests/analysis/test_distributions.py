@@ -34,9 +34,9 @@ def test_what_lies_outside_counts():
 
 
 def test_wrong_arguments():
-    with pytest.raises(ValueError, match="low < high"):
+    with pytest.raises(ValueError, match="numbers above low"):
         distribution([np.zeros(3)], 1, 0)
-    with pytest.raises(ValueError, match="there are no values"):
+    with pytest.raises(ValueError, match="blocks is without values"):
         distribution([], 0, 1)
 
 

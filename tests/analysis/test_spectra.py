@@ -124,14 +124,14 @@ def test_quantum_corrections_obey_detailed_balance():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: power_spectrum(np.zeros(100), 0.0), "interval: expected a positive time"),
-        (lambda: power_spectrum(np.zeros(4), 1.0), "block of 4 rows is too short"),
+        (lambda: power_spectrum(np.zeros(100), 0.0), "interval is 0.0; a positive time"),
+        (lambda: power_spectrum(np.zeros(4), 1.0), "pieces has a block of 4 rows"),
         (lambda: power_spectrum(np.full(100, np.nan), 1.0), "NaN"),
         (lambda: power_spectrum([], 1.0), "shorter than one block"),
-        (lambda: power_spectrum(np.zeros(100), 1.0, window="box"), "window: expected one of hann"),
-        (lambda: infrared(np.zeros((100, 3)), 1.0, -1.0, 300.0), "volume: expected a positive"),
-        (lambda: infrared(np.zeros((100, 3)), 1.0, 1.0, 300.0, signal="x"), "signal: expected"),
-        (lambda: raman(np.zeros((100, 3)), 1.0, 300.0), "expected rows xx yy zz"),
+        (lambda: power_spectrum(np.zeros(100), 1.0, window="box"), "window is 'box'; 'hann', 'blackman'"),
+        (lambda: infrared(np.zeros((100, 3)), 1.0, -1.0, 300.0), "volume is -1.0; a positive"),
+        (lambda: infrared(np.zeros((100, 3)), 1.0, 1.0, 300.0, signal="x"), "signal is 'x'"),
+        (lambda: raman(np.zeros((100, 3)), 1.0, 300.0), "with columns xx yy zz"),
     ],
 )
 def test_bad_input_is_named(call, message):

@@ -9,12 +9,13 @@ import torch
 
 from openmm_polarmp import PolarMPForce
 from openmm_polarmp.bench import electrostatics, run_bench
-from openmm_polarmp.bench.apart import milliseconds_apart
 from openmm_polarmp.bench.floor import work_per_atom
+from openmm_polarmp.bench.isolated import isolated_milliseconds
 from openmm_polarmp.bench.machine import description
 from openmm_polarmp.bench.memory import bytes_per_atom
-from openmm_polarmp.bench.network import measure
 from openmm_polarmp.bench.startup import startup
+from openmm_polarmp.bench.timing import function_milliseconds
+from openmm_polarmp.bench.water_box import fixed_moments, water_box_nm
 from openmm_polarmp.cli import main
 
 
@@ -50,19 +51,19 @@ def test_parts_and_peers_can_be_left_out(capsys):
 
 
 def test_the_boxes_are_water():
-    _, species, edge = electrostatics.water(300)
+    _, species, edge = water_box_nm(300)
     assert len(species) == 300 and (species == 8).sum() == 100
     assert len(species) / (10 * edge) ** 3 == pytest.approx(3 * 0.0334, rel=1e-3)
-    fixed = electrostatics.moments(species, "quQ+ka")
+    fixed = fixed_moments(species, "quQ+ka")
     assert np.sum(fixed.charges) == pytest.approx(0, abs=1e-9)
     np.testing.assert_allclose(np.trace(fixed.quadrupoles, axis1=1, axis2=2), 0, atol=1e-12)
 
 
 def test_floor_counts_the_mesh_that_the_force_uses():
-    stepper = electrostatics.ours(3000, "quQ+ka", "CPU", {})
+    stepper = electrostatics.polarmp(3000, "quQ+ka", "CPU", {})
     force = PolarMPForce.cast(stepper.context.getSystem().getForce(0))
     mesh = np.prod(force.getPMEParametersInContext(stepper.context))
-    _, species, edge = electrostatics.water(3000)
+    _, species, edge = water_box_nm(3000)
     work = work_per_atom(3000, density=len(species) / (10 * edge) ** 3)
     assert work["mesh points"] == pytest.approx(mesh / 3000, rel=1e-9)
     # Two rounds, a window of 8 points: spreading takes 3, gathering 4 multiplications with an addition
@@ -100,10 +101,10 @@ def test_a_native_start_is_light():
 
 def test_a_peer_that_does_not_run_says_why(monkeypatch):
     """Also one that ends its process, as some of OpenMM's own forces do on some platforms."""
-    reason = milliseconds_apart("point_charges", 0.01, atoms=96, platform="none", properties={})
+    reason = isolated_milliseconds("point_charges", 0.01, atoms=96, platform="none", properties={})
     assert reason.startswith("not here: ") and "no registered Platform" in reason
-    monkeypatch.setattr("openmm_polarmp.bench.apart.SCRIPT", "import os; os.abort()")
-    assert milliseconds_apart("amoeba", 0.01) == "not here: signal 6: no message"
+    monkeypatch.setattr("openmm_polarmp.bench.isolated.SCRIPT", "import os; os.abort()")
+    assert isolated_milliseconds("amoeba", 0.01) == "not here: signal 6: no message"
 
 
 def test_sizes_that_do_not_fit_are_left_out(monkeypatch, capsys):
@@ -126,7 +127,7 @@ def test_calls_for_a_gpu_are_queued_in_bunches(monkeypatch):
     """The host waits once for many of them, as in a run, and not for each."""
     order = []
     monkeypatch.setattr(torch.cuda, "synchronize", lambda device: order.append("wait"))
-    assert measure(lambda: order.append("call"), torch.device("cuda"), 0.02) > 0
+    assert function_milliseconds(lambda: order.append("call"), torch.device("cuda"), 0.02) > 0
     assert order.count("wait") >= 7 and order.count("call") > 20 * order.count("wait")
 
 

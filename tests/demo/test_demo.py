@@ -24,7 +24,7 @@ README = Path(__file__).parents[2] / "README.md"
 def test_demo(tmp_path, model, capfd):
     run_demo(str(tmp_path / "out"), molecules=32, steps=60, model=model, platform="CPU")
     out = capfd.readouterr().out
-    assert "ns/day" in out and "Made in" in out
+    assert "ns/day" in out and "Written to" in out
     made = {p.name for p in (tmp_path / "out").iterdir()}
     assert {"water.dcd", "energies.csv", "dipoles.csv", "water.chk", "water.png", "water.pdb"} <= made
     energies = np.loadtxt(tmp_path / "out" / "energies.csv", delimiter=",", skiprows=1)

@@ -172,7 +172,7 @@ def test_network_without_the_protocol():
 
 def test_periodic_without_a_cell(models):
     atoms = models.structure()
-    with pytest.raises(ValueError, match="pbc is True but cell is None"):
+    with pytest.raises(ValueError, match="cell is None and pbc is True"):
         PolarMPModel(models.make_network()).energy(atoms.positions, atoms.species, pbc=True)
 
 

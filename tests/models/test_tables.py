@@ -6,7 +6,7 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from openmm_polarmp.bench.water_box import water_box
-from openmm_polarmp.models._chunks import CHUNK, CHUNKS_FROM, KEPT, atoms_at_once, bytes_per_atom, fitting
+from openmm_polarmp.models.chunks import CHUNK, CHUNKS_FROM, KEPT, atoms_at_once, bytes_per_atom, fitting
 from openmm_polarmp.neighbors import NeighborList
 from openmm_polarmp.neighbors.table import neighbor_table
 

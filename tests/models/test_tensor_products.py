@@ -85,7 +85,7 @@ def test_a_force_that_uses_it():
 
 def test_bad_names_and_a_missing_package(monkeypatch):
     model = load_model("polarmp-water")
-    with pytest.raises(ValueError, match=r"tensor_products is 'fast'; \['dense', 'cuequivariance'\] are accepted"):
+    with pytest.raises(ValueError, match=r"tensor_products is 'fast'; 'dense' and 'cuequivariance' are accepted"):
         PolarMPForce(model, atomic_numbers=[8, 1, 1], tensor_products="fast")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ImportError, match="needs cuequivariance-torch"):

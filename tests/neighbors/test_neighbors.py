@@ -283,7 +283,7 @@ def test_a_search_that_fails_leaves_no_list_behind():
     pairs = NeighborList(3.0)
     pairs.update(positions, cell)
     for _ in range(2):
-        with pytest.raises(ValueError, match="cell must span a volume"):
+        with pytest.raises(ValueError, match="box vectors that span a volume are accepted"):
             pairs.update(positions, 0 * cell)
     other = 1.1 * cell
     with pytest.raises(FloatingPointError):
@@ -292,15 +292,15 @@ def test_a_search_that_fails_leaves_no_list_behind():
 
 
 def test_bad_arguments():
-    with pytest.raises(ValueError, match="cutoff must be a positive length"):
+    with pytest.raises(ValueError, match=r"cutoff is 0.0; a positive length"):
         NeighborList(0.0)
-    with pytest.raises(ValueError, match="skin must be a length"):
+    with pytest.raises(ValueError, match=r"skin is -0.1; a length"):
         NeighborList(3.0, -0.1)
     positions = torch.rand(5, 3)
     flat = torch.tensor([[1.0, 0, 0], [0, 1.0, 0], [1.0, 1.0, 0]], dtype=torch.float64)
-    with pytest.raises(ValueError, match="cell must span a volume"):
+    with pytest.raises(ValueError, match="box vectors that span a volume are accepted"):
         NeighborList(3.0).update(positions, flat)
-    with pytest.raises(ValueError, match="cell must span a volume"):
+    with pytest.raises(ValueError, match="box vectors that span a volume are accepted"):
         NeighborList(3.0).update(positions, torch.full((3, 3), float("nan")))
 
 
@@ -324,8 +324,8 @@ def test_gradients_are_not_followed():
 def test_a_collapsed_box_is_refused_before_anything_is_searched():
     positions, cell = torch.rand(24, 3, dtype=torch.float64), 0.2 * torch.eye(3, dtype=torch.float64)
     with pytest.raises(
-        ValueError, match=r"box vectors of 0.2, 0.2, 0.2 A for 24 atoms are too short: an atom would have"
+        ValueError, match=r"box vectors of 0.2, 0.2, 0.2 A, with .* for each of the 24 atoms; at most 3000"
     ):
         neighbor_pairs(positions, 4.0, cell)
-    with pytest.raises(ValueError, match="too short"):
+    with pytest.raises(ValueError, match="at most 3000 neighbors"):
         neighbor_pairs(positions, 4.0, 0 * cell)

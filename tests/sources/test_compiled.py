@@ -45,8 +45,8 @@ def utf8():
 def test_the_same_energies_and_forces(monkeypatch, chunks):
     """With different numbers of pairs, for which nothing is compiled anew; and of a box that runs in chunks of atoms."""
     if chunks:
-        monkeypatch.setattr("openmm_polarmp.models._chunks.CHUNKS_FROM", 20)
-        monkeypatch.setattr("openmm_polarmp.models._chunks.CHUNK", 9)
+        monkeypatch.setattr("openmm_polarmp.models.chunks.CHUNKS_FROM", 20)
+        monkeypatch.setattr("openmm_polarmp.models.chunks.CHUNK", 9)
     moved = 0.02 * np.random.default_rng(0).normal(size=(24, 3))
     eager, _ = evaluate(False, [0.0, moved, 2 * moved])
     compiled, asked = evaluate(True, [0.0, moved, 2 * moved])

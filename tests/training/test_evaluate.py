@@ -96,4 +96,4 @@ def test_data_the_model_does_not_know(tmp_path, runs, capsys):
     tiny_model((1, 8)).save(tmp_path / "water.polarmp")
     runs.write_data(tmp_path / "ions.extxyz", 1)
     assert main(["evaluate", str(tmp_path / "water.polarmp"), str(tmp_path / "ions.extxyz")]) == 1
-    assert "ions.extxyz, frame 0: elements" in capsys.readouterr().err
+    assert "ions.extxyz, frame 0: has the elements" in capsys.readouterr().err

@@ -26,6 +26,6 @@ def test_rungs_are_trained_once_and_compared(tmp_path, runs, capsys):
 
 
 def test_an_unknown_rung_is_named_before_anything_runs(tmp_path, runs):
-    with pytest.raises(ValueError, match="rung 'qqq' is not known"):
+    with pytest.raises(ValueError, match="rung is 'qqq'; sr, q, qu"):
         climb(runs.configure(tmp_path), ["sr", "qqq"])
     assert not (tmp_path / "run").exists()

@@ -115,7 +115,7 @@ def test_a_finished_run_is_not_trained_again(tmp_path, runs):
 
 def test_another_configuration_or_other_data_do_not_go_on(tmp_path, runs):
     train(runs.configure(tmp_path), quiet=True)
-    with pytest.raises(ValueError, match=r"holds another run \(optimizer.learning_rate was 0.01, is 0.02\)"):
+    with pytest.raises(ValueError, match=r"which holds another run \(optimizer.learning_rate was 0.01, is 0.02\)"):
         train(runs.configure(tmp_path, optimizer={"learning_rate": 0.02}), quiet=True)
     runs.write_data(tmp_path / "ions.extxyz", seed=9)
     with pytest.raises(ValueError, match="other data"):
@@ -193,10 +193,10 @@ def test_fine_tuning_begins_with_the_given_model(tmp_path, runs):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"loss": {"dipole": 1.0}}, "loss.dipole: has a weight, but no training frame has this label"),
-        ({"data": {"validation": 6}}, "data.validation: 6 of 6 frames leaves none to train on"),
-        ({"data": {"train": ["none.xyz"]}}, "none.xyz' does not exist"),
-        ({"device": "tpu"}, "device: 'tpu' cannot be used here"),
+        ({"loss": {"dipole": 1.0}}, "loss.dipole is 1.0; only 0 is accepted without this label"),
+        ({"data": {"validation": 6}}, "data.validation is 6; fewer than the 6 frames left of 6 are accepted"),
+        ({"data": {"train": ["none.xyz"]}}, "none.xyz'; an existing file is accepted"),
+        ({"device": "tpu"}, "device is 'tpu'; only devices of this machine"),
     ],
 )
 def test_what_cannot_work_is_said_at_once(tmp_path, runs, changes, message):
@@ -210,7 +210,7 @@ def test_an_unknown_element_in_the_validation_is_named(tmp_path, runs):
     frame = ase.io.read(runs.write_data(tmp_path / "ions.extxyz"), 0)
     frame.symbols[0] = "Xe"
     ase.io.write(tmp_path / "other.extxyz", frame)
-    with pytest.raises(ValueError, match=r"other.extxyz, frame 0: elements \['Xe'\], accepted are"):
+    with pytest.raises(ValueError, match=r"other.extxyz, frame 0: has the elements \['Xe'\]; .* are accepted"):
         train(runs.configure(tmp_path, data={"validation": "other.extxyz"}), quiet=True)
 
 

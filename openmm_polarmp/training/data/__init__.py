@@ -1,6 +1,13 @@
 """Labelled structures: reading, checking, batches."""
 
+from typing import TYPE_CHECKING
+
 from openmm_polarmp._torch import lazy_attributes
+
+if TYPE_CHECKING:
+    from openmm_polarmp.training.data._labels import labels
+    from openmm_polarmp.training.data.frames import fit_reference_energies, read_frames
+    from openmm_polarmp.training.data.structure import Batch, Structure
 
 __getattr__ = lazy_attributes(
     __name__,
@@ -8,7 +15,7 @@ __getattr__ = lazy_attributes(
         "Batch": ".structure",
         "Structure": ".structure",
         "fit_reference_energies": ".frames",
-        "labels": ".labels",
+        "labels": "._labels",
         "read_frames": ".frames",
     },
 )

@@ -1,4 +1,4 @@
-"""Labelled structures: reading, validation, reference energies."""
+"""Labelled frames: reading, checks, reference energies."""
 
 from __future__ import annotations
 
@@ -10,46 +10,61 @@ import ase.io
 import numpy as np
 
 from openmm_polarmp.training.data import hdf5
-from openmm_polarmp.training.data.labels import labels
+from openmm_polarmp.training.data._labels import labels
 
 LARGEST_FORCE = 1e3
-"""eV/A, root mean square of a frame: more than that is another unit."""
+"""eV/A, root mean square of a frame: larger forces are in another unit."""
 
 
 def read_frames(path: str | Path, elements: Iterable[str] | None = None) -> list[ase.Atoms]:
-    """
-    Read structures with energies (eV) and forces (eV/Å), in any format ASE knows, or HDF5.
+    """Read structures with energies (eV) and forces (eV/A), in any format that ASE knows, or HDF5.
 
     Parameters
     ----------
-    path
-        File to read: extended XYZ, an ASE database, HDF5 (see `hdf5`)
-    elements
-        Chemical symbols that are accepted; all if None
+    path : str or Path
+        File to read: extended XYZ, an ASE database, HDF5 (see `hdf5`).
+    elements : iterable of str, optional
+        Chemical symbols that are accepted; by default all.
+
+    Returns
+    -------
+    list of ase.Atoms
+        The frames, with their labels.
 
     Raises
     ------
+    FileNotFoundError
+        If the file does not exist.
     ValueError
-        A file without frames; a frame with a missing or non-finite label, of a wrong shape or unit, or with an unknown
-        element; the message names the file and the frame
+        If the file has no frames, or a frame has a missing or non-finite label, a label of a wrong shape or unit, or an
+        element that is not accepted; the message names the file and the frame.
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"path: {str(path)!r} does not exist")
+        raise FileNotFoundError(f"path is {str(path)!r}; an existing file is accepted")
     frames = _read(path) if path.stat().st_size else []
     if not frames:
-        raise ValueError(f"path: {path} holds no frames, at least one is needed")
-    known = None if elements is None else set(elements)
+        raise ValueError(f"path is {str(path)!r}, a file without frames; at least one frame is accepted")
+    accepted = None if elements is None else set(elements)
     for number, frame in enumerate(frames):
-        _check(frame, f"{path}, frame {number}", known)
+        _check(frame, f"{path}, frame {number}", accepted)
     return frames
 
 
 def fit_reference_energies(frames: Sequence[ase.Atoms]) -> dict[str, float]:
-    """
-    Energies per element (eV) that explain the total energies best, in the sense of least squares.
+    """Energies per element (eV) that fit the total energies best, by least squares.
 
-    Compositions that do not tell the elements apart (one stoichiometry) get the shortest solution.
+    Where the compositions do not determine them (one stoichiometry), the solution of smallest norm is taken.
+
+    Parameters
+    ----------
+    frames : sequence of ase.Atoms
+        With energies.
+
+    Returns
+    -------
+    dict
+        Energy by chemical symbol.
     """
     symbols = sorted({symbol for frame in frames for symbol in frame.symbols})
     counts = np.array([[list(frame.symbols).count(symbol) for symbol in symbols] for frame in frames], dtype=float)
@@ -62,31 +77,30 @@ def _read(path: Path) -> list[ase.Atoms]:
     if path.suffix in hdf5.SUFFIXES:
         return hdf5.read(path)
     try:
-        return ase.io.read(path, index=":")
+        return list(ase.io.iread(path, index=":"))
     except Exception as error:  # each format's reader has errors of its own
-        raise ValueError(f"path: {path} cannot be read: {type(error).__name__}: {error}") from error
+        raise ValueError(f"path is {str(path)!r}, which cannot be read: {type(error).__name__}: {error}") from error
 
 
-def _check(frame: ase.Atoms, where: str, known: set[str] | None) -> None:
-    if known is not None and (unknown := sorted(set(frame.symbols) - known)):
-        raise ValueError(f"{where}: elements {unknown}, accepted are {sorted(known)}")
+def _check(frame: ase.Atoms, where: str, elements: set[str] | None) -> None:
+    """Raise a ValueError that begins with ``where`` if a frame is not accepted."""
+    if elements is not None and (unknown := sorted(set(frame.symbols) - elements)):
+        raise ValueError(f"{where}: has the elements {unknown}; {sorted(elements)} are accepted")
     if not len(frame):
-        raise ValueError(f"{where}: no atoms")
+        raise ValueError(f"{where}: has no atoms; at least one is accepted")
     if frame.pbc.any() and not frame.pbc.all():
-        raise ValueError(f"{where}: periodic along {frame.pbc.tolist()}; accepted are all axes or none")
+        raise ValueError(f"{where}: pbc is {frame.pbc.tolist()}; all axes or none are accepted")
     try:
-        found = labels(frame)
+        values = labels(frame)
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from error
     for name in ("energy", "forces"):
-        if name not in found:
-            raise ValueError(f"{where}: no {name}, every frame needs energy and forces")
-    found["positions"], found["cell"] = frame.positions, frame.cell.array
-    for name, value in found.items():
+        if name not in values:
+            raise ValueError(f"{where}: has no {name}; frames with energy and forces are accepted")
+    values["positions"], values["cell"] = frame.positions, frame.cell.array
+    for name, value in values.items():
         if not np.all(np.isfinite(value)):
-            raise ValueError(f"{where}: {name} is not finite")
-    rms = float(np.sqrt(np.mean(found["forces"] ** 2)))
+            raise ValueError(f"{where}: {name} is NaN or infinite; finite numbers are accepted")
+    rms = float(np.sqrt(np.mean(values["forces"] ** 2)))
     if rms > LARGEST_FORCE:
-        raise ValueError(
-            f"{where}: forces of {rms:.3g} eV/A (rms), at most {LARGEST_FORCE:g}: are they in another unit?"
-        )
+        raise ValueError(f"{where}: rms force is {rms:.3g} eV/A; at most {LARGEST_FORCE:g} is accepted (another unit?)")

@@ -1,6 +1,6 @@
 """Labelled structures in HDF5: a group for each composition, a row for each frame.
 
-A group (its name says nothing) holds ``atomic_numbers`` [N], ``positions`` [F, N, 3] in A, ``energy`` [F] in eV, ``forces``
+A group (of any name) holds ``atomic_numbers`` [N], ``positions`` [F, N, 3] in A, ``energy`` [F] in eV, ``forces``
 [F, N, 3] in eV/A and, where the frames have them, ``cell`` [F, 3, 3] in A (without it they are clusters), ``stress``
 [F, 3, 3] in eV/A^3, ``dipole`` [F, 3] in e A, ``born_charges`` [F, N, 3, 3] in e, ``total_charge`` [F] in e.
 """
@@ -9,19 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import ase
 import numpy as np
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from openmm_polarmp.training.data.labels import labels
+from openmm_polarmp.training.data._labels import labels
 
 SUFFIXES = (".h5", ".hdf5")
-OPTIONAL = ("stress", "dipole", "born_charges", "total_charge")
 
 
 def read(path: Path) -> list[ase.Atoms]:
-    """All frames of a file."""
+    """Read all frames of a file."""
     import h5py
 
     frames = []
@@ -31,18 +31,20 @@ def read(path: Path) -> list[ase.Atoms]:
                 group = file[name]
                 missing = [key for key in ("atomic_numbers", "positions") if key not in group]
                 if missing:
-                    raise ValueError(f"path: {path}, group {name}: {', '.join(missing)} is missing")
+                    raise ValueError(
+                        f"path is {str(path)!r}, whose group {name} has no {', '.join(missing)}; complete groups are accepted"
+                    )
                 frames += _frames({key: group[key][()] for key in group})
     except OSError as error:
-        raise ValueError(f"path: {path} cannot be read: {error}") from error
+        raise ValueError(f"path is {str(path)!r}, which cannot be read: {error}") from error
     return frames
 
 
 def write(path: Path, frames: Sequence[ase.Atoms]) -> None:
-    """Write frames with their labels, those of one composition, periodicity and set of labels into one group."""
+    """Write frames with their labels, one group for each composition, periodicity and set of labels."""
     import h5py
 
-    groups: dict[tuple, list[dict]] = {}
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for frame in frames:
         row = {"positions": frame.positions, **labels(frame)}
         if frame.pbc.all():
@@ -56,7 +58,7 @@ def write(path: Path, frames: Sequence[ase.Atoms]) -> None:
                 group[name] = np.stack([row[name] for row in rows])
 
 
-def _frames(values: dict) -> list[ase.Atoms]:
+def _frames(values: dict[str, Any]) -> list[ase.Atoms]:
     frames = []
     for row, positions in enumerate(values["positions"]):
         cell = values["cell"][row] if "cell" in values else None

@@ -10,21 +10,23 @@ import torch
 
 from openmm_polarmp.models import TrainingRange
 from openmm_polarmp.neighbors import batched_pairs
-from openmm_polarmp.training.data.labels import labels
+from openmm_polarmp.training.data._labels import labels
 
 
 @dataclass
 class Structure:
-    """One structure, its pairs within the cutoff and its labels; those that it has not are None.
+    """One structure, its pairs within the cutoff and its labels; missing labels are None.
 
     Attributes
     ----------
     positions : Tensor [N, 3]
         A.
     species : Tensor [N]
+        Atomic numbers.
     cell : Tensor [3, 3] or None
         A; None for a cluster.
     edge_index, edge_shifts : Tensor [2, E], [E, 3]
+        Pairs within the cutoff, as from `neighbor_pairs`.
     energy : Tensor []
         eV, always in float64.
     forces : Tensor [N, 3]
@@ -38,9 +40,9 @@ class Structure:
     born_charges : Tensor [N, 3, 3] or None
         e.
     polarizability : Tensor [3, 3] or None
-        e^2 A^2/eV; looked at in evaluations only.
+        e^2 A^2/eV; used in evaluations only.
     number : int
-        Its place among the structures it was read with.
+        Index of the structure in its data set.
     """
 
     positions: torch.Tensor
@@ -59,12 +61,12 @@ class Structure:
 
     @classmethod
     def of(cls, atoms: ase.Atoms, cutoff: float, dtype: torch.dtype = torch.float64, number: int = 0) -> Structure:
-        """Tensors of a frame that `read_frames` has accepted."""
-        found = {name: torch.as_tensor(value, dtype=torch.float64) for name, value in labels(atoms).items()}
+        """Tensors of a frame that `read_frames` has accepted; ``cutoff`` (A) is that of the pairs."""
+        values = {name: torch.as_tensor(value, dtype=torch.float64) for name, value in labels(atoms).items()}
         positions = torch.as_tensor(atoms.positions, dtype=torch.float64)
         cell = torch.as_tensor(atoms.cell.array, dtype=torch.float64) if atoms.pbc.all() else None
         edge_index, edge_shifts = batched_pairs(positions, cutoff, cell)
-        energy, charge = found.pop("energy"), float(found.pop("total_charge", torch.zeros(())))
+        energy, charge = values.pop("energy"), float(values.pop("total_charge", torch.zeros(())))
         return cls(
             positions.to(dtype),
             torch.as_tensor(atoms.numbers, dtype=torch.long),
@@ -74,14 +76,14 @@ class Structure:
             energy=energy,
             total_charge=charge,
             number=number,
-            **{name: value.to(dtype) for name, value in found.items()},
+            **{name: value.to(dtype) for name, value in values.items()},
         )
 
     def __len__(self) -> int:
         return len(self.species)
 
-    def covered(self, cutoff: float, energy_shift: Mapping[int, float]) -> TrainingRange:
-        """Its distances, neighbours, energy and largest force.
+    def covered_range(self, cutoff: float, energy_shift: Mapping[int, float]) -> TrainingRange:
+        """Distances, neighbours, energy and largest force of the structure.
 
         Parameters
         ----------
@@ -101,20 +103,28 @@ class Structure:
 
 @dataclass
 class Batch:
-    """Structures as one: clusters and boxes of any sizes.
+    """Several structures, clusters and boxes of any sizes, whose atoms are numbered consecutively.
 
     Attributes
     ----------
     structures : list of Structure
+        The members.
     weights : Tensor [B]
         0 for a structure that only fills up the last batch.
+    positions, species, edges
+        As in `Structure`, for the atoms of all structures.
     batch : Tensor [N]
         Structure of each atom.
     sizes : Tensor [B]
-        Atoms of each structure.
+        Number of atoms of each structure.
     cells : Tensor [B, 3, 3] or None
-        None if all are clusters; any cell for a cluster among boxes.
+        Box vectors, A; None if all structures are clusters. The cell of a cluster among boxes has no meaning.
     periodic : Tensor [B] of bool
+        Which structures are boxes.
+    total_charge, energy : Tensor [B]
+        e and eV.
+    forces : Tensor [N, 3]
+        eV/A.
     """
 
     structures: list[Structure]
@@ -131,8 +141,13 @@ class Batch:
     forces: torch.Tensor
 
     @classmethod
-    def of(cls, structures: Sequence[Structure], device: torch.device | str = "cpu", weights=None) -> Batch:
-        """Put structures together, on a device."""
+    def of(
+        cls,
+        structures: Sequence[Structure],
+        device: torch.device | str = "cpu",
+        weights: Sequence[float] | None = None,
+    ) -> Batch:
+        """Join structures on a device; ``weights`` are 1 by default."""
         sizes = torch.tensor([len(s) for s in structures])
         first = torch.cumsum(sizes, 0) - sizes
         dtype = structures[0].positions.dtype
@@ -141,37 +156,33 @@ class Batch:
         if periodic.any():
             cells = torch.stack([torch.eye(3, dtype=dtype) if s.cell is None else s.cell for s in structures])
         index = torch.cat([s.edge_index + start for s, start in zip(structures, first.tolist(), strict=True)], dim=1)
-        weights = torch.ones(len(structures)) if weights is None else torch.as_tensor(weights)
-
-        def put(tensor: torch.Tensor | None) -> torch.Tensor | None:
-            return None if tensor is None else tensor.to(device)
-
         return cls(
-            list(structures),
-            put(weights.to(dtype)),
-            put(torch.cat([s.positions for s in structures])),
-            put(torch.cat([s.species for s in structures])),
-            (put(index), put(torch.cat([s.edge_shifts for s in structures]))),
-            put(torch.repeat_interleave(torch.arange(len(structures)), sizes)),
-            put(sizes),
-            put(cells),
-            put(periodic),
-            put(torch.tensor([s.total_charge for s in structures], dtype=dtype)),
-            put(torch.stack([s.energy for s in structures])),
-            put(torch.cat([s.forces for s in structures])),
+            structures=list(structures),
+            weights=torch.tensor([1.0] * len(structures) if weights is None else list(weights), dtype=dtype).to(device),
+            positions=torch.cat([s.positions for s in structures]).to(device),
+            species=torch.cat([s.species for s in structures]).to(device),
+            edges=(index.to(device), torch.cat([s.edge_shifts for s in structures]).to(device)),
+            batch=torch.repeat_interleave(torch.arange(len(structures)), sizes).to(device),
+            sizes=sizes.to(device),
+            cells=None if cells is None else cells.to(device),
+            periodic=periodic.to(device),
+            total_charge=torch.tensor([s.total_charge for s in structures], dtype=dtype).to(device),
+            energy=torch.stack([s.energy for s in structures]).to(device),
+            forces=torch.cat([s.forces for s in structures]).to(device),
         )
 
     def per_structure(self, values: torch.Tensor) -> torch.Tensor:
-        """Sums of an atoms' quantity over each structure: [N, ...] -> [B, ...]."""
+        """Sums of a quantity of the atoms over each structure: [N, ...] -> [B, ...]."""
         return values.new_zeros(len(self.structures), *values.shape[1:]).index_add(0, self.batch, values)
 
     def label(self, name: str) -> tuple[torch.Tensor, torch.Tensor]:
-        """An optional label of all structures, one after the other, and [B] which of them have it (else zeros)."""
+        """An optional label of all structures, joined, and [B] which of them have it; the others have zeros."""
         values = [getattr(s, name) for s in self.structures]
-        shapes = {"stress": lambda s: (1, 3, 3), "dipole": lambda s: (1, 3), "born_charges": lambda s: (len(s), 3, 3)}
+        rows = [len(s) if name == "born_charges" else 1 for s in self.structures]
+        shape = (3,) if name == "dipole" else (3, 3)
         filled = [
-            s.positions.new_zeros(shapes[name](s)) if value is None else value.reshape(shapes[name](s))
-            for s, value in zip(self.structures, values, strict=True)
+            s.positions.new_zeros(n, *shape) if value is None else value.reshape(n, *shape)
+            for s, n, value in zip(self.structures, rows, values, strict=True)
         ]
         present = torch.tensor([value is not None for value in values], device=self.positions.device)
         return torch.cat(filled).to(self.positions.device), present

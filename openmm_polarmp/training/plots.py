@@ -1,9 +1,9 @@
-"""Pictures of how well a model learned."""
+"""Plots of a model's errors and of its training."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ase.data
 import numpy as np
@@ -11,11 +11,14 @@ import numpy as np
 from openmm_polarmp.training.evaluation import Comparison
 from openmm_polarmp.training.metrics import UNITS
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 MOST_POINTS = 20_000
 
 
 def draw(path: Path, comparison: Comparison, rows: list[dict[str, Any]] | None = None, title: str = "") -> None:
-    """Parity plots of every label, errors per element, latent charges and, with the log's rows, learning curves."""
+    """Draw parity plots, errors per element, latent charges and, from the log's rows, learning curves."""
     from matplotlib.figure import Figure
 
     panels = [*comparison.reference, "elements", "charges", *(["learning"] if rows else [])]
@@ -37,7 +40,7 @@ def draw(path: Path, comparison: Comparison, rows: list[dict[str, Any]] | None =
     figure.savefig(path, dpi=110)
 
 
-def _parity(axis, comparison: Comparison, name: str) -> None:
+def _parity(axis: Axes, comparison: Comparison, name: str) -> None:
     reference, predicted = comparison.reference[name].ravel(), comparison.predicted[name].ravel()
     unit, factor = UNITS[name]
     rmse = factor * np.sqrt(np.mean((predicted - reference) ** 2))
@@ -53,23 +56,23 @@ def _parity(axis, comparison: Comparison, name: str) -> None:
     axis.set(title=f"{name.replace('_', ' ')}: RMSE {rmse:.3g} {unit}", xlabel=f"reference ({base})", ylabel="model")
 
 
-def _elements(axis, comparison: Comparison) -> None:
+def _elements(axis: Axes, comparison: Comparison) -> None:
     statistics = comparison.statistics()
     names = [name for name in statistics if name.startswith("forces ")]
     axis.bar([name.split()[1] for name in names], [1e3 * statistics[name]["rmse"] for name in names])
     axis.set(title="force error per element", ylabel="RMSE (meV/A)")
 
 
-def _charges(axis, comparison: Comparison) -> None:
+def _charges(axis: Axes, comparison: Comparison) -> None:
     low, high = comparison.charges.min() - 0.02, comparison.charges.max() + 0.02
     for z in np.unique(comparison.species):
-        own = comparison.charges[comparison.species == z]
-        axis.hist(own, bins=np.linspace(low, high, 120), alpha=0.7, label=ase.data.chemical_symbols[z])
+        charges = comparison.charges[comparison.species == z]
+        axis.hist(charges, bins=np.linspace(low, high, 120).tolist(), alpha=0.7, label=ase.data.chemical_symbols[z])
     axis.legend()
     axis.set(title="latent charges", xlabel="q (e)", ylabel="atoms")
 
 
-def _learning(axis, rows: list[dict[str, Any]]) -> None:
+def _learning(axis: Axes, rows: list[dict[str, Any]]) -> None:
     epochs = [row["epoch"] for row in rows]
     for name in ("train_forces", "validation_forces"):
         if name in rows[0]:

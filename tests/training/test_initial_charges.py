@@ -6,7 +6,7 @@ from support.ionic import ionic_frames
 from support.models import tiny_model
 
 from openmm_polarmp.training import Batch, Structure
-from openmm_polarmp.training.first_charges import PER_UNIT, first_charges, fit_charge_head, held
+from openmm_polarmp.training.initial_charges import CHARGE_PER_UNIT, fit_charge_head, fixed_charges, guess_charges
 
 SPECIES = (3, 9, 11, 17)
 
@@ -21,18 +21,18 @@ def charges_of(model, member):
 
 
 def test_they_follow_the_electronegativity_and_are_neutral(members):
-    charges = first_charges(members)
+    charges = guess_charges(members)
     species = torch.cat([member.species for member in members]).tolist()
     assert sum(charges[z] for z in species) == pytest.approx(0, abs=1e-9)
-    assert charges[11] - charges[17] == pytest.approx(PER_UNIT * (3.16 - 0.93))
+    assert charges[11] - charges[17] == pytest.approx(CHARGE_PER_UNIT * (3.16 - 0.93))
     members[0].species = torch.full_like(members[0].species, 10)
-    assert first_charges(members[:1]) == {}  # neon: nothing is known
+    assert guess_charges(members[:1]) == {}  # neon: nothing is known
 
 
 def test_held_charges_are_fixed_and_let_go_again(members):
     model = tiny_model(SPECIES, "qu").double()
     before = charges_of(model, members[0])
-    with held(model, {11: 0.7, 17: -0.7, 3: 0.2, 9: -0.2}):
+    with fixed_charges(model, {11: 0.7, 17: -0.7, 3: 0.2, 9: -0.2}):
         inside = charges_of(model, members[0])
         batch = Batch.of(members[:1])
         model.energy(batch.positions, batch.species, batch.cells, batch=batch.batch).sum().backward()
@@ -49,9 +49,9 @@ def test_held_charges_are_fixed_and_let_go_again(members):
 def test_the_fitted_head_gives_each_element_its_charge(members):
     model = tiny_model(SPECIES, "q").double()
     others = model.network.heads.final.weight.detach().clone()
-    fit_charge_head(model, members[:2], first_charges(members))
+    fit_charge_head(model, members[:2], guess_charges(members))
     found, species = charges_of(model, members[2]), members[2].species
-    for z, charge in first_charges(members).items():
+    for z, charge in guess_charges(members).items():
         assert found[species == z].mean().item() == pytest.approx(charge, abs=0.1)  # the fit keeps its weights small
     row = model.network.heads.scalars.index("charge")
     kept = [i for i in range(len(others)) if i != row]

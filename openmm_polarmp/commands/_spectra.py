@@ -1,14 +1,20 @@
-"""What the commands on spectra share."""
+"""Options, input and output of the commands for spectra."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from openmm_polarmp.analysis import Spectrum, Table
 
 
-def spectrum_options(parser: argparse.ArgumentParser, temperature: bool = True) -> None:
-    """Options of every spectrum."""
+def spectrum_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of every spectrum."""
     parser.add_argument("--temperature", type=float, default=300.0, help="K (default 300)")
     parser.add_argument(
         "--eps-e", type=float, default=1.0, help="s^2 of physical moments (default 1; see polarmp dielectric)"
@@ -19,49 +25,64 @@ def spectrum_options(parser: argparse.ArgumentParser, temperature: bool = True) 
     )
     parser.add_argument("--window", default="hann", choices=("hann", "blackman", "none"))
     parser.add_argument(
-        "--correction", default="none", choices=("none", "harmonic", "schofield"), help="of classical nuclei"
+        "--correction",
+        default="none",
+        choices=("none", "harmonic", "schofield"),
+        help="quantum correction of classical nuclei",
     )
-    parser.add_argument("--skip", type=float, default=0.0, help="ps at the beginning that are left out")
+    parser.add_argument("--skip", type=float, default=0.0, help="ps to leave out at the beginning")
     parser.add_argument("--output", help="write the curve to this CSV file")
     parser.add_argument("--plot", help="draw it to this PNG file")
     parser.add_argument("--highest", type=float, default=4500.0, help="1/cm, end of table and plot (default 4500)")
 
 
-def blocks(path: str, columns: list[str], resolution: float, skip: float):
-    """The table and a generator of half overlapping blocks that resolve so many 1/cm."""
+def blocks(path: str, columns: Sequence[str], resolution: float, skip: float) -> tuple[Table, Iterator[NDArray]]:
+    """A table and its half overlapping blocks.
+
+    Parameters
+    ----------
+    path : str
+        CSV file of a reporter.
+    columns : sequence of str
+        Columns of the blocks.
+    resolution : float
+        1/cm; determines the length of a block.
+    skip : float
+        Time to leave out at the beginning, ps.
+    """
     from openmm_polarmp.analysis import Table
     from openmm_polarmp.analysis.spectra import C
 
     if not resolution > 0:
-        raise ValueError(f"--resolution: expected a positive number of 1/cm, got {resolution}")
+        raise ValueError(f"--resolution is {resolution}; a positive number of 1/cm is accepted")
     table = Table(path, columns)
     length = round(1 / (resolution * C * 1e-12 * table.interval))
-    left = round(skip / table.interval)
+    first_row = round(skip / table.interval)
 
-    def pieces() -> Iterator:
-        seen = 0
+    def pieces() -> Iterator[NDArray]:
+        row = 0
         for piece in table.pieces(length, overlap=length // 2):
-            if seen >= left:
+            if row >= first_row:
                 yield piece
-            seen += len(piece) - length // 2
+            row += len(piece) - length // 2
 
     return table, pieces()
 
 
-def say_how_much(table) -> None:
-    """How long the series was, and whether it was cut off."""
-    note = ", the last line was cut off" if table.cut_off else ""
+def print_length(table: Table) -> None:
+    """Print the length of the series, and whether its last line was incomplete."""
+    note = ", without the last line, which is incomplete" if table.cut_off else ""
     print(f"{table.path}: {table.rows} rows of {1000 * table.interval:g} fs{note}")
 
 
-def write_curves(path: str, curves: dict, highest: float) -> None:
-    """Wavenumber and one column (and its error) for each curve."""
+def write_curves(path: str, curves: Mapping[str, Spectrum], highest: float) -> None:
+    """Write the wavenumbers up to ``highest`` (1/cm), and the intensity and error of each curve, to a CSV file."""
     import csv
 
     first = next(iter(curves.values()))
     with Path(path).open("w", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        names = [name for name in curves]
+        names = list(curves)
         writer.writerow(
             ["wavenumber (1/cm)", *(f"{n} ({curves[n].unit})" for n in names), *(f"{n} error" for n in names)]
         )
@@ -72,8 +93,14 @@ def write_curves(path: str, curves: dict, highest: float) -> None:
             writer.writerow([f"{nu:.4f}", *(f"{c.intensity[row]:.6g}" for c in curves.values()), *errors])
 
 
-def draw_curves(path: str, curves: dict, highest: float, ylabel: str, measured: dict | None = None) -> None:
-    """One picture; measured curves dashed."""
+def draw_curves(
+    path: str,
+    curves: Mapping[str, Spectrum],
+    highest: float,
+    ylabel: str,
+    measured: Mapping[str, tuple[NDArray, NDArray]] | None = None,
+) -> None:
+    """Plot curves up to ``highest`` (1/cm) to a PNG file; measured ones (wavenumbers and values) are dashed."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4), layout="constrained")

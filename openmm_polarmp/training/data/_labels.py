@@ -1,0 +1,51 @@
+"""The labels of a frame: energies, forces and responses."""
+
+from __future__ import annotations
+
+import ase
+import numpy as np
+from numpy.typing import NDArray
+
+SHAPES: dict[str, tuple[int | str, ...]] = {
+    "forces": ("N", 3),
+    "stress": (3, 3),
+    "dipole": (3,),
+    "born_charges": ("N", 3, 3),
+    "polarizability": (3, 3),
+    "total_charge": (),
+}
+
+
+def labels(frame: ase.Atoms) -> dict[str, NDArray[np.float64]]:
+    """Labels of a frame by name, as far as it has them.
+
+    Parameters
+    ----------
+    frame : ase.Atoms
+        Labels are taken from its calculator, its arrays and its info.
+
+    Returns
+    -------
+    dict
+        ``energy`` [] in eV, ``forces`` [N, 3] in eV/A, ``stress`` [3, 3] in eV/A^3 (boxes only), ``dipole`` [3] in e A,
+        ``born_charges`` [N, 3, 3] in e (row: polarization; the frame may call them ``bec``), ``polarizability`` [3, 3] in
+        e^2 A^2/eV, ``total_charge`` [] in e.
+    """
+    calculated = dict(frame.calc.results) if frame.calc is not None else {}
+    available = {**frame.info, **frame.arrays, **calculated}
+    values = {name: np.asarray(available[name], dtype=float) for name in ("energy", *SHAPES) if name in available}
+    if "born_charges" not in values and "bec" in available:
+        values["born_charges"] = np.asarray(available["bec"], dtype=float)
+    if "stress" in values and values["stress"].size == 6:
+        xx, yy, zz, yz, xz, xy = values["stress"].ravel()
+        values["stress"] = np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
+    if "stress" in values and not frame.pbc.all():
+        del values["stress"]
+    n = len(frame)
+    for name, shape in SHAPES.items():
+        if name in values:
+            accepted = tuple(n if isinstance(size, str) else size for size in shape)
+            if values[name].size != np.prod(accepted, dtype=int):
+                raise ValueError(f"{name} has shape {values[name].shape}; {accepted} is accepted")
+            values[name] = values[name].reshape(accepted)
+    return values
