@@ -1,4 +1,4 @@
-"""``polarmp range``"""
+"""``polarmp range``."""
 
 from __future__ import annotations
 
@@ -25,13 +25,14 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Run the command."""
     require_torch("this command")
     import dataclasses
 
     import torch
 
     from openmm_polarmp.models import TrainingRange, load_model, model_info
-    from openmm_polarmp.training import Structure, training_range, read_frames
+    from openmm_polarmp.training import Structure, read_frames, training_range
 
     model = load_model(options.model)
     frames = [frame for path in options.data for frame in read_frames(path)]

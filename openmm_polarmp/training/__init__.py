@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from openmm_polarmp.training.config import DataConfig, LossConfig, ModelConfig, OptimizerConfig, TrainingConfig
     from openmm_polarmp.training.data import Batch, Structure, fit_reference_energies, labels, read_frames
     from openmm_polarmp.training.evaluation import Comparison, compare
+    from openmm_polarmp.training.prepare import training_range
     from openmm_polarmp.training.run import TrainingResult, train
 
 __getattr__ = lazy_attributes(
@@ -42,9 +43,9 @@ __all__ = [
     "TrainingConfig",
     "TrainingResult",
     "compare",
-    "training_range",
     "fit_reference_energies",
     "labels",
     "read_frames",
     "train",
+    "training_range",
 ]
