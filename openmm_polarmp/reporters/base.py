@@ -9,6 +9,7 @@ from typing import Any, TextIO
 
 import openmm
 
+from openmm_polarmp.external_field import warn_of_implausible_field
 from openmm_polarmp.force import PolarMPForce
 
 
@@ -57,6 +58,7 @@ class ForceReporter:
             force, self._particles = the_force(simulation, type(self).__name__)
             self._prepare(simulation, force)
             self._force = force
+            warn_of_implausible_field(simulation.context)
         self._report(simulation, state, self._force)
 
     def _prepare(self, simulation: Any, force: PolarMPForce) -> None:
