@@ -50,7 +50,7 @@ class ExtrapolationReporter(ForceReporter):
         Reports so far, and those of them in which something was outside.
     """
 
-    include = ("positions", "forces")
+    include = ("positions", "forces", "energy")
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class ExtrapolationReporter(ForceReporter):
         if training_range is None or not training_range.smallest_distances:
             raise ValueError("ExtrapolationReporter: the model says nothing of the range of its training data")
         self._range = training_range
-        # In a mixed system the total forces are not the model's, and are not compared.
+        # In a mixed system total energy and forces are not the model's, and are not compared.
         self._whole = len(self._particles) == simulation.system.getNumParticles()
         elements = [atom.element for atom in simulation.topology.atoms()]
         self._species = np.array([elements[i].atomic_number if elements[i] else 1 for i in self._particles])
@@ -84,7 +84,7 @@ class ExtrapolationReporter(ForceReporter):
 
     def _report(self, simulation: Any, state: openmm.State, force: PolarMPForce) -> None:
         self.reports += 1
-        sentences = self._range.violations(self._observed(simulation, state, force), tolerance=self._tolerance)
+        sentences = self._range.violations(self._observed(state, force), tolerance=self._tolerance)
         if not sentences:
             return
         self.violations += 1
@@ -98,7 +98,7 @@ class ExtrapolationReporter(ForceReporter):
         if self._action == "warn" and self.violations == 1:
             warnings.warn(text, ExtrapolationWarning, stacklevel=3)
 
-    def _observed(self, simulation: Any, state: openmm.State, force: PolarMPForce) -> TrainingRange:
+    def _observed(self, state: openmm.State, force: PolarMPForce) -> TrainingRange:
         positions = state.getPositions(asNumpy=True).value_in_unit(unit.angstrom)[self._particles]
         box = None
         if force.usesPeriodicBoundaryConditions():
@@ -109,9 +109,9 @@ class ExtrapolationReporter(ForceReporter):
         if self._whole:
             values = state.getForces(asNumpy=True).value_in_unit(unit.kilojoule_per_mole / unit.nanometer)
             forces = values / units.FORCE_TO_OPENMM
-        if self._range.energy is not None and self._reference_energy is not None:
-            step = force.getStepData(simulation.context)
-            energy = (step.source_energy + step.electrostatic_energy) / units.ENERGY_TO_OPENMM - self._reference_energy
+        if self._whole and self._reference_energy is not None:
+            total = state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole)
+            energy = total / units.ENERGY_TO_OPENMM - self._reference_energy
         return TrainingRange.of(self._species, pairs, distances, forces, reach=reach, energy=energy)
 
 
