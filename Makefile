@@ -11,6 +11,9 @@ test: .venv-test
 	.venv-test/bin/ruff check .
 	.venv-test/bin/ruff format --check .
 	.venv-test/bin/mypy
+	# The C++ tests, against the environment's OpenMM. They contain what they test: nothing else is compiled for them.
+	PATH=$(CURDIR)/.venv-test/bin:$$PATH; cmake -S plugin_cpp -B build/ctest -DPOLARMP_BUILD_TESTS=ON -DPython_EXECUTABLE=$(CURDIR)/.venv-test/bin/python \
+	    && cmake --build build/ctest -j 2 && ctest --test-dir build/ctest --output-on-failure
 	# From the tests' folder, so that the installed package is tested and not the source tree.
 	cd tests && POCL_CACHE_DIR=$(CURDIR)/build/pocl-cache OMP_NUM_THREADS=1 ../.venv-test/bin/pytest -n 2 --dist worksteal .
 	# The oldest e3nn that is accepted, which mace-torch needs, in a folder before the environment's own. It warns of torch's future.

@@ -23,8 +23,6 @@ class StepData:
     ----------
     source_energy : float
         Short-range energy of the source, kJ/mol.
-    electrostatic_energy : float
-        kJ/mol.
     field_scale : float
         s, by which physical moments are larger than these.
     charges, induced_charges : array [N]
@@ -47,7 +45,6 @@ class StepData:
     """
 
     source_energy: float
-    electrostatic_energy: float
     field_scale: float
     charges: NDArray[np.float64]
     dipoles: NDArray[np.float64]
@@ -65,7 +62,6 @@ class StepData:
         """From what the C++ side gives by name, in the model's units."""
         return cls(
             source_energy=values["source_energy"] * units.ENERGY_TO_OPENMM,
-            electrostatic_energy=values["electrostatic_energy"] * units.ENERGY_TO_OPENMM,
             field_scale=values["field_scale"],
             induced_charges=values["induced_charges"] * CHARGES.to_openmm,
             induced_dipoles=values["induced_dipoles"] * DIPOLES.to_openmm,

@@ -59,14 +59,29 @@ SiteWindow BlockNetwork<Real>::windowOf(const PairList& pairs, int firstBlock, i
 
 template <class Real>
 AtomBlock<Real> BlockNetwork<Real>::blockOf(int block) {
-    return {table.getAtoms(block), table.getParticles(block), table.getKinds(block), table.getSites(block), table.getFirstVector(block),
-            table.getNeighbors(), &kept[keptSize * block]};
+    AtomBlock<Real> result;
+    result.atoms = table.getAtoms(block);
+    result.particles = table.getParticles(block);
+    result.kinds = table.getKinds(block);
+    result.sites = table.getSites(block);
+    result.firstVector = table.getFirstVector(block);
+    result.neighbors = table.getNeighbors();
+    result.kept = &kept[keptSize * block];
+    return result;
 }
 
 template <class Real>
 SharedArrays<Real> BlockNetwork<Real>::sharedOf(const PairList& pairs) {
-    SharedArrays<Real> shared = {pairs.getPositions(), pairs.getAtoms(), pairs.getNumSites(), pairs.getNumAtoms(), table.getMaxVectors(),
-                                 pairs.getFirstSites(), pairs.getSitesOfAtoms(), {}, threads.getNumThreads(), {}, windows.data()};
+    SharedArrays<Real> shared = {};
+    shared.positions = pairs.getPositions();
+    shared.atomOf = pairs.getAtoms();
+    shared.numSites = pairs.getNumSites();
+    shared.numAtoms = pairs.getNumAtoms();
+    shared.maxNeighbors = table.getMaxVectors();
+    shared.firstSite = pairs.getFirstSites();
+    shared.sites = pairs.getSitesOfAtoms();
+    shared.numThreads = threads.getNumThreads();
+    shared.windows = windows.data();
     for (int layer = 1; layer < plan.layers; layer++) {
         shared.sent[layer] = sent[layer].data();
         shared.bySent[layer] = bySentPointers[layer].data();

@@ -44,8 +44,8 @@ const vector<double>& NetworkParameters::weight(const string& name, const vector
     for (int n : shape)
         size *= n;
     if (entry->second.shape != shape || entry->second.values.size() != size)
-        throw OpenMMException("NetworkParameters: the weight '" + name + "' has the shape " + shapeText(entry->second.shape) + "; "
-                              + shapeText(shape) + " is accepted");
+        throw OpenMMException("NetworkParameters: the weight '" + name + "' has the shape " + shapeText(entry->second.shape) + "; " + shapeText(shape)
+                              + " is accepted");
     return entry->second.values;
 }
 
@@ -56,8 +56,8 @@ void NetworkParameters::check() const {
     };
     auto within = [](const char* name, int value, int low, int high) {
         if (value < low || value > high)
-            throw OpenMMException("NetworkParameters: " + string(name) + " is " + to_string(value) + "; " + to_string(low) + " to "
-                                  + to_string(high) + " are accepted");
+            throw OpenMMException("NetworkParameters: " + string(name) + " is " + to_string(value) + "; " + to_string(low) + " to " + to_string(high)
+                                  + " are accepted");
     };
     positive("numSpecies", numSpecies);
     positive("channels", channels);
@@ -73,8 +73,8 @@ void NetworkParameters::check() const {
     within("headDegree", headDegree(), 0, lMax);
     auto byKind = [&](const char* name, const vector<double>& values) {
         if ((int) values.size() != numSpecies)
-            throw OpenMMException("NetworkParameters: " + string(name) + " has " + to_string(values.size()) + " values for "
-                                  + to_string(numSpecies) + " species");
+            throw OpenMMException("NetworkParameters: " + string(name) + " has " + to_string(values.size()) + " values for " + to_string(numSpecies)
+                                  + " species");
     };
     byKind("energyScale", energyScale);
     byKind("energyShift", energyShift);
@@ -91,8 +91,8 @@ void NetworkParameters::check() const {
         throw OpenMMException("NetworkParameters: products has " + to_string(products.size()) + " entries for " + to_string(layers) + " layers");
     for (const vector<SparseCoupling>& layer : products) {
         if ((int) layer.size() != correlation - 1)
-            throw OpenMMException("NetworkParameters: a layer has products of " + to_string(layer.size()) + " orders; "
-                                  + to_string(correlation - 1) + " are accepted");
+            throw OpenMMException("NetworkParameters: a layer has products of " + to_string(layer.size()) + " orders; " + to_string(correlation - 1)
+                                  + " are accepted");
         for (const SparseCoupling& coupling : layer)
             checkCoupling(coupling, components, components, "products");
     }

@@ -167,9 +167,7 @@ void PairList::sortIntoBins(const vector<Image>& images) {
         perBin[d] = bins[d] / (1 + 2 * reach[d]);
     }
     vector<int> bin(numSites);
-    auto alongAxis = [&](const Image& image, int d) {
-        return min(bins[d] - 1, max(0, (int) ((image.position[d] + reach[d]) * perBin[d])));
-    };
+    auto alongAxis = [&](const Image& image, int d) { return min(bins[d] - 1, max(0, (int) ((image.position[d] + reach[d]) * perBin[d]))); };
     firstInBin.assign(bins[0] * bins[1] * bins[2] + 1, 0);
     for (int k = 0; k < numSites; k++) {
         bin[k] = (alongAxis(images[k], 0) * bins[1] + alongAxis(images[k], 1)) * bins[2] + alongAxis(images[k], 2);

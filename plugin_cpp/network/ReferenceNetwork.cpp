@@ -29,15 +29,15 @@ double* pointerTo(Array* array, int index) {
 
 ReferenceNetwork::ReferenceNetwork(shared_ptr<const NetworkParameters> parameters, const vector<int>& kinds)
         : parameters(parameters), p(*parameters), kinds(kinds), embedding(p.weight("embedding.weight", {p.numSpecies, p.channels})),
-          density(p, "first.density.mixing", vector<int>(p.lMax + 1, p.numSpecies * p.numRadial), p.channels),
-          products(p, "first.products", 0), gate(p, "first.gate", p.featureDegree(0)), heads(p) {
+          density(p, "first.density.mixing", vector<int>(p.lMax + 1, p.numSpecies * p.numRadial), p.channels), products(p, "first.products", 0),
+          gate(p, "first.gate", p.featureDegree(0)), heads(p) {
     for (int layer = 1; layer < p.layers; layer++) {
         const string name = "layers." + to_string(layer - 1);
         const int lPrevious = p.featureDegree(layer - 1);
         layers.push_back({ReferenceMixing(p, "senders." + to_string(layer - 1), vector<int>(p.lMessage + 1, p.channels), p.messageChannels),
                           ReferenceMixing(p, name + ".message.mixing", messageInputs(p), p.channels),
-                          ReferenceMixing(p, name + ".join", joinInputs(p, lPrevious), p.channels),
-                          ReferenceProducts(p, name + ".products", layer), ReferenceGate(p, name + ".gate", p.featureDegree(layer)), lPrevious});
+                          ReferenceMixing(p, name + ".join", joinInputs(p, lPrevious), p.channels), ReferenceProducts(p, name + ".products", layer),
+                          ReferenceGate(p, name + ".gate", p.featureDegree(layer)), lPrevious});
     }
 }
 
@@ -256,7 +256,8 @@ void ReferenceNetwork::messageForward(int layer, int atom) {
     Array coupled(p.message.numRows * width);
     for (size_t t = 0; t < p.message.value.size(); t++)
         for (int k = 0; k < width; k++)
-            coupled[p.message.row[t] * width + k] += p.message.value[t] * sums[((1 + p.message.left[t]) * harmonics + p.message.right[t]) * width + k];
+            coupled[p.message.row[t] * width + k] +=
+                p.message.value[t] * sums[((1 + p.message.left[t]) * harmonics + p.message.right[t]) * width + k];
     const Array message = l.message.forward(messageBlocks(sums, coupled, nullptr, nullptr));
     AtomState& state = states[layer][atom];
     state.density = l.join.forward(joinBlocks(layer, atom, message, nullptr, nullptr, nullptr));
@@ -275,7 +276,8 @@ void ReferenceNetwork::messageBackward(int layer, int atom, double* gradient) {
     l.message.backward(messageBlocks(bySums, byCoupled, &bySums, &byCoupled), byMessage);
     for (size_t t = 0; t < p.message.value.size(); t++)
         for (int k = 0; k < width; k++)
-            bySums[((1 + p.message.left[t]) * harmonics + p.message.right[t]) * width + k] += p.message.value[t] * byCoupled[p.message.row[t] * width + k];
+            bySums[((1 + p.message.left[t]) * harmonics + p.message.right[t]) * width + k] +=
+                p.message.value[t] * byCoupled[p.message.row[t] * width + k];
     for (const Pair& pair : pairsOf[atom]) {
         AtomState& sender = states[layer - 1][pair.sender];
         const PairFunctions f(p, pair.displacement);

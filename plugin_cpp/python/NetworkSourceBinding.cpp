@@ -65,16 +65,17 @@ shared_ptr<const NetworkParameters> parametersOf(const nb::dict& settings, const
     return p;
 }
 
+void construct(NetworkSource* self, nb::dict settings, const Weights& weights, vector<int> kinds, double totalCharge, bool doublePrecision) {
+    new (self) NetworkSource(parametersOf(settings, weights), kinds, totalCharge, doublePrecision);
+}
+
 } // namespace
 
 void PolarMPPlugin::bindNetworkSource(nb::module_& m) {
     // OpenMM does not free a Context whose construction fails, and with it a source: users need not be warned of that leak.
     nb::set_leak_warnings(false);
     nb::class_<NetworkSource>(m, "NetworkSource", "A PolarMPNet that the plugin's own kernels evaluate: openmm_polarmp.sources.native makes it.")
-        .def("__init__",
-             [](NetworkSource* self, nb::dict settings, const Weights& weights, vector<int> kinds, double totalCharge, bool doublePrecision) {
-                 new (self) NetworkSource(parametersOf(settings, weights), kinds, totalCharge, doublePrecision);
-             })
+        .def("__init__", &construct)
         .def_prop_ro("num_particles", &NetworkSource::getNumParticles)
         .def_prop_ro("total_charge", &NetworkSource::getTotalCharge);
     m.def("set_network_source", [](uintptr_t f, shared_ptr<NetworkSource> source, const string& kind, const map<string, string>& properties) {

@@ -1,7 +1,7 @@
 #pragma once
-#include <nanobind/nanobind.h>
 #include <exception>
 #include <memory>
+#include <nanobind/nanobind.h>
 
 namespace PolarMPPlugin {
 

@@ -83,10 +83,9 @@ NB_MODULE(_polarmp, m) {
     bindSources(m);
     bindNetworkSource(m);
 
-    m.def("is_polarmp_force",
-          [](uintptr_t f) { return dynamic_cast<PolarMPForce*>(reinterpret_cast<Force*>(f)) != nullptr; });
-    m.def("set_fixed_source", [](uintptr_t f, vector<double> charges, vector<double> dipoles, vector<double> quadrupoles,
-                                 vector<double> softness, vector<double> polarizability) {
+    m.def("is_polarmp_force", [](uintptr_t f) { return dynamic_cast<PolarMPForce*>(reinterpret_cast<Force*>(f)) != nullptr; });
+    m.def("set_fixed_source", [](uintptr_t f, vector<double> charges, vector<double> dipoles, vector<double> quadrupoles, vector<double> softness,
+                                 vector<double> polarizability) {
         force(f).setSource(make_shared<FixedMultipoles>(MomentArrays{charges, dipoles, quadrupoles, softness, polarizability}));
         force(f).setSourceDescription({});
     });
@@ -138,9 +137,9 @@ NB_MODULE(_polarmp, m) {
 
     // For tests only.
     m.def(
-        "set_test_switches",
-        [](bool sourceWaits, bool openmmWaits, bool hostChecks) { testSwitches() = {sourceWaits, openmmWaits, hostChecks}; },
-        "source_waits"_a = true, "openmm_waits"_a = true, "host_checks"_a = true, "Switch safeguards off in Contexts created afterwards; see TestSwitches.h.");
+        "set_test_switches", [](bool sourceWaits, bool openmmWaits, bool hostChecks) { testSwitches() = {sourceWaits, openmmWaits, hostChecks}; },
+        "source_waits"_a = true, "openmm_waits"_a = true, "host_checks"_a = true,
+        "Switch safeguards off in Contexts created afterwards; see TestSwitches.h.");
     m.def("window_coefficients", [](int width, int m, double beta, int degree) {
         vector<double> c = Window(width, m, beta, degree).getCoefficients();
         return numpyArray(move(c), {(size_t) width, (size_t) degree + 1});

@@ -5,9 +5,9 @@ import numpy as np
 import openmm
 import pytest
 from openmm import app
-from support.models import tiny_model, water
+from support.simulations import water_system
+from support.systems import force_in
 
-from openmm_polarmp import PolarMPForce
 from openmm_polarmp.analysis import distribution, molecules_of
 from openmm_polarmp.analysis.distributions import charges, dipoles
 from openmm_polarmp.reporters import MultipoleFile, MultipoleReporter
@@ -42,12 +42,8 @@ def test_wrong_arguments():
 
 def test_out_of_a_run(tmp_path):
     """Charges of oxygen and dipoles of some molecules, selected by mdtraj, against the getters."""
-    topology, positions = water(4)
-    system = openmm.System()
-    for atom in topology.atoms():
-        system.addParticle(atom.element.mass)
-    force = PolarMPForce(tiny_model(), atomic_numbers=[a.element.atomic_number for a in topology.atoms()])
-    system.addForce(force)
+    topology, system, positions = water_system(4, bonds=False)
+    force = force_in(system)
     simulation = app.Simulation(
         topology, system, openmm.VerletIntegrator(0.0002), openmm.Platform.getPlatformByName("CPU")
     )

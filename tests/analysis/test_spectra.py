@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.signal import lfilter
 
 from openmm_polarmp.analysis import infrared, power_spectrum, raman
 from openmm_polarmp.analysis.spectra import BOLTZMANN, CHARGE, VACUUM, C, quantum_correction
@@ -52,10 +53,9 @@ def test_a_damped_oscillator_in_a_heat_bath_is_a_lorentzian():
     steps, length = 400_000, 8000
     step = np.exp((-gamma + 1j * omega) * interval)
     kick = np.sqrt((1 - abs(step) ** 2) / 2) * (rng.normal(size=steps) + 1j * rng.normal(size=steps))
-    z, values = (rng.normal() + 1j * rng.normal()) / np.sqrt(2), np.empty(steps)
-    for i in range(steps):
-        z = step * z + kick[i]
-        values[i] = np.sqrt(2) * z.real
+    start = (rng.normal() + 1j * rng.normal()) / np.sqrt(2)
+    z, _ = lfilter([1.0], [1.0, -step], kick, zi=np.array([step * start]))  # z = step * z + kick
+    values = np.sqrt(2) * z.real
     blocks = values.reshape(-1, length)
     spectrum = power_spectrum(list(blocks), interval, padding=1)
     nu = spectrum.wavenumber

@@ -1,10 +1,11 @@
 """The command line as a user meets it."""
 
-import subprocess
-import sys
+import re
 
 import pytest
 from support.models import tiny_model
+from support.platforms import PlatformChoice, why_unusable
+from support.processes import run_python
 
 from openmm_polarmp import commands
 from openmm_polarmp._platforms import trial
@@ -39,12 +40,24 @@ def test_wrong_arguments(capsys):
 
 
 def test_check(capfd):
+    """It tells of each platform whether a Context can be made on it, and why not."""
     assert main(["check"]) == 0
     lines = capfd.readouterr().out.splitlines()
-    status = {line.split()[0]: line for line in lines if line.startswith("  ")}
-    assert "works" in status["Reference"] and "works" in status["CPU"]
-    for name, line in status.items():
-        assert "works" in line or "not here: " in line, name
+    said = {line.split()[0]: line.split(maxsplit=1)[1] for line in lines if line.startswith("  ")}
+    assert set(said) == {"Reference", "CPU", "OpenCL", "CUDA", "HIP"}
+    assert said["Reference"] == said["CPU"] == "works"
+    assert said["HIP"] == "not here: OpenMM has no HIP platform here"
+    for choice in (PlatformChoice("OpenCL", "mixed"), PlatformChoice("CUDA", "mixed")):
+        reason = why_unusable(choice)
+        assert said[choice.name].startswith("works" if reason is None else "not here: "), reason
+    if "Portable Computing" in said["OpenCL"]:
+        assert said["OpenCL"].endswith(", the processor: for tests")
+
+
+def test_check_fails_where_the_cpu_platform_does_not_work(monkeypatch, capfd):
+    monkeypatch.setattr(trial, "try_platform", lambda name: ("no threads", "") if name == "CPU" else ("", name))
+    assert main(["check"]) == 1
+    assert re.search("CPU +not here: no threads", capfd.readouterr().out)
 
 
 def test_info(tmp_path, capsys):
@@ -54,7 +67,7 @@ def test_info(tmp_path, capsys):
     assert "quQ+ka" in out and "H, O" in out
 
 
-def test_mistakes_have_no_traceback(tmp_path):
+def test_mistakes_have_no_traceback(tmp_path, capsys):
     broken = tmp_path / "broken.polarmp"
     broken.write_bytes(b"not a model")
     for arguments, message in (
@@ -62,18 +75,18 @@ def test_mistakes_have_no_traceback(tmp_path):
         (["info", str(broken)], "broken.polarmp"),
         (["demo", "--steps", "1", "--output", str(tmp_path)], "steps is 1"),
     ):
-        done = subprocess.run(
-            [
-                sys.executable,
-                "-c",
-                f"import sys; sys.path[:0] = {sys.path!r}; from openmm_polarmp.cli import main; sys.exit(main({arguments!r}))",
-            ],
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 1
-        assert message in done.stderr
-        assert "Traceback" not in done.stderr
+        assert main(arguments) == 1
+        error = capsys.readouterr().err
+        assert message in error
+        assert "Traceback" not in error
+
+
+def test_the_module_is_the_command():
+    """`python -m openmm_polarmp`, in a process of its own."""
+    code = "import runpy; runpy.run_module('openmm_polarmp', run_name='__main__')"
+    done = run_python(code, "info", "nothing.polarmp")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("polarmp info: ") and "nothing.polarmp" in done.stderr
 
 
 def test_a_platform_that_ends_the_process(monkeypatch):

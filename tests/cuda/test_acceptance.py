@@ -8,24 +8,20 @@ import openmm
 import pytest
 from openmm import app, unit
 from openmmml import MLPotential
-from support.models import tiny_model, water
-from support.platforms import PlatformChoice, why_unusable
+from support.models import tiny_model
+from support.platforms import REFERENCE, PlatformChoice, usable
 from support.simulations import positions_of, water_system
 from support.systems import energy_and_forces, relative_error
+from support.water import water
 
 from openmm_polarmp.sources.options import EVALUATORS
-
-REFERENCE = PlatformChoice("Reference")
 
 
 @pytest.fixture(
     params=[PlatformChoice("OpenCL", "mixed"), *(PlatformChoice("CUDA", p) for p in ("single", "mixed"))], ids=str
 )
 def gpu(request):
-    reason = why_unusable(request.param)
-    if reason is not None:
-        pytest.skip(f"{request.param}: {reason}")
-    return request.param
+    return usable(request.param)
 
 
 @pytest.fixture(params=EVALUATORS)
@@ -33,9 +29,9 @@ def evaluator(request):
     return request.param
 
 
-def water_on(evaluator, molecules=8):
+def water_on(evaluator):
     """A System of water by a network of one layer, and positions."""
-    _, system, positions = water_system(molecules, model=tiny_model(layers=1), evaluator=evaluator, precision="single")
+    _, system, positions = water_system(model=tiny_model(layers=1), evaluator=evaluator, precision="single")
     return system, positions
 
 
@@ -115,7 +111,7 @@ def test_the_same_forces_every_time(gpu, evaluator):
     Energies are sums over OpenMM's threads. In one Context the same state may be rounded in another way the next time,
     because OpenMM wraps molecules when it sorts atoms.
     """
-    system, positions = water_on(evaluator, molecules=27)
+    system, positions = water_on(evaluator)
     contexts = [start(gpu, system, positions)[0] for _ in range(2)]
     for _ in range(3):
         (energy, forces), (other_energy, other_forces) = map(energy_and_forces, contexts)
@@ -131,7 +127,7 @@ def test_evaluators_agree(gpu):
     """Torch and the plugin's own kernels on the same platform, before and after steps."""
     contexts = {}
     for name in EVALUATORS:
-        system, positions = water_on(name, molecules=27)
+        system, positions = water_on(name)
         contexts[name], _ = start(gpu, system, positions)
     one, other = contexts.values()
     for steps in (0, 10):

@@ -8,10 +8,8 @@ import openmm
 import openmm_polarmp._polarmp as extension
 import pytest
 import torch
-from support.sources import DeviceSource
+from support.sources import DeviceSource, force_with_source
 from support.systems import TRICLINIC, energy_and_forces, make_force, make_system, random_atoms, relative_error
-
-from openmm_polarmp import FixedMultipoles, PolarMPForce
 
 NAMES = ("energy", "charges", "dipoles", "quadrupoles", "softness", "polarizability")
 REFUSED = (openmm.OpenMMException, RuntimeError)  # by OpenMM's methods, by our getters
@@ -49,17 +47,10 @@ class Spoiled(DeviceSource):
         return evaluation
 
 
-def force_with(source) -> PolarMPForce:
-    force = PolarMPForce(FixedMultipoles([0.0]))
-    extension.set_python_source(int(force.this), source, "", {})
-    force.setNonbondedMethod(PolarMPForce.PME)
-    return force
-
-
 def spoiled_context(platform):
     """A source, its force and a Context that leaves all checks to the device."""
     source = Spoiled(ATOMS.charges)
-    force = force_with(source)
+    force = force_with_source(source)
     extension.set_test_switches(host_checks=False)
     try:
         context = platform.context(make_system(40, ATOMS.cell, force))

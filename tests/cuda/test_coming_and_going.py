@@ -1,10 +1,9 @@
 """Contexts on a GPU that come and go: nothing crashes, nothing stays."""
 
 import os
-import subprocess
-import sys
 
 import pytest
+from support.processes import run_python
 
 CODE = """
 import gc
@@ -12,10 +11,9 @@ import sys
 import torch
 from support.platforms import PlatformChoice
 from support.simulations import water_system
-from support.sources import DeviceSource
+from support.sources import DeviceSource, force_with_source
 from support.systems import TRICLINIC, make_system, random_atoms
-import openmm_polarmp._polarmp as extension
-from openmm_polarmp import FixedMultipoles, PolarMPForce
+from openmm_polarmp import PolarMPForce
 
 CUDA = PlatformChoice("CUDA", "mixed")
 kind, count = sys.argv[1], int(sys.argv[2])
@@ -28,10 +26,7 @@ def of_a_network():
 
 def of_a_users_source():
     atoms = random_atoms(40, TRICLINIC)
-    force = PolarMPForce(FixedMultipoles([0.0]))
-    extension.set_python_source(int(force.this), DeviceSource(atoms.charges), "", {})
-    force.setNonbondedMethod(PolarMPForce.PME)
-    return make_system(40, atoms.cell, force), 0.1 * atoms.positions
+    return make_system(40, atoms.cell, force_with_source(DeviceSource(atoms.charges))), 0.1 * atoms.positions
 
 
 def of_fixed_multipoles():
@@ -78,13 +73,7 @@ def test_memory_and_exit_code(cuda, kind):
     grow if something stayed. A Context takes hundreds of MB, its arrays alone some MB.
     """
     count = os.environ.get("POLARMP_TEST_CONTEXTS", "12")
-    done = subprocess.run(
-        [sys.executable, "-c", CODE, kind, count],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
-        timeout=300,
-    )
+    done = run_python(CODE, kind, count)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "terminate" not in done.stderr, done.stderr
     assert float(done.stdout.split()[-1]) < 4, done.stdout

@@ -51,7 +51,8 @@ def test_kernels_compile(environment, precision, periodic, full):
 NETWORK = """
 import sys
 import openmm
-from support.networks import native_source, polarmp_force, random_model
+from support.networks import native_source, random_model
+from support.sources import force_with_source
 
 platform = openmm.Platform.getPlatformByName("CUDA")
 for config in eval(sys.argv[2]):
@@ -60,7 +61,7 @@ for config in eval(sys.argv[2]):
     for _ in species:
         system.addParticle(1.0)
     system.setDefaultPeriodicBoxVectors((3, 0, 0), (0, 3, 0), (0, 0, 3))
-    system.addForce(polarmp_force(native_source(random_model(**config), species), True))
+    system.addForce(force_with_source(native_source(random_model(**config), species), tolerance=1e-6))
     context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform, {"Precision": sys.argv[1]})
     context.setPositions([(0.3 * i, 0, 0) for i in range(len(species))])
     context.getState(energy=True, forces=True)

@@ -4,21 +4,17 @@ The source lets the GPU idle for a while before it works. Who does not wait for 
 the numbers of the evaluation before, at other positions.
 """
 
-import os
-import subprocess
-import sys
-
 import pytest
 from support.platforms import PlatformChoice, why_unusable
+from support.processes import run_python
 
 CODE = """
 import sys
 import torch
 from support.platforms import PlatformChoice
 from support.systems import energy_and_forces, make_system, random_atoms, relative_error
-from support.sources import DeviceSource
+from support.sources import DeviceSource, force_with_source
 import openmm_polarmp._polarmp as extension
-from openmm_polarmp import FixedMultipoles, PolarMPForce
 
 N = 300
 without_wait = sys.argv[1]  # "openmm" or "source" does not wait for the other
@@ -52,8 +48,7 @@ class Late(DeviceSource):
 before, now = random_atoms(N, None), random_atoms(N, None, seed=1)
 forces = []
 for platform in (PlatformChoice("Reference"), PlatformChoice("CUDA", "mixed")):
-    force = PolarMPForce(FixedMultipoles([0.0]))
-    extension.set_python_source(int(force.this), Late(now.charges), "", {})
+    force = force_with_source(Late(now.charges), periodic=False)
     context = platform.context(make_system(N, None, force))
     if platform.name == "CUDA":
         # What is done for the first time (loading kernels, allocating) takes long and makes the GPU wait.
@@ -69,9 +64,7 @@ print("error", relative_error(forces[1], forces[0]))
 
 
 def error_of_forces(without_wait: str, *late: str) -> float:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-    command = [sys.executable, "-c", CODE, without_wait, *late]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    done = run_python(CODE, without_wait, *late)
     assert "error" in done.stdout, done.stderr
     return float(done.stdout.split()[-1])
 

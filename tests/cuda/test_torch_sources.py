@@ -7,35 +7,27 @@ import threading
 
 import numpy as np
 import openmm
-import openmm_polarmp._polarmp as extension
 import pytest
 import torch
 from support.models import tiny_model
-from support.platforms import PlatformChoice
+from support.platforms import REFERENCE
 from support.simulations import positions_of, water_system
-from support.sources import DeviceSource
+from support.sources import DeviceSource, force_with_source
 from support.systems import TRICLINIC, energy_and_forces, make_system, random_atoms, relative_error
 
 from openmm_polarmp import FixedMultipoles, PolarMPForce
 
-REFERENCE = PlatformChoice("Reference")
 ATOMS = random_atoms(40, TRICLINIC)
 TOLERANCE = 2e-4  # of forces in mixed precision, with the mesh at its default accuracy of 5e-4 (which is met with room)
 
 
 def context_with(platform, source, atoms=ATOMS) -> openmm.Context:
-    force = PolarMPForce(FixedMultipoles([0.0]))
-    extension.set_python_source(int(force.this), source, "", {})
-    force.setNonbondedMethod(PolarMPForce.PME)
-    context = platform.context(make_system(len(atoms), atoms.cell, force), openmm.VerletIntegrator(0.0002))
-    context.setPositions(0.1 * atoms.positions)
-    return context
+    system = make_system(len(atoms), atoms.cell, force_with_source(source))
+    return platform.context(system, openmm.VerletIntegrator(0.0002), 0.1 * atoms.positions)
 
 
 def water_context(platform, system, positions) -> openmm.Context:
-    context = platform.context(system, openmm.VerletIntegrator(0.0002))
-    context.setPositions(positions)
-    return context
+    return platform.context(system, openmm.VerletIntegrator(0.0002), positions)
 
 
 def test_a_users_source_that_knows_nothing_of_contexts(device):

@@ -146,12 +146,6 @@ def _leaves(r, multipoles, cell=None):
     return leaves, r, m, cell
 
 
-@pytest.fixture(autouse=True)
-def _one_thread_and_double():
-    torch.set_num_threads(1)
-    yield
-
-
 @pytest.fixture
 def oracle():
     """energy(r, multipoles, cell, ...): the independent implementation; and things that every test needs."""

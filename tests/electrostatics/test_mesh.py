@@ -54,6 +54,9 @@ def test_dense_sum_meets_its_accuracy(oracle):
     exact = forces(r, m, cell, method="ewald", k_max=10.0)
     for accuracy in (1e-2, 1e-4, 1e-6, 1e-8, 1e-10):
         assert relative(forces(r, m, cell, method="ewald", accuracy=accuracy), exact) < accuracy
+    single = r.float(), m.to(torch.float32), cell.float()
+    for accuracy in (1e-2, 1e-4, 1e-5):
+        assert relative(forces(*single, method="ewald", accuracy=accuracy), exact) < accuracy
 
 
 def test_hard_cutoff(oracle):

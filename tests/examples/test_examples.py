@@ -1,11 +1,11 @@
 """Every numbered example runs, in a short form, and prints what it should."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from support.processes import environment
 
 FOLDER = Path(__file__).parents[2] / "examples"
 SHORT = {
@@ -26,11 +26,10 @@ SHORT = {
 
 def run(path, folder, *arguments):
     """The output of a script in a process of its own, warnings shown."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MPLBACKEND": "agg"}
     done = subprocess.run(
         [sys.executable, str(path), *arguments],
         cwd=folder,
-        env=environment,
+        env=environment(OMP_NUM_THREADS="1", MPLBACKEND="agg"),
         capture_output=True,
         text=True,
         timeout=300,
@@ -45,10 +44,7 @@ def test_example(path, tmp_path):
     text = run(path, tmp_path, *arguments)
     assert expected in text
     assert len(path.read_text().splitlines()) <= 80
-
-
-def test_the_field_s_response_is_the_same_both_ways(tmp_path):
-    text = run(FOLDER / "06_external_field.py", tmp_path)
-    line = next(line for line in text.splitlines() if line.startswith("dP/dE"))
-    by_field, by_alpha = (float(part.split()[0]) for part in line.split(": ")[1:])
-    assert by_field == pytest.approx(by_alpha, rel=1e-3)
+    if path.name.startswith("06"):  # the field's response, computed in two ways
+        line = next(line for line in text.splitlines() if line.startswith("dP/dE"))
+        by_field, by_alpha = (float(part.split()[0]) for part in line.split(": ")[1:])
+        assert by_field == pytest.approx(by_alpha, rel=1e-3)

@@ -3,12 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from support.platforms import PlatformChoice
+from support.platforms import REFERENCE
 from support.systems import TRICLINIC, evaluate, make_force, random_atoms
 
 from openmm_polarmp.electrostatics import Multipoles, born_effective_charges
-
-REFERENCE = PlatformChoice("Reference")
 
 
 def polarization(force, context, atoms):
@@ -60,13 +58,13 @@ def test_sum_rule(box):
 
 
 @pytest.mark.parametrize("box", [TRICLINIC, None], ids=["triclinic", "cluster"])
-def test_platforms_agree(fast_platform, box):
-    atoms = random_atoms(30, box)
-    *_, force, context = evaluate(atoms, fast_platform)
+def test_platforms_agree(fast_platform_once, box):
+    atoms = random_atoms(40, box)
+    *_, force, context = evaluate(atoms, fast_platform_once)
     *_, expected_force, expected_context = evaluate(atoms, REFERENCE)
     born = force.getBornEffectiveCharges(context, induced_charges=False)
     expected = expected_force.getBornEffectiveCharges(expected_context, induced_charges=False)
-    allowed = 5e-4 if box is not None else fast_platform.rounding
+    allowed = 5e-4 if box is not None else fast_platform_once.rounding
     assert np.abs(born - expected).max() < 4 * allowed * np.abs(expected).max()
 
 

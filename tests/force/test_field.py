@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
-from support.platforms import PlatformChoice
+from support.platforms import REFERENCE
 from support.systems import TRICLINIC, evaluate, make_force, random_atoms, relative_error, rms
 
 from openmm_polarmp import PolarMPForce, units
 
-REFERENCE = PlatformChoice("Reference")
 FIELD = np.array([1.5, -0.7, 2.0])  # V/nm
 
 

@@ -1,11 +1,11 @@
 """No access out of bounds in our kernels: they run under Oclgrind (Debian: oclgrind), which checks every one."""
 
-import os
 import shutil
 import subprocess
 import sys
 
 import pytest
+from support.processes import environment
 
 CODE = """
 import sys
@@ -53,10 +53,9 @@ def test_no_access_out_of_bounds_in_a_network():
 
 
 def check(code_and_arguments):
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     # Oclgrind adds up a kernel's local memory over its launches.
     command = ["oclgrind", "--local-mem-size", "1048576", sys.executable, "-c", *code_and_arguments]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(), timeout=600)
     assert "Oclgrind" in done.stdout, done.stdout + done.stderr
     complaints = [line for line in done.stderr.splitlines() if "nvalid" in line or "ninitialized" in line]
     assert not complaints, done.stderr

@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 from support.oracle import dense
-from support.platforms import PlatformChoice
+from support.platforms import REFERENCE
 from support.systems import CUBIC, MOMENTS, ORTHORHOMBIC, TRICLINIC, evaluate, random_atoms, relative_error
 
-REFERENCE = PlatformChoice("Reference")
 BOXES = {"cubic": CUBIC, "orthorhombic": ORTHORHOMBIC, "triclinic": TRICLINIC, "cluster": None}
 
 

@@ -1,10 +1,10 @@
 """Every platform, in every precision mode, against the dense sums of the Reference platform and against itself."""
 
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 import numpy as np
 import pytest
-from support.platforms import PlatformChoice
+from support.platforms import REFERENCE
 from support.systems import (
     CUBIC,
     MOMENTS,
@@ -17,20 +17,31 @@ from support.systems import (
     water_like_atoms,
 )
 
-REFERENCE = PlatformChoice("Reference")
+# Most systems have 40 atoms: PoCL compiles the kernels anew for every other number.
 BOXES = {"cubic": CUBIC, "orthorhombic": ORTHORHOMBIC, "triclinic": TRICLINIC, "cluster": None}
+
+
+EVALUATED: dict = {}
+
+
+def by_reference(atoms):
+    """As `evaluate`, once for all platforms: dense sums take long."""
+    key = tuple(np.asarray(v, float).tobytes() for v in astuple(atoms))
+    if key not in EVALUATED:
+        EVALUATED[key] = evaluate(atoms, REFERENCE)
+    return EVALUATED[key]
 
 
 def check_against_reference(atoms, platform, tolerance=5e-4):
     energy, forces, force, context = evaluate(atoms, platform, tolerance)
-    expected_energy, expected_forces, expected_force, expected_context = evaluate(atoms, REFERENCE)
+    expected_energy, expected_forces, expected_force, expected_context = by_reference(atoms)
     allowed = tolerance if atoms.cell is not None else platform.rounding
     if len(atoms) > 1:
         assert relative_error(forces, expected_forces) < allowed
     else:  # the force on a single atom is nothing but error: compare with the field of its own moments
         assert rms(forces) <= allowed * abs(expected_energy) / (0.1 * atoms.sigma)
-    # Energies gain from the window's smoothness (theory.md section 5): far better than forces.
-    assert energy == pytest.approx(expected_energy, rel=max(allowed, platform.rounding))
+    # Energies gain more from the window's smoothness than forces (theory.md section 5): about 1e-5 eV an atom, 1e-3 kJ/mol.
+    assert energy == pytest.approx(expected_energy, rel=platform.rounding, abs=1e-3 * len(atoms))
     gradients, expected = force.getMomentGradients(context), expected_force.getMomentGradients(expected_context)
     for name in gradients:
         assert np.abs(gradients[name] - expected[name]).max() <= 4 * allowed * np.abs(expected[name]).max(), name
@@ -48,35 +59,34 @@ def check_against_reference(atoms, platform, tolerance=5e-4):
     assert np.abs(given - wanted).max() <= 4 * allowed * np.abs(wanted).max() + 1e-12
 
 
-@pytest.mark.parametrize("box", BOXES)
-@pytest.mark.parametrize("tolerance", [1e-3, 5e-4, 1e-4])
+@pytest.mark.parametrize(
+    ("box", "tolerance"), [*((box, 5e-4) for box in BOXES), ("triclinic", 1e-3), ("triclinic", 1e-4)]
+)
 def test_tolerance_is_met(fast_platform, box, tolerance):
-    if box == "cluster" and tolerance != 5e-4:
-        pytest.skip("a cluster has no mesh")
-    check_against_reference(random_atoms(60, BOXES[box]), fast_platform, tolerance)
+    check_against_reference(random_atoms(40, BOXES[box]), fast_platform, tolerance)
 
 
-@pytest.mark.parametrize("tolerance", [1e-3, 5e-4, 1e-4])
+@pytest.mark.parametrize("tolerance", [5e-4, 1e-4])
 def test_tolerance_is_met_for_water(fast_platform, tolerance):
     check_against_reference(water_like_atoms(), fast_platform, tolerance)
 
 
 @pytest.mark.parametrize("box", ["triclinic", "cluster"])
 @pytest.mark.parametrize("sigma", [0.7, 1.5])
-def test_widths(fast_platform, box, sigma):
-    check_against_reference(random_atoms(30, BOXES[box], sigma=sigma, charged=True), fast_platform)
+def test_widths(fast_platform_once, box, sigma):
+    check_against_reference(random_atoms(30, BOXES[box], sigma=sigma, charged=True), fast_platform_once)
 
 
 @pytest.mark.parametrize("box", ["triclinic", "cluster"])
 @pytest.mark.parametrize("n", [1, 2])
-def test_few_atoms(fast_platform, box, n):
-    check_against_reference(random_atoms(n, BOXES[box], charged=True), fast_platform)
+def test_few_atoms(fast_platform_once, box, n):
+    check_against_reference(random_atoms(n, BOXES[box], charged=True), fast_platform_once)
 
 
 @pytest.mark.parametrize("box", ["triclinic", "cluster"])
 @pytest.mark.parametrize("absent", [*((m,) for m in MOMENTS), MOMENTS])
-def test_absent_moments(fast_platform, box, absent):
-    check_against_reference(random_atoms(25, BOXES[box], scalar_alpha=True).without(*absent), fast_platform)
+def test_absent_moments(fast_platform_once, box, absent):
+    check_against_reference(random_atoms(40, BOXES[box], scalar_alpha=True).without(*absent), fast_platform_once)
 
 
 def test_thousand_atoms(fast_platform):
@@ -84,10 +94,8 @@ def test_thousand_atoms(fast_platform):
     check_against_reference(random_atoms(1000, TRICLINIC).without("softness"), fast_platform)
 
 
-def test_replicas_of_a_small_cell(platform_once):
+def test_replicas_of_a_small_cell(fast_platform_once):
     """27 x 750 atoms must feel what the 750 feel."""
-    if platform_once.name == "Reference":
-        pytest.skip("dense sums over 20,000 atoms take an hour")
     small = random_atoms(750, TRICLINIC, charged=False)
     shifts = np.array([[i, j, k] for i in range(3) for j in range(3) for k in range(3)]) @ small.cell
     large = replace(
@@ -95,9 +103,9 @@ def test_replicas_of_a_small_cell(platform_once):
         positions=(small.positions[None] + shifts[:, None]).reshape(-1, 3),
         cell=3 * small.cell,
     )
-    energy, forces, *_ = evaluate(small, platform_once)
-    energies, replicas, *_ = evaluate(large, platform_once)
-    assert energies == pytest.approx(27 * energy, rel=5e-4)
+    energy, forces, *_ = evaluate(small, fast_platform_once)
+    energies, replicas, *_ = evaluate(large, fast_platform_once)
+    assert energies == pytest.approx(27 * energy, rel=fast_platform_once.rounding, abs=2e-3 * len(large))
     assert relative_error(replicas, np.tile(forces, (27, 1))) < 5e-4
 
 
@@ -123,14 +131,19 @@ def test_forces_are_derivatives(platform, box):
 
 
 def test_wrapping_order_and_shift(platform):
-    atoms = random_atoms(50, TRICLINIC)
+    atoms = random_atoms(40, TRICLINIC)
     energy, forces, *_ = evaluate(atoms, platform)
     rng = np.random.default_rng(5)
-    wrapped = replace(atoms, positions=atoms.positions + rng.integers(-2, 3, (50, 3)) @ atoms.cell)
+    wrapped = replace(atoms, positions=atoms.positions + rng.integers(-2, 3, (40, 3)) @ atoms.cell)
     shifted = replace(atoms, positions=atoms.positions + rng.normal(size=3))
-    order = rng.permutation(50)
-    allowed = platform.rounding if platform.name == "Reference" else 5e-4
-    for changed, expected in [(wrapped, forces), (shifted, forces), (atoms.reordered(order), forces[order])]:
+    order = rng.permutation(40)
+    # Against another place on the mesh forces are right to the asked accuracy; the rest is rounding.
+    rounding = 10 * platform.rounding
+    for changed, expected, allowed in [
+        (wrapped, forces, rounding),
+        (atoms.reordered(order), forces[order], rounding),
+        (shifted, forces, rounding if platform.name == "Reference" else 5e-4),
+    ]:
         changed_energy, changed_forces, *_ = evaluate(changed, platform)
         assert changed_energy == pytest.approx(energy, rel=allowed)
         assert relative_error(changed_forces, expected) < allowed
@@ -159,7 +172,7 @@ def test_hard_cutoff(platform, k_max):
     from support.oracle import dense
     from support.systems import make_force
 
-    atoms = random_atoms(30, TRICLINIC)
+    atoms = random_atoms(40, TRICLINIC)
     force = make_force(atoms)
     force.setKMax(10 * k_max)
     energy, forces, *_ = evaluate(atoms, platform, force=force)

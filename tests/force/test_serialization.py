@@ -7,12 +7,10 @@ import numpy as np
 import openmm
 import pytest
 from openmm import unit
-from support.platforms import PlatformChoice
+from support.platforms import CPU, REFERENCE
 from support.systems import TRICLINIC, energy_and_forces, make_force, make_system, random_atoms
 
 from openmm_polarmp import FixedMultipoles, PolarMPForce
-
-REFERENCE = PlatformChoice("Reference")
 
 
 @pytest.fixture
@@ -113,7 +111,7 @@ def test_minimizer_first():
         spring.addPerParticleParameter(name)
     for i, r in enumerate(0.1 * atoms.positions):
         spring.addParticle(i, r)
-    for platform in (REFERENCE, PlatformChoice("CPU")):
+    for platform in (REFERENCE, CPU):
         system = make_system(12, atoms.cell, make_force(atoms, 1e-4), copy.deepcopy(spring))
         context = platform.context(system)
         context.setPositions(0.1 * atoms.positions)

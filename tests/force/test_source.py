@@ -6,35 +6,19 @@ import weakref
 
 import numpy as np
 import openmm
-import openmm_polarmp._polarmp as extension
 import pytest
 import torch
-from support.platforms import PlatformChoice
-from support.sources import DensitySource
+from support.platforms import REFERENCE, PlatformChoice
+from support.sources import DensitySource, force_with_source
 from support.systems import TRICLINIC, energy_and_forces, make_system, random_atoms, relative_error, rms
 
 from openmm_polarmp import PolarMPForce, units
 from openmm_polarmp.electrostatics import Multipoles, electrostatic_energy
 
-REFERENCE = PlatformChoice("Reference")
-
-
-def force_with(source, periodic: bool) -> PolarMPForce:
-    """The lowest level: any object that follows the protocol."""
-    from openmm_polarmp import FixedMultipoles
-
-    force = PolarMPForce(FixedMultipoles([0.0]))
-    extension.set_python_source(int(force.this), source, "", {})
-    force.setNonbondedMethod(int(periodic))
-    force.setEwaldErrorTolerance(1e-4)
-    return force
-
 
 def context_with(platform, source, atoms):
-    system = make_system(len(atoms), atoms.cell, force_with(source, atoms.cell is not None))
-    context = platform.context(system)
-    context.setPositions(0.1 * atoms.positions)
-    return context
+    system = make_system(len(atoms), atoms.cell, force_with_source(source, atoms.cell is not None, 1e-4))
+    return platform.context(system, positions=0.1 * atoms.positions)
 
 
 @pytest.mark.parametrize("box", [TRICLINIC, None], ids=["triclinic", "cluster"])
@@ -156,7 +140,7 @@ def test_subset_of_particles(platform_once):
     """The source sees its own particles in its own order; the others feel nothing."""
     atoms = random_atoms(20, TRICLINIC)
     chosen = [17, 3, 4, 11, 0]
-    force = force_with(DensitySource(atoms.charges[chosen]), True)
+    force = force_with_source(DensitySource(atoms.charges[chosen]), tolerance=1e-4)
     force.setParticles(chosen)
     context = platform_once.context(make_system(20, atoms.cell, force))
     context.setPositions(0.1 * atoms.positions)
@@ -172,7 +156,7 @@ def test_subset_of_particles(platform_once):
 
 def test_two_contexts_and_two_threads(platform_once):
     """One source, two Contexts: what lies between forward and backward belongs to each."""
-    atoms = [random_atoms(20, TRICLINIC, seed=s) for s in (0, 1)]
+    atoms = [random_atoms(10, TRICLINIC, seed=s) for s in (0, 1)]
     source = DensitySource(atoms[0].charges)
     contexts = [context_with(platform_once, source, a) for a in atoms]
     expected = [energy_and_forces(c)[1] for c in contexts]
@@ -199,7 +183,7 @@ def test_atom_order(platform_once, box):
     atoms = random_atoms(150, TRICLINIC if box is None else box, seed=3)
     chosen = list(range(100, 20, -1))  # a subset, backwards
     source = DensitySource(atoms.charges[chosen])
-    force = force_with(source, box is not None)
+    force = force_with_source(source, box is not None, 1e-4)
     force.setParticles(chosen)
     force.setForceGroup(5)
     others = openmm.NonbondedForce()

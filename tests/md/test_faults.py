@@ -4,15 +4,9 @@ import numpy as np
 import openmm
 import pytest
 import torch
-from support.platforms import PlatformChoice
 from support.simulations import water_system
-from support.sources import DensitySource
+from support.sources import DensitySource, force_with_source
 from support.systems import energy_and_forces
-
-from openmm_polarmp import FixedMultipoles, PolarMPForce
-from openmm_polarmp import _polarmp as extension
-
-CPU = PlatformChoice("CPU")
 
 
 def ions(fail_at, error, platform):
@@ -22,10 +16,7 @@ def ions(fail_at, error, platform):
     for _ in range(8):
         system.addParticle(20.0)
     system.setDefaultPeriodicBoxVectors(*(np.eye(3) * 1.0))
-    force = PolarMPForce(FixedMultipoles(source.charges.numpy()))
-    extension.set_python_source(int(force.this), source, "", {})
-    force.setNonbondedMethod(PolarMPForce.PME)
-    system.addForce(force)
+    system.addForce(force_with_source(source))
     context = platform.context(system, openmm.VerletIntegrator(0.0005))
     context.setPositions([(0.5 * i, 0.5 * j, 0.5 * k) for i in (0, 1) for j in (0, 1) for k in (0, 1)])
     return source, context

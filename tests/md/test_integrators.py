@@ -6,13 +6,11 @@ import numpy as np
 import openmm
 import pytest
 from openmm import unit
-from support.platforms import PlatformChoice
-from support.simulations import positions_of, water_system
-from support.systems import energy_and_forces, relative_error
+from support.platforms import CPU, REFERENCE, PlatformChoice, usable
+from support.simulations import energies_along, positions_of, water_system
+from support.systems import energy_and_forces, force_in, relative_error
 
 from openmm_polarmp import PolarMPForce
-
-CPU = PlatformChoice("CPU")
 
 
 def test_force_groups(platform_once):
@@ -27,20 +25,15 @@ def test_force_groups(platform_once):
 
 
 def test_multiple_time_steps():
-    """The slow force every fourth step: energy is conserved, and the fast one alone is integrated in between."""
+    """The model every fourth step: what its energy changes by comes back as kinetic energy of the rest."""
     _, system, positions = water_system()
     system.getForce(0).setForceGroup(1)
     integrator = openmm.MTSIntegrator(0.0004, [(1, 1), (0, 4)])
     context = CPU.context(system, integrator)
     context.setPositions(positions)
     context.setVelocitiesToTemperature(300, 1)
-    total, potential = [], []
-    for _ in range(20):
-        integrator.step(3)
-        state = context.getState(energy=True)
-        potential.append(state.getPotentialEnergy()._value)
-        total.append(potential[-1] + state.getKineticEnergy()._value)
-    assert np.std(total) < 0.1 * np.std(potential)
+    total, ours = energies_along(context, group=1, steps=3)
+    assert np.std(total) < 0.1 * np.std(ours)
 
 
 def test_inside_a_collective_variable(platform_once):
@@ -63,7 +56,7 @@ def test_inside_a_collective_variable(platform_once):
     assert half == pytest.approx(energy / 2, rel=1e-5)
     assert relative_error(half_forces, forces / 2) < 1e-4
     innermost = variable.getInnerContext(context)
-    found = next(PolarMPForce.cast(f) for f in innermost.getSystem().getForces() if PolarMPForce.isinstance(f))
+    found = force_in(innermost.getSystem())
     mine = PolarMPForce.cast(plain.getSystem().getForce(0))
     np.testing.assert_allclose(found.getCharges(innermost), mine.getCharges(plain), atol=1e-6)
 
@@ -97,13 +90,9 @@ def test_alchemical_transfer():
 
 
 @pytest.mark.parametrize("name", ["Reference", "OpenCL"])
-def test_ring_polymers(name, request):
+def test_ring_polymers(name):
     """Each bead's energy is that of a Context of its own."""
-    platform = PlatformChoice(name) if name == "Reference" else PlatformChoice(name, "mixed")
-    if name == "OpenCL":
-        from conftest import _use
-
-        platform = _use(platform)
+    platform = usable(PlatformChoice(name, "mixed" if name == "OpenCL" else None))
     _, system, positions = water_system()
     integrator = openmm.RPMDIntegrator(4, 300, 1, 0.0001)
     context = platform.context(system, integrator)  # the beads live in it
@@ -121,14 +110,23 @@ def test_ring_polymers(name, request):
         assert relative_error(state.getForces(asNumpy=True)._value, forces) < 1e-4
 
 
-def test_variable_time_steps(platform_once):
+def test_variable_time_steps_follow_the_same_path(platform_once):
+    """As short fixed steps of Verlet's integrator on Reference."""
     _, system, positions = water_system()
-    integrator = openmm.VariableVerletIntegrator(1e-5)
-    context = platform_once.context(system, integrator)
-    context.setPositions(positions)
-    integrator.stepTo(0.002)
-    assert context.getState().getTime()._value == pytest.approx(0.002, abs=1e-9)
-    assert np.isfinite(energy_and_forces(context)[0])
+    paths = []
+    for platform, integrator in (
+        (REFERENCE, openmm.VerletIntegrator(2e-5)),
+        (platform_once, openmm.VariableVerletIntegrator(1e-7)),
+    ):
+        context = platform.context(openmm.XmlSerializer.clone(system), integrator, positions)
+        if isinstance(integrator, openmm.VerletIntegrator):
+            integrator.step(100)
+        else:
+            integrator.stepTo(0.002)
+        assert context.getState().getTime()._value == pytest.approx(0.002, abs=1e-9)
+        paths.append(positions_of(context) - positions)
+    # Displacements from rest, in some hundred steps: platforms begin with half a step more or less.
+    assert relative_error(paths[1], paths[0]) < 0.02
 
 
 def test_constraints_hold():
@@ -152,10 +150,18 @@ def test_replica_exchange_by_openmm_s_own_sampler():
     from openmm import app
 
     topology, system, positions = water_system()
-    integrator = openmm.LangevinMiddleIntegrator(300, 1, 0.0002)
+    integrator = openmm.LangevinMiddleIntegrator(300, 50, 0.0005)
     simulation = app.Simulation(topology, system, integrator, openmm.Platform.getPlatformByName("CPU"))
     simulation.context.setPositions(positions)
     states = [{"temperature": t * unit.kelvin} for t in (300, 320, 340)]
-    sampler = app.ReplicaExchangeSampler(states, simulation, 5)
+    sampler = app.ReplicaExchangeSampler(states, simulation, 20)
     sampler.simulate(3)
-    assert np.isfinite(energy_and_forces(simulation.context)[0])
+    assert sampler.currentIteration == 3 and sorted(sampler.replicaStateIndex) == [0, 1, 2]
+    alone = CPU.context(openmm.XmlSerializer.clone(system))
+    energies = []
+    for conformation, found in zip(sampler.replicaConformation, sampler.replicaStateEnergy, strict=True):
+        alone.setPositions(conformation.getPositions())
+        energies.append(energy_and_forces(alone)[0])
+        for energy in found:  # the same in every state: only the temperature differs
+            assert energy.value_in_unit(unit.kilojoule_per_mole) == pytest.approx(energies[-1], abs=0.05)
+    assert np.ptp(energies) > 1

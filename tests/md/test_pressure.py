@@ -6,7 +6,7 @@ import pytest
 import torch
 from openmm import unit
 from support.models import tiny_model
-from support.platforms import PlatformChoice
+from support.platforms import REFERENCE
 from support.simulations import positions_of, water_system
 from support.systems import energy_and_forces, relative_error
 
@@ -49,7 +49,7 @@ def test_pressure_is_that_of_the_torch_virial():
     _, system, positions = water_system(model=model, bonds=False)
     barostat = openmm.MonteCarloBarostat(1, 300, 0)
     system.addForce(barostat)
-    context = PlatformChoice("Reference").context(system)
+    context = REFERENCE.context(system)
     context.setPositions(positions)
     pressure = barostat.computeCurrentPressure(context).value_in_unit(unit.bar)
     r = torch.tensor(10 * positions)

@@ -3,12 +3,11 @@
 import numpy as np
 import pytest
 from openmmml import MLPotential
-from support.models import tiny_model, water
-from support.platforms import PlatformChoice
+from support.models import tiny_model
+from support.platforms import REFERENCE
+from support.water import water
 
 from openmm_polarmp import PolarMPForce
-
-REFERENCE = PlatformChoice("Reference")
 
 
 @pytest.mark.parametrize("periodic", [True, False], ids=["box", "cluster"])

@@ -2,30 +2,16 @@
 
 import numpy as np
 import pytest
-import torch
 from openmm import app, unit
 from openmmml import MLPotential
-from support.models import tiny_model, water
+from support.models import tiny_model
+from support.oracle import model_energy_and_forces
 from support.peptide import solvated_dipeptide
-from support.platforms import PlatformChoice
-from support.systems import energy_and_forces, relative_error
+from support.platforms import CPU
+from support.systems import energy_and_forces, force_in, relative_error
+from support.water import water
 
-from openmm_polarmp import PolarMPForce, units
-
-CPU = PlatformChoice("CPU")
 BIO = (1, 6, 7, 8, 11, 17)
-
-
-def by_torch(model, topology, positions):
-    """Energy and forces of the whole system by automatic differentiation."""
-    r = torch.tensor(10 * positions, dtype=torch.float64, requires_grad=True)
-    species = torch.tensor([atom.element.atomic_number for atom in topology.atoms()])
-    box = topology.getPeriodicBoxVectors()
-    cell = None if box is None else torch.tensor(np.array(box.value_in_unit(unit.angstrom)))
-    # in the precision of the weights, as the force does with precision="single"
-    energy = model.energy(r, species, cell)
-    (gradient,) = torch.autograd.grad(energy, r)
-    return energy.item() * units.ENERGY_TO_OPENMM, -gradient.numpy() * units.FORCE_TO_OPENMM
 
 
 @pytest.mark.parametrize(("molecules", "periodic"), [(1, False), (64, True), (1000, True)])
@@ -36,7 +22,7 @@ def test_water(molecules, periodic):
     context = CPU.context(system)
     context.setPositions(positions)
     energy, forces = energy_and_forces(context)
-    expected_energy, expected_forces = by_torch(model, topology, positions)
+    expected_energy, expected_forces = model_energy_and_forces(model, topology, positions)
     assert energy == pytest.approx(expected_energy, rel=1e-6)
     assert relative_error(forces, expected_forces) < 1e-3  # the default accuracy is 5e-4
 
@@ -50,7 +36,7 @@ def test_a_solvated_dipeptide_with_ions():
     context = CPU.context(system)
     context.setPositions(positions)
     energy, forces = energy_and_forces(context)
-    expected_energy, expected_forces = by_torch(model, topology, positions)
+    expected_energy, expected_forces = model_energy_and_forces(model, topology, positions)
     assert energy == pytest.approx(expected_energy, rel=1e-6)
     assert relative_error(forces, expected_forces) < 1e-3
 
@@ -73,7 +59,7 @@ def test_the_dipeptide_by_the_model_in_water_by_a_force_field(solvent, part):
     caps = list(range(mm.getNumParticles(), mixed.getNumParticles()))
     assert len(caps) == (part == "ALA NME")
     assert info["oldToNew"] == list(range(mm.getNumParticles()))
-    (force,) = (PolarMPForce.cast(f) for f in mixed.getForces() if PolarMPForce.isinstance(f))
+    force = force_in(mixed)
     assert force.getParticles() == atoms + caps  # all that travels
     both = potential.createMixedSystem(topology, mm, atoms, interpolate=True)
 

@@ -1,4 +1,4 @@
-"""cuequivariance changes who multiplies and nothing else."""
+"""Tensor products by cuequivariance give the results of the dense matrix products."""
 
 import importlib.util
 
@@ -6,22 +6,14 @@ import numpy as np
 import pytest
 import torch
 from openmmml import MLPotential
-from support.models import tiny_model, water
-from support.platforms import PlatformChoice
-from support.systems import energy_and_forces, relative_error
+from support.models import random_network, tiny_model
+from support.platforms import CPU
+from support.systems import energy_and_forces, force_in, relative_error
+from support.water import water
 
 from openmm_polarmp import PolarMPForce
-from openmm_polarmp.models import NetworkConfig, PolarMPNet, load_model, use_tensor_products
+from openmm_polarmp.models import load_model, use_tensor_products
 from openmm_polarmp.neighbors import neighbor_pairs
-
-CPU = PlatformChoice("CPU")
-
-
-def a_network(**options):
-    torch.manual_seed(1)
-    options = {"rung": "quQ+ka", **options}
-    config = NetworkConfig(species=(1, 8), cutoff=3.0, channels=6, message_channels=3, **options)
-    return PolarMPNet(config)
 
 
 def a_structure(seed=0):
@@ -42,7 +34,7 @@ def outputs(network, positions, species):
 )
 def test_the_same_outputs_and_derivatives(options):
     """First derivatives for dynamics, the weights' derivatives of forces for training; in both precisions, one after the other."""
-    network = a_network(**options)
+    network = random_network(1, message_channels=3, **options)
     positions, species = a_structure()
     keys = set(network.state_dict())
     found = {}
@@ -60,7 +52,7 @@ def test_the_same_outputs_and_derivatives(options):
 
 
 def test_single_precision():
-    network = a_network()
+    network = random_network(1, message_channels=3)
     positions, species = a_structure()
     exact = outputs(network.double(), positions, species)
     use_tensor_products(network, "cuequivariance")
@@ -74,7 +66,7 @@ def test_a_force_that_uses_it():
     for name in ("dense", "cuequivariance"):
         potential = MLPotential("polarmp", modelPath=tiny_model())
         system = potential.createSystem(topology, precision="double", tensorProducts=name)
-        force = next(PolarMPForce.cast(f) for f in system.getForces() if PolarMPForce.isinstance(f))
+        force = force_in(system)
         assert force.getModel().options.tensor_products == name
         context = CPU.context(system)
         context.setPositions(positions)

@@ -12,11 +12,6 @@ from openmm_polarmp.neighbors import NeighborList, neighbor_pairs
 from openmm_polarmp.neighbors._search import directed_pairs
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    torch.set_num_threads(1)
-
-
 def brute_force(positions, cutoff, cell=None):
     """Set of (sender, receiver, shift): every pair of atoms in every image that could matter."""
     if cell is None:
@@ -238,6 +233,18 @@ def test_rebuilds_only_when_needed():
     assert pairs.builds == 5
     pairs.update(moved[:20].float(), None)
     assert pairs.builds == 6
+
+
+@pytest.mark.parametrize("cut", [True, False])
+def test_atoms_that_come_from_beyond_the_skin_meet(cut):
+    """The pair was not in the list, and each of the two goes only a little more than half of the skin."""
+    skin = 0.8
+    apart = 3.0 + skin + 0.001
+    pairs = NeighborList(3.0, skin, cut=cut)
+    assert pairs.update(torch.tensor([[0.0, 0, 0], [0, 0, apart]])).edge_index.shape[1] == 0
+    step = 0.51 * skin
+    near = pairs.update(torch.tensor([[0.0, 0, step], [0, 0, apart - step]]))
+    assert as_set(near.edge_index, near.edge_shifts) == {(0, 1, 0, 0, 0), (1, 0, 0, 0, 0)}
 
 
 def test_guess_tells_when_it_was_wrong():

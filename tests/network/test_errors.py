@@ -9,6 +9,7 @@ import pytest
 from support import networks
 from support.networks import CUBIC, Structure, random_model, random_structure, results
 
+from openmm_polarmp.models.heads import LARGEST_CHARGE
 from openmm_polarmp.sources.native import network_source
 
 
@@ -36,7 +37,8 @@ def test_atoms_at_the_same_place(evaluator, cell, layers):
     with pytest.raises(openmm.OpenMMException, match=r"particles (4 and 11|11 and 4) lie at the same place"):
         context.getState(energy=True)
     context.setPositions(0.1 * structure.positions)
-    assert np.isfinite(results(context)["forces"]).all()
+    anew = evaluator.context(random_model(layers=layers), structure)
+    networks.assert_equal_results(results(context), results(anew), evaluator.tolerance)
 
 
 def test_collapsed_box(evaluator):
@@ -55,7 +57,8 @@ def test_close_atoms_stay_finite(evaluator):
     positions = structure.positions.copy()
     positions[4] = positions[11] + [1e-3, 0, 0]
     found = results(evaluator.context(random_model(zbl=True), Structure(positions, structure.species, CUBIC)))
-    assert np.abs(found["charges"]).max() < 10
+    # each within its bound, then shifted by their mean
+    assert np.abs(found["charges"]).max() <= 2 * LARGEST_CHARGE
     assert np.isfinite(found["forces"]).all()
 
 
@@ -78,7 +81,7 @@ def test_weights(name, change):
 def test_number_of_particles(evaluator):
     structure = random_structure(5, CUBIC)
     source = networks.native_source(random_model(), structure.species[:4])
-    with pytest.raises(openmm.OpenMMException, match="4"):
+    with pytest.raises(openmm.OpenMMException, match="describes 4 particles, but the force acts on 5"):
         networks.context_of(source, structure, evaluator.platform)
 
 

@@ -55,6 +55,18 @@ def test_kept_pairs(evaluator, cell, layers):
         assert_equal_results(results(context), results(anew), evaluator.tolerance)
 
 
+def test_atoms_that_come_from_beyond_the_skin_meet(evaluator):
+    """The pair was not in the list, and each of the two goes less than the skin of 0.5 A."""
+    model, species = random_model(), [8, 1]
+    far, near = (np.array([[0.0, 0, z], [0, 0, 4.01 - z]]) for z in (0.0, 0.35))
+    context = evaluator.context(model, Structure(far, species, None))
+    apart = results(context)
+    context.setPositions(0.1 * near)
+    found = results(context)
+    assert np.abs(apart["dipoles"]).max() == 0 and np.abs(found["dipoles"]).min(0)[2] > 1e-6
+    assert_equal_results(found, results(evaluator.context(model, Structure(near, species, None))), evaluator.tolerance)
+
+
 def test_other_box(evaluator):
     """A barostat changes the box with the positions, and may take it back."""
     structure = random_structure(30, CUBIC)

@@ -1,30 +1,22 @@
 """What `import openmm_polarmp` does, and does not do."""
 
-import os
-import subprocess
-import sys
-import textwrap
+import re
+from pathlib import Path
 
+import openmm
 import pytest
+from support.processes import run_python
 
 import openmm_polarmp
+from openmm_polarmp import _polarmp
+from openmm_polarmp._platforms import loading
 
-
-def run(code: str, **environment: str) -> subprocess.CompletedProcess:
-    # The interpreter must find the same openmm_polarmp as this one.
-    path = os.pathsep.join(p for p in sys.path if p)
-    return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": path, **environment},
-        timeout=300,
-    )
+LIBRARIES = Path(_polarmp.__file__).parent / "lib" / "plugins"
 
 
 def test_quiet_without_gpu_platforms(tmp_path):
     """No OpenCL device and no CUDA: nothing is printed, and Reference and CPU work."""
-    result = run(
+    result = run_python(
         """
         import openmm
         import openmm_polarmp
@@ -48,24 +40,28 @@ def test_quiet_without_gpu_platforms(tmp_path):
 
 
 def test_no_torch_until_it_is_needed():
-    result = run("import sys, openmm_polarmp; print('torch' in sys.modules)")
+    result = run_python("import sys, openmm_polarmp; print('torch' in sys.modules)")
     assert result.stdout.strip() == "False", result.stderr
 
 
-def test_registered_platforms_load():
-    """A platform that OpenMM has registered and this build serves must load."""
-    for status in openmm_polarmp._platforms.loading.platform_status():
-        assert status.loaded or "no" in status.reason, status
-        assert status.loaded != bool(status.reason)
-    served = {s.name for s in openmm_polarmp._platforms.loading.platform_status() if s.loaded}
-    assert {"Reference", "CPU"} <= served
+def test_every_registered_platform_is_served():
+    """Each platform of OpenMM for which this build has a library; the status of the others says what is missing."""
+    registered = {openmm.Platform.getPlatform(i).getName() for i in range(openmm.Platform.getNumPlatforms())}
+    built = {re.fullmatch(r"libOpenMMPolarMP(\w+)\.so", path.name)[1] for path in LIBRARIES.glob("*.so")}
+    assert {"Reference", "CPU"} <= registered & built
+    for status in loading.platform_status():
+        assert status.loaded == (status.name in registered & built), status
+        missing = f"OpenMM has no {status.name} platform here"
+        if status.name in registered:
+            missing = "" if status.loaded else f"this build of openmm-polarmp has no libOpenMMPolarMP{status.name}.so"
+        assert status.reason == missing
 
 
-def test_no_plugin_load_failures():
-    import openmm
-
-    failures = [f for f in openmm.Platform.getPluginLoadFailures() if "PolarMP" in f]
-    assert failures == []
+def test_a_library_that_cannot_be_loaded_is_reported(tmp_path):
+    broken = tmp_path / "libOpenMMPolarMPCPU.so"
+    broken.write_text("not a library")
+    status = loading._load_platform("CPU", broken, registered=True)
+    assert not status.loaded and "libOpenMMPolarMPCPU.so" in status.reason
 
 
 def test_unknown_attribute():

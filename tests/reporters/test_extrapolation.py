@@ -8,8 +8,9 @@ import openmm
 import pytest
 from openmm import app, unit
 from openmmml import MLPotential
-from support.models import tiny_model, water
+from support.models import tiny_model
 from support.systems import energy_and_forces
+from support.water import water
 
 from openmm_polarmp import FixedMultipoles, PolarMPForce, units
 from openmm_polarmp.models import TrainingRange

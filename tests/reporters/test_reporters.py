@@ -6,9 +6,12 @@ import numpy as np
 import openmm
 import pytest
 from openmm import app, unit
-from support.models import tiny_model, water
+from support.models import tiny_model
+from support.simulations import water_system
+from support.systems import force_in
+from support.water import water
 
-from openmm_polarmp import PolarMPForce, units
+from openmm_polarmp import units
 from openmm_polarmp.reporters import DipoleReporter, MultipoleFile, MultipoleReporter, PolarizabilityReporter
 
 
@@ -18,22 +21,14 @@ def model():
 
 
 def simulate(model, reporters, periodic=True, steps=6, platform="CPU"):
-    topology, positions = water(4, periodic)
-    system = openmm.System()
-    for atom in topology.atoms():
-        system.addParticle(atom.element.mass)
-    force = PolarMPForce(model, atomic_numbers=[a.element.atomic_number for a in topology.atoms()], precision="double")
-    force.setNonbondedMethod(PolarMPForce.PME if periodic else PolarMPForce.NoCutoff)
-    system.addForce(force)
-    if periodic:
-        system.setDefaultPeriodicBoxVectors(*topology.getPeriodicBoxVectors())
+    topology, system, positions = water_system(4, periodic, model, bonds=False)
     simulation = app.Simulation(
         topology, system, openmm.VerletIntegrator(0.0005), openmm.Platform.getPlatformByName(platform)
     )
     simulation.context.setPositions(positions)
     simulation.reporters += reporters
     simulation.step(steps)
-    return simulation, PolarMPForce.cast(system.getForce(0))
+    return simulation, force_in(system)
 
 
 def test_multipoles_are_those_of_the_getters(model, tmp_path):

@@ -10,16 +10,16 @@ import openmm
 import pytest
 import torch
 from openmmml import MLPotential
-from support.models import tiny_model, water
-from support.platforms import PlatformChoice
-from support.systems import energy_and_forces
+from support.models import tiny_model
+from support.platforms import REFERENCE
+from support.systems import energy_and_forces, force_in
+from support.water import water
 
 from openmm_polarmp import PolarMPForce
 from openmm_polarmp.models import ModelFileError, PolarMPModel, PolarMPNet, file
 from openmm_polarmp.sources.native import NativeSource
 from openmm_polarmp.sources.network import TorchSource
 
-REFERENCE = PlatformChoice("Reference")
 NUMBERS = [8, 1, 1] * 4
 
 
@@ -113,7 +113,7 @@ def test_a_changed_polarmpnet_stays_changed_in_copies(model):
         for each in (system, copy.deepcopy(system)):
             context = REFERENCE.context(each)
             context.setPositions(positions)
-            force = next(PolarMPForce.cast(f) for f in context.getSystem().getForces() if PolarMPForce.isinstance(f))
+            force = force_in(context.getSystem())
             energies.append(force._step(context)["source_energy"])
     assert energies[1] == pytest.approx(energies[0], rel=1e-12) and energies[3] == pytest.approx(energies[2], rel=1e-12)
     assert energies[2] == pytest.approx(2 * energies[0], rel=1e-5)

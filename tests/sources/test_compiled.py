@@ -6,13 +6,10 @@ import numpy as np
 import pytest
 import torch
 from openmmml import MLPotential
-from support.models import tiny_model, water
-from support.platforms import PlatformChoice
-from support.systems import energy_and_forces, relative_error
-
-from openmm_polarmp import PolarMPForce
-
-CPU = PlatformChoice("CPU")
+from support.models import tiny_model
+from support.platforms import CPU
+from support.systems import energy_and_forces, force_in, relative_error
+from support.water import water
 
 
 def evaluate(compile, positions_list, molecules=8):
@@ -24,7 +21,7 @@ def evaluate(compile, positions_list, molecules=8):
     for shift in positions_list:
         context.setPositions(positions + shift)
         found.append(energy_and_forces(context))
-    force = next(PolarMPForce.cast(f) for f in context.getSystem().getForces() if PolarMPForce.isinstance(f))
+    force = force_in(context.getSystem())
     return found, force.getModel().options.compile  # the force lives as long as the System
 
 

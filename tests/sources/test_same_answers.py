@@ -5,8 +5,9 @@ import openmm
 import pytest
 from openmm import app, unit
 from openmmml import MLPotential
-from support.models import tiny_model, water
-from support.platforms import PlatformChoice
+from support.models import tiny_model
+from support.platforms import CPU, REFERENCE
+from support.water import water
 
 from openmm_polarmp import PolarMPForce
 from openmm_polarmp.models import TrainingRange
@@ -18,7 +19,7 @@ from openmm_polarmp.reporters import (
     PolarizabilityReporter,
 )
 
-PLATFORMS = [PlatformChoice("Reference"), PlatformChoice("CPU")]
+PLATFORMS = [REFERENCE, CPU]
 GETTERS = (
     "getCharges getInducedCharges getLabFramePermanentDipoles getInducedDipoles getTotalDipoles getQuadrupoles getSoftness "
     "getPolarizabilities getSystemMultipoleMoments"
@@ -81,7 +82,7 @@ def test_getters(model, platform, periodic):
 
 def test_single_precision_on_the_cpu_platform(model):
     """Rounding of two kinds: each is compared with double precision."""
-    platform = PlatformChoice("CPU")
+    platform = CPU
     (_, _), (exact, _) = contexts(model, platform)
     expected = exact.getState(forces=True).getForces(asNumpy=True)._value
     for context, _ in contexts(model, platform, precision="single"):
@@ -126,7 +127,7 @@ def test_shipped_models(name):
     forces = []
     for word in ("native", "torch"):
         system = MLPotential(name).createSystem(topology, precision="double", evaluator=word)
-        context = PlatformChoice("CPU").context(system)
+        context = CPU.context(system)
         context.setPositions(positions)
         state = context.getState(energy=True, forces=True)
         forces.append((state.getPotentialEnergy()._value, state.getForces(asNumpy=True)._value))
@@ -145,7 +146,7 @@ def test_mixed_systems_and_interpolation(model):
         system = potential.createMixedSystem(
             topology, base, list(range(12)), interpolate=True, evaluator=word, precision="double"
         )
-        context = PlatformChoice("Reference").context(system)  # the CPU platform's other forces are single
+        context = REFERENCE.context(system)  # the CPU platform's other forces are single
         context.setPositions(positions)
         for weight in (0.0, 0.5, 1.0):
             context.setParameter("lambda_interpolate", weight)

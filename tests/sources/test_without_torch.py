@@ -1,12 +1,8 @@
 """Dynamics with a model file imports neither torch nor e3nn, and works where they are not installed."""
 
-import os
-import subprocess
-import sys
-import textwrap
-
 import pytest
 from support.models import tiny_model
+from support.processes import run_python
 
 ABSENT = """
 import sys
@@ -21,6 +17,7 @@ import numpy as np
 import openmm
 from openmm import app, unit
 from openmmml import MLPotential
+from support.water import water
 
 from openmm_polarmp import PolarMPForce
 from openmm_polarmp.reporters import ExtrapolationReporter
@@ -31,14 +28,8 @@ if "polarmp" not in MLPotential._implFactories:  # the source tree has no entry 
 
     MLPotential.registerImplFactory("polarmp", PolarMPFactory())
 
-topology, positions = app.Topology(), []
-chain = topology.addChain()
-for place in np.ndindex(3, 3, 3):
-    residue = topology.addResidue("HOH", chain)
-    for symbol, offset in (("O", (0, 0, 0)), ("H", (0.0957, 0, 0)), ("H", (-0.024, 0.0927, 0))):
-        topology.addAtom(symbol, app.Element.getBySymbol(symbol), residue)
-        positions.append(0.35 * np.array(place) + offset)
-topology.setPeriodicBoxVectors(np.eye(3) * 1.05 * unit.nanometer)
+topology, positions = water(27)
+topology.setPeriodicBoxVectors(np.eye(3) * 1.05 * unit.nanometer)  # wider than twice the reach of the charges
 system = MLPotential("polarmp").createSystem(topology)
 text = openmm.XmlSerializer.serialize(system)
 systems = [system, openmm.XmlSerializer.deserialize(text), copy.deepcopy(system), pickle.loads(pickle.dumps(system))]
@@ -62,15 +53,7 @@ print(force.getModel().evaluator, sys.modules.get("torch"), sys.modules.get("e3n
 
 
 def run(code, folder, *arguments):
-    path = os.pathsep.join(p for p in sys.path if p)
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", textwrap.dedent(code), *arguments],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    done = run_python(code, *arguments, options=("-W", "error"), folder=folder)
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stderr == ""
     return done.stdout
@@ -152,18 +135,18 @@ for what, statement in needs.items():
         assert said.endswith("needs torch and e3nn, not installed here: pip install 'openmm-polarmp[torch]'"), line
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["bench"],
-        ["eps-inf", "polarmp-water", "x.extxyz"],
-        ["evaluate", "polarmp-water", "x.extxyz"],
-        ["train", "x.yaml"],
-    ],
-)
-def test_commands_that_need_torch_say_so(tmp_path, arguments):
-    code = f"{ABSENT}\nfrom openmm_polarmp.cli import main\nsys.stderr = sys.stdout\nassert main({arguments!r}) == 1"
-    assert "pip install 'openmm-polarmp[torch]'" in run(code, tmp_path)
+COMMANDS = [
+    ["bench"],
+    ["eps-inf", "polarmp-water", "x.extxyz"],
+    ["evaluate", "polarmp-water", "x.extxyz"],
+    ["train", "x.yaml"],
+]
+
+
+def test_commands_that_need_torch_say_so(tmp_path):
+    code = f"{ABSENT}\nfrom openmm_polarmp.cli import main\nsys.stderr = sys.stdout\n"
+    code += f"for arguments in {COMMANDS!r}:\n    assert main(arguments) == 1\n"
+    assert run(code, tmp_path).count("pip install 'openmm-polarmp[torch]'") == len(COMMANDS)
 
 
 def test_only_e3nn_is_missing(tmp_path):

@@ -1,11 +1,8 @@
-"""Small untrained networks and boxes of water for tests."""
+"""Small untrained networks."""
 
 from __future__ import annotations
 
-import numpy as np
-import openmm.app as app
 import torch
-from openmm import unit
 
 from openmm_polarmp.models import NetworkConfig, PolarMPModel, PolarMPNet
 
@@ -20,23 +17,21 @@ def tiny_model(species: tuple[int, ...] = (1, 8), rung: str = "quQ+ka", seed: in
     return PolarMPModel(network, accuracy=1e-6)
 
 
-def water(molecules: int, periodic: bool = True, seed: int = 0) -> tuple[app.Topology, np.ndarray]:
-    """Topology and positions (nm) of turned molecules on a lattice."""
-    rng = np.random.default_rng(seed)
-    edge = 0.31 * int(np.ceil(molecules ** (1 / 3)))
-    places = [(i, j, k) for i in range(20) for j in range(20) for k in range(20) if max(i, j, k) * 0.31 < edge - 0.1]
-    topology, positions = app.Topology(), []
-    chain = topology.addChain()
-    oxygen, hydrogen = app.Element.getBySymbol("O"), app.Element.getBySymbol("H")
-    for place in places[:molecules]:
-        residue = topology.addResidue("HOH", chain)
-        atoms = [topology.addAtom(n, e, residue) for n, e in (("O", oxygen), ("H1", hydrogen), ("H2", hydrogen))]
-        topology.addBond(atoms[0], atoms[1])
-        topology.addBond(atoms[0], atoms[2])
-        axes = np.linalg.qr(rng.normal(size=(3, 3)))[0]
-        centre = 0.31 * np.array(place)
-        along, across = 0.0586 * axes[0], 0.0757 * axes[1]
-        positions += [centre, centre + along + across, centre + along - across]
-    if periodic:
-        topology.setPeriodicBoxVectors(np.eye(3) * edge * unit.nanometer)
-    return topology, np.array(positions)
+def random_network(seed: int = 0, **config) -> PolarMPNet:
+    """An untrained network in float64 whose every output is of order one, so that an error in any of them shows."""
+    defaults = {
+        "species": (1, 8),
+        "rung": "quQ+ka",
+        "cutoff": 3.0,
+        "channels": 6,
+        "message_channels": 4,
+        "n_radial": 4,
+        "hidden": 8,
+        "average_neighbors": 10.0,
+    }
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = PolarMPNet(NetworkConfig(**{**defaults, **config})).double()
+        for parameter in network.heads.final.parameters():
+            torch.nn.init.normal_(parameter, std=0.5)
+    return network

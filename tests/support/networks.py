@@ -7,14 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 import openmm
 import openmm_polarmp._polarmp as extension
-import torch
 from numpy.typing import NDArray
 
-from openmm_polarmp import FixedMultipoles, PolarMPForce
-from openmm_polarmp.models import NetworkConfig, PolarMPModel, PolarMPNet
+from openmm_polarmp.models import PolarMPModel
 from openmm_polarmp.moments import MOMENTS
 from openmm_polarmp.sources.native import network_source
 from openmm_polarmp.sources.network import TorchSource
+
+from .models import random_network
+from .sources import force_with_source
 
 CUBIC = np.diag([9.0, 9.0, 9.0])
 TRICLINIC = np.array([[9.0, 0, 0], [3.5, 8.5, 0], [-3.0, 4.0, 9.5]])
@@ -65,22 +66,15 @@ def random_model(seed: int = 0, charge_projection: bool = True, **config) -> Pol
     species = config.get("species", (1, 8))
     defaults = {
         "species": species,
-        "rung": "quQ+ka",
         "cutoff": 3.5,
         "layers": 1,
-        "channels": 6,
         "message_channels": 5,
-        "n_radial": 4,
         "hidden": 7,
         "average_neighbors": 12.0,
         "energy_scale": {z: 0.5 + 0.1 * k for k, z in enumerate(species)},
         "energy_shift": {z: -20.0 - k for k, z in enumerate(species)},
     }
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        network = PolarMPNet(NetworkConfig(**{**defaults, **config})).double()
-        for parameter in network.heads.final.parameters():
-            torch.nn.init.normal_(parameter, std=0.5)
+    network = random_network(seed, **{**defaults, **config})
     return PolarMPModel(network.eval(), accuracy=1e-6, charge_projection=charge_projection)
 
 
@@ -107,18 +101,6 @@ def native_source(model: PolarMPModel, species: list[int], **options):
     return network_source(model.network.config, weights, species, charge_projection=model.charge_projection, **options)
 
 
-def polarmp_force(source, periodic: bool) -> PolarMPForce:
-    """A force with a source of either kind."""
-    force = PolarMPForce(FixedMultipoles([0.0]))
-    if isinstance(source, TorchSource):
-        extension.set_python_source(int(force.this), source, "", {})
-    else:
-        extension.set_network_source(int(force.this), source, "", {})
-    force.setNonbondedMethod(int(periodic))
-    force.setEwaldErrorTolerance(1e-6)  # the CPU's mesh in double precision
-    return force
-
-
 def context_of(source, structure: Structure, platform: str = "Reference", **properties: str) -> openmm.Context:
     """A Context with nothing but the force, at the structure's positions."""
     system = openmm.System()
@@ -126,7 +108,8 @@ def context_of(source, structure: Structure, platform: str = "Reference", **prop
         system.addParticle(10.0)
     if structure.cell is not None:
         system.setDefaultPeriodicBoxVectors(*(0.1 * structure.cell))
-    system.addForce(polarmp_force(source, structure.cell is not None))
+    # the CPU's mesh in double precision
+    system.addForce(force_with_source(source, structure.cell is not None, tolerance=1e-6))
     chosen = openmm.Platform.getPlatformByName(platform)
     context = openmm.Context(system, openmm.VerletIntegrator(0.0005), chosen, properties)
     context.setPositions(0.1 * structure.positions)

@@ -1,17 +1,21 @@
-"""Energy, forces and moment gradients from the dense sums in torch and automatic differentiation."""
+"""Energies, forces and moment gradients from torch and automatic differentiation."""
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from openmm import app, unit
 
 from openmm_polarmp import units
 from openmm_polarmp.electrostatics import Multipoles, electrostatic_energy
 
 from .systems import MOMENTS, Atoms
+from .water import atomic_numbers
 
 
 def dense(atoms: Atoms, **options):
-    """In OpenMM's units: energy, forces, gradients by name (those of the moments that are there)."""
+    """From the dense sums, in OpenMM's units: energy, forces, gradients by name (those of the moments that are there)."""
     positions = torch.tensor(atoms.positions, requires_grad=True)
     moments = {
         name: torch.tensor(getattr(atoms, name), requires_grad=True)
@@ -39,3 +43,13 @@ def dense(atoms: Atoms, **options):
         -grads[0].numpy() * units.FORCE_TO_OPENMM,
         gradients,
     )
+
+
+def model_energy_and_forces(model, topology: app.Topology, positions: NDArray, **options) -> tuple[float, NDArray]:
+    """Of a whole system from positions in nm: kJ/mol and kJ/mol/nm; the options are those of the model's ``energy``."""
+    r = torch.tensor(10 * positions, dtype=torch.float64, requires_grad=True)
+    box = topology.getPeriodicBoxVectors()
+    cell = None if box is None else torch.tensor(np.array(box.value_in_unit(unit.angstrom)))
+    energy = model.energy(r, torch.tensor(atomic_numbers(topology)), cell, **options)
+    (gradient,) = torch.autograd.grad(energy, r)
+    return energy.item() * units.ENERGY_TO_OPENMM, -gradient.numpy() * units.FORCE_TO_OPENMM

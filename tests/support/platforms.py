@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import functools
+import os
 from dataclasses import dataclass
 
 import openmm
+import pytest
+from numpy.typing import ArrayLike
+
+REQUIRE_OPENCL = os.environ.get("POLARMP_REQUIRE_OPENCL") == "1"
 
 
 @dataclass(frozen=True)
@@ -16,10 +21,16 @@ class PlatformChoice:
     def __str__(self) -> str:
         return self.name if self.precision is None else f"{self.name}-{self.precision}"
 
-    def context(self, system: openmm.System, integrator: openmm.Integrator | None = None) -> openmm.Context:
+    def context(
+        self, system: openmm.System, integrator: openmm.Integrator | None = None, positions: ArrayLike | None = None
+    ) -> openmm.Context:
+        """A Context, at these positions (nm) if there are any."""
         properties = {} if self.precision is None else {"Precision": self.precision}
         platform = openmm.Platform.getPlatformByName(self.name)
-        return openmm.Context(system, integrator or openmm.VerletIntegrator(0.001), platform, properties)
+        context = openmm.Context(system, integrator or openmm.VerletIntegrator(0.001), platform, properties)
+        if positions is not None:
+            context.setPositions(positions)
+        return context
 
     @property
     def rounding(self) -> float:
@@ -29,9 +40,11 @@ class PlatformChoice:
         return 2e-5
 
 
+REFERENCE = PlatformChoice("Reference")
+CPU = PlatformChoice("CPU")
 PLATFORMS = [
-    PlatformChoice("Reference"),
-    PlatformChoice("CPU"),
+    REFERENCE,
+    CPU,
     *(PlatformChoice(name, p) for name in ("OpenCL", "CUDA") for p in ("single", "mixed", "double")),
 ]
 
@@ -52,3 +65,13 @@ def why_unusable(choice: PlatformChoice) -> str | None:
     except openmm.OpenMMException as error:
         return str(error)
     return None
+
+
+def usable(choice: PlatformChoice) -> PlatformChoice:
+    """The platform; skips the test where it is not usable, and fails it where the platform is required."""
+    reason = why_unusable(choice)
+    if reason is None:
+        return choice
+    if choice.name in ("Reference", "CPU") or (choice.name == "OpenCL" and REQUIRE_OPENCL):
+        pytest.fail(f"{choice} is needed here, but: {reason}")
+    pytest.skip(f"{choice}: {reason}")

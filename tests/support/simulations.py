@@ -10,7 +10,8 @@ from openmm import app
 
 from openmm_polarmp import PolarMPForce
 
-from .models import tiny_model, water
+from .models import tiny_model
+from .water import water
 
 
 def water_system(
@@ -46,3 +47,14 @@ def water_system(
 def positions_of(context: openmm.Context) -> np.ndarray:
     """nm, not wrapped."""
     return np.array(context.getState(positions=True).getPositions(asNumpy=True)._value)
+
+
+def energies_along(context: openmm.Context, group: int, steps: int, reports: int = 20) -> tuple[np.ndarray, np.ndarray]:
+    """Total energy and that of one force group (kJ/mol) each so many steps."""
+    total, part = [], []
+    for _ in range(reports):
+        context.getIntegrator().step(steps)
+        state = context.getState(energy=True)
+        total.append((state.getPotentialEnergy() + state.getKineticEnergy())._value)
+        part.append(context.getState(energy=True, groups={group}).getPotentialEnergy()._value)
+    return np.array(total), np.array(part)

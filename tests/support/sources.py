@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
+import openmm_polarmp._polarmp as extension
 import torch
+
+from openmm_polarmp import FixedMultipoles, PolarMPForce
+
+
+def force_with_source(source, periodic: bool = True, tolerance: float = 5e-4) -> PolarMPForce:
+    """A force with any source of moments: an object that follows the protocol in Python, or the plugin's own network."""
+    force = PolarMPForce(FixedMultipoles([0.0]))
+    native = isinstance(source, extension.NetworkSource)
+    set_source = extension.set_network_source if native else extension.set_python_source
+    set_source(int(force.this), source, "", {})
+    force.setNonbondedMethod(PolarMPForce.PME if periodic else PolarMPForce.NoCutoff)
+    force.setEwaldErrorTolerance(tolerance)
+    return force
 
 
 def neighbour_density(positions: torch.Tensor, cell: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:

@@ -94,6 +94,12 @@ def make_system(n: int, cell: NDArray | None, *forces: openmm.Force) -> openmm.S
     return system
 
 
+def force_in(system: openmm.System) -> PolarMPForce:
+    """The one PolarMPForce of a System."""
+    (force,) = (PolarMPForce.cast(f) for f in system.getForces() if PolarMPForce.isinstance(f))
+    return force
+
+
 def energy_and_forces(context: openmm.Context) -> tuple[float, NDArray]:
     """kJ/mol and kJ/mol/nm"""
     state = context.getState(energy=True, forces=True)

@@ -7,32 +7,19 @@ from types import SimpleNamespace
 import torch
 
 from openmm_polarmp.electrostatics import Multipoles
-from openmm_polarmp.models import NetworkConfig, PolarMPModel, PolarMPNet
+from openmm_polarmp.models import PolarMPModel
 from openmm_polarmp.moments import MOMENTS, QUADRUPOLES
 from openmm_polarmp.neighbors import neighbor_pairs
+
+from .models import random_network
 
 UNTOUCHED = -77.0  # what the moments hold that a model does not have
 
 
 def make_model(seed: int = 0, **options) -> PolarMPModel:
-    """An untrained network in float64 whose outputs are of order one."""
-    defaults = {
-        "species": (1, 8),
-        "rung": "quQ+ka",
-        "cutoff": 3.0,
-        "channels": 6,
-        "message_channels": 4,
-        "n_radial": 4,
-        "hidden": 8,
-        "average_neighbors": 10.0,
-    }
+    """A random network in float64."""
     settings = {"charge_projection": options.pop("charge_projection", True)}
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        network = PolarMPNet(NetworkConfig(**{**defaults, **options})).double()
-        for parameter in network.heads.final.parameters():
-            torch.nn.init.normal_(parameter, std=0.5)
-    return PolarMPModel(network, **settings)
+    return PolarMPModel(random_network(seed, **options), **settings)
 
 
 def make_atoms(n_atoms: int, cell: torch.Tensor, seed: int = 0, closest: float = 0.8):

@@ -5,15 +5,14 @@ import openmm
 import pytest
 import torch
 from openmm import app
-from support.models import tiny_model, water
-from support.platforms import PlatformChoice
+from support.models import tiny_model
+from support.platforms import REFERENCE
 from support.systems import energy_and_forces, relative_error
+from support.water import water
 
 from openmm_polarmp import PolarMPForce
 from openmm_polarmp.cli import main
 from openmm_polarmp.torchforce import TORCH_VERSIONS, export_module, from_bytes
-
-REFERENCE = PlatformChoice("Reference")
 
 
 def numbers_of(topology):
@@ -49,9 +48,8 @@ def test_same_as_the_direct_route(platform_once, periodic, precision):
     options = {"total_charge": 1.0, "precision": precision}
     module = export_module(model, numbers_of(topology), **options)
     field = (0.3, -0.2, 0.1)
-    expected = results(
-        platform_once, PolarMPForce(model, atomic_numbers=numbers_of(topology), **options), topology, positions, field
-    )
+    direct = PolarMPForce(model, atomic_numbers=numbers_of(topology), evaluator="torch", **options)
+    expected = results(platform_once, direct, topology, positions, field)
     energy, forces = results(platform_once, PolarMPForce(module), topology, positions, field)
     close = 1e-9 if precision == "double" and platform_once.name == "Reference" else 2e-5
     assert energy == pytest.approx(expected[0], rel=close)

@@ -7,13 +7,12 @@ import numpy as np
 import openmm
 import pytest
 import torch
-from support.platforms import PlatformChoice
+from support.platforms import REFERENCE
 from support.systems import TRICLINIC, energy_and_forces, make_system, random_atoms, relative_error
 
 from openmm_polarmp import PolarMPForce
 from openmm_polarmp.torchforce import TORCH_VERSIONS, check_versions
 
-REFERENCE = PlatformChoice("Reference")
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 
 

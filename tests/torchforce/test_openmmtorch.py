@@ -7,9 +7,10 @@ from pathlib import Path
 
 import openmm
 import pytest
-from support.models import tiny_model, water
+from support.models import tiny_model
 from support.platforms import PlatformChoice
 from support.systems import energy_and_forces, relative_error
+from support.water import water
 
 from openmm_polarmp import PolarMPForce
 from openmm_polarmp.torchforce import export_module
@@ -51,7 +52,8 @@ import torch  # first: OpenMM loads openmm-torch's plugins only where libtorch i
 import sys
 import numpy as np
 import openmm, openmmtorch
-from support.models import tiny_model, water
+from support.models import tiny_model
+from support.water import water
 from openmm_polarmp import PolarMPForce
 from openmm_polarmp.torchforce import export_module
 

@@ -4,7 +4,6 @@ from types import SimpleNamespace
 
 import ase.io
 import pytest
-import torch
 from support.ionic import ionic_frames
 
 from openmm_polarmp.training import TrainingConfig
@@ -19,11 +18,6 @@ SMALL = {
     "l_max": 1,
     "accuracy": 1e-4,
 }
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    torch.set_num_threads(1)
 
 
 def write_data(path, count=6, **options):

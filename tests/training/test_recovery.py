@@ -5,22 +5,20 @@ Training begins with guesses from electronegativities, 1.0 e for lithium and -1.
 
 import ase.io
 import numpy as np
-import pytest
 from support.ionic import ionic_frames, known_charges
 
 from openmm_polarmp.training import Structure, TrainingConfig, compare, train
 from openmm_polarmp.training.electronegativity import PAULING, reversed_signs
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_training_recovers_the_charges_of_the_reference(tmp_path, seed):
+def test_training_recovers_the_charges_of_the_reference(tmp_path):
     ase.io.write(tmp_path / "ions.extxyz", ionic_frames(60))
     settings = {
         "data": {"train": "ions.extxyz", "validation": 8},
         "output": "run",
         "model": {"rung": "q", "cutoff": 4.0, "layers": 1, "l_max": 1, "correlation": 2, "accuracy": 1e-4},
         "optimizer": {"epochs": 25, "learning_rate": 0.01, "hold_charges": 100},
-        "seed": seed,
+        "seed": 1,
     }
     settings["model"] |= {"channels": 12, "message_channels": 4, "hidden": 24}
     model = train(TrainingConfig.from_dict(settings, tmp_path), quiet=True).model

@@ -14,7 +14,7 @@ inline void bilinearChannels(const BilinearTerm<Real>* term, const BilinearTerm<
     for (int c = 0; c < N; c++)
         sums[c] = add ? out[c] : V<Real>{};
     for (; term < end; term++) {
-        const V<Real> *left = a + term->left * channels, *right = b + term->right * channels;
+        const V<Real>*left = a + term->left * channels, *right = b + term->right * channels;
 #pragma GCC unroll 16
         for (int c = 0; c < N; c++)
             sums[c] += term->value * left[c] * right[c];
@@ -115,6 +115,7 @@ inline void sumProductsBack(const V<Real>* matrix, const V<Real>* u, const V<Rea
 }
 
 /** Calls DO with the degrees of a path, one that couples to l > 0, as constants. */
+// clang-format off
 #define POLARMP_FOR_DEGREES(path, DO) \
     switch (3 * (path).left + (path).right) { \
     case 1: DO(0, 1) break; \
@@ -126,6 +127,7 @@ inline void sumProductsBack(const V<Real>* matrix, const V<Real>* u, const V<Rea
     case 7: DO(2, 1) break; \
     default: DO(2, 2) \
     }
+// clang-format on
 
 } // namespace POLARMP_ARCH
 } // namespace PolarMPPlugin

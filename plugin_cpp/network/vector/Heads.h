@@ -154,7 +154,8 @@ inline void sumBlockBack(const V<Real>* bySums, const V<Real>* weights, const V<
 
 /** sums[head][component]: the weighted sums of the channels' vectors or tensors. */
 template <class Real>
-void sumChannels(const NetworkPlan<Real>& plan, const HeadsOfDegree<Real>& heads, const Kept<Real>& kept, Scratch<Real>& scratch, V<Real> (*sums)[5]) {
+void sumChannels(const NetworkPlan<Real>& plan, const HeadsOfDegree<Real>& heads, const Kept<Real>& kept, Scratch<Real>& scratch,
+                 V<Real> (*sums)[5]) {
     const int c = plan.channels, l = heads.l;
     const Products<Real>& products = plan.products[plan.layers - 1];
     const typename Kept<Real>::Layer& layer = kept.layers[plan.layers - 1];
@@ -178,8 +179,7 @@ void sumChannels(const NetworkPlan<Real>& plan, const HeadsOfDegree<Real>& heads
             V<Real> pairs[25];
             for (V<Real>& pair : pairs)
                 pair = V<Real>{};
-#define POLARMP_SUM(L, R) \
-    sumProducts<Real, L, R>(weights + path.input, left + L * L * c, layer.density + R * R * c, c, pairs);
+#define POLARMP_SUM(L, R) sumProducts<Real, L, R>(weights + path.input, left + L * L * c, layer.density + R * R * c, c, pairs);
             POLARMP_FOR_DEGREES(path, POLARMP_SUM)
 #undef POLARMP_SUM
             for (int t = 0; t < path.numTerms; t++)

@@ -19,8 +19,8 @@ struct MixingInput {
  * so that a weight is one number for all of them.
  */
 template <class Real, int M, int O>
-inline void mixTile(const MixingInput<Real>* inputs, int numInputs, int width, long weightStride, int firstOutput, V<Real>* out,
-                    int outputs, bool add) {
+inline void mixTile(const MixingInput<Real>* inputs, int numInputs, int width, long weightStride, int firstOutput, V<Real>* out, int outputs,
+                    bool add) {
     V<Real> sums[M][O];
 #pragma GCC unroll 8
     for (int m = 0; m < M; m++)
@@ -50,8 +50,8 @@ inline void mixTile(const MixingInput<Real>* inputs, int numInputs, int width, l
 }
 
 template <class Real, int M, int O>
-inline void mixRest(const MixingInput<Real>* inputs, int numInputs, int width, long weightStride, int firstOutput, V<Real>* out,
-                    int outputs, bool add) {
+inline void mixRest(const MixingInput<Real>* inputs, int numInputs, int width, long weightStride, int firstOutput, V<Real>* out, int outputs,
+                    bool add) {
     if (outputs - firstOutput == O)
         mixTile<Real, M, O>(inputs, numInputs, width, weightStride, firstOutput, out, outputs, add);
     else if constexpr (O > 1)
@@ -59,10 +59,12 @@ inline void mixRest(const MixingInput<Real>* inputs, int numInputs, int width, l
 }
 
 /** Outputs that are summed at the same time: as many as fit into the registers. */
+// clang-format off
 constexpr int tileOutputs(int components) {
     return REGISTERS == 32 ? (components == 1 ? 16 : components == 2 ? 10 : components == 3 ? 8 : 4)
                            : (components == 1 ? 8 : components == 2 ? 6 : 4);
 }
+// clang-format on
 
 template <class Real, int M>
 void mixComponents(const MixingInput<Real>* inputs, int numInputs, int width, long weightStride, V<Real>* out, int outputs, bool add) {

@@ -47,8 +47,8 @@ void firstDensityBack(const NetworkPlan<Real>& plan, const AtomBlock<Real>& bloc
     for (int kind = 0; kind < plan.numKinds; kind++)
         if (block.firstVector[kind] < block.firstVector[kind + 1])
             for (int l = 0; l <= plan.lMax; l++)
-                mixBack<Real>(plan.density, l, 2 * l + 1, scratch.byDensity + l * l * c, kind * n, n, scratch.bySums + (kind * plan.harmonics + l * l) * n,
-                              false);
+                mixBack<Real>(plan.density, l, 2 * l + 1, scratch.byDensity + l * l * c, kind * n, n,
+                              scratch.bySums + (kind * plan.harmonics + l * l) * n, false);
     densitySumsBack(plan, block, shared, workspace, scratch.bySums, byEnergy, scratch.radial);
 }
 

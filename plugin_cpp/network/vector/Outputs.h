@@ -30,7 +30,7 @@ void sumTensors(const NetworkPlan<Real>& plan, const Kept<Real>& kept, Scratch<R
         if (heads.count == 0)
             continue;
         weightInputs(plan, heads, kept, scratch);
-        sumChannels(plan, heads, kept, scratch, (V<Real>(*)[5]) (kept.tensorSums + 5 * heads.first));
+        sumChannels(plan, heads, kept, scratch, (V<Real>(*)[5])(kept.tensorSums + 5 * heads.first));
     }
 }
 

@@ -80,7 +80,7 @@ struct PairFunctions {
 
     /** Harmonics in e3nn's basis, see models/couplings.py. */
     void harmonics(int count, V<Real>* Y) const {
-        const V<Real>*u = direction;
+        const V<Real>* u = direction;
         Y[0] = all<Real>(1);
         for (int a = 0; a < 3; a++)
             Y[1 + a] = Real(SQRT3) * u[a];

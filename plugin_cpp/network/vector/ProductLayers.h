@@ -51,7 +51,8 @@ void multiply(const NetworkPlan<Real>& plan, const Products<Real>& products, typ
 
 /** Inputs of one degree of the mixing: the density, and the rows of products that are stored. */
 template <class Real>
-int gather(const NetworkPlan<Real>& plan, const Products<Real>& products, int l, V<Real>* density, V<Real>* const* coupled, bool last, V<Real>** blocks) {
+int gather(const NetworkPlan<Real>& plan, const Products<Real>& products, int l, V<Real>* density, V<Real>* const* coupled, bool last,
+           V<Real>** blocks) {
     const int c = plan.channels;
     int count = 0;
     blocks[count++] = density + l * l * c;
@@ -140,7 +141,8 @@ void openGate(const NetworkPlan<Real>& plan, int lOut, const typename Kept<Real>
 
 /** Replaces the gradient by the features with the gradient by the features before the gate. */
 template <class Real>
-void gateBack(const NetworkPlan<Real>& plan, const Products<Real>& products, const typename Kept<Real>::Layer& kept, V<Real>* byFeatures, V<Real>* byGates) {
+void gateBack(const NetworkPlan<Real>& plan, const Products<Real>& products, const typename Kept<Real>::Layer& kept, V<Real>* byFeatures,
+              V<Real>* byGates) {
     const int c = plan.channels;
     for (int k = 0; k < c; k++)
         byGates[k] = byFeatures[k] * siluSlope<Real>(kept.gates[k]);

@@ -11,6 +11,7 @@ using namespace std;
 
 const vector<MeshRule>& PolarMPPlugin::getMeshRules() {
     // Equal to openmm_polarmp/electrostatics/mesh_table.py (a test compares them), where it is said how it was measured.
+    // clang-format off
     static const vector<MeshRule> rules = {
         {0.01, 7, 3, 11.9, 6, 0.697},
         {0.003, 8, 2, 16.0, 7, 0.648},
@@ -25,6 +26,7 @@ const vector<MeshRule>& PolarMPPlugin::getMeshRules() {
         {3e-07, 11, 3, 26.4, 9, 0.385},
         {1e-07, 12, 3, 26.4, 10, 0.427},
     };
+    // clang-format on
     return rules;
 }
 
@@ -100,7 +102,8 @@ vector<double> PolarMPPlugin::influenceFunction(const Vec3 box[3], const int siz
             for (int l = 0; l <= size[2] / 2; l++) {
                 Vec3 k;
                 for (int a = 0; a < 3; a++)
-                    k[a] = 2 * M_PI * (frequency(0, i) * toGrid[a] / size[0] + frequency(1, j) * toGrid[3 + a] / size[1] + l * toGrid[6 + a] / size[2]);
+                    k[a] =
+                        2 * M_PI * (frequency(0, i) * toGrid[a] / size[0] + frequency(1, j) * toGrid[3 + a] / size[1] + l * toGrid[6 + a] / size[2]);
                 double k2 = k.dot(k), g = 0;
                 if (k2 > 0 && (kMax == 0 || k2 <= kMax * kMax)) {
                     double w = deconvolution[0][i] * deconvolution[1][j] * deconvolution[2][l];

@@ -9,8 +9,8 @@ using namespace std;
 
 void PolarMPPlugin::throwUnusable(const string& quantity, int particle, double value) {
     stringstream message;
-    message << "PolarMPForce: the " << quantity << " of particle " << particle << " is " << value << "; it must "
-            << (isfinite(value) ? "not be negative" : "be a finite number");
+    message << "PolarMPForce: the " << quantity << " of particle " << particle << " is " << value
+            << (isfinite(value) ? "; it must not be negative" : "; it must be a finite number");
     throw OpenMMException(message.str());
 }
 

@@ -136,10 +136,23 @@ template <class Real>
 Lines<Real> transform(const FourierPlan<Real>& plan, Lines<Real> lines, Lines<Real> scratch) {
     for (const auto& step : plan.steps) {
         switch (step.radix) {
-#define CASE(R) case R: doStep<Real, R>(step, lines, scratch); break;
-            CASE(2) CASE(3) CASE(4) CASE(5) CASE(7)
-#undef CASE
-            default: doPrimeStep<Real>(step, lines, scratch);
+        case 2:
+            doStep<Real, 2>(step, lines, scratch);
+            break;
+        case 3:
+            doStep<Real, 3>(step, lines, scratch);
+            break;
+        case 4:
+            doStep<Real, 4>(step, lines, scratch);
+            break;
+        case 5:
+            doStep<Real, 5>(step, lines, scratch);
+            break;
+        case 7:
+            doStep<Real, 7>(step, lines, scratch);
+            break;
+        default:
+            doPrimeStep<Real>(step, lines, scratch);
         }
         std::swap(lines, scratch);
     }

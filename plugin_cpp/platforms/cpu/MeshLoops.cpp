@@ -105,9 +105,11 @@ void evaluateWindow(int degree, const Real* coefficients, Real t, Real* weights)
         v[n].times(factorials[n]).store(weights + n * P);
 }
 
+// clang-format off
 #define WIDTHS(CASE) \
     CASE(4, 8) CASE(5, 8) CASE(6, 8) CASE(7, 8) CASE(8, 8) \
     CASE(9, 16) CASE(10, 16) CASE(11, 16) CASE(12, 16) CASE(13, 16) CASE(14, 16) CASE(15, 16) CASE(16, 16)
+// clang-format on
 
 template <class Real>
 void window(int width, int degree, const Real* coefficients, Real t, Real* weights) {
@@ -120,7 +122,9 @@ void window(int width, int degree, const Real* coefficients, Real t, Real* weigh
 template <class Real>
 void spread(int width, const Real* source, const Real* weights, const int* start, const MeshShape& shape, Real* mesh, int firstPlane, int lastPlane) {
     switch (width) {
-#define CASE(W, P) case W: return spreadAtom<Real, W, P>(source, weights, start, shape, mesh, firstPlane, lastPlane);
+#define CASE(W, P) \
+    case W: \
+        return spreadAtom<Real, W, P>(source, weights, start, shape, mesh, firstPlane, lastPlane);
         WIDTHS(CASE)
 #undef CASE
     }
@@ -129,7 +133,9 @@ void spread(int width, const Real* source, const Real* weights, const int* start
 template <class Real>
 void gather(int width, const Real* weights, const int* start, const MeshShape& shape, const Real* mesh, Real* result) {
     switch (width) {
-#define CASE(W, P) case W: return gatherAtom<Real, W, P>(weights, start, shape, mesh, result);
+#define CASE(W, P) \
+    case W: \
+        return gatherAtom<Real, W, P>(weights, start, shape, mesh, result);
         WIDTHS(CASE)
 #undef CASE
     }

@@ -38,7 +38,8 @@ struct MeshLoops {
      * @param source   q, mu (3), Q (xx xy xz yy yz zz, with the factors of 1/2 Q:grad grad inside) in grid units
      * @param start    first point of the window along each axis, within the mesh
      */
-    void (*spread)(int width, const Real* source, const Real* weights, const int* start, const MeshShape& shape, Real* mesh, int firstPlane, int lastPlane);
+    void (*spread)(int width, const Real* source, const Real* weights, const int* start, const MeshShape& shape, Real* mesh, int firstPlane,
+                   int lastPlane);
     /** The 20 derivatives up to the third in grid units: 1, x y z, then in the order of PAIR and TRIPLE. */
     void (*gather)(int width, const Real* weights, const int* start, const MeshShape& shape, const Real* mesh, Real* result);
 };

@@ -54,8 +54,7 @@ void OneShotResponse::induce(const Atoms& atoms, const vector<Derivatives>& phi,
         totalInducedCharge += m.charge;
 }
 
-void OneShotResponse::differentiate(const Atoms& atoms, const vector<Derivatives>& phi, const vector<Derivatives>& phiInduced,
-                                    const Vec3& field) {
+void OneShotResponse::differentiate(const Atoms& atoms, const vector<Derivatives>& phi, const vector<Derivatives>& phiInduced, const Vec3& field) {
     size_t n = atoms.positions.size();
     forces.resize(n);
     energies.resize(n);
@@ -74,8 +73,7 @@ void OneShotResponse::differentiate(const Atoms& atoms, const vector<Derivatives
         energy += part;
 }
 
-void OneShotResponse::differentiateAtom(const Atoms& atoms, size_t i, const Derivatives& phi, const Derivatives& phiInduced,
-                                        const Vec3& field) {
+void OneShotResponse::differentiateAtom(const Atoms& atoms, size_t i, const Derivatives& phi, const Derivatives& phiInduced, const Vec3& field) {
     const Multipole& m = atoms.permanent[i];
     const Derivatives own = ownAtomPart(m), ownInduced = ownAtomPart(induced[i]);
     double& energy = energies[i];

@@ -73,10 +73,10 @@ void PairPotential::addDerivatives(const Vec3& r, const Multipole& source, Deriv
         for (int j = i; j < 3; j++) {
             result.second[PAIR[i][j]] += -(i == j) * C[1] + r[i] * r[j] * C[2] - r[i] * v[2][j] - r[j] * v[2][i] + Q[PAIR[i][j]] * B[2];
             for (int k = j; k < 3; k++)
-                result.third[TRIPLE[i][j][k]] +=
-                    (i == j) * (r[k] * C[2] - v[2][k]) + (i == k) * (r[j] * C[2] - v[2][j]) + (j == k) * (r[i] * C[2] - v[2][i])
-                    - r[i] * r[j] * r[k] * C[3] + r[i] * r[j] * v[3][k] + r[i] * r[k] * v[3][j] + r[j] * r[k] * v[3][i]
-                    - (r[i] * Q[PAIR[j][k]] + r[j] * Q[PAIR[i][k]] + r[k] * Q[PAIR[i][j]]) * B[3];
+                result.third[TRIPLE[i][j][k]] += (i == j) * (r[k] * C[2] - v[2][k]) + (i == k) * (r[j] * C[2] - v[2][j])
+                                                 + (j == k) * (r[i] * C[2] - v[2][i]) - r[i] * r[j] * r[k] * C[3] + r[i] * r[j] * v[3][k]
+                                                 + r[i] * r[k] * v[3][j] + r[j] * r[k] * v[3][i]
+                                                 - (r[i] * Q[PAIR[j][k]] + r[j] * Q[PAIR[i][k]] + r[k] * Q[PAIR[i][j]]) * B[3];
         }
     }
 }

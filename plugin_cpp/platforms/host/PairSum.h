@@ -13,8 +13,7 @@ public:
         return false;
     }
     void potentialAtAtoms(const std::vector<Multipole>& sources, std::vector<Derivatives>& result) override;
-    void potentialAtPoints(const std::vector<OpenMM::Vec3>& points, const std::vector<Multipole>& sources,
-                           std::vector<double>& result) override;
+    void potentialAtPoints(const std::vector<OpenMM::Vec3>& points, const std::vector<Multipole>& sources, std::vector<double>& result) override;
 
 protected:
     /** The potential of all other atoms at atom i. */

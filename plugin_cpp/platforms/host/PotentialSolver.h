@@ -20,8 +20,7 @@ public:
     /** Potential and derivatives up to the third at the atoms that carry the sources. */
     virtual void potentialAtAtoms(const std::vector<Multipole>& sources, std::vector<Derivatives>& result) = 0;
     /** Potential of all sources at any points (A). */
-    virtual void potentialAtPoints(const std::vector<OpenMM::Vec3>& points, const std::vector<Multipole>& sources,
-                                   std::vector<double>& result) = 0;
+    virtual void potentialAtPoints(const std::vector<OpenMM::Vec3>& points, const std::vector<Multipole>& sources, std::vector<double>& result) = 0;
     /** Zeros if there is no mesh. */
     virtual void getMeshSize(int size[3]) const {
         size[0] = size[1] = size[2] = 0;

@@ -16,8 +16,7 @@ public:
         return true;
     }
     void potentialAtAtoms(const std::vector<Multipole>& sources, std::vector<Derivatives>& result) override;
-    void potentialAtPoints(const std::vector<OpenMM::Vec3>& points, const std::vector<Multipole>& sources,
-                           std::vector<double>& result) override;
+    void potentialAtPoints(const std::vector<OpenMM::Vec3>& points, const std::vector<Multipole>& sources, std::vector<double>& result) override;
 
 private:
     void structureFactors(const std::vector<Multipole>& sources);

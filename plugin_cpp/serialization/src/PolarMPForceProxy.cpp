@@ -86,8 +86,8 @@ void PolarMPForceProxy::serialize(const void* object, SerializationNode& node) c
 void* PolarMPForceProxy::deserialize(const SerializationNode& node) const {
     int version = node.getIntProperty("version");
     if (version < 1 || version > VERSION)
-        throw OpenMMException("PolarMPForce: the XML has version " + to_string(version) + "; this plugin reads version "
-                              + to_string(VERSION) + ". A newer openmm-polarmp may have written it.");
+        throw OpenMMException("PolarMPForce: the XML has version " + to_string(version) + "; this plugin reads version " + to_string(VERSION)
+                              + ". A newer openmm-polarmp may have written it.");
     auto force = make_unique<PolarMPForce>();
     force->setForceGroup(node.getIntProperty("forceGroup", 0));
     force->setName(node.getStringProperty("name", force->getName()));

@@ -83,8 +83,7 @@ public:
      *                         platforms use the precision of their Context. Positions are subtracted and energies added in double
      *                         precision on all of them (in that of `mixed` on devices).
      */
-    NetworkSource(std::shared_ptr<const NetworkParameters> parameters, std::vector<int> kinds, double totalCharge,
-                  bool doublePrecision = false);
+    NetworkSource(std::shared_ptr<const NetworkParameters> parameters, std::vector<int> kinds, double totalCharge, bool doublePrecision = false);
     MomentSet getMomentSet() const override;
     int getNumParticles() const override {
         return kinds.size();

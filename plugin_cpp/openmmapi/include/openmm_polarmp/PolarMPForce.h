@@ -105,8 +105,7 @@ public:
     /** The moments and their derivatives at the Context's present positions. Evaluates the force if that is necessary. */
     void getStepData(OpenMM::Context& context, StepData& data) const;
     /** The potential (V) of the permanent and induced moments at points (nm), through the pair kernel, latent scale. */
-    void getElectrostaticPotential(OpenMM::Context& context, const std::vector<OpenMM::Vec3>& points,
-                                   std::vector<double>& potential) const;
+    void getElectrostaticPotential(OpenMM::Context& context, const std::vector<OpenMM::Vec3>& points, std::vector<double>& potential) const;
     /**
      * Sends what has been changed since a Context was created: the source, the polarization type, sigma, the error tolerance,
      * the mesh, kMax and epsInf. The nonbonded method, the particles and their number cannot be changed in a Context: an

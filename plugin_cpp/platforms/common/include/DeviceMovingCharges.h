@@ -15,7 +15,7 @@ public:
      * @param box    [18] the box and its inverse, in the layout of kernels/cells.cc
      */
     DeviceMovingCharges(OpenMM::ComputeContext& cc, int numParticles, double reach, const std::map<std::string, std::string>& defines,
-                  OpenMM::ComputeArray& positions, OpenMM::ComputeArray& box, OpenMM::ComputeArray& atomOf);
+                        OpenMM::ComputeArray& positions, OpenMM::ComputeArray& box, OpenMM::ComputeArray& atomOf);
     /**
      * Adds to OpenMM's forces.
      *

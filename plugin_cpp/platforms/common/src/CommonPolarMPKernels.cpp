@@ -163,8 +163,10 @@ void CommonCalcPolarMPForceKernel::createKernels(Setup& next, const map<string, 
     ArrayInterface* later = nullptr;
     next.sumForField = createKernel(program, "sumForField", {&a.positions, &softness, &polarizability, &r.sums});
     next.sumInducedCharges = createKernel(program, "sumInducedCharges", {&r.induced, &r.sums});
-    vector<ArrayInterface*> arguments = {&a.positions, &r.permanent, &softness, &polarizability, &r.phi, &r.phiInduced, &r.potential, &r.electricField,
-                                         &r.induced, &r.sums, later, later, later, later, later, &r.energies, &r.forces};
+    vector<ArrayInterface*> arguments = {&a.positions, &r.permanent, &softness, &polarizability, &r.phi, &r.phiInduced, &r.potential};
+    arguments.insert(arguments.end(), {&r.electricField, &r.induced, &r.sums});
+    arguments.insert(arguments.end(), 5, later);  // FieldArguments
+    arguments.insert(arguments.end(), {&r.energies, &r.forces});
     for (ComputeArray& gradients : a.gradients)
         arguments.push_back(&gradients);
     next.differentiate = createKernel(program, "differentiate", arguments);

@@ -91,9 +91,11 @@ void DeviceMesh::createKernels() {
     m.toReal->setArg(0, (int) m.values.getSize());
     m.convolve = createKernel(program, "convolve", {later, &m.influence, &m.spectrum});
     m.convolve->setArg(0, (int) m.influence.getSize());
-    m.gatherAndInduce = create("gatherAndInduce", {&m.values, &atoms, &positions, &toFractional, &transform, &coefficients, &r.permanent,
-                                                   &moments[SOFTNESS], &moments[POLARIZABILITY], &r.sums, later, later, later, later, later, &r.phi,
-                                                   &r.potential, &r.electricField, &r.induced, &m.fixedPoint});
+    vector<ArrayInterface*> arguments = {&m.values, &atoms, &positions, &toFractional, &transform, &coefficients, &r.permanent};
+    arguments.insert(arguments.end(), {&moments[SOFTNESS], &moments[POLARIZABILITY], &r.sums});
+    arguments.insert(arguments.end(), 5, later);  // FieldArguments
+    arguments.insert(arguments.end(), {&r.phi, &r.potential, &r.electricField, &r.induced, &m.fixedPoint});
+    m.gatherAndInduce = create("gatherAndInduce", arguments);
     m.gather = create("gather", {&m.values, &atoms, &positions, &toFractional, &transform, &coefficients, &r.phiInduced});
     m.gatherPotential = create("gatherPotential", {later, &m.values, later, &toFractional, &coefficients, later});
 }

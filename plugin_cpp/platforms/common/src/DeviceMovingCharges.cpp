@@ -10,7 +10,7 @@ using namespace OpenMM;
 using namespace std;
 
 DeviceMovingCharges::DeviceMovingCharges(ComputeContext& cc, int n, double reach, const map<string, string>& defines, ComputeArray& positions,
-                             ComputeArray& box, ComputeArray& atomOf)
+                                         ComputeArray& box, ComputeArray& atomOf)
         : cc(cc), numParticles(n), reach(reach) {
     int real = elementSize(cc, false);
     offsets.initialize(cc, n, real, "polarmpOffsets");

@@ -64,8 +64,8 @@ void defineSearch(ComputeContext& cc, int lanes, map<string, string>& defines) {
 DeviceNetwork::DeviceNetwork(ComputeContext& cc, const NetworkSource& source, const SourceBuffers& description, SourceArrays& arrays,
                              ComputeArray& atomOf, bool hasWarps)
         : cc(cc), arrays(arrays), atomOf(atomOf), parameters(source.getParameters()), numParticles(source.getNumParticles()),
-          realSize(elementSize(cc, false)), periodic(description.periodic),
-          projects(parameters.chargeProjection), localMemory(hasWarps ? LOCAL_MEMORY_OF_CUDA : LOCAL_MEMORY), cells(cc, numParticles, parameters.cutoff, periodic, arrays.positions) {
+          realSize(elementSize(cc, false)), periodic(description.periodic), projects(parameters.chargeProjection),
+          localMemory(hasWarps ? LOCAL_MEMORY_OF_CUDA : LOCAL_MEMORY), cells(cc, numParticles, parameters.cutoff, periodic, arrays.positions) {
     NetworkCode code(cc, parameters);
     allocate(source, code);
     map<string, string> common = commonDefines(cc, numParticles);
@@ -163,22 +163,24 @@ void DeviceNetwork::createAtomKernels(const NetworkCode& code, const map<string,
 
     ArrayInterface* later = nullptr;
     SourceArrays& a = arrays;
-    densityKernel = createKernel(program, "networkDensity", {&cells.particles, &cells.cellOf, &cells.start, &cells.positions, &cells.box, later, later,
-                                                             later, later, later, later, &kinds, &weights, &plain, &densities, &repulsions});
+    densityKernel = createKernel(program, "networkDensity",
+                                 {&cells.particles, &cells.cellOf, &cells.start, &cells.positions, &cells.box, later, later, later, later, later,
+                                  later, &kinds, &weights, &plain, &densities, &repulsions});
     forcesKernel = createKernel(program, "networkForces",
-                                {&cells.particles, &cells.cellOf, &cells.start, &cells.positions, &cells.box, later, later, later, later, later, later,
-                                 &kinds, &weights, &plain, &densityGradients, later, &atomOf, later});
+                                {&cells.particles, &cells.cellOf, &cells.start, &cells.positions, &cells.box, later, later, later, later, later,
+                                 later, &kinds, &weights, &plain, &densityGradients, later, &atomOf, later});
     searching = {densityKernel, forcesKernel};
     for (int i = 0; i < p.layers; i++) {
         Layer& l = layers[i];
         ComputeArray& before = layers[max(0, i - 1)].saved;
         l.forward = createKernel(program, code.layerReplacements[i].at("LAYER_FORWARD").c_str(),
-                                 {&cells.particles, &kinds, &weights, &plain, &densities, &before, &messages, &l.saved, &invariants, &l.sent, &savedHeads,
-                                  &repulsions, &a.energy, &a.moments[CHARGE], &a.moments[DIPOLE], &a.moments[QUADRUPOLE], &a.moments[SOFTNESS],
-                                  &a.moments[POLARIZABILITY], &sums});
-        l.backward = createKernel(program, code.layerReplacements[i].at("LAYER_BACKWARD").c_str(),
-                                  {&cells.particles, &kinds, &weights, &plain, &before, &l.saved, &invariantGradients, &sentGradients, &featureGradients,
-                                   &densityGradients, &messageGradients, &savedHeads, later, later, later, later, later, later, later});
+                                 {&cells.particles, &kinds, &weights, &plain, &densities, &before, &messages, &l.saved, &invariants, &l.sent,
+                                  &savedHeads, &repulsions, &a.energy, &a.moments[CHARGE], &a.moments[DIPOLE], &a.moments[QUADRUPOLE],
+                                  &a.moments[SOFTNESS], &a.moments[POLARIZABILITY], &sums});
+        l.backward =
+            createKernel(program, code.layerReplacements[i].at("LAYER_BACKWARD").c_str(),
+                         {&cells.particles, &kinds, &weights, &plain, &before, &l.saved, &invariantGradients, &sentGradients, &featureGradients,
+                          &densityGradients, &messageGradients, &savedHeads, later, later, later, later, later, later, later});
     }
     projectKernel = createKernel(program, "projectCharges", {&a.moments[CHARGE], &sums});
     sumKernel = createKernel(program, "sumChargeGradients", {&a.gradients[CHARGE], &sums});
@@ -220,12 +222,12 @@ void DeviceNetwork::createMessageKernels(const NetworkCode& code, const map<stri
         ArrayInterface* later = nullptr;
         ComputeArray& sentBefore = layers[i - 1].sent;
         layers[i].message = createKernel(program, names.at("MESSAGE_FORWARD").c_str(),
-                                         {&cells.particles, &cells.cellOf, &cells.start, &cells.positions, &cells.box, later, later, later, later, later,
-                                          later, &weights, &sentBefore, &messageSums, &messages});
-        layers[i].messageBackward = createKernel(program, names.at("MESSAGE_BACKWARD").c_str(),
-                                                 {&cells.particles, &cells.cellOf, &cells.start, &cells.positions, &cells.box, later, later, later, later,
-                                                  later, later, &weights, &sentBefore, &messageSums, &messageGradients, &sentGradients, &atomOf,
-                                                  later});
+                                         {&cells.particles, &cells.cellOf, &cells.start, &cells.positions, &cells.box, later, later, later, later,
+                                          later, later, &weights, &sentBefore, &messageSums, &messages});
+        layers[i].messageBackward =
+            createKernel(program, names.at("MESSAGE_BACKWARD").c_str(),
+                         {&cells.particles, &cells.cellOf, &cells.start, &cells.positions, &cells.box, later, later, later, later, later, later,
+                          &weights, &sentBefore, &messageSums, &messageGradients, &sentGradients, &atomOf, later});
         searching.push_back(layers[i].message);
         searching.push_back(layers[i].messageBackward);
     }
@@ -301,8 +303,8 @@ void DeviceNetwork::backward(const double field[3]) {
     if (!periodic || latentField == Vec3() || !parameters.charges)
         return;
     if (movingCharges == nullptr)
-        movingCharges = make_unique<DeviceMovingCharges>(cc, numParticles, parameters.layers * parameters.cutoff, fieldDefines, arrays.positions, cells.box,
-                                                   atomOf);
+        movingCharges = make_unique<DeviceMovingCharges>(cc, numParticles, parameters.layers * parameters.cutoff, fieldDefines, arrays.positions,
+                                                         cells.box, atomOf);
     Cotangents ofCharges = {0, {}, movingCharges->zeroSums, movingCharges->getForces()};
     for (Moment m : ALL_MOMENTS)
         ofCharges.moments[m] = (m == CHARGE ? &movingCharges->getOffsets() : &movingCharges->zeros);

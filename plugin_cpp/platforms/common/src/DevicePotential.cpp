@@ -77,8 +77,9 @@ DevicePairSum::DevicePairSum(ComputeContext& cc, double sigma, SourceArrays& sou
     readKernel = createKernel(program, "readMoments", {&m[CHARGE], &m[DIPOLE], &m[QUADRUPOLE], &r.permanent});
     permanentKernel = createKernel(program, "sumPairs", {&source.positions, &r.permanent, &r.phi});
     inducedKernel = createKernel(program, "sumPairs", {&source.positions, &r.induced, &r.phiInduced});
-    induceKernel = createKernel(program, "induce", {&source.positions, &r.permanent, &m[SOFTNESS], &m[POLARIZABILITY], &r.sums, nullptr, nullptr,
-                                                    nullptr, nullptr, nullptr, &r.phi, &r.potential, &r.electricField, &r.induced});
+    induceKernel = createKernel(program, "induce",
+                                {&source.positions, &r.permanent, &m[SOFTNESS], &m[POLARIZABILITY], &r.sums, nullptr, nullptr, nullptr, nullptr,
+                                 nullptr, &r.phi, &r.potential, &r.electricField, &r.induced});
     pointsKernel = createKernel(program, "sumPotential", {nullptr, nullptr, &source.positions, nullptr, nullptr});
 }
 

@@ -33,7 +33,8 @@ string NetworkCode::join(int layer) {
             forward << "    }\n";
             if (row > rows)
                 forward << "    if (lane < " << row - rows << ") stage[" << m * row + rows << "+lane] = 0;\n";
-            backward << "    if (lane < PADDED_CHANNELS) stage[" << m * padded(c) << "+lane] = (lane < CHANNELS ? gradient[" << l * l + m << "] : 0);\n";
+            backward << "    if (lane < PADDED_CHANNELS) stage[" << m * padded(c) << "+lane] = (lane < CHANNELS ? gradient[" << l * l + m
+                     << "] : 0);\n";
         }
         forward << "    SYNC_ATOM;\n    real sum" << l << "[" << 2 * l + 1 << "] = {0};\n    " << mix(l) << "(&W[" << weights.add(matrix, rows, c)
                 << "], CHANNELS, channel, stage4, " << row / 4 << ", sum" << l << ");\n";
@@ -66,21 +67,28 @@ string NetworkCode::send(int layer) {
     }
     needStage(parts * padded(c));
     needStage(parts * row);
-    code << "DEVICE void sendForward" << layer << "(const real* F, int lane, GLOBAL const real4* RESTRICT W, LOCAL_ARG real4* stage4, GLOBAL real* sent) {\n"
-         << "    LOCAL_ARG real* stage = (LOCAL_ARG real*) stage4;\n    if (lane < PADDED_CHANNELS)\n        for (int part = 0; part < PARTS; part++)\n"
-         << "            stage[part*PADDED_CHANNELS+lane] = (lane < CHANNELS ? F[part] : 0);\n    SYNC_ATOM;\n    FOR_LANES(n, SENT) {\n"
-         << "        int item = min(n, SENT-1), part = item/MESSAGE_CHANNELS;\n        real value[1] = {0};\n        mix1(&W[part == 0 ? " << packs.front()
-         << " : " << packs.back() << "], MESSAGE_CHANNELS, item%MESSAGE_CHANNELS, stage4+part*PADDED_CHANNELS/4, PADDED_CHANNELS/4, value);\n"
-         << "        if (n < SENT)\n            sent[n] = value[0];\n    }\n    SYNC_ATOM;\n}\n";
-    code << "/** Adds the derivatives by F; the sum of those by what was sent is left empty for the next time. */\n"
-         << "DEVICE void sendBackward" << layer << "(real* F, int lane, int channel, GLOBAL const real4* RESTRICT W, LOCAL_ARG real4* stage4, GLOBAL mm_long* sent) {\n"
-         << "    LOCAL_ARG real* stage = (LOCAL_ARG real*) stage4;\n    FOR_LANES(n, " << parts * row << ") {\n        int part = n/" << row << ", m = n%" << row << ";\n"
-         << "        if (n < " << parts * row << ") {\n            real value = 0;\n            if (m < MESSAGE_CHANNELS) {\n"
-         << "                value = (real) (((mixed) sent[part*MESSAGE_CHANNELS+m])*(1/GRADIENT_SCALE));\n                sent[part*MESSAGE_CHANNELS+m] = 0;\n            }\n"
-         << "            stage[n] = value;\n        }\n    }\n    SYNC_ATOM;\n";
+    code
+        << "DEVICE void sendForward" << layer
+        << "(const real* F, int lane, GLOBAL const real4* RESTRICT W, LOCAL_ARG real4* stage4, GLOBAL real* sent) {\n"
+        << "    LOCAL_ARG real* stage = (LOCAL_ARG real*) stage4;\n    if (lane < PADDED_CHANNELS)\n        for (int part = 0; part < PARTS; part++)\n"
+        << "            stage[part*PADDED_CHANNELS+lane] = (lane < CHANNELS ? F[part] : 0);\n    SYNC_ATOM;\n    FOR_LANES(n, SENT) {\n"
+        << "        int item = min(n, SENT-1), part = item/MESSAGE_CHANNELS;\n        real value[1] = {0};\n        mix1(&W[part == 0 ? "
+        << packs.front() << " : " << packs.back()
+        << "], MESSAGE_CHANNELS, item%MESSAGE_CHANNELS, stage4+part*PADDED_CHANNELS/4, PADDED_CHANNELS/4, value);\n"
+        << "        if (n < SENT)\n            sent[n] = value[0];\n    }\n    SYNC_ATOM;\n}\n";
+    code
+        << "/** Adds the derivatives by F; the sum of those by what was sent is left empty for the next time. */\n"
+        << "DEVICE void sendBackward" << layer
+        << "(real* F, int lane, int channel, GLOBAL const real4* RESTRICT W, LOCAL_ARG real4* stage4, GLOBAL mm_long* sent) {\n"
+        << "    LOCAL_ARG real* stage = (LOCAL_ARG real*) stage4;\n    FOR_LANES(n, " << parts * row << ") {\n        int part = n/" << row
+        << ", m = n%" << row << ";\n"
+        << "        if (n < " << parts * row << ") {\n            real value = 0;\n            if (m < MESSAGE_CHANNELS) {\n"
+        << "                value = (real) (((mixed) sent[part*MESSAGE_CHANNELS+m])*(1/GRADIENT_SCALE));\n                sent[part*MESSAGE_CHANNELS+m] = 0;\n            }\n"
+        << "            stage[n] = value;\n        }\n    }\n    SYNC_ATOM;\n";
     for (int part = 0; part < parts; part++)
-        code << "    real sum" << part << "[1] = {0};\n    mix1(&W[" << (part == 0 ? transposed.front() : transposed.back()) << "], CHANNELS, channel, stage4+"
-             << part * row / 4 << ", " << row / 4 << ", sum" << part << ");\n    F[" << part << "] += sum" << part << "[0];\n";
+        code << "    real sum" << part << "[1] = {0};\n    mix1(&W[" << (part == 0 ? transposed.front() : transposed.back())
+             << "], CHANNELS, channel, stage4+" << part * row / 4 << ", " << row / 4 << ", sum" << part << ");\n    F[" << part << "] += sum" << part
+             << "[0];\n";
     code << "    SYNC_ATOM;\n}\n";
     return code.str();
 }
@@ -101,9 +109,10 @@ void NetworkCode::message(int layer) {
             paddedMatrix.resize((path + 1) * block * c, 0.0);
         }
         vector<Term> terms = termsOfDegree(p.message, l);
-        forward << "        {\n        FOR_LANES(k, " << block << ") {\n            int item = min(k, MIXED_ROW-1);\n"
-                << "            real inside = (k < MIXED_ROW ? 1 : 0);\n            GLOBAL const real* x = &X[item/MESSAGE_CHANNELS*SENT+item%MESSAGE_CHANNELS];\n"
-                << "            if (k < " << block << ") {\n";
+        forward
+            << "        {\n        FOR_LANES(k, " << block << ") {\n            int item = min(k, MIXED_ROW-1);\n"
+            << "            real inside = (k < MIXED_ROW ? 1 : 0);\n            GLOBAL const real* x = &X[item/MESSAGE_CHANNELS*SENT+item%MESSAGE_CHANNELS];\n"
+            << "            if (k < " << block << ") {\n";
         for (int m = 0; m <= 2 * l; m++) {
             forward << "                stage[" << m * row << "+k] = inside*x[" << l * l + m << "*NUM_RADIAL*SENT];\n";
             for (int path = 0; path < paths; path++) {
@@ -115,11 +124,11 @@ void NetworkCode::message(int layer) {
             }
         }
         forward << "            }\n        }\n        SYNC_ATOM;\n        real mixedSum[" << 2 * l + 1 << "] = {0};\n"
-                << "        mixInTeams" << 2 * l + 1 << "(&W[" << weights.add(paddedMatrix, row, c) << "], lane, stage4, " << row / 4 << ", mixedSum, partial, message+"
-                << l * l << "*CHANNELS);\n        }\n";
+                << "        mixInTeams" << 2 * l + 1 << "(&W[" << weights.add(paddedMatrix, row, c) << "], lane, stage4, " << row / 4
+                << ", mixedSum, partial, message+" << l * l << "*CHANNELS);\n        }\n";
         auto mixBack = [&](int path) {
-            backward << "            {\n            real g[" << 2 * l + 1 << "] = {0};\n            " << mix(l) << "(&W[" << transposed << "], " << rows << ", "
-                     << path * width << "+item, stage4+" << l * l << "*PADDED_CHANNELS/4, PADDED_CHANNELS/4, g);\n";
+            backward << "            {\n            real g[" << 2 * l + 1 << "] = {0};\n            " << mix(l) << "(&W[" << transposed << "], "
+                     << rows << ", " << path * width << "+item, stage4+" << l * l << "*PADDED_CHANNELS/4, PADDED_CHANNELS/4, g);\n";
         };
         mixBack(0);
         for (int m = 0; m <= 2 * l; m++)

@@ -61,15 +61,15 @@ string NetworkCode::productsForward(int layer) {
             int count = couplings[factors - 2].paths[l];
             if (count == 0)
                 continue;
-            code << "        {\n        real y[" << count * (2 * l + 1) << "];\n        " << coupleName(layer, factors, l) << "("
-                 << power(factors) << ", A, y);\n        if (lane < CHANNELS) {\n";
+            code << "        {\n        real y[" << count * (2 * l + 1) << "];\n        " << coupleName(layer, factors, l) << "(" << power(factors)
+                 << ", A, y);\n        if (lane < CHANNELS) {\n";
             write("y", l, count, first, row);
             code << "        }\n        }\n";
             first += count * c;
         }
         pad(paths * c, row, l);
-        code << "        SYNC_ATOM;\n        real sum[" << 2 * l + 1 << "] = {0};\n        " << mix(l) << "(&W["
-             << weights.add(matrix, paths * c, c) << "], CHANNELS, channel, stage4, " << row / 4 << ", sum);\n";
+        code << "        SYNC_ATOM;\n        real sum[" << 2 * l + 1 << "] = {0};\n        " << mix(l) << "(&W[" << weights.add(matrix, paths * c, c)
+             << "], CHANNELS, channel, stage4, " << row / 4 << ", sum);\n";
         for (int m = 0; m <= 2 * l; m++)
             code << "        f[" << l * l + m << "] = sum[" << m << "];\n";
         code << "        SYNC_ATOM;\n    }\n";
@@ -120,8 +120,8 @@ string NetworkCode::productsBackward(int layer) {
         string pack = "MIXING_TRANSPOSED" + text(layer) + "_" + text(l);
         code << "    {\n";
         writeRows("fGradient", l * l, l);
-        code << "        real sum[" << 2 * l + 1 << "] = {0};\n        " << mix(l) << "(&W[" << pack << "], " << paths * c << ", channel, stage4, " << row / 4
-             << ", sum);\n";
+        code << "        real sum[" << 2 * l + 1 << "] = {0};\n        " << mix(l) << "(&W[" << pack << "], " << paths * c << ", channel, stage4, "
+             << row / 4 << ", sum);\n";
         for (int m = 0; m <= 2 * l; m++)
             code << "        AGradient[" << l * l + m << "] += sum[" << m << "];\n";
         int first = c;
@@ -141,4 +141,3 @@ string NetworkCode::productsBackward(int layer) {
     code << "}\n";
     return code.str();
 }
-

@@ -1,0 +1,45 @@
+"""The loss against its definition, from errors that are computed without it."""
+
+import pytest
+import torch
+from support.ionic import ionic_frames
+from support.models import tiny_model
+
+from openmm_polarmp.training import Batch, Structure
+from openmm_polarmp.training.config import LossConfig
+from openmm_polarmp.training.loss import TrainingLoss, weights_at
+
+
+def energy_and_derivatives(model, member):
+    """Energy, forces, and for a box dU/d(strain) / V; for a cluster its dipole."""
+    r = member.positions.clone().requires_grad_()
+    strain = torch.zeros(3, 3, dtype=torch.float64, requires_grad=True)
+    cell = None if member.cell is None else member.cell + member.cell @ strain
+    energy = model.energy(r + r @ strain, member.species, cell)
+    gradient, virial = torch.autograd.grad(energy, [r, strain])
+    if cell is not None:
+        volume = torch.linalg.det(member.cell).abs()
+        return energy.item(), -gradient, (virial + virial.T) / 2 / volume
+    moments = model.multipoles(member.positions, member.species)[1]
+    return energy.item(), -gradient, (moments.charges @ member.positions + moments.dipoles.sum(0)).detach()
+
+
+def test_each_part_has_the_scale_that_the_configuration_describes():
+    """(dE)^2 / N, the mean square of a force component, (dstress V)^2 / N, (dD)^2: of a box and a smaller cluster."""
+    model = tiny_model((3, 9, 11, 17), "qu").double()
+    frames = [*ionic_frames(1, seed=1, pairs=5, box=8.0), *ionic_frames(1, seed=2, pairs=3, box=None)]
+    members = [Structure.of(frame, model.cutoff) for frame in frames]
+    (e_box, f_box, stress), (e_cluster, f_cluster, dipole) = (energy_and_derivatives(model, m) for m in members)
+    box, cluster = members
+    volume = torch.linalg.det(box.cell).abs()
+    parts = {
+        "energy": (e_box - box.energy) ** 2 / 10 + (e_cluster - cluster.energy) ** 2 / 6,
+        "forces": ((f_box - box.forces) ** 2).mean() + ((f_cluster - cluster.forces) ** 2).mean(),
+        "stress": ((stress - box.stress) ** 2).sum() * volume**2 / 10,
+        "dipole": ((dipole - cluster.dipole) ** 2).sum(),
+    }
+    for name, expected in parts.items():
+        config = LossConfig(**{**dict.fromkeys(parts, 0.0), name: 0.7})
+        loss, _ = TrainingLoss(model, config)(Batch.of(members), weights_at(config, 0), (0,), 4.0)
+        assert expected > 1e-6
+        assert loss.item() == pytest.approx(0.7 * expected.item() / 4, rel=1e-8), name
