@@ -21,6 +21,9 @@ from openmm_polarmp.models.radii import COVALENT_RADII
 BOND_FACTOR = 1.25
 """Two atoms count as bonded up to so many times the sum of their covalent radii."""
 
+NONMETALS = (1, 5, 6, 7, 8, 9, 14, 15, 16, 17, 32, 33, 34, 35, 51, 52, 53)
+"""Bonds are counted between these: around a metal ion the number of near atoms changes all the time."""
+
 MARGIN = 0.1
 """By so much forces, longest nearest distances and numbers of neighbours may exceed those of the data."""
 
@@ -244,6 +247,8 @@ def _environments(species: NDArray, pairs: NDArray, distances: NDArray) -> dict[
     radii = np.asarray(COVALENT_RADII)
     bonds = distances < BOND_FACTOR * (radii[species[senders] - 1] + radii[species[receivers] - 1])
     counts = np.bincount(receivers, minlength=n)
+    covalent = np.isin(species, NONMETALS)
+    bonds &= covalent[senders] & covalent[receivers]
     elements = np.unique(species).tolist()
     neighbors = {a: _bounds(_extremes(counts[species == a])) for a in elements}
     nearest, bonded = {}, {}

@@ -76,8 +76,7 @@ class DipoleReporter(ForceReporter):
         numbers = [*of_charges, *step.dipoles.sum(0), *step.induced_dipoles.sum(0), np.mean(molecular) * DEBYE_PER_E_NM]
         periodic = force.usesPeriodicBoundaryConditions()
         volume = state.getPeriodicBoxVolume().value_in_unit(unit.nanometer**3) if periodic else np.nan
-        # Physical charges have no factor: the latent sum is the total charge of the model.
-        numbers += [volume, charges.sum(), max(molecular_charges)]
+        numbers += [volume, step.charges.sum(), max(molecular_charges)]
         if self._current:
             velocities = state.getVelocities(asNumpy=True).value_in_unit(unit.nanometer / unit.picosecond)
             born = force.getBornEffectiveCharges(simulation.context, induced_charges=not periodic)
