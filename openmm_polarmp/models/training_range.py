@@ -25,7 +25,10 @@ NONMETALS = (1, 5, 6, 7, 8, 9, 14, 15, 16, 17, 32, 33, 34, 35, 51, 52, 53)
 """Bonds are counted between these: around a metal ion the number of near atoms changes all the time."""
 
 MARGIN = 0.1
-"""By so much forces, longest nearest distances and numbers of neighbours may exceed those of the data."""
+"""By so much forces and longest nearest distances may exceed those of the data."""
+
+NEIGHBOR_MARGIN = 0.2
+"""The same for numbers of neighbours, whose extremes in some hundred frames are not those of all dynamics."""
 
 THERMAL_ENERGY = 0.0388
 """eV, 3/2 kT at 300 K: by so much the energy of an atom falls when a structure is minimized."""
@@ -201,7 +204,7 @@ class TrainingRange:
             known = self.neighbors.get(a)
             if known is None:
                 continue
-            outside = _outside(counts, ((1 - MARGIN) * known[0], (1 + MARGIN) * known[1]))
+            outside = _outside(counts, ((1 - NEIGHBOR_MARGIN) * known[0], (1 + NEIGHBOR_MARGIN) * known[1]))
             if outside is not None:
                 number = f"{outside:g} neighbours" if outside else "no neighbour"
                 sentences.append(
