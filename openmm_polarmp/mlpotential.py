@@ -14,9 +14,10 @@ import openmm.app
 from openmm import unit
 from openmmml.mlpotential import MLPotentialImpl
 
-from openmm_polarmp.embedding import mixed
+from openmm_polarmp.embedding import electrostatic, mixed
 from openmm_polarmp.force import PolarMPForce
 from openmm_polarmp.models import ModelDescription, shipped_models
+from openmm_polarmp.models.description import medium_eps_inf
 from openmm_polarmp.models.file import ModelFile, load
 from openmm_polarmp.topology_charge import expected_charge
 
@@ -104,8 +105,8 @@ class PolarMPPotentialImpl(MLPotentialImpl):
         system.addForce(force)
 
     def getSupportedEmbeddings(self) -> list[str]:
-        """OpenMM-ML's mechanical embedding, which `createMixedSystem` extends."""
-        return ["mechanical"]
+        """OpenMM-ML's mechanical embedding, which `createMixedSystem` extends, and electrostatic embedding."""
+        return ["mechanical", "electrostatic"]
 
     def createMixedSystem(
         self,
@@ -118,11 +119,20 @@ class PolarMPPotentialImpl(MLPotentialImpl):
         returnInfo: bool = False,
         **args: Any,
     ) -> openmm.System | dict[str, Any]:
-        """OpenMM-ML's mechanical embedding, also of force fields with extra particles (four-point water).
+        """Mechanical or electrostatic embedding, also of force fields with extra particles (four-point water).
+
+        With ``embedding='mechanical'`` the force field computes what model and rest do to each other. With
+        ``'electrostatic'`` the charges of the rest act on the model's moments and polarize them, and these act back
+        (theory.md section 11); Lennard-Jones stays. For its keywords see
+        `openmm_polarmp.embedding.electrostatic.ElectrostaticSettings`.
 
         Extra particles among `atoms` are the force field's, not the network's: what they do to the other atoms of the
-        subset is taken away as it is between all its atoms, what they do to the rest stays.
+        subset is taken away as it is between all its atoms. What they do to the rest stays in mechanical embedding; in
+        electrostatic embedding the model's moments take their place.
         """
+        if embedding == "electrostatic":
+            info = self._embed(topology, system, atoms, forceGroup, interpolate, **args)
+            return info if returnInfo else info["system"]
         # Imported here, because versions of OpenMM-ML without embeddings lack it and never call this.
         from openmmml.embeddings.mechanicalembedding import MechanicalEmbedding
 
@@ -134,6 +144,42 @@ class PolarMPPotentialImpl(MLPotentialImpl):
             mixed.unmark(result["topology"])
         mixed.complete(result["system"] if returnInfo else result)
         return result
+
+    def _embed(
+        self,
+        topology: openmm.app.Topology,
+        system: openmm.System,
+        atoms: list[int],
+        forceGroup: int,
+        interpolate: bool,
+        **args: Any,
+    ) -> dict[str, Any]:
+        unknown = sorted(set(args) - set(KEYWORDS) - set(electrostatic.KEYWORDS))
+        if unknown:
+            raise TypeError(
+                f"unknown keywords {unknown}; accepted are {', '.join((*electrostatic.KEYWORDS, *KEYWORDS))}"
+            )
+        if not self.getMLLongRange():
+            raise ValueError(
+                "embedding='electrostatic' needs a model with charges; this one has no electrostatics (rung sr)"
+            )
+        settings = electrostatic.ElectrostaticSettings(**{n: v for n, v in args.items() if n in electrostatic.KEYWORDS})
+        marked = mixed.marked(topology)
+        info = electrostatic.create_mixed_system(
+            self, marked, system, atoms, forceGroup, interpolate, settings, **{**self.defaults, **_known(args)}
+        )
+        mixed.unmark(info["topology"])
+        numbers = _atomic_numbers(topology, mixed.without_extra_particles(marked, atoms))
+        electrostatic.warn_of_bulk_model(medium_eps_inf(self._metadata(set(numbers))))
+        return info
+
+    def _metadata(self, elements: set[int]) -> dict[str, Any]:
+        """What the model says of itself."""
+        if self.modelPath is None:
+            return ModelDescription.of(_shipped_model_for(elements)).metadata
+        if isinstance(self.modelPath, (str, os.PathLike)):
+            return ModelDescription.find(self.modelPath).metadata
+        return getattr(self.modelPath, "metadata", {})
 
     def getMLLongRange(self) -> bool | None:
         """True for a model with electrostatics, as all shipped ones are."""

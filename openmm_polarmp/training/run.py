@@ -130,6 +130,8 @@ def _finish(
         comparison = compare(model, sample[:20], born_charges=False, device=device)
         if reversed_signs(comparison.species, comparison.charges):
             model.network.heads.flip_signs()
+            if model.network.edge_heads is not None:
+                model.network.edge_heads.flip_signs()
     errors, texts, best = {}, [], trainer.best["epoch"]
     last: Comparison | None = None
     for name, members in held_out.items():
@@ -174,7 +176,8 @@ def _sign_is_free(config: TrainingConfig, model: PolarMPModel, sample: list[Stru
     """Whether nothing determines the moments' sign: no dipoles or Born charges were learned, no structure is charged."""
     learned = any(getattr(config.loss, name) for name in ("dipole", "born_charges"))
     neutral = all(s.total_charge == 0 for s in sample) or not model.charge_projection
-    return model.has_electrostatics and config.model.start is None and not learned and neutral
+    free = not learned and neutral and not model.formal_charges
+    return model.has_electrostatics and config.model.start is None and free
 
 
 def _draw(trainer: Trainer, comparison: Comparison, title: str) -> None:

@@ -6,7 +6,7 @@ namespace PolarMPPlugin {
 enum Moment { CHARGE, DIPOLE, QUADRUPOLE, SOFTNESS, POLARIZABILITY, NUM_MOMENTS };
 constexpr Moment ALL_MOMENTS[NUM_MOMENTS] = {CHARGE, DIPOLE, QUADRUPOLE, SOFTNESS, POLARIZABILITY};
 
-/** Arrays, checks, error messages, XML and Python's names of the moments all follow from this. */
+/** Arrays, checks, error messages, XML and names in Python follow from this table; openmm_polarmp/moments.py has units as well. */
 struct MomentProperties {
     const char* name;     // of one particle's moment; with "_gradients" Python's name for the derivatives of the energy
     const char* plural;   // of all particles'
