@@ -39,9 +39,7 @@ class Flows:
     def __post_init__(self) -> None:
         if self.pairs.dim() != 2 or self.pairs.shape[0] != 2 or self.pairs.dtype != torch.int64:
             got = list(self.pairs.shape)
-            raise ValueError(
-                f"pairs of flows is {self.pairs.dtype} of shape {got}; int64 of shape [2, P] is accepted"
-            )
+            raise ValueError(f"pairs of flows is {self.pairs.dtype} of shape {got}; int64 of shape [2, P] is accepted")
         n_pairs = self.pairs.shape[1]
         shapes = {"vectors": (n_pairs, 3), "charges": (n_pairs,), "conductance": (n_pairs,)}
         for name, shape in shapes.items():

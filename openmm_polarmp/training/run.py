@@ -17,7 +17,15 @@ from openmm_polarmp.training.data import Structure
 from openmm_polarmp.training.electronegativity import reversed_signs
 from openmm_polarmp.training.evaluation import Comparison, compare
 from openmm_polarmp.training.parallel import Processes, processes
-from openmm_polarmp.training.prepare import Frames, build_model, check_labels, load_frames, structures, training_range
+from openmm_polarmp.training.prepare import (
+    Frames,
+    build_model,
+    check_labels,
+    check_units,
+    load_frames,
+    structures,
+    training_range,
+)
 from openmm_polarmp.training.trainer import Trainer
 
 
@@ -63,6 +71,7 @@ def train(config: TrainingConfig, *, restart: bool = False, quiet: bool = False)
     folder = Path(config.output)
     frames = load_frames(config.data, config.seed)
     check_labels(frames, config)
+    check_units(frames, config)
     with processes(config.device) as group:
         if group.first:
             _prepare_folder(folder, config, restart)
@@ -78,7 +87,7 @@ def _run(folder: Path, config: TrainingConfig, frames: Frames, group: Processes,
     use_tensor_products(model.network, config.tensor_products)
     training = structures(frames.train, model.cutoff, config.precision)
     validation = structures(frames.validation, model.cutoff, config.precision)
-    covered = training_range(training)
+    covered = training_range(training, model)
     model.training_range = covered if config.model.start is None else model.training_range.extended(covered)
     trainer = Trainer(config, model, training, validation, frames.fingerprint(), group, quiet)
     if trainer.resumed:
