@@ -99,6 +99,7 @@ class PolarMPCalculator(Calculator):
     ) -> None:
         """Compute what is asked for (called by ASE)."""
         super().calculate(atoms, properties, system_changes)
+        assert self.atoms is not None  # ASE has made its copy of the structure
         atoms = self.atoms
         periodic = bool(atoms.pbc.all())
         if atoms.pbc.any() and not periodic:

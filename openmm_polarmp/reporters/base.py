@@ -84,7 +84,7 @@ class TextFile:
     def __init__(self, file: str | os.PathLike[str] | TextIO, titles: list[str], append: bool = False) -> None:
         if isinstance(file, (str, os.PathLike)):
             append = append and _whole_lines(Path(file)) > 0
-            self._file = open(file, "a" if append else "w", encoding="utf-8")
+            self._file: TextIO = open(file, "a" if append else "w", encoding="utf-8")
             weakref.finalize(self, self._file.close)
         else:
             self._file = file
