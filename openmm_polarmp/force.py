@@ -10,7 +10,7 @@ import openmm
 from numpy.typing import ArrayLike, NDArray
 from openmm import unit
 
-from openmm_polarmp import _polarmp, units
+from openmm_polarmp import _polarmp, external_field, units
 from openmm_polarmp._born_charges import forces_per_field, induced_charge_part
 from openmm_polarmp.fixed import FixedMultipoles
 from openmm_polarmp.moments import MOMENTS
@@ -41,7 +41,7 @@ class PolarMPForce(openmm.Force):
     Arrays that getters return are NumPy arrays in OpenMM's units (e, e nm, e nm^2, kJ/mol/e), in the order of the force's
     particles. Moments going into a source are in the model's units (A, e, eV).
 
-    A uniform external field (V/nm) is set through the context parameters `polarmp_field_x`, `_y`, `_z`.
+    `setExternalField` sets a uniform external field; it is kept in the context parameters `polarmp_field_x`, `_y`, `_z` (V/nm).
     """
 
     NoCutoff = 0
@@ -49,7 +49,7 @@ class PolarMPForce(openmm.Force):
     Direct = 0
     NoPolarization = 1
     EMBEDDING_KERNELS = ("smeared", "point")
-    FIELD_PARAMETERS = ("polarmp_field_x", "polarmp_field_y", "polarmp_field_z")
+    FIELD_PARAMETERS = external_field.PARAMETERS
 
     def __init__(self, model: Any, **options: Any) -> None:
         self.this = openmm.XmlSerializer._deserializeForce(_EMPTY).this
@@ -331,6 +331,17 @@ class PolarMPForce(openmm.Force):
         quadrupole = quadrupole + step.quadrupoles.sum(0)
         quadrupole -= np.eye(3) * np.trace(quadrupole) / 3
         return np.concatenate([[q.sum()], q @ r + mu.sum(0), quadrupole.ravel()])
+
+    def setExternalField(self, context: openmm.Context, field: Any) -> None:
+        """Set the uniform external field of a Context.
+
+        Parameters
+        ----------
+        context : openmm.Context
+        field : three numbers in V/nm, or a Quantity
+            In any unit of a field. `Context.setParameter` would strip a unit in a way of its own.
+        """
+        external_field.set_external_field(context, field)
 
     def getMomentGradients(self, context: openmm.Context) -> dict[str, NDArray[np.float64]]:
         """Derivatives of the electrostatic energy with respect to every moment (theory section 4).

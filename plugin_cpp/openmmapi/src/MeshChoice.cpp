@@ -95,21 +95,29 @@ vector<double> PolarMPPlugin::influenceFunction(const Vec3 box[3], const int siz
     for (int d = 0; d < 3; d++)
         deconvolution[d] = window.inverseTransform(size[d]);
     auto frequency = [&](int d, int index) { return index <= size[d] / 2 ? index : index - size[d]; };
+    // The highest frequency of an even size stands for both of its signs, which in a triclinic box are different wave vectors:
+    // their mean keeps the spectrum that of a real mesh, whatever a Fourier transform makes of others.
+    auto signs = [&](int d, int index) { return 2 * index == size[d] ? 2 : 1; };
     vector<double> influence;
     influence.reserve((size_t) size[0] * size[1] * (size[2] / 2 + 1));
     for (int i = 0; i < size[0]; i++)
         for (int j = 0; j < size[1]; j++)
             for (int l = 0; l <= size[2] / 2; l++) {
-                Vec3 k;
-                for (int a = 0; a < 3; a++)
-                    k[a] =
-                        2 * M_PI * (frequency(0, i) * toGrid[a] / size[0] + frequency(1, j) * toGrid[3 + a] / size[1] + l * toGrid[6 + a] / size[2]);
-                double k2 = k.dot(k), g = 0;
-                if (k2 > 0 && (kMax == 0 || k2 <= kMax * kMax)) {
-                    double w = deconvolution[0][i] * deconvolution[1][j] * deconvolution[2][l];
-                    g = 4 * M_PI * COULOMB * exp(-0.5 * sigma * sigma * k2) / (k2 * volume) * w * w;
-                }
-                influence.push_back(g);
+                double w = deconvolution[0][i] * deconvolution[1][j] * deconvolution[2][l], sum = 0;
+                int numVectors = signs(0, i) * signs(1, j) * signs(2, l);
+                for (int x = 0; x < signs(0, i); x++)
+                    for (int y = 0; y < signs(1, j); y++)
+                        for (int z = 0; z < signs(2, l); z++) {
+                            int n[3] = {x ? -i : frequency(0, i), y ? -j : frequency(1, j), z ? -l : l};
+                            Vec3 k;
+                            for (int d = 0; d < 3; d++)
+                                for (int a = 0; a < 3; a++)
+                                    k[a] += 2 * M_PI * n[d] * toGrid[3 * d + a] / size[d];
+                            double k2 = k.dot(k);
+                            if (k2 > 0 && (kMax == 0 || k2 <= kMax * kMax))
+                                sum += 4 * M_PI * COULOMB * exp(-0.5 * sigma * sigma * k2) / (k2 * volume);
+                        }
+                influence.push_back(sum / numVectors * w * w);
             }
     return influence;
 }

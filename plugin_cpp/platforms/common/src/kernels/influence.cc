@@ -47,14 +47,22 @@ KERNEL void setInfluence(int sizeX, int sizeY, int sizeZ, GLOBAL const mixed* RE
     for (int index = GLOBAL_ID; index < sizeX*sizeY*rowSize; index += GLOBAL_SIZE) {
         int row = index/rowSize, l = index-row*rowSize, i = row/sizeY, j = row-i*sizeY;
         int frequencyX = (i <= sizeX/2 ? i : i-sizeX), frequencyY = (j <= sizeY/2 ? j : j-sizeY);
-        mixed k2 = 0;
-        for (int a = 0; a < 3; a++) {
-            mixed k = frequencyX*F[a]+frequencyY*F[3+a]+l*F[6+a];
-            k2 += k*k;
-        }
+        // The highest frequency of an even size stands for both of its signs (see MeshChoice.cpp).
+        int signsX = (2*i == sizeX ? 2 : 1), signsY = (2*j == sizeY ? 2 : 1), signsZ = (2*l == sizeZ ? 2 : 1);
+        real sum = 0;
+        for (int x = 0; x < signsX; x++)
+            for (int y = 0; y < signsY; y++)
+                for (int z = 0; z < signsZ; z++) {
+                    mixed nX = (x == 1 ? -i : frequencyX), nY = (y == 1 ? -j : frequencyY), nZ = (z == 1 ? -l : l), k2 = 0;
+                    for (int a = 0; a < 3; a++) {
+                        mixed k = nX*F[a]+nY*F[3+a]+nZ*F[6+a];
+                        k2 += k*k;
+                    }
+                    bool isInside = (index > 0 && (kMaxSquared == 0 || k2 <= kMaxSquared));
+                    sum += (isInside ? (real) (scale/k2)*EXP(-(real) (halfSigmaSquared*k2)) : 0);
+                }
         real w = deconvolution[i]*deconvolution[sizeX+j]*deconvolution[sizeX+sizeY+l];
-        bool isInside = (index > 0 && (kMaxSquared == 0 || k2 <= kMaxSquared));
-        influence[index] = (isInside ? (real) (scale/k2)*EXP(-(real) (halfSigmaSquared*k2))*w*w : 0);
+        influence[index] = sum/(signsX*signsY*signsZ)*w*w;
     }
 }
 
