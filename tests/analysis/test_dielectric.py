@@ -17,10 +17,10 @@ def test_gaussian_dipoles_of_known_variance():
     """CODATA numbers by hand: e^2 nm^2 / (3 eps0 nm^3 k 300 K) = 232.6 for a variance of one in each of three axes, times 3."""
     rng = np.random.default_rng(0)
     dipoles = rng.normal(size=(200_000, 3)) * 0.3 + [5.0, 0, -2]
-    found = static_dielectric_constant(dipoles, volume=2.0, temperature=300, scaling=1.2, eps_infinity=1.7, blocks=200)
+    found = static_dielectric_constant(dipoles, volume=2.0, temperature=300, scaling=1.2, eps_infinity=1.7)
     expected = 1.7 + (1.602176634e-28**2 / (8.8541878128e-12 * 1e-27 * 1.380649e-23 * 300)) * 0.3**2 * 1.2**2 / 2.0
     assert found.value == pytest.approx(expected, rel=0.01)
-    # 600,000 independent values, whose variance is known to sqrt(2/n); 200 blocks tell that to a twentieth
+    # 600,000 independent values, whose variance is known to sqrt(2/n)
     assert found.error == pytest.approx((expected - 1.7) * np.sqrt(2 / 600_000), rel=0.2)
     assert "scaling s = 1.2" in str(found)
 
