@@ -11,6 +11,7 @@ from openmm import app, unit
 from openmmml import MLPotential
 
 from openmm_polarmp.demo.run import water_box
+from openmm_polarmp.reporters import ExtrapolationReporter
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--molecules", type=int, default=64)
@@ -32,6 +33,7 @@ simulation.reporters += [
     app.StateDataReporter(
         str(options.output / "energies.csv"), 20, step=True, potentialEnergy=True, temperature=True, speed=True
     ),
+    ExtrapolationReporter(options.output / "outside.csv", 20),  # warns where the model was not trained
 ]
 simulation.step(options.steps)
 with open(options.output / "end.pdb", "w") as stream:

@@ -13,6 +13,7 @@ from openmm import app, unit
 from openmmml import MLPotential
 
 from openmm_polarmp.demo.run import water_box
+from openmm_polarmp.reporters import ExtrapolationReporter
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--steps", type=int, default=2000)
@@ -25,6 +26,7 @@ integrator = openmm.LangevinMiddleIntegrator(300 * unit.kelvin, 1 / unit.picosec
 simulation = app.Simulation(topology, system, integrator, openmm.Platform.getPlatformByName("CPU"))
 simulation.context.setPositions(positions)
 simulation.minimizeEnergy(maxIterations=20)
+simulation.reporters.append(ExtrapolationReporter(None, 20))  # warns where the model was not trained
 for _ in range(5):
     simulation.step(max(1, options.steps // 5))
     volume = simulation.context.getState().getPeriodicBoxVolume().value_in_unit(unit.nanometer**3)

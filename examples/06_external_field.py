@@ -38,7 +38,7 @@ scaling = np.sqrt(1.78 / (1 + chi))
 
 
 def dipole(field: float) -> float:
-    context.setParameter("polarmp_field_x", field)
+    force.setExternalField(context, (field, 0, 0) * unit.volt / unit.nanometer)
     context.getState(energy=True)
     return scaling * force.getTotalDipoles(context).sum(0)[0]
 

@@ -66,10 +66,10 @@ def main() -> int:
     parser.add_argument("--platform", default="CPU")
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
-    state = options.output / "state.xml"
+    checkpoint = options.output / "state.xml"
     simulation, force, sign = make_simulation(options.platform)
-    if state.exists():
-        simulation.loadState(str(state))
+    if checkpoint.exists():
+        simulation.loadState(str(checkpoint))
         print(f"going on at step {simulation.currentStep}")
     else:
         simulation.context.setVelocitiesToTemperature(1200, 1)
@@ -92,9 +92,9 @@ def main() -> int:
         if not fine or used > settled + 20:
             print("not finite, or a getter is wrong" if not fine else f"memory grew by {used - settled:.1f} MB")
             return 1
-        temporary = state.with_suffix(".tmp")
+        temporary = checkpoint.with_suffix(".tmp")
         simulation.saveState(str(temporary))
-        temporary.replace(state)
+        temporary.replace(checkpoint)
     print("done: finite energies, valid getters, no growth of memory")
     return 0
 

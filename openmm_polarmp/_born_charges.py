@@ -139,7 +139,8 @@ def _multipoles(source: Any, positions: torch.Tensor, cell: torch.Tensor) -> Mul
     from openmm_polarmp.sources.network import TorchSource
 
     if isinstance(source, FixedMultipoles):
-        return Multipoles(**{name: torch.from_numpy(value) for name, value in source.members().items()})
+        tensors: dict[str, Any] = {name: torch.from_numpy(value) for name, value in source.members().items()}
+        return Multipoles(**tensors)
     if not isinstance(source, (NativeSource, TorchSource)):
         raise TypeError(
             f"the induced charges' part of Born charges needs a model or FixedMultipoles, not a {type(source).__name__}; "

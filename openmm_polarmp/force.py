@@ -10,7 +10,7 @@ import openmm
 from numpy.typing import ArrayLike, NDArray
 from openmm import unit
 
-from openmm_polarmp import _polarmp, units
+from openmm_polarmp import _polarmp, external_field, units
 from openmm_polarmp._born_charges import forces_per_field, induced_charge_part
 from openmm_polarmp.fixed import FixedMultipoles
 from openmm_polarmp.moments import MOMENTS
@@ -41,14 +41,15 @@ class PolarMPForce(openmm.Force):
     Arrays that getters return are NumPy arrays in OpenMM's units (e, e nm, e nm^2, kJ/mol/e), in the order of the force's
     particles. Moments going into a source are in the model's units (A, e, eV).
 
-    A uniform external field (V/nm) is set through the context parameters `polarmp_field_x`, `_y`, `_z`.
+    `setExternalField` sets a uniform external field; it is kept in the context parameters `polarmp_field_x`, `_y`, `_z` (V/nm).
     """
 
     NoCutoff = 0
     PME = 1
     Direct = 0
     NoPolarization = 1
-    FIELD_PARAMETERS = ("polarmp_field_x", "polarmp_field_y", "polarmp_field_z")
+    EMBEDDING_KERNELS = ("smeared", "point")
+    FIELD_PARAMETERS = external_field.PARAMETERS
 
     def __init__(self, model: Any, **options: Any) -> None:
         self.this = openmm.XmlSerializer._deserializeForce(_EMPTY).this
@@ -183,8 +184,53 @@ class PolarMPForce(openmm.Force):
         """Set the high-frequency dielectric constant that scales how an external field acts (default 1)."""
         _polarmp.set_eps_inf(self._address, eps_inf)
 
+    def getEmbeddingCharges(self) -> tuple[list[int], NDArray[np.float64]]:
+        """The particles around the model's atoms whose charges act on these, and their charges in e."""
+        return (
+            _polarmp.get_embedding_particles(self._address),
+            np.array(_polarmp.get_embedding_charges(self._address), dtype=np.float64),
+        )
+
+    def setEmbeddingCharges(self, particles: Sequence[int], charges: ArrayLike) -> None:
+        """Let charges of other particles act on the model's atoms and be acted on (theory section 11).
+
+        Parameters
+        ----------
+        particles : sequence of int
+            Particles of the System that are not among the force's own; virtual sites may be among them.
+        charges : array_like
+            Their charges in e, one each. What they do to each other is left to other forces, such as a NonbondedForce in
+            which the model's atoms have no charge.
+        """
+        values = np.asarray(_strip(charges, unit.elementary_charge), dtype=np.float64)
+        if values.ndim != 1:
+            raise ValueError(f"charges has shape {list(values.shape)}; [M] is accepted, one for each of the particles")
+        _polarmp.set_embedding_charges(self._address, [int(i) for i in particles], values.tolist())
+
+    def getEmbeddingScale(self) -> float:
+        """The factor s_emb of the embedding charges."""
+        return _polarmp.get_embedding_scale(self._address)
+
+    def setEmbeddingScale(self, scale: float) -> None:
+        """Set the factor s_emb of the embedding charges: 1 (the default) for models of molecules and clusters."""
+        _polarmp.set_embedding_scale(self._address, scale)
+
+    def getEmbeddingKernel(self) -> str:
+        """``"smeared"`` or ``"point"``."""
+        return self.EMBEDDING_KERNELS[_polarmp.get_embedding_kernel(self._address)]
+
+    def setEmbeddingKernel(self, kernel: str) -> None:
+        """Set whether embedding charges are smeared as the multipoles are (``"smeared"``, the default) or ``"point"`` charges."""
+        if kernel not in self.EMBEDDING_KERNELS:
+            raise ValueError(f"embedding kernel is {kernel!r}; {list(self.EMBEDDING_KERNELS)} are accepted")
+        _polarmp.set_embedding_kernel(self._address, self.EMBEDDING_KERNELS.index(kernel))
+
     def updateParametersInContext(self, context: openmm.Context) -> None:
-        """Send a changed model and changed settings to a Context; its particles and nonbonded method stay as they were."""
+        """Send a changed model and changed settings to a Context.
+
+        Embedding charges, their scale and kernel are among the settings. The particles, those with embedding charges and the
+        nonbonded method stay as they were when the Context was created.
+        """
         _polarmp.update_parameters_in_context(self._address, int(context.this))
 
     # ---- what a Context knows ---------------------------------------------------------------------------------
@@ -252,6 +298,14 @@ class PolarMPForce(openmm.Force):
             _polarmp.get_electrostatic_potential(self._address, int(context.this), places) * units.POTENTIAL_TO_OPENMM
         )
 
+    def getEmbeddingPotential(self, context: openmm.Context) -> NDArray[np.float64]:
+        """Potential of the embedding charges at the force's particles, [N] in kJ/mol/e; zero without charges."""
+        return self.getStepData(context).embedding_potential
+
+    def getEmbeddingField(self, context: openmm.Context) -> NDArray[np.float64]:
+        """Field of the embedding charges at the force's particles, [N,3] in V/nm; zero without charges."""
+        return self.getStepData(context).embedding_field
+
     def getSystemMultipoleMoments(self, context: openmm.Context) -> NDArray[np.float64]:
         """Charge, dipole and quadrupole of all particles together, permanent and induced.
 
@@ -277,6 +331,17 @@ class PolarMPForce(openmm.Force):
         quadrupole = quadrupole + step.quadrupoles.sum(0)
         quadrupole -= np.eye(3) * np.trace(quadrupole) / 3
         return np.concatenate([[q.sum()], q @ r + mu.sum(0), quadrupole.ravel()])
+
+    def setExternalField(self, context: openmm.Context, field: Any) -> None:
+        """Set the uniform external field of a Context.
+
+        Parameters
+        ----------
+        context : openmm.Context
+        field : three numbers in V/nm, or a Quantity
+            In any unit of a field. `Context.setParameter` would strip a unit in a way of its own.
+        """
+        external_field.set_external_field(context, field)
 
     def getMomentGradients(self, context: openmm.Context) -> dict[str, NDArray[np.float64]]:
         """Derivatives of the electrostatic energy with respect to every moment (theory section 4).
@@ -308,6 +373,11 @@ class PolarMPForce(openmm.Force):
         particles = self._particles_in(context)
         born = forces_per_field(context, particles, self.getForceGroup(), self.FIELD_PARAMETERS)
         if induced_charges and self.usesPeriodicBoundaryConditions():
+            if self.getEmbeddingCharges()[0] and self.getStepData(context).softness.any():
+                raise ValueError(
+                    "the induced charges' part of Born charges in a box is not available with embedding charges; leave it out "
+                    "with induced_charges=False"
+                )
             born += induced_charge_part(
                 context,
                 particles,

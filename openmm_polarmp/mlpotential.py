@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import difflib
 import os
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import openmm
 import openmm.app
+from openmm import unit
 from openmmml.mlpotential import MLPotentialImpl
 
-from openmm_polarmp.embedding import mixed
+from openmm_polarmp.embedding import electrostatic, mixed
 from openmm_polarmp.force import PolarMPForce
 from openmm_polarmp.models import ModelDescription, shipped_models
+from openmm_polarmp.models.description import medium_eps_inf
 from openmm_polarmp.models.file import ModelFile, load
+from openmm_polarmp.topology_charge import expected_charge
 
+WHOLE = 0.05
+"""e, by which the sum of a force field's charges may differ from a whole number."""
 POLARIZATION = {"direct": PolarMPForce.Direct, "none": PolarMPForce.NoPolarization}
 ENERGY_TYPES = ("interaction_energy", "energy")
 FORCE_KEYWORDS = ("polarization", "ewaldErrorTolerance", "returnEnergyType", "embed")
@@ -49,7 +56,8 @@ class PolarMPPotentialImpl(MLPotentialImpl):
     evaluator : 'native': the plugin's own kernels evaluate the network; 'torch': torch does. By default native where it can,
         that is for models with a `PolarMPNet` and without the keywords device, compile and tensorProducts
     device : with torch: where the network runs; by default where OpenMM runs
-    charge : total charge of the atoms in e (default 0)
+    charge : total charge of the atoms in e (default 0), or 'auto': what the System's NonbondedForce gives these atoms, or else
+        what the residues' names and hydrogens suggest. A number that differs from the latter is warned of
     multiplicity : spin multiplicity (default 1)
     polarization : 'direct' (default), or 'none': no induced charges and dipoles
     ewaldErrorTolerance : error of the forces over their rms that the mesh may make (default 5e-4)
@@ -78,10 +86,12 @@ class PolarMPPotentialImpl(MLPotentialImpl):
         **args: Any,
     ) -> None:
         """Add a `PolarMPForce` to the System. Keywords: see the class."""
-        settings = PotentialSettings.of({**self.defaults, **_known(args)})
+        # createSystem, which takes all atoms, has no keywords but these; an embedding may have others.
+        settings = PotentialSettings.of({**self.defaults, **(args if atoms is None else _known(args))})
         atoms = None if atoms is None else mixed.without_extra_particles(topology, atoms)
         numbers = _atomic_numbers(topology, atoms)
         model = self.modelPath if self.modelPath is not None else _shipped_model_for(set(numbers))
+        settings.source_options["total_charge"] = _total_charge(topology, system, atoms, settings.source_options)
         force = PolarMPForce(model, atomic_numbers=numbers, embed=settings.embed, **settings.source_options)
         # createSystem's System has no periodic force yet: the topology knows.
         periodic = topology.getPeriodicBoxVectors() is not None or system.usesPeriodicBoundaryConditions()
@@ -95,8 +105,8 @@ class PolarMPPotentialImpl(MLPotentialImpl):
         system.addForce(force)
 
     def getSupportedEmbeddings(self) -> list[str]:
-        """OpenMM-ML's mechanical embedding, which `createMixedSystem` extends."""
-        return ["mechanical"]
+        """OpenMM-ML's mechanical embedding, which `createMixedSystem` extends, and electrostatic embedding."""
+        return ["mechanical", "electrostatic"]
 
     def createMixedSystem(
         self,
@@ -109,11 +119,20 @@ class PolarMPPotentialImpl(MLPotentialImpl):
         returnInfo: bool = False,
         **args: Any,
     ) -> openmm.System | dict[str, Any]:
-        """OpenMM-ML's mechanical embedding, also of force fields with extra particles (four-point water).
+        """Mechanical or electrostatic embedding, also of force fields with extra particles (four-point water).
+
+        With ``embedding='mechanical'`` the force field computes what model and rest do to each other. With
+        ``'electrostatic'`` the charges of the rest act on the model's moments and polarize them, and these act back
+        (theory.md section 11); Lennard-Jones stays. For its keywords see
+        `openmm_polarmp.embedding.electrostatic.ElectrostaticSettings`.
 
         Extra particles among `atoms` are the force field's, not the network's: what they do to the other atoms of the
-        subset is taken away as it is between all its atoms, what they do to the rest stays.
+        subset is taken away as it is between all its atoms. What they do to the rest stays in mechanical embedding; in
+        electrostatic embedding the model's moments take their place.
         """
+        if embedding == "electrostatic":
+            info = self._embed(topology, system, atoms, forceGroup, interpolate, **args)
+            return info if returnInfo else info["system"]
         # Imported here, because versions of OpenMM-ML without embeddings lack it and never call this.
         from openmmml.embeddings.mechanicalembedding import MechanicalEmbedding
 
@@ -125,6 +144,42 @@ class PolarMPPotentialImpl(MLPotentialImpl):
             mixed.unmark(result["topology"])
         mixed.complete(result["system"] if returnInfo else result)
         return result
+
+    def _embed(
+        self,
+        topology: openmm.app.Topology,
+        system: openmm.System,
+        atoms: list[int],
+        forceGroup: int,
+        interpolate: bool,
+        **args: Any,
+    ) -> dict[str, Any]:
+        unknown = sorted(set(args) - set(KEYWORDS) - set(electrostatic.KEYWORDS))
+        if unknown:
+            raise TypeError(
+                f"unknown keywords {unknown}; accepted are {', '.join((*electrostatic.KEYWORDS, *KEYWORDS))}"
+            )
+        if not self.getMLLongRange():
+            raise ValueError(
+                "embedding='electrostatic' needs a model with charges; this one has no electrostatics (rung sr)"
+            )
+        settings = electrostatic.ElectrostaticSettings(**{n: v for n, v in args.items() if n in electrostatic.KEYWORDS})
+        marked = mixed.marked(topology)
+        info = electrostatic.create_mixed_system(
+            self, marked, system, atoms, forceGroup, interpolate, settings, **{**self.defaults, **_known(args)}
+        )
+        mixed.unmark(info["topology"])
+        numbers = _atomic_numbers(topology, mixed.without_extra_particles(marked, atoms))
+        electrostatic.warn_of_bulk_model(medium_eps_inf(self._metadata(set(numbers))))
+        return info
+
+    def _metadata(self, elements: set[int]) -> dict[str, Any]:
+        """What the model says of itself."""
+        if self.modelPath is None:
+            return ModelDescription.of(_shipped_model_for(elements)).metadata
+        if isinstance(self.modelPath, (str, os.PathLike)):
+            return ModelDescription.find(self.modelPath).metadata
+        return getattr(self.modelPath, "metadata", {})
 
     def getMLLongRange(self) -> bool | None:
         """True for a model with electrostatics, as all shipped ones are."""
@@ -167,7 +222,9 @@ class PotentialSettings:
         """From the keywords that a user gives."""
         unknown = sorted(set(keywords) - set(KEYWORDS))
         if unknown:
-            raise TypeError(f"unknown keywords {unknown}; accepted are {', '.join(KEYWORDS)}")
+            nearest = difflib.get_close_matches(unknown[0], KEYWORDS, n=1, cutoff=0.5)
+            meant = f" (is {nearest[0]!r} meant?)" if nearest else ""
+            raise TypeError(f"unknown keywords {unknown}{meant}; accepted are {', '.join(KEYWORDS)}")
         network = {option: keywords[name] for name, option in NETWORK_KEYWORDS.items() if name in keywords}
         settings = cls(**{name: keywords[name] for name in FORCE_KEYWORDS if name in keywords}, source_options=network)
         network["interaction_energy"] = settings.returnEnergyType == "interaction_energy"
@@ -180,6 +237,41 @@ KEYWORDS = (*FORCE_KEYWORDS, *NETWORK_KEYWORDS)
 def _known(args: dict[str, Any]) -> dict[str, Any]:
     """The potential's keywords among those of createSystem or createMixedSystem; embeddings have others."""
     return {name: value for name, value in args.items() if name in KEYWORDS}
+
+
+def _total_charge(
+    topology: openmm.app.Topology, system: openmm.System, atoms: list[int] | None, options: dict[str, Any]
+) -> float:
+    """The total charge of the atoms, e; warns of one that the topology contradicts."""
+    charge = options.get("total_charge")
+    of_residues = expected_charge(topology, atoms)
+    if charge == "auto":
+        of_force_field = _force_field_charge(system, atoms)
+        if of_force_field is not None:
+            return of_force_field
+        if of_residues.unknown:
+            raise ValueError(
+                f"charge is 'auto', but the charge of the residues {', '.join(of_residues.unknown)} is not known; a number is accepted"
+            )
+        return float(of_residues.charge)
+    number = 0.0 if charge is None else float(charge)
+    if not of_residues.unknown and abs(number - of_residues.charge) > 1e-6:
+        suggested = str(of_residues) if of_residues.charge else "0 e"
+        warnings.warn(
+            f"charge is {number:g}, but the residues suggest {suggested}; charge={of_residues.charge} or charge='auto' sets it",
+            stacklevel=4,
+        )
+    return number
+
+
+def _force_field_charge(system: openmm.System, atoms: list[int] | None) -> float | None:
+    """Sum of the atoms' charges in a NonbondedForce, e, if it is whole; None without such a force."""
+    forces = [f for f in system.getForces() if isinstance(f, openmm.NonbondedForce)]
+    if len(forces) != 1:
+        return None
+    chosen = range(system.getNumParticles()) if atoms is None else atoms
+    total = sum(forces[0].getParticleParameters(i)[0].value_in_unit(unit.elementary_charge) for i in chosen)
+    return float(round(total)) if abs(total - round(total)) < WHOLE else None
 
 
 def _atomic_numbers(topology: openmm.app.Topology, atoms: Iterable[int] | None) -> list[int]:

@@ -39,6 +39,10 @@ class StepData:
         Of the other atoms' permanent moments, kJ/mol/e.
     field : array [N,3]
         Of the other atoms' permanent moments, without the external field, V/nm.
+    embedding_potential : array [N]
+        Of the embedding charges at the atoms, kJ/mol/e; zero without charges.
+    embedding_field : array [N,3]
+        Of the embedding charges at the atoms, V/nm; zero without charges.
     gradients : dict
         Derivatives of the electrostatic energy with respect to every moment, by the moment's name, in kJ/mol by the
         moment's unit.
@@ -55,6 +59,8 @@ class StepData:
     induced_dipoles: NDArray[np.float64]
     potential: NDArray[np.float64]
     field: NDArray[np.float64]
+    embedding_potential: NDArray[np.float64]
+    embedding_field: NDArray[np.float64]
     gradients: dict[str, NDArray[np.float64]]
 
     @classmethod
@@ -67,6 +73,8 @@ class StepData:
             induced_dipoles=values["induced_dipoles"] * DIPOLES.to_openmm,
             potential=values["potential"] * units.POTENTIAL_TO_OPENMM,
             field=values["field"] * units.FIELD_TO_OPENMM,
+            embedding_potential=values["embedding_potential"] * units.POTENTIAL_TO_OPENMM,
+            embedding_field=values["embedding_field"] * units.FIELD_TO_OPENMM,
             gradients={moment.name: values[moment.gradient] * moment.gradient_to_openmm for moment in MOMENTS},
             **{moment.name: values[moment.name] * moment.to_openmm for moment in MOMENTS},
         )

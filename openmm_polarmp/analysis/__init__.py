@@ -1,16 +1,20 @@
 """Spectra, dielectric constants and distributions from the files of the reporters."""
 
+from openmm_polarmp.analysis.correlation import correlation_steps, independent_values
 from openmm_polarmp.analysis.dielectric import high_frequency_constant, static_dielectric_constant
 from openmm_polarmp.analysis.distributions import Distribution, distribution, molecular_dipoles, molecules_of
-from openmm_polarmp.analysis.series import Table, read_columns
+from openmm_polarmp.analysis.series import Table, has_column, read_columns
 from openmm_polarmp.analysis.spectra import Spectrum, infrared, power_spectrum, raman
 
 __all__ = [
     "Distribution",
     "Spectrum",
     "Table",
+    "correlation_steps",
     "distribution",
+    "has_column",
     "high_frequency_constant",
+    "independent_values",
     "infrared",
     "molecular_dipoles",
     "molecules_of",

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openmm_polarmp import units
+from openmm_polarmp.analysis.correlation import independent_values
 from openmm_polarmp.analysis.spectra import BOLTZMANN, CHARGE, VACUUM
 
 
@@ -21,14 +22,17 @@ class Constant:
     value : float
         The constant.
     error : float
-        Its standard error, from blocks.
+        Its standard error, which knows the correlation time of the series.
     scaling : float
         s = sqrt(eps_e), by which latent dipoles were scaled.
+    independent : float
+        Number of independent dipoles in the series. With less than about fifty neither value nor error can be relied on.
     """
 
     value: float
     error: float
     scaling: float
+    independent: float
 
     def __str__(self) -> str:
         return f"{self.value:.4g} +- {self.error:.2g} (scaling s = {self.scaling:.4g})"
@@ -41,7 +45,6 @@ def static_dielectric_constant(
     *,
     scaling: float = 1.0,
     eps_infinity: float = 1.0,
-    blocks: int = 5,
 ) -> Constant:
     """
     Eps = eps_infinity + (<P^2> - <P>^2) / (3 eps0 V kT), in conducting surroundings.
@@ -49,7 +52,7 @@ def static_dielectric_constant(
     Parameters
     ----------
     dipoles
-        [T, 3], latent dipoles of the box in e nm
+        [T, 3], latent dipoles of the box in e nm, at equal intervals
     volume
         nm^3
     temperature
@@ -58,22 +61,25 @@ def static_dielectric_constant(
         s = sqrt(eps_e)
     eps_infinity
         The part of the electrons, which does not fluctuate with the nuclei
-    blocks
-        The error is the scatter of so many parts of the series, each with the mean of the whole
     """
     dipoles = np.asarray(dipoles, dtype=float)
-    if dipoles.ndim != 2 or dipoles.shape[1] != 3 or len(dipoles) < 2 * blocks:
-        raise ValueError(f"dipoles: expected [T, 3] with at least {2 * blocks} rows, got shape {dipoles.shape}")
+    if dipoles.ndim != 2 or dipoles.shape[1] != 3 or len(dipoles) < 10:
+        raise ValueError(f"dipoles has shape {dipoles.shape}; [T, 3] with at least 10 rows is accepted")
     if not np.isfinite(dipoles).all():
-        raise ValueError("dipoles: NaN or infinite values")
+        raise ValueError("dipoles has NaN or infinite values; finite numbers are accepted")
     for name, value in (("volume", volume), ("temperature", temperature)):
         if not value > 0:
-            raise ValueError(f"{name}: expected a positive number, got {value}")
+            raise ValueError(f"{name} is {value}; a positive number is accepted")
+    if not eps_infinity >= 1:
+        raise ValueError(f"eps_infinity is {eps_infinity}; the optical dielectric constant of a medium is 1 or more")
     fluctuation = ((dipoles - dipoles.mean(0)) ** 2).sum(1)
     factor = (scaling * CHARGE * 1e-9) ** 2 / (3 * VACUUM * volume * 1e-27 * BOLTZMANN * temperature)
-    parts = np.array([part.mean() for part in np.array_split(fluctuation, blocks)])
-    error = factor * parts.std(ddof=1) / math.sqrt(blocks) if blocks > 1 else math.nan
-    return Constant(eps_infinity + factor * float(fluctuation.mean()), error, scaling)
+    # Of the mean of the fluctuation, and of the fluctuation about a mean that is itself uncertain.
+    independent = independent_values(dipoles)
+    relative = fluctuation.mean() / independent
+    scatter = fluctuation.std() / math.sqrt(independent_values(fluctuation))
+    error = factor * math.hypot(scatter, relative)
+    return Constant(eps_infinity + factor * float(fluctuation.mean()), error, scaling, independent)
 
 
 def high_frequency_constant(polarizability: NDArray, volume: float, *, eps_e: float = 1.0) -> float:

@@ -45,7 +45,7 @@ class Table:
                 f"{missing[0]!r} are accepted"
             )
         self._places = [head.index(name) for name in [TIME, *self.columns]]
-        self._width = len(head)
+        self._width, self._head = len(head), head
         times = [float(line.split(",")[self._places[0]]) for line in first if line.count(",") == self._width - 1]
         if len(times) < 2:
             raise ValueError(f"path is {str(path)!r} with {len(times)} rows; at least two rows are accepted")
@@ -61,6 +61,11 @@ class Table:
             stream.readline()
             for line in stream:
                 parts = line.rstrip("\n").split(",")
+                if count and parts[0] == self._head[0]:
+                    raise ValueError(
+                        f"path is {str(self.path)!r}, which has its titles again after row {count}: the files of two runs in "
+                        "one; a reporter with append=True continues a file"
+                    )
                 if len(parts) != self._width or not line.endswith("\n"):
                     self.cut_off = True
                     break
@@ -84,3 +89,9 @@ def read_columns(path: str | Path, columns: Sequence[str]) -> tuple[float, np.nd
     table = Table(path, columns)
     pieces = list(table.pieces(1))
     return table.interval, np.concatenate(pieces)
+
+
+def has_column(path: str | Path, column: str) -> bool:
+    """Whether a reporter's file has a column of this name."""
+    with Path(path).open() as stream:
+        return column in next(csv.reader([stream.readline()]), [])

@@ -16,6 +16,8 @@ VACUUM = 8.8541878128e-12  # F/m
 CHARGE = 1.602176634e-19  # C
 
 WINDOWS: dict[str, Callable[[int], NDArray]] = {"hann": np.hanning, "blackman": np.blackman, "none": np.ones}
+ROUNDING = 1e-7
+"""Relative size of fluctuations that are none."""
 CORRECTIONS = ("none", "harmonic", "schofield")
 
 
@@ -58,12 +60,17 @@ class Spectrum:
         error = None if self.error is None else np.sqrt(convolve(self.error**2))
         return Spectrum(self.wavenumber, convolve(self.intensity), error, self.unit, {**self.notes, "smoothing": width})
 
-    def peak(self, low: float, high: float) -> float:
-        """Wavenumber of the highest point between two wavenumbers, refined by a parabola through its neighbours."""
-        inside = np.flatnonzero((self.wavenumber >= low) & (self.wavenumber <= high))
-        top = inside[self.intensity[inside].argmax()]
-        if top in (0, len(self.wavenumber) - 1):
-            return float(self.wavenumber[top])
+    def peak(self, low: float, high: float) -> float | None:
+        """Wavenumber of the highest point between two wavenumbers, refined by a parabola through its neighbours.
+
+        None if no point between them is higher than both its neighbours, as where the spectrum rises towards its end or is zero.
+        """
+        middle = self.intensity[1:-1]
+        inside = (self.wavenumber[1:-1] >= low) & (self.wavenumber[1:-1] <= high)
+        tops = np.flatnonzero(inside & (middle > self.intensity[:-2]) & (middle >= self.intensity[2:])) + 1
+        if len(tops) == 0:
+            return None
+        top = tops[self.intensity[tops].argmax()]
         a, b, c = self.intensity[top - 1 : top + 2]
         shift = 0.5 * (a - c) / (a - 2 * b + c) if a - 2 * b + c != 0 else 0.0
         return float(self.wavenumber[top] + shift * (self.wavenumber[1] - self.wavenumber[0]))
@@ -77,6 +84,7 @@ def power_spectrum(
     padding: int = 4,
     weights: NDArray | None = None,
     remove_mean: bool = True,
+    overlap: float = 0.0,
 ) -> Spectrum:
     """One-sided power spectral density, whose integral over wavenumbers is the mean square of the signal.
 
@@ -94,6 +102,8 @@ def power_spectrum(
         Weights of the components.
     remove_mean : bool
         Subtract each block's mean.
+    overlap : float
+        Fraction of a block that the next one shares with it: such blocks are correlated, which the error takes into account.
     """
     if window not in WINDOWS:
         raise ValueError(f"window is {window!r}; {', '.join(map(repr, WINDOWS))} are accepted")
@@ -124,10 +134,19 @@ def power_spectrum(
     mean = total / count
     error = None
     if count > 1:
-        error = np.sqrt(np.maximum(squares / count - mean**2, 0) / (count - 1)) * per_wavenumber
+        variance = np.maximum(squares / count - mean**2, 0) / (count - 1)
+        error = np.sqrt(variance * (1 + 2 * _block_correlation(WINDOWS[window](length), overlap))) * per_wavenumber
     wavenumber = np.fft.rfftfreq(padding * length, interval) / per_wavenumber
     notes = {"blocks": count, "resolution (1/cm)": 1 / (length * interval * per_wavenumber), "window": window}
     return Spectrum(wavenumber, mean * per_wavenumber, error, "signal^2 cm", notes)
+
+
+def _block_correlation(taper: NDArray, overlap: float) -> float:
+    """Correlation of the power densities of two successive blocks of white noise."""
+    shared = round(overlap * len(taper))
+    if shared == 0:
+        return 0.0
+    return float((taper[:shared] @ taper[-shared:] / (taper @ taper)) ** 2)
 
 
 def infrared(
@@ -209,13 +228,19 @@ def raman(
         Spectrum by name.
     """
     blocks = [pieces] if isinstance(pieces, np.ndarray) else list(pieces)
-    isotropic, anisotropic = [], []
+    isotropic: list[NDArray] = []
+    anisotropic: list[NDArray] = []
     for block in blocks:
         if np.ndim(block) != 2 or block.shape[1] != 6:
             raise ValueError(f"pieces has shape {np.shape(block)}; [T, 6] is accepted, with columns xx yy zz xy xz yz")
         trace = block[:, :3].mean(1, keepdims=True)
         isotropic.append(trace)
         anisotropic.append(np.concatenate([block[:, :3] - trace, block[:, 3:]], axis=1))
+    for parts in (isotropic, anisotropic):
+        # What fluctuates by no more than the rounding of a file would become peaks of nothing.
+        rounding = ROUNDING * max(float(np.abs(trace).mean()) for trace in isotropic)
+        if all(float(part.std(0).max()) <= rounding for part in parts):
+            parts[:] = [np.zeros_like(part) for part in parts]
     spectra = {
         "isotropic": power_spectrum(isotropic, interval, **options),
         # each off-diagonal element stands for two; gamma^2 = 3/2 beta:beta

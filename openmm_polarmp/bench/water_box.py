@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import openmm
 import torch
@@ -81,7 +83,9 @@ def water_multipoles(
     """Positions (A), multipoles and box vectors (A) in torch; positions and multipoles require gradients."""
     positions, species, cell = water_box(n_atoms)
     members = fixed_moments(species.numpy(), rung).members()
-    tensors = {name: torch.tensor(x, dtype=dtype, device=device, requires_grad=True) for name, x in members.items()}
+    tensors: dict[str, Any] = {
+        name: torch.tensor(x, dtype=dtype, device=device, requires_grad=True) for name, x in members.items()
+    }
     return positions.to(device, dtype).requires_grad_(), Multipoles(**tensors), cell.to(device, dtype)
 
 

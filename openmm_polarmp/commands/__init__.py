@@ -13,7 +13,8 @@ from openmm_polarmp.commands import (
     label,
     ladder,
     raman,
+    range,
     train,
 )
 
-COMMANDS = (check, info, demo, train, evaluate, ladder, label, export, eps_inf, ir, raman, dielectric, bench)
+COMMANDS = (check, info, demo, train, evaluate, ladder, label, range, export, eps_inf, ir, raman, dielectric, bench)

@@ -60,11 +60,20 @@ def blocks(path: str, columns: Sequence[str], resolution: float, skip: float) ->
     first_row = round(skip / table.interval)
 
     def pieces() -> Iterator[NDArray]:
-        row = 0
+        row = count = 0
         for piece in table.pieces(length, overlap=length // 2):
             if row >= first_row:
+                count += 1
                 yield piece
             row += len(piece) - length // 2
+
+        if count == 0:
+            series = (table.rows or 0) * table.interval - skip
+            finest = 1 / (max(series, table.interval) * C * 1e-12)
+            raise ValueError(
+                f"--resolution is {resolution:g} 1/cm, which needs blocks of {length * table.interval:.3g} ps; the series of "
+                f"{series:.3g} ps allows {finest:.3g} 1/cm in one block, {4 * finest:.3g} with an error from several"
+            )
 
     return table, pieces()
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 import argparse
 
 from openmm_polarmp.commands._parser import command
+from openmm_polarmp.commands._series import LARGEST_CHARGE, charges_in, volume_of, warn
+
+FEWEST, ENOUGH = 10, 50
+"""Independent dipoles below which a constant is refused, or given with a warning."""
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -13,17 +17,16 @@ def add(commands: argparse._SubParsersAction) -> None:
         commands,
         "dielectric",
         "Static and high-frequency dielectric constant, and the scaling eps_e = eps_inf / (1 + chi).",
-        "polarmp dielectric dipoles.csv --polarizability polarizability.csv --volume 1.92 --eps-inf 1.78",
+        "polarmp dielectric dipoles.csv --polarizability polarizability.csv --eps-inf 1.78",
         run,
     )
     parser.add_argument("dipoles", help="CSV file of a DipoleReporter")
     parser.add_argument("--polarizability", help="CSV file of a PolarizabilityReporter, for a model that has one")
-    parser.add_argument("--volume", type=float, required=True, help="of the box, nm^3")
+    parser.add_argument("--volume", type=float, help="of the box, nm^3, for older files that do not have it")
     parser.add_argument("--temperature", type=float, default=300.0, help="K (default 300)")
     parser.add_argument(
         "--eps-inf", type=float, default=1.0, help="optical dielectric constant of the medium (default 1)"
     )
-    parser.add_argument("--blocks", type=int, default=5, help="parts of the series for the error (default 5)")
     parser.add_argument("--skip", type=float, default=0.0, help="ps to leave out at the beginning")
 
 
@@ -34,13 +37,22 @@ def run(options: argparse.Namespace) -> int:
     from openmm_polarmp.analysis import high_frequency_constant, read_columns, static_dielectric_constant
     from openmm_polarmp.reporters.columns import DIPOLE_COLUMNS, POLARIZABILITY_COLUMNS
 
+    if not options.eps_inf >= 1:
+        raise ValueError(f"--eps-inf is {options.eps_inf:g}; the optical dielectric constant of a medium is 1 or more")
+    volume = volume_of(options.dipoles, options.volume)
+    charge, largest = charges_in(options.dipoles)
+    if max(charge, largest) > LARGEST_CHARGE:
+        raise ValueError(
+            f"{options.dipoles!r} is of a run with a charge of {charge:.2g} e in the box and {largest:.2g} e on a molecule: "
+            "ions conduct, and their part of the polarization is not in the dipoles of molecules; neutral molecules are accepted"
+        )
     interval, dipoles = read_columns(options.dipoles, DIPOLE_COLUMNS)
     dipoles = dipoles[round(options.skip / interval) :]
     eps_e = options.eps_inf
     if options.polarizability:
-        interval, series = read_columns(options.polarizability, POLARIZABILITY_COLUMNS)
-        series = series[round(options.skip / interval) :]
-        chi = high_frequency_constant(series, options.volume) - 1
+        spacing, series = read_columns(options.polarizability, POLARIZABILITY_COLUMNS)
+        series = series[round(options.skip / spacing) :]
+        chi = high_frequency_constant(series, volume) - 1
         eps_e = options.eps_inf / (1 + chi)
         print(f"chi = 4 pi k_e sum tr(alpha)/3 / V = {chi:.4f}; eps_e = eps_inf / (1 + chi) = {eps_e:.4f}")
         print(f"high-frequency constant 1 + eps_e chi = {1 + eps_e * chi:.4f}")
@@ -48,11 +60,22 @@ def run(options: argparse.Namespace) -> int:
         print(f"eps_e = eps_inf = {eps_e:g} (no polarizability)")
     constant = static_dielectric_constant(
         dipoles.reshape(len(dipoles), 3, 3).sum(1),
-        options.volume,
+        volume,
         options.temperature,
         scaling=math.sqrt(eps_e),
         eps_infinity=options.eps_inf,
-        blocks=options.blocks,
     )
+    length = len(dipoles) * interval
+    steps = length / (2 * constant.independent)
+    if constant.independent < FEWEST:
+        raise ValueError(
+            f"the dipole's correlation time is {steps:.2g} ps or longer, in a series of {length:.3g} ps: about "
+            f"{constant.independent:.2g} independent values, from which no dielectric constant can be told; {ENOUGH} are enough"
+        )
+    if constant.independent < ENOUGH:
+        warn(
+            f"only about {constant.independent:.0f} independent dipoles: their correlation time is {steps:.2g} ps or longer, the "
+            f"series {length:.3g} ps; the error may be too small"
+        )
     print(f"static dielectric constant {constant}, eps_inf = {options.eps_inf:g} added, {len(dipoles)} dipoles")
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from openmm_polarmp.commands._parser import command
+from openmm_polarmp.commands._series import check_sampling
 from openmm_polarmp.commands._spectra import blocks, draw_curves, print_length, spectrum_options, write_curves
 
 
@@ -29,6 +30,7 @@ def run(options: argparse.Namespace) -> int:
     from openmm_polarmp.reporters.columns import POLARIZABILITY_COLUMNS
 
     table, pieces = blocks(options.polarizability, POLARIZABILITY_COLUMNS, options.resolution, options.skip)
+    check_sampling(table)
     curves = raman(
         pieces,
         table.interval,
@@ -36,12 +38,19 @@ def run(options: argparse.Namespace) -> int:
         scaling=math.sqrt(options.eps_e),
         window=options.window,
         correction=options.correction,
+        overlap=0.5,
     )
     print_length(table)
     if options.smooth > 0:
         curves = {name: curve.smoothed(options.smooth) for name, curve in curves.items()}
     for name, curve in curves.items():
-        print(f"{name}: highest point at {curve.peak(100, min(options.highest, curve.wavenumber[-1])):.0f} 1/cm")
+        peak = curve.peak(100, options.highest)
+        if not curve.intensity.any():
+            print(
+                f"{name}: zero to rounding; a model with tensor polarizabilities (polarizability: tensor) would have it"
+            )
+        else:
+            print(f"{name}: " + ("no peak" if peak is None else f"highest point at {peak:.0f} 1/cm"))
     if options.output:
         write_curves(options.output, curves, options.highest)
     if options.plot:

@@ -93,7 +93,7 @@ def plot_demo(
         (axes[0, 0], energy[:, 1], energy[:, 2], "potential energy (kJ/mol)", "time (ps)"),
         (axes[0, 1], energy[:, 1], energy[:, 4], "temperature (K)", "time (ps)"),
         (axes[0, 2], 10 * r, g, "g(r) of O-O", "r (A)"),
-        (axes[1, 0], dipole[:, 1], dipole[:, -1], "mean molecular dipole, latent (D)", "time (ps)"),
+        (axes[1, 0], dipole[:, 1], dipole[:, 11], "mean molecular dipole, latent (D)", "time (ps)"),
     ):
         axis.plot(x, y, lw=1)
         axis.set(xlabel=xlabel, ylabel=ylabel)

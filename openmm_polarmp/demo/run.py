@@ -15,7 +15,7 @@ from openmm_polarmp._platforms.loading import platform_status
 from openmm_polarmp._platforms.trial import try_platform
 from openmm_polarmp.analysis.distributions import molecular_dipoles
 from openmm_polarmp.demo.plot import plot_demo
-from openmm_polarmp.reporters import DipoleReporter
+from openmm_polarmp.reporters import DipoleReporter, ExtrapolationReporter
 from openmm_polarmp.reporters.base import next_report, the_force
 from openmm_polarmp.units import DEBYE_PER_E_NM
 
@@ -107,13 +107,17 @@ def run_demo(
     interval = max(1, steps // 150)
     files = {
         k: folder / v
-        for k, v in dict(dcd="water.dcd", energies="energies.csv", dipoles="dipoles.csv", pdb="water.pdb").items()
+        for k, v in dict(
+            dcd="water.dcd", energies="energies.csv", dipoles="dipoles.csv", outside="outside.csv", pdb="water.pdb"
+        ).items()
     }
     with open(files["pdb"], "w", encoding="utf-8") as pdb:
         app.PDBFile.writeFile(topology, positions, pdb)
+    extrapolation = ExtrapolationReporter(files["outside"], interval)
     molecular_dipoles_reporter = _MolecularDipoles(interval)
     simulation.reporters += [
         molecular_dipoles_reporter,
+        extrapolation,
         app.DCDReporter(str(files["dcd"]), interval),
         app.StateDataReporter(
             str(files["energies"]),
@@ -132,6 +136,11 @@ def run_demo(
     simulation.reporters.clear()  # closes the files
     written = [*files.values(), folder / "water.chk"]
     plot = folder / "water.png"
+    if extrapolation.violations:
+        print(
+            f"Outside the range of the model's training data in {extrapolation.violations} of {extrapolation.reports} reports: "
+            "see outside.csv"
+        )
     dipoles = np.array(molecular_dipoles_reporter.magnitudes)
     kelvin = TEMPERATURE.value_in_unit(unit.kelvin)
     if plot_demo(files["energies"], files["dipoles"], files["dcd"], dipoles, topology, kelvin, plot):

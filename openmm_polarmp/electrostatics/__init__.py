@@ -15,6 +15,7 @@ __getattr__ = lazy_attributes(
     {
         "ElectrostaticPlan": ".plan",
         "ElectrostaticResult": ".energy",
+        "Flows": ".flows",
         "Multipoles": ".multipoles",
         "Scaled": ".response",
         "born_effective_charges": ".response",
@@ -27,6 +28,7 @@ __getattr__ = lazy_attributes(
 __all__ = [
     "ElectrostaticPlan",
     "ElectrostaticResult",
+    "Flows",
     "Multipoles",
     "Scaled",
     "born_effective_charges",

@@ -22,7 +22,7 @@ def without_mean_charge(charges: Tensor, periodic: Tensor, batch: Tensor) -> Ten
 
 
 def position_gradient(value: Tensor, positions: Tensor, create_graph: bool = False) -> Tensor:
-    """d value/d positions [N, 3], keeping the graph; zeros where nothing depends on the positions."""
+    """D value/d positions [N, 3], keeping the graph; zeros where nothing depends on the positions."""
     if not value.requires_grad:
         return torch.zeros_like(positions)
     (gradient,) = torch.autograd.grad(value, positions, create_graph=create_graph, retain_graph=True, allow_unused=True)

@@ -33,12 +33,14 @@ class ElectrostaticResult:
     field : Tensor [N, 3]
         E' = -grad Phi', V/A.
     induced_charges : Tensor [N]
-        dq, with the effect of the external field, e; zeros without softness.
+        dq, with the effect of the external field, e; zeros without softness and flows.
     induced_dipoles : Tensor [N, 3]
         dmu, with the effect of the external field, e A; zeros without polarizability.
     scaling : Tensor [B], or a scalar without a batch
         s = sqrt(eps_e): physical moments are s times the latent ones, and a field E0 acts as s E0. A constant without
         gradient.
+    induced_flows : Tensor [P] or None
+        p_ij of the pairs of `Flows`, with the effect of the external field, e; None without flows.
     """
 
     energy: Tensor
@@ -47,6 +49,7 @@ class ElectrostaticResult:
     induced_charges: Tensor
     induced_dipoles: Tensor
     scaling: Tensor
+    induced_flows: Tensor | None = None
 
 
 def electrostatic_energy(
@@ -96,8 +99,9 @@ def electrostatic_energy(
         clusters, and for a box the cheaper of the other two. Clusters in a batch with boxes are always summed directly.
     external_field : Tensor [3] or [B, 3], optional
         Uniform physical field E0, V/A; it acts as the latent field s E0 (theory.md section 6). Its energy -q.r depends on
-        the positions: in a box they should be unwrapped, and where charges depend on the surroundings the true force is
-        that of `born_effective_charges`. The field acts through the softness in clusters only.
+        the positions: in a box they should be unwrapped, and where charges depend on the surroundings and do not come
+        from flows the true force is that of `born_effective_charges`. The field acts through the softness in clusters
+        only, through flows in boxes too.
     eps_inf : float or Tensor [B]
         Optical dielectric constant of the medium. eps_e is eps_inf for clusters and eps_inf / (1 + chi) for boxes with
         polarizability.
@@ -122,11 +126,15 @@ def electrostatic_energy(
     field = -gradient
 
     scaling = screening(multipoles, cells, plan, eps_inf)
-    acting_potential, acting_field = potential, field
+    acting_potential, acting_field, at_atoms = potential, field, None
+    flows = multipoles.flows
     if external_field is not None:
         latent_field = scaling[:, None] * check_field("external_field", external_field, positions, plan.num_structures)
         at_atoms = latent_field[plan.batch]
-        dipole = moments.charges[:, None] * positions
+        if flows is None:
+            dipole = moments.charges[:, None] * positions
+        else:
+            dipole = flows.local_charges[:, None] * positions + flows.dipoles(flows.charges)
         if moments.dipoles is not None:
             dipole = dipole + moments.dipoles
         energy = energy - plan.per_structure((at_atoms * dipole).sum(1))
@@ -139,13 +147,20 @@ def electrostatic_energy(
     if multipoles.softness is not None:
         induced_charges = -multipoles.softness * acting_potential
         energy = energy + plan.per_structure(induced_charges * acting_potential) / 2
+    induced_flows = None
+    if flows is not None:
+        drops = flows.drops(potential, at_atoms)
+        induced_flows = flows.induced(drops)
+        induced_charges = induced_charges + flows.received(induced_flows)
+        structure = plan.batch.index_select(0, flows.pairs[0])
+        energy = energy.index_add(0, structure, induced_flows * drops / 2)
     if multipoles.polarizability is not None:
         induced_dipoles = multipoles.induced_dipoles(acting_field)
         energy = energy - plan.per_structure((induced_dipoles * acting_field).sum(1)) / 2
 
     if not plan.batched:
         energy, scaling = energy[0], scaling[0]
-    return ElectrostaticResult(energy, potential, field, induced_charges, induced_dipoles, scaling)
+    return ElectrostaticResult(energy, potential, field, induced_charges, induced_dipoles, scaling, induced_flows)
 
 
 class _Moments:
@@ -228,7 +243,8 @@ def _reciprocal(positions: Tensor, moments: _Moments, cells: Tensor, group: Peri
 def screening(multipoles: Multipoles, cells: Tensor | None, plan: ElectrostaticPlan, eps_inf: float | Tensor) -> Tensor:
     """s = sqrt(eps_e) of every structure, [B]; a constant without gradient (theory.md section 6).
 
-    eps_e = eps_inf / (1 + chi) in boxes, chi = 4 pi k_e sum_i tr(alpha_i)/3 / V; eps_inf for clusters.
+    eps_e = eps_inf / (1 + chi) in boxes, chi = 4 pi k_e tr(sum_i alpha_i + sum_ij f_ij d_ij d_ij^T)/3 / V; eps_inf for
+    clusters.
     """
     like = multipoles.charges.detach()
     eps = torch.as_tensor(eps_inf, dtype=like.dtype)
@@ -237,8 +253,13 @@ def screening(multipoles: Multipoles, cells: Tensor | None, plan: ElectrostaticP
     if not torch.compiler.is_compiling() and not ((eps > 0) & torch.isfinite(eps)).all():
         raise ValueError(f"eps_inf is {eps_inf}; positive finite numbers are accepted")
     eps = eps.to(like).expand(plan.num_structures)
-    if plan.any_periodic and cells is not None and multipoles.polarizability is not None:
-        alpha = plan.per_structure(multipoles.isotropic_polarizability().detach())
+    flows = multipoles.flows
+    responds = multipoles.polarizability is not None or (flows is not None and flows.conductance is not None)
+    if plan.any_periodic and cells is not None and responds:
+        isotropic = multipoles.isotropic_polarizability().detach()
+        if flows is not None:
+            isotropic = isotropic + flows.polarizability().detach().diagonal(dim1=1, dim2=2).sum(1) / 3
+        alpha = plan.per_structure(isotropic)
         # the cells of clusters have no meaning
         identity = torch.eye(3, dtype=like.dtype, device=like.device)
         safe = torch.where(plan.periodic[:, None, None], cells.detach(), identity)

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from openmm_polarmp.electrostatics.flows import Flows
+
 
 @dataclass
 class Multipoles:
@@ -24,6 +26,8 @@ class Multipoles:
         kappa >= 0, the charge that an atom takes up per unit of potential, e^2/eV.
     polarizability : Tensor [N], [N, 1] or [N, 3, 3], optional
         alpha, e^2 A^2/eV; tensors are positive semi-definite, and only their symmetric part acts.
+    flows : Flows, optional
+        Charge that neighbours exchange. What they have exchanged permanently is part of ``charges``.
     """
 
     charges: Tensor
@@ -31,6 +35,7 @@ class Multipoles:
     quadrupoles: Tensor | None = None
     softness: Tensor | None = None
     polarizability: Tensor | None = None
+    flows: Flows | None = None
 
     def __post_init__(self) -> None:
         for name, value in self.members():
@@ -55,10 +60,14 @@ class Multipoles:
                 raise ValueError(
                     f"{name} is {value.dtype} on {value.device}; {q.dtype} on {q.device}, as charges is, is accepted"
                 )
+        if self.flows is not None and len(self.flows.local_charges) != n:
+            raise ValueError(
+                f"local_charges of flows has {len(self.flows.local_charges)} atoms; {n}, as charges has, are accepted"
+            )
 
     def members(self) -> list[tuple[str, Tensor]]:
-        """(name, tensor) of each member that is not None."""
-        pairs = [(field.name, getattr(self, field.name)) for field in fields(self)]
+        """(name, tensor) of each atomic moment and response coefficient that is not None."""
+        pairs = [(field.name, getattr(self, field.name)) for field in fields(self) if field.name != "flows"]
         return [(name, value) for name, value in pairs if value is not None]
 
     def __len__(self) -> int:
@@ -66,7 +75,8 @@ class Multipoles:
 
     def apply(self, change: Callable[[Tensor], Tensor]) -> "Multipoles":
         """A copy with every tensor replaced by ``change(tensor)``."""
-        return Multipoles(**{name: change(value) for name, value in self.members()})
+        flows = None if self.flows is None else self.flows.apply(change)
+        return Multipoles(**{name: change(value) for name, value in self.members()}, flows=flows)
 
     def to(self, *args: Any, **kwargs: Any) -> "Multipoles":
         """A copy on another device or in another dtype, as torch.Tensor.to."""
@@ -78,6 +88,8 @@ class Multipoles:
 
     def __getitem__(self, atoms: Any) -> "Multipoles":
         """The multipoles of some atoms (a slice, a mask or indices)."""
+        if self.flows is not None:
+            raise ValueError("multipoles with flows cannot be divided: charge flows between the atoms")
         return self.apply(lambda value: value[atoms])
 
     def traceless_quadrupoles(self) -> Tensor | None:

@@ -34,8 +34,9 @@ def polarization(
 ) -> Scaled:
     """P = s [ sum_i (q_i + dq_i) r_i + mu_i + dmu_i ], the dipole moment in e A: [B, 3], or [3] if no batch was given.
 
-    In a box the positions have to be unwrapped, and even then P is defined up to a constant only, and its change where
-    charges depend on the surroundings is not single valued: differentiate with `born_effective_charges`.
+    With flows it is s [ sum_i q0_i r_i + mu_i + dmu_i + sum_ij (t_ij + p_ij) d_ij ]. In a box the positions have to be
+    unwrapped, and even then P is defined up to a constant only. Where local charges depend on the surroundings its change
+    is not single valued: differentiate with `born_effective_charges`. With flows from constant charges it is.
 
     Parameters
     ----------
@@ -50,8 +51,9 @@ def polarization(
     moments = multipoles(positions) if callable(multipoles) else multipoles
     plan, options = _plan(positions, moments, cell, options)
     result = electrostatic_energy(positions, moments, cell, plan=plan, **options)
-    charges = _charges(moments, result, induced_charges)
-    latent = plan.per_structure(charges[:, None] * positions + _dipoles(moments, result))
+    permanent, induced, dipoles = local_moments(moments, result, induced_charges)
+    charges = permanent + induced if induced_charges else permanent
+    latent = plan.per_structure(charges[:, None] * positions + dipoles)
     if not plan.batched:
         latent = latent[0]
     return Scaled(result.scaling[..., None] * latent, result.scaling)
@@ -71,9 +73,10 @@ def born_effective_charges(
 
         Z*_i,ab = s [ q_i delta_ab + sum_j (r_j - r_i)_a dq_j/dr_i,b + d(sum mu + dmu)_a/dr_i,b ],
 
-    the mean removed from the dq_j and from the induced charges. That takes one backward pass for each atom of the largest box (none for
-    charges that do not depend on the positions). What charges do at a distance, as the induced ones or a projection
-    on the total charge do, is right to O(1/L) only.
+    the mean removed from the dq_j and from the induced charges. That takes one backward pass for each atom of the largest
+    box (none for charges that do not depend on the positions). What charges do at a distance, as the induced ones or a
+    projection on the total charge do, is right to O(1/L) only. With flows the q are those before the transfers, and the
+    dipoles of transfers and flows are among the mu and dmu: exact, and without these passes if the q0 are constants.
 
     Parameters
     ----------
@@ -91,12 +94,13 @@ def born_effective_charges(
         moments = multipoles(r) if callable(multipoles) else multipoles
         plan, options = _plan(r, moments, cell, options)
         result = electrostatic_energy(r, moments, cell, plan=plan, **options)
+        permanent, induced, dipoles = local_moments(moments, result, induced_charges)
         # Charge that a box has taken up as a whole is no part of its response: the sum over atoms is the total charge.
-        dq = without_mean_charge(result.induced_charges, plan.periodic, plan.batch)
-        charges = moments.charges + dq if induced_charges else moments.charges
+        induced = without_mean_charge(induced, plan.periodic, plan.batch)
+        charges = permanent + induced if induced_charges else permanent
         in_box = plan.periodic[plan.batch]
         # clusters: all of P; boxes: its single-valued part
-        single_valued = _dipoles(moments, result) + torch.where(in_box, 0.0, charges)[:, None] * r
+        single_valued = dipoles + torch.where(in_box, 0.0, charges)[:, None] * r
         born = torch.stack([position_gradient(single_valued[:, a].sum(), r) for a in range(3)], 1)
         if cell is not None and plan.any_periodic:
             rigid = torch.where(in_box, charges.detach(), 0.0)
@@ -120,8 +124,8 @@ def polarizability(
 ) -> Scaled:
     """alpha_tot = dP/dE0 in e^2 A^2/eV, [B, 3, 3], or [3, 3] if no batch was given. Times k_e: a volume in A^3.
 
-    s^2 sum_i alpha_i, and for clusters the flow of induced charges, s^2 sum_i kappa_i (r_i - r_c)(r_i - r_c)^T, unless
-    ``induced_charges`` is False. In a box the field does not act through the softness.
+    s^2 sum_i alpha_i and, unless ``induced_charges`` is False, that of flows, s^2 sum_ij f_ij d_ij d_ij^T, and for clusters
+    of induced charges, s^2 sum_i kappa_i (r_i - r_c)(r_i - r_c)^T. In a box the field does not act through the softness.
     """
     check_atoms(positions, multipoles)
     # The plan is used for its structures only: no mesh, and as few wave vectors as can be.
@@ -129,6 +133,8 @@ def polarizability(
     cells = None if cell is None else cell.expand(plan.num_structures, 3, 3)
     scaling = screening(multipoles, cells, plan, eps_inf)
     total = plan.per_structure(multipoles.polarizability_tensor())
+    if induced_charges and multipoles.flows is not None:
+        total = total + plan.per_structure(multipoles.flows.polarizability())
     if induced_charges and multipoles.softness is not None:
         kappa = torch.where(plan.periodic[plan.batch], 0.0, multipoles.softness)
         arm = positions - plan.centre(positions, multipoles.softness)[plan.batch]
@@ -149,9 +155,19 @@ def _plan(positions: Tensor, moments: Multipoles, cell: Tensor | None, options: 
     return plan if plan is not None else ElectrostaticPlan(positions, cell, **of_plan), rest
 
 
-def _charges(moments: Multipoles, result: ElectrostaticResult, induced: bool) -> Tensor:
-    return moments.charges + result.induced_charges if induced else moments.charges
+def local_moments(
+    moments: Multipoles, result: ElectrostaticResult, flows_respond: bool = True
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Permanent and induced charges [N] in e and dipoles [N, 3] in e A that together make the polarization.
 
-
-def _dipoles(moments: Multipoles, result: ElectrostaticResult) -> Tensor:
-    return result.induced_dipoles if moments.dipoles is None else result.induced_dipoles + moments.dipoles
+    Charge that has moved between the atoms of a pair counts as a dipole, which is the same however atoms are wrapped.
+    Without ``flows_respond`` only that counts which they have exchanged permanently.
+    """
+    charges, induced, dipoles = moments.charges, result.induced_charges, result.induced_dipoles
+    if moments.dipoles is not None:
+        dipoles = dipoles + moments.dipoles
+    flows = moments.flows
+    if flows is not None and result.induced_flows is not None:
+        charges, induced = flows.local_charges, induced - flows.received(result.induced_flows)
+        dipoles = dipoles + flows.dipoles(flows.charges + result.induced_flows * flows_respond)
+    return charges, induced, dipoles

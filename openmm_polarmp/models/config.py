@@ -16,7 +16,14 @@ class NetworkSettings:
     Attributes
     ----------
     rung : str
-        What it predicts: ``sr``, ``q``, ``qu``, ``quQ``, ``qu+k``, ``qu+a``, ``qu+ka``, ``quQ+ka``.
+        What it predicts: ``sr``, ``q``, ``qu``, ``quQ``, ``qu+k``, ``qu+a``, ``qu+ka``, ``quQ+ka``, ``qu+c``, ``qu+ca``,
+        ``quQ+ca``.
+    charges : str
+        ``"local"``: every atom has a charge of its own. ``"flow"``: neighbours exchange charge, which conserves it
+        (theory.md section 8).
+    formal_charges : dict
+        With ``"flow"``: the charges before the exchange, e per atomic number, for every species; their sum is the total
+        charge. Without them the atoms' own charges are exchanged further.
     cutoff : float
         Range of one layer, A.
     layers : int
@@ -42,6 +49,8 @@ class NetworkSettings:
     """
 
     rung: str = "qu+ka"
+    charges: str = "local"
+    formal_charges: dict[int, float] = field(default_factory=dict)
     cutoff: float = 4.5
     layers: int = 2
     l_max: int = 2
@@ -58,6 +67,14 @@ class NetworkSettings:
 
     def __post_init__(self) -> None:
         rung = Rung.parse(self.rung)
+        if self.charges not in ("local", "flow"):
+            raise ValueError(f"charges is {self.charges!r}; 'local' and 'flow' are accepted")
+        if self.charges == "flow" and not rung.charges:
+            raise ValueError(f"charges is 'flow'; rung {self.rung!r} has no charges that could flow")
+        if self.formal_charges and self.charges != "flow":
+            raise ValueError("formal_charges is given; it needs charges: flow")
+        formal = {int(z): float(value) for z, value in self.formal_charges.items()}
+        object.__setattr__(self, "formal_charges", formal)
         for name, low, high in (("layers", 1, 3), ("l_max", 1, 2), ("l_message", 0, 1), ("correlation", 1, 4)):
             value = getattr(self, name)
             if not low <= value <= high:
@@ -74,6 +91,11 @@ class NetworkSettings:
             raise ValueError("l_max is 1; quadrupoles and a tensor polarizability need 2")
         if self.l_message > self.l_max:
             raise ValueError(f"l_message is {self.l_message}; at most l_max = {self.l_max} is accepted")
+
+    @property
+    def has_flows(self) -> bool:
+        """Whether pairs of neighbours exchange charge, permanently or in response to potentials."""
+        return self.charges == "flow" or Rung.parse(self.rung).conductance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +123,9 @@ class NetworkConfig(NetworkSettings):
         if not species or len(set(species)) != len(species) or not all(1 <= z <= 118 for z in species):
             raise ValueError(f"species is {self.species}; different atomic numbers from 1 to 118 are accepted")
         object.__setattr__(self, "species", tuple(sorted(species)))
+        missing = sorted(set(species) - set(self.formal_charges))
+        if self.formal_charges and missing:
+            raise ValueError(f"formal_charges lacks the atomic numbers {missing}; every species needs one")
         for name in ("energy_scale", "energy_shift"):
             table = {int(z): float(value) for z, value in getattr(self, name).items()}
             unknown = sorted(set(table) - set(species))

@@ -15,6 +15,15 @@ ARCHITECTURE = "PolarMPNet"
 UNITS = {"energy": "eV", "length": "A", "charge": "e"}
 
 
+def medium_eps_inf(metadata: dict[str, Any]) -> float:
+    """High-frequency dielectric constant of the medium that a model describes; 1 for molecules and clusters.
+
+    From the metadata's ``eps_inf``, or from the loss of the training.
+    """
+    loss = metadata.get("training", {}).get("loss", {})
+    return float(metadata.get("eps_inf", loss.get("eps_inf", 1.0)))
+
+
 @dataclass(frozen=True)
 class ModelDescription:
     """The configuration of a model file.

@@ -44,14 +44,21 @@ class Heads(ExactConstants):
     identity: torch.Tensor
 
     def __init__(
-        self, rung: Rung, polarizability: str, n_species: int, n_invariants: int, channels: int, hidden: int
+        self,
+        rung: Rung,
+        polarizability: str,
+        n_species: int,
+        n_invariants: int,
+        channels: int,
+        hidden: int,
+        local_charges: bool = True,
     ) -> None:
         super().__init__()
         self.rung, self.channels = rung, channels
         self.tensor_polarizability = rung.polarizability and polarizability == "tensor"
         self.species = torch.nn.Embedding(n_species, hidden)
         self.trunk = torch.nn.Linear(n_invariants, hidden)
-        scalars = ["energy", "charge"] if rung.charges else ["energy"]
+        scalars = ["energy", "charge"] if rung.charges and local_charges else ["energy"]
         scalars += ["softness"] if rung.softness else []
         scalars += ["polarizability"] if rung.polarizability else []
         weighted = ["dipole"] if rung.dipoles else []
@@ -67,9 +74,12 @@ class Heads(ExactConstants):
         """Highest degree of the features that the heads read."""
         return 2 if {"quadrupole", "anisotropy"} & set(self.weighted) else 1 if self.weighted else 0
 
-    def forward(self, invariants: torch.Tensor, features: torch.Tensor, kind: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Energies and the members of `Multipoles` by name; ``kind`` [N] is the index of each atom's element."""
-        hidden = torch.nn.functional.silu(self.trunk(invariants) + self.species(kind))
+    def hidden(self, invariants: torch.Tensor, kind: torch.Tensor) -> torch.Tensor:
+        """The hidden layer of each atom [N, hidden]; ``kind`` [N] is the index of each atom's element."""
+        return torch.nn.functional.silu(self.trunk(invariants) + self.species(kind))
+
+    def forward(self, hidden: torch.Tensor, features: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Energies and the members of `Multipoles` by name."""
         out = self.final(hidden)
         scalar = dict(zip(self.scalars, out[:, : len(self.scalars)].unbind(1), strict=True))
         weights = out[:, len(self.scalars) :].view(out.shape[0], len(self.weighted), self.channels).unbind(1)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from openmm_polarmp.models import file
-
-SYMBOLS = (
-    "X H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr "
-    "Y Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta W "
-    "Re Os Ir Pt Au Hg Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr Rf Db Sg Bh Hs Mt "
-    "Ds Rg Cn Nh Fl Mc Lv Ts Og"
-).split()
+from openmm_polarmp.models.elements import SYMBOLS
+from openmm_polarmp.models.training_range import TrainingRange
 
 
 def model_info(path_or_name: str | Path) -> str:
@@ -44,15 +40,74 @@ def model_info(path_or_name: str | Path) -> str:
         ("training data", settings["training_data"] or "not stated"),
         ("licence", settings["licence"] or "not stated"),
     ]
-    training_range = settings["training_range"]
-    for pair, distance in training_range["smallest_distances"].items():
-        a, b = (SYMBOLS[int(z)] for z in pair.split("-"))
-        lines.append((f"shortest {a}-{b}", f"{distance:.3f} A"))
-    if training_range["largest_force"] is not None:
-        lines.append(("largest force", f"{training_range['largest_force']:.2f} eV/A"))
-    lines += [(key, str(value)) for key, value in sorted(settings["metadata"].items())]
-    width = max(len(name) for name, _ in lines)
-    return "\n".join(f"{name:<{width}}  {value}" for name, value in lines)
+    metadata = dict(settings["metadata"])
+    errors, training = metadata.pop("errors", {}), metadata.pop("training", {})
+    lines += [(key, str(value)) for key, value in sorted(metadata.items())]
+    text = _table(lines)
+    if training:
+        text += "\n\ntraining\n" + _table(_entries(training))
+    if errors:
+        text += "\n\nerrors" + "".join(f"\n{line}" for line in _errors(errors))
+    covered = _range_table(TrainingRange.from_dict(settings["training_range"]))
+    return text + (f"\n\nrange of the training data\n{_table(covered)}" if covered else "")
+
+
+def _table(rows: list[tuple[str, str]]) -> str:
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+
+
+def _entries(values: dict, prefix: str = "") -> list[tuple[str, str]]:
+    """Rows of nested settings, such as ``optimizer.epochs``."""
+    rows = []
+    for name, value in values.items():
+        if isinstance(value, dict) and not all(str(key).isdigit() for key in value):
+            rows += _entries(value, f"{prefix}{name}.")
+        else:
+            # A schedule over epochs.
+            schedule = isinstance(value, dict) and ", ".join(f"{v} at epoch {epoch}" for epoch, v in value.items())
+            rows.append((prefix + name, schedule or str(value)))
+    return rows
+
+
+def _errors(errors: dict) -> list[str]:
+    """A row for each quantity, columns for the rmse and mae of each set of frames."""
+    quantities = list(dict.fromkeys(name for found in errors.values() for name in found))
+    columns = [(frames, kind) for frames in errors for kind in ("rmse", "mae")]
+    names = max(map(len, quantities), default=0)
+    lines = [" " * names + "".join(f"  {f'{frames} {kind}':>16}" for frames, kind in columns)]
+    for quantity in quantities:
+        values = [errors[frames].get(quantity, {}).get(kind) for frames, kind in columns]
+        cells = "".join(f"  {'' if v is None else format(v, '.4g'):>16}" for v in values)
+        lines.append(f"{quantity:<{names}}{cells}")
+    return lines
+
+
+def _range_table(covered: TrainingRange) -> list[tuple[str, str]]:
+    """What an `ExtrapolationReporter` compares with."""
+    rows = [
+        (f"shortest {SYMBOLS[a]}-{SYMBOLS[b]}", f"{d:.3f} A")
+        for (a, b), d in sorted(covered.smallest_distances.items())
+    ]
+    rows += [
+        (f"farthest nearest {SYMBOLS[b]} of {SYMBOLS[a]}", f"{d:.3f} A" if math.isfinite(d) else "may be missing")
+        for (a, b), d in sorted(covered.nearest.items())
+    ]
+    rows += [
+        (f"{SYMBOLS[b]} bonded to {SYMBOLS[a]}", f"{low:g} to {high:g}")
+        for (a, b), (low, high) in sorted(covered.bonded.items())
+        if high > 0
+    ]
+    rows += [
+        (f"neighbours of {SYMBOLS[a]}", f"{low:g} to {high:g} within {covered.reach:g} A")
+        for a, (low, high) in sorted(covered.neighbors.items())
+    ]
+    if covered.energy is not None:
+        low, high = covered.energy
+        rows.append(("energy by atom", f"{low:.4f} to {high:.4f} eV, reference energies left out"))
+    if covered.largest_force is not None:
+        rows.append(("largest force", f"{covered.largest_force:.2f} eV/A"))
+    return rows
 
 
 def _inputs(network: dict) -> list[str]:

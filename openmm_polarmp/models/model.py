@@ -145,8 +145,14 @@ class PolarMPModel(torch.nn.Module):
 
     @property
     def imposes_total_charge(self) -> bool:
-        """Whether charges are shifted to the total charge."""
-        return self.charge_projection and self.has_electrostatics
+        """Whether charges are shifted to the total charge; formal charges have it by themselves."""
+        return self.charge_projection and self.has_electrostatics and not self.formal_charges
+
+    @property
+    def formal_charges(self) -> dict[int, float]:
+        """Charges of the species before neighbours exchange some, e by atomic number; empty if there are none."""
+        config = getattr(self.network, "config", None)
+        return dict(getattr(config, "formal_charges", {}))
 
     def multipoles(
         self,
@@ -172,12 +178,31 @@ class PolarMPModel(torch.nn.Module):
             Pairs within the cutoff, if they have been searched for.
         """
         self.check_species(species)
+        self._check_formal_charges(species, total_charge, batch)
         if edges is None:
             edges = batched_pairs(positions, self.cutoff, cell, pbc=pbc, batch=batch)
         result = self.evaluate_network(
             positions, species, cell, edges, batch=batch, total_charge=total_charge, multiplicity=multiplicity
         )
         return result.energies, result.multipoles
+
+    def _check_formal_charges(
+        self, species: torch.Tensor, total_charge: torch.Tensor | float | None, batch: torch.Tensor | None
+    ) -> None:
+        """Raise ValueError if a structure's formal charges have another sum than the total charge that is asked for."""
+        if not self.formal_charges or total_charge is None:
+            return
+        table = torch.zeros(119, dtype=torch.float64, device=species.device)
+        for z, charge in self.formal_charges.items():
+            table[z] = charge
+        target = torch.as_tensor(total_charge, dtype=torch.float64, device=species.device).reshape(-1)
+        structure = torch.zeros_like(species) if batch is None else batch
+        sums = torch.zeros_like(target).index_add(0, structure, table[species])
+        if (sums - target).abs().max() > 1e-6:
+            raise ValueError(
+                f"total_charge is {target.tolist()}; the formal charges of these atoms sum to {sums.tolist()}, and charge "
+                "that flows between atoms is conserved"
+            )
 
     def evaluate_network(
         self,

@@ -22,6 +22,7 @@ from openmm_polarmp.models._layers import (
 from openmm_polarmp.models._radial import RadialBasis
 from openmm_polarmp.models.chunks import atoms_at_once, in_chunks, pair_functions, run_layer
 from openmm_polarmp.models.config import NetworkConfig
+from openmm_polarmp.models.edge_heads import EdgeHeads
 from openmm_polarmp.models.heads import Heads
 from openmm_polarmp.models.rung import Rung
 from openmm_polarmp.models.zbl import ZBLRepulsion
@@ -52,6 +53,7 @@ class PolarMPNet(ExactConstants):
     _lookup: torch.Tensor
     energy_shift: torch.Tensor
     energy_scale: torch.Tensor
+    formal_charges: torch.Tensor
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -77,7 +79,15 @@ class PolarMPNet(ExactConstants):
         self.embedding = torch.nn.Embedding(n_species, c)
         extra = int(config.total_charge_input) + int(config.multiplicity_input)
         self.state_embedding = torch.nn.Linear(extra, c, bias=False) if extra else None
-        self.heads = Heads(self.rung, config.polarizability, n_species, config.layers * c, c, config.hidden)
+        flow, formal = config.charges == "flow", bool(config.formal_charges)
+        self.heads = Heads(
+            self.rung, config.polarizability, n_species, config.layers * c, c, config.hidden, local_charges=not formal
+        )
+        self.edge_heads = None
+        if flow or self.rung.conductance:
+            self.edge_heads = EdgeHeads(flow, self.rung.conductance, n_species, config.hidden, config.n_radial)
+        if formal:
+            self.constant("formal_charges", torch.tensor([config.formal_charges[z] for z in config.species]))
         self.first = FirstLayer(
             Density(n_species, config.n_radial, config.l_max, c), self._products(last=config.layers == 1)
         )
@@ -159,7 +169,8 @@ class PolarMPNet(ExactConstants):
         kind = self._lookup.index_select(0, species)
         kinds = kind[table.senders]
         distances = vectors.square().sum(2).sqrt()
-        radial = self.scale * self.radial(distances)
+        basis = self.radial(distances)
+        radial = self.scale * basis
         harmonics = self.harmonics(vectors / distances[:, :, None])
         embedding = self.embedding(kind)
         if self.state_embedding is not None:
@@ -189,14 +200,20 @@ class PolarMPNet(ExactConstants):
             (features,) = run(layer, sent, density, features)
             invariants.append(features[0])
 
-        out = self.heads(torch.cat(invariants, dim=1), features, kind)
+        hidden = self.heads.hidden(torch.cat(invariants, dim=1), kind)
+        out = self.heads(hidden, features)
         energy = out.pop("energy").double() * self.energy_scale[kind] + self.energy_shift[kind]
         if self.zbl is not None:
             energy = energy + self.zbl(distances, kinds, kind).double()
         charges = out.pop("charges", None)
+        if self.config.formal_charges:
+            charges = self.formal_charges[kind]
         if charges is None:
             charges = vectors.new_zeros(kind.shape[0])
-        return energy, Multipoles(charges, **out)
+        flows = None
+        if self.edge_heads is not None:
+            charges, flows = self.edge_heads(hidden, charges, basis, kind, kinds, vectors, table)
+        return energy, Multipoles(charges, **out, flows=flows)
 
     def _state(
         self,

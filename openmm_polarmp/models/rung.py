@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from openmm_polarmp.moments import MOMENTS
 
-RUNGS = ("sr", "q", "qu", "quQ", "qu+k", "qu+a", "qu+ka", "quQ+ka")
+RUNGS = ("sr", "q", "qu", "quQ", "qu+k", "qu+a", "qu+ka", "quQ+ka", "qu+c", "qu+ca", "quQ+ca")
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,8 @@ class Rung:
         Permanent moments.
     softness, polarizability : bool
         Response coefficients of the induced charges (k) and induced dipoles (a).
+    conductance : bool
+        Of pairs of neighbours, between which charge flows (c).
     """
 
     word: str
@@ -29,6 +31,7 @@ class Rung:
     quadrupoles: bool
     softness: bool
     polarizability: bool
+    conductance: bool = False
 
     @property
     def moments(self) -> tuple[str, ...]:
@@ -39,11 +42,13 @@ class Rung:
     def parse(cls, word: str) -> Rung:
         """Read a word such as ``"sr"``, ``"qu"`` or ``"quQ+ka"``; other combinations (``"q+a"``) are accepted too."""
         permanent, plus, induced = str(word).partition("+")
-        valid = permanent in ("q", "qu", "quQ") and induced in ("k", "a", "ka") if plus else permanent in RUNGS
+        valid = (
+            permanent in ("q", "qu", "quQ") and induced in ("k", "a", "ka", "c", "ca") if plus else permanent in RUNGS
+        )
         if not valid:
             raise ValueError(
                 f"rung is {word!r}; {', '.join(RUNGS)} are accepted "
-                "(q charges, u dipoles, Q quadrupoles, k induced charges, a induced dipoles)"
+                "(q charges, u dipoles, Q quadrupoles, k induced charges, c charges that flow, a induced dipoles)"
             )
         return cls(
             word=word,
@@ -52,4 +57,5 @@ class Rung:
             quadrupoles="Q" in permanent,
             softness="k" in induced,
             polarizability="a" in induced,
+            conductance="c" in induced,
         )

@@ -14,7 +14,10 @@ def with_total_charge(
 ) -> Multipoles:
     """Multipoles with their charges shifted to the total charge, see `project_total_charge`."""
     charges = project_total_charge(multipoles.charges, total_charge, batch)
-    return dataclasses.replace(multipoles, charges=charges)
+    flows = multipoles.flows
+    if flows is not None:  # what neighbours exchange has no part in the sum
+        flows = dataclasses.replace(flows, local_charges=project_total_charge(flows.local_charges, total_charge, batch))
+    return dataclasses.replace(multipoles, charges=charges, flows=flows)
 
 
 def project_total_charge(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import weakref
+from pathlib import Path
 from typing import Any, TextIO
 
 import openmm
 
+from openmm_polarmp.external_field import warn_of_implausible_field
 from openmm_polarmp.force import PolarMPForce
 
 
@@ -54,6 +58,7 @@ class ForceReporter:
             force, self._particles = the_force(simulation, type(self).__name__)
             self._prepare(simulation, force)
             self._force = force
+            warn_of_implausible_field(simulation.context)
         self._report(simulation, state, self._force)
 
     def _prepare(self, simulation: Any, force: PolarMPForce) -> None:
@@ -68,17 +73,21 @@ class TextFile:
 
     Parameters
     ----------
-    file : str or file object
+    file : str, os.PathLike or file object
         A path, whose file is closed with this object, or a file that stays open.
     titles : sequence of str
         Of the columns.
     append : bool
-        Continue an existing file: no titles are written.
+        Continue a file. Its titles are written only if it is empty; a line that a kill has cut off is removed.
     """
 
-    def __init__(self, file: str | TextIO, titles: list[str], append: bool = False) -> None:
-        self._opened = isinstance(file, str)
-        self._file = open(file, "a" if append else "w", encoding="utf-8") if isinstance(file, str) else file
+    def __init__(self, file: str | os.PathLike[str] | TextIO, titles: list[str], append: bool = False) -> None:
+        if isinstance(file, (str, os.PathLike)):
+            append = append and _whole_lines(Path(file)) > 0
+            self._file = open(file, "a" if append else "w", encoding="utf-8")
+            weakref.finalize(self, self._file.close)
+        else:
+            self._file = file
         if not append:
             self.write(*titles)
 
@@ -86,6 +95,12 @@ class TextFile:
         """Write one line."""
         print(*values, sep=",", file=self._file, flush=True)
 
-    def __del__(self) -> None:
-        if getattr(self, "_opened", False) and hasattr(self, "_file"):
-            self._file.close()
+
+def _whole_lines(path: Path) -> int:
+    """Bytes of the file's complete lines, to which it is shortened."""
+    if not path.is_file():
+        return 0
+    with path.open("r+b") as file:
+        length = file.read().rfind(b"\n") + 1
+        file.truncate(length)
+    return length

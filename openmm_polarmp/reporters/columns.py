@@ -4,5 +4,7 @@ from __future__ import annotations
 
 DIPOLE_PARTS = ("charges", "permanent dipoles", "induced dipoles")
 DIPOLE_COLUMNS = [f"{part} {axis} (e nm)" for part in DIPOLE_PARTS for axis in "xyz"]
+VOLUME_COLUMN = "volume (nm^3)"
+CHARGE_COLUMNS = ["charge (e)", "largest molecular charge (e)"]
 CURRENT_COLUMNS = [f"current {axis} (e nm/ps)" for axis in "xyz"]
 POLARIZABILITY_COLUMNS = [f"latent polarizability {c} (A^3)" for c in ("xx", "yy", "zz", "xy", "xz", "yz")]

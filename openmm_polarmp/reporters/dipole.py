@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, TextIO
 
 import numpy as np
@@ -11,7 +12,7 @@ from openmm import unit
 
 from openmm_polarmp.force import PolarMPForce
 from openmm_polarmp.reporters.base import ForceReporter, TextFile
-from openmm_polarmp.reporters.columns import CURRENT_COLUMNS, DIPOLE_COLUMNS
+from openmm_polarmp.reporters.columns import CHARGE_COLUMNS, CURRENT_COLUMNS, DIPOLE_COLUMNS, VOLUME_COLUMN
 from openmm_polarmp.units import DEBYE_PER_E_NM
 
 
@@ -23,7 +24,7 @@ class DipoleReporter(ForceReporter):
 
     Parameters
     ----------
-    file : str or file object
+    file : str, os.PathLike or file object
         Where to write.
     reportInterval : int
         In steps.
@@ -37,17 +38,21 @@ class DipoleReporter(ForceReporter):
     Notes
     -----
     Columns: step, time (ps), the charges' part sum (q + dq) r x y z (e nm), the permanent dipoles' part, the induced
-    dipoles' part, and the mean dipole of a molecule (D). In a periodic box the charges' part is well defined only for
+    dipoles' part, the mean dipole of a molecule (D), the volume of the box (nm^3, NaN without one), the charge of all atoms
+    and the largest of a molecule (e). In a periodic box the charges' part is well defined only for
     molecules that are whole and neutral: every molecule is taken together, with the molecules that the System's topology
     knows. The current, x y z (e nm/ps), follows. All are latent quantities, not yet multiplied by s = sqrt(eps_e).
     """
 
-    def __init__(self, file: str | TextIO, reportInterval: int, append: bool = False, current: bool = False) -> None:
+    def __init__(
+        self, file: str | os.PathLike[str] | TextIO, reportInterval: int, append: bool = False, current: bool = False
+    ) -> None:
         super().__init__(reportInterval)
         self._current = current
         if current:
             self.include = (*self.include, "velocities")
-        titles = ["step", "time (ps)", *DIPOLE_COLUMNS, "mean molecular dipole (D)", *CURRENT_COLUMNS * current]
+        titles = ["step", "time (ps)", *DIPOLE_COLUMNS, "mean molecular dipole (D)", VOLUME_COLUMN, *CHARGE_COLUMNS]
+        titles += CURRENT_COLUMNS * current
         self._file = TextFile(file, titles, append)
         self._molecules: list[NDArray[np.int64]] = []
 
@@ -61,16 +66,19 @@ class DipoleReporter(ForceReporter):
         positions = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)[self._particles]
         charges = step.charges + step.induced_charges
         dipoles = step.dipoles + step.induced_dipoles
-        of_charges, molecular = np.zeros(3), []
+        of_charges, molecular, molecular_charges = np.zeros(3), [], []
         for atoms in self._molecules:
             q, r = charges[atoms], positions[atoms]
             dipole = q @ (r - r.mean(0))  # a neutral molecule's does not depend on the origin
             of_charges += dipole
+            molecular_charges.append(abs(q.sum()))
             molecular.append(np.linalg.norm(dipole + dipoles[atoms].sum(0)))
         numbers = [*of_charges, *step.dipoles.sum(0), *step.induced_dipoles.sum(0), np.mean(molecular) * DEBYE_PER_E_NM]
+        periodic = force.usesPeriodicBoundaryConditions()
+        volume = state.getPeriodicBoxVolume().value_in_unit(unit.nanometer**3) if periodic else np.nan
+        numbers += [volume, step.charges.sum(), max(molecular_charges)]
         if self._current:
             velocities = state.getVelocities(asNumpy=True).value_in_unit(unit.nanometer / unit.picosecond)
-            periodic = force.usesPeriodicBoundaryConditions()
             born = force.getBornEffectiveCharges(simulation.context, induced_charges=not periodic)
             numbers += list(np.einsum("iab,ib->a", born, velocities[self._particles]) / step.field_scale)
         time = state.getTime().value_in_unit(unit.picosecond)

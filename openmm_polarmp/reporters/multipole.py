@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import atexit
 import io
 import json
+import time
 import weakref
 import zipfile
 from collections.abc import Iterator
@@ -26,13 +26,16 @@ MOMENTS = {
     "induced_dipoles": "e nm",
     "quadrupoles": "e nm^2",
 }
+LONGEST_WAIT = 60.0
+"""Seconds after which a chunk is written although it is not full."""
 UNITS = {"positions": "nm", "box": "nm", **MOMENTS}
 
 
 class MultipoleReporter(ForceReporter):
     """Writes latent charges, dipoles, quadrupoles and induced moments of all atoms.
 
-    Each chunk is a file (NPZ) that is written at once when it is full: a kill loses at most the last one.
+    Each chunk is a file (NPZ), replaced atomically. The last one is written when the script ends, also by an exception, and
+    once a minute before: a kill loses what was reported since, at most one chunk.
 
     Parameters
     ----------
@@ -50,15 +53,14 @@ class MultipoleReporter(ForceReporter):
         if chunk < 1:
             raise ValueError(f"chunk: expected a positive number of reports, got {chunk}")
         super().__init__(reportInterval)
-        self._folder, self._chunk = Path(folder), chunk
+        self._folder = Path(folder)
         self._folder.mkdir(parents=True, exist_ok=True)
         existing = sorted(self._folder.glob("chunk-*.npz"))
         if existing and not append:
             raise ValueError(f"folder: {str(folder)!r} holds a run already; append=True continues it")
-        self._number = len(existing)
-        self._rows: dict[str, list] = {}
-        # Reporters that still exist when a script ends are flushed before: objects deleted with the interpreter cannot write.
-        atexit.register(_flush, weakref.ref(self))
+        self._chunks = _Chunks(self._folder, chunk, len(existing))
+        # Called when the reporter is deleted and, while modules can still be imported, when the interpreter ends.
+        weakref.finalize(self, self._chunks.write)
 
     def _prepare(self, simulation: Any, force: PolarMPForce) -> None:
         elements = [atom.element for atom in simulation.topology.atoms()]
@@ -68,21 +70,43 @@ class MultipoleReporter(ForceReporter):
 
     def _report(self, simulation: Any, state: openmm.State, force: PolarMPForce) -> None:
         step = force.getStepData(simulation.context)
-        row = {
-            "step": simulation.currentStep,
-            "time": state.getTime().value_in_unit(unit.picosecond),
-            "positions": state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)[self._particles],
-            "box": np.array(state.getPeriodicBoxVectors().value_in_unit(unit.nanometer)),
-            **{name: getattr(step, name) for name in MOMENTS},
-        }
-        for name, value in row.items():
-            self._rows.setdefault(name, []).append(value)
-        if len(self._rows["step"]) == self._chunk:
-            self.flush()
+        self._chunks.add(
+            {
+                "step": simulation.currentStep,
+                "time": state.getTime().value_in_unit(unit.picosecond),
+                "positions": state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)[self._particles],
+                "box": np.array(state.getPeriodicBoxVectors().value_in_unit(unit.nanometer)),
+                **{name: getattr(step, name) for name in MOMENTS},
+            }
+        )
 
     def flush(self) -> None:
-        """Write the reports that are not yet in a file as a chunk (also called at the end)."""
-        if not self._rows:
+        """Write the reports that are not yet in a file (also called at the end)."""
+        self._chunks.write()
+
+
+class _Chunks:
+    """Rows that go into numbered files. It does not know its reporter, which can be deleted while this still writes."""
+
+    def __init__(self, folder: Path, size: int, number: int) -> None:
+        self._folder, self._size, self._number = folder, size, number
+        self._rows: dict[str, list[Any]] = {}
+        self._unwritten, self._last_write = 0, time.monotonic()
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Add a row, and write when the chunk is full or has waited long enough."""
+        for name, value in row.items():
+            self._rows.setdefault(name, []).append(value)
+        self._unwritten += 1
+        if len(self._rows["step"]) == self._size:
+            self.write()
+            self._number, self._rows = self._number + 1, {}
+        elif time.monotonic() - self._last_write > LONGEST_WAIT:
+            self.write()
+
+    def write(self) -> None:
+        """Write the present chunk, if it has rows that its file has not."""
+        if not self._unwritten:
             return
         arrays: dict[str, Any] = {name: np.array(rows) for name, rows in self._rows.items()}
         arrays = {
@@ -91,18 +115,7 @@ class MultipoleReporter(ForceReporter):
         buffer = io.BytesIO()
         np.savez(buffer, **arrays)
         write_atomically(self._folder / f"chunk-{self._number:06d}.npz", buffer.getvalue())
-        self._number += 1
-        self._rows = {}
-
-    def __del__(self) -> None:
-        if getattr(self, "_rows", None):
-            self.flush()
-
-
-def _flush(reference: weakref.ref[MultipoleReporter]) -> None:
-    reporter = reference()
-    if reporter is not None:
-        reporter.flush()
+        self._unwritten, self._last_write = 0, time.monotonic()
 
 
 class MultipoleFile:

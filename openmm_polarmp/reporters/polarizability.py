@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, TextIO
 
 import openmm
@@ -23,7 +24,7 @@ class PolarizabilityReporter(ForceReporter):
 
     Parameters
     ----------
-    file : str or file object
+    file : str, os.PathLike or file object
         Where to write.
     reportInterval : int
         In steps.
@@ -31,7 +32,7 @@ class PolarizabilityReporter(ForceReporter):
         Continue an existing file.
     """
 
-    def __init__(self, file: str | TextIO, reportInterval: int, append: bool = False) -> None:
+    def __init__(self, file: str | os.PathLike[str] | TextIO, reportInterval: int, append: bool = False) -> None:
         super().__init__(reportInterval)
         self._file = TextFile(file, ["step", "time (ps)", *POLARIZABILITY_COLUMNS], append)
 

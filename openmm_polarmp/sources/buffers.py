@@ -9,12 +9,13 @@ import torch
 from openmm_polarmp.electrostatics.moving_charges import field_force
 from openmm_polarmp.models.model import NetworkResult
 from openmm_polarmp.moments import MOMENTS
-from openmm_polarmp.sources.protocol import Buffers
+from openmm_polarmp.sources.protocol import Buffers, check_no_flows
 
 
 def write_moments(buffers: Buffers, result: NetworkResult) -> None:
     """Copy the sum of the short-range energies and the moments into the buffers."""
     multipoles = result.multipoles
+    check_no_flows(multipoles.flows is not None)
     with torch.no_grad():
         buffers.energy[0] = result.energies.sum()
         for name, value in multipoles.members():

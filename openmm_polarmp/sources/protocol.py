@@ -48,6 +48,15 @@ class Buffers(Protocol):
     forces: torch.Tensor
 
 
+def check_no_flows(has_flows: bool) -> None:
+    """Raise ValueError for a model whose charge flows between neighbours, which the force cannot evaluate."""
+    if has_flows:
+        raise ValueError(
+            "in this model charge flows between neighbours (charges: flow, or a rung with c), which PolarMPForce cannot "
+            "evaluate; PolarMPModel.evaluate can, and polarmp evaluate"
+        )
+
+
 class MomentFlags:
     """Which optional moments a source gives, from the names in its ``moments``."""
 

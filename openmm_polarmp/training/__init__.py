@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from openmm_polarmp.training.config import DataConfig, LossConfig, ModelConfig, OptimizerConfig, TrainingConfig
     from openmm_polarmp.training.data import Batch, Structure, fit_reference_energies, labels, read_frames
     from openmm_polarmp.training.evaluation import Comparison, compare
+    from openmm_polarmp.training.prepare import training_range
     from openmm_polarmp.training.run import TrainingResult, train
 
 __getattr__ = lazy_attributes(
@@ -23,6 +24,7 @@ __getattr__ = lazy_attributes(
         "TrainingConfig": ".config",
         "TrainingResult": ".run",
         "compare": ".evaluation",
+        "training_range": ".prepare",
         "fit_reference_energies": ".data",
         "labels": ".data",
         "read_frames": ".data",
@@ -45,4 +47,5 @@ __all__ = [
     "labels",
     "read_frames",
     "train",
+    "training_range",
 ]

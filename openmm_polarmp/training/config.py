@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from openmm_polarmp.models import TENSOR_PRODUCTS, NetworkSettings
+from openmm_polarmp.training.data.keys import check_keys
 
 Weight = float | dict[int, float]
 """A number, or a schedule of epochs and the values there, linear in between: ``{0: 0.1, 50: 1.0}``."""
@@ -29,14 +30,18 @@ class DataConfig:
     split : str
         ``random`` (from the seed), or ``ordered``: the last frames are the test set, those before them the validation
         set, which keeps correlated frames of one trajectory apart.
+    keys : dict of str
+        Names in the files of labels that have another one here: ``{energy: REF_energy, total_charge: charge}``.
     """
 
     train: list[str]
     validation: int | float | str | list[str] = 0.1
     test: int | float | str | list[str] = 0
     split: str = "random"
+    keys: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        check_keys(self.keys)
         _check_choice("split", self.split, ("random", "ordered"))
 
 

@@ -51,7 +51,10 @@ def fixed_charges(model: PolarMPModel, charges: dict[int, float]) -> Iterator[No
         energies, multipoles = output
         fixed = table.to(multipoles.charges)[inputs[1]]
         # The predicted charges keep a part in the graph, so that every weight has a gradient.
-        return energies, dataclasses.replace(multipoles, charges=fixed + 0 * multipoles.charges)
+        charges, flows = fixed + 0 * multipoles.charges, multipoles.flows
+        if flows is not None:
+            flows = dataclasses.replace(flows, charges=0 * flows.charges, local_charges=charges)
+        return energies, dataclasses.replace(multipoles, charges=charges, flows=flows)
 
     hook = model.network.register_forward_hook(replace)
     try:

@@ -9,6 +9,7 @@ import torch
 from openmm_polarmp.electrostatics import born_effective_charges
 from openmm_polarmp.electrostatics.born_charges import chosen_born_charges, without_mean_charge
 from openmm_polarmp.electrostatics.multipoles import Multipoles
+from openmm_polarmp.electrostatics.response import local_moments
 from openmm_polarmp.models import PolarMPModel
 from openmm_polarmp.models.model import ModelResult
 from openmm_polarmp.training.data.structure import Batch
@@ -154,15 +155,11 @@ def _response(
         result.born_atoms = torch.ones(len(r), dtype=torch.bool, device=r.device)
         return
     scale = electrostatics.scaling
-    charges = evaluated.multipoles.charges + electrostatics.induced_charges
-    dipoles = electrostatics.induced_dipoles
-    if evaluated.multipoles.dipoles is not None:
-        dipoles = dipoles + evaluated.multipoles.dipoles
+    permanent, induced, dipoles = local_moments(evaluated.multipoles, electrostatics)
     if dipole:
-        result.dipole = scale[:, None] * batch.per_structure(charges[:, None] * r + dipoles)
+        result.dipole = scale[:, None] * batch.per_structure((permanent + induced)[:, None] * r + dipoles)
     if born_of is not None:
-        dq = without_mean_charge(electrostatics.induced_charges, batch.periodic, batch.batch)
-        charges = evaluated.multipoles.charges + dq
+        charges = permanent + without_mean_charge(induced, batch.periodic, batch.batch)
         chosen = (torch.cumsum(batch.sizes, 0) - batch.sizes + born_of.to(batch.sizes)).long()
         born, result.born_atoms = chosen_born_charges(
             chosen, charges, dipoles, r, batch.cells, batch.periodic, batch.batch, create_graph=train

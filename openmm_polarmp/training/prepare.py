@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import ase
@@ -15,6 +16,7 @@ from openmm_polarmp.models import NetworkConfig, PolarMPModel, PolarMPNet, Train
 from openmm_polarmp.training.config import DataConfig, TrainingConfig
 from openmm_polarmp.training.data import fit_reference_energies, labels, read_frames
 from openmm_polarmp.training.data.structure import Structure
+from openmm_polarmp.training.data.suspicions import shortest_bonds, suspicions
 from openmm_polarmp.training.loss import optional_labels
 
 DTYPES = {"single": torch.float32, "double": torch.float64}
@@ -42,7 +44,7 @@ class Frames:
 
 def load_frames(config: DataConfig, seed: int) -> Frames:
     """Read the files and split the frames."""
-    frames = _read(config.train)
+    frames = _read(config.train, config.keys)
     elements = {symbol for frame in frames for symbol in frame.symbols}
     held_out: dict[str, list[ase.Atoms]] = {}
     order = np.arange(len(frames))
@@ -51,7 +53,7 @@ def load_frames(config: DataConfig, seed: int) -> Frames:
     for name in ("test", "validation"):  # from the end: the training frames come first
         setting = getattr(config, name)
         if isinstance(setting, list):
-            held_out[name] = _read(setting, elements)
+            held_out[name] = _read(setting, config.keys, elements)
             continue
         count = _count(f"data.{name}", setting, len(frames), len(order))
         held_out[name] = [frames[i] for i in order[len(order) - count :]]
@@ -62,6 +64,18 @@ def load_frames(config: DataConfig, seed: int) -> Frames:
 def structures(frames: Sequence[ase.Atoms], cutoff: float, precision: str) -> list[Structure]:
     """Tensors of all frames, in this precision."""
     return [Structure.of(frame, cutoff, DTYPES[precision], number) for number, frame in enumerate(frames)]
+
+
+def check_units(frames: Frames, config: TrainingConfig) -> None:
+    """Warn of labels that seem to be in another unit; raise a ValueError if the network would see no neighbours."""
+    for sentence in suspicions(frames.train):
+        warnings.warn(f"training data: {sentence}", stacklevel=3)
+    bond, cutoff = shortest_bonds(frames.train), config.model.cutoff
+    if config.model.start is None and cutoff < 1.2 * bond:
+        raise ValueError(
+            f"model.cutoff is {cutoff:g} A, but atoms are {bond:.2f} A from their nearest ones; some A more, often 4 to 6, are "
+            "needed (is it in nm?)"
+        )
 
 
 def check_labels(frames: Frames, config: TrainingConfig) -> None:
@@ -101,16 +115,16 @@ def build_model(config: TrainingConfig, frames: Sequence[ase.Atoms]) -> PolarMPM
     )
 
 
-def training_range(structures: Sequence[Structure]) -> TrainingRange:
-    """The range that the training structures span."""
+def training_range(structures: Sequence[Structure], model: PolarMPModel) -> TrainingRange:
+    """The range that the training structures span; pairs are those within the model's cutoff."""
     total = TrainingRange()
     for structure in structures:
-        total = total.extended(structure.covered_range())
+        total = total.extended(structure.covered_range(model.cutoff, model.network.config.energy_shift))
     return total
 
 
-def _read(paths: Sequence[str], elements: set[str] | None = None) -> list[ase.Atoms]:
-    return [frame for path in paths for frame in read_frames(path, elements)]
+def _read(paths: Sequence[str], keys: Mapping[str, str], elements: set[str] | None = None) -> list[ase.Atoms]:
+    return [frame for path in paths for frame in read_frames(path, elements, keys)]
 
 
 def _count(name: str, setting: float, available: int, left: int) -> int:

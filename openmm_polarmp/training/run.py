@@ -17,7 +17,15 @@ from openmm_polarmp.training.data import Structure
 from openmm_polarmp.training.electronegativity import reversed_signs
 from openmm_polarmp.training.evaluation import Comparison, compare
 from openmm_polarmp.training.parallel import Processes, processes
-from openmm_polarmp.training.prepare import Frames, build_model, check_labels, load_frames, structures, training_range
+from openmm_polarmp.training.prepare import (
+    Frames,
+    build_model,
+    check_labels,
+    check_units,
+    load_frames,
+    structures,
+    training_range,
+)
 from openmm_polarmp.training.trainer import Trainer
 
 
@@ -63,6 +71,7 @@ def train(config: TrainingConfig, *, restart: bool = False, quiet: bool = False)
     folder = Path(config.output)
     frames = load_frames(config.data, config.seed)
     check_labels(frames, config)
+    check_units(frames, config)
     with processes(config.device) as group:
         if group.first:
             _prepare_folder(folder, config, restart)
@@ -78,7 +87,7 @@ def _run(folder: Path, config: TrainingConfig, frames: Frames, group: Processes,
     use_tensor_products(model.network, config.tensor_products)
     training = structures(frames.train, model.cutoff, config.precision)
     validation = structures(frames.validation, model.cutoff, config.precision)
-    covered = training_range(training)
+    covered = training_range(training, model)
     model.training_range = covered if config.model.start is None else model.training_range.extended(covered)
     trainer = Trainer(config, model, training, validation, frames.fingerprint(), group, quiet)
     if trainer.resumed:
@@ -121,6 +130,8 @@ def _finish(
         comparison = compare(model, sample[:20], born_charges=False, device=device)
         if reversed_signs(comparison.species, comparison.charges):
             model.network.heads.flip_signs()
+            if model.network.edge_heads is not None:
+                model.network.edge_heads.flip_signs()
     errors, texts, best = {}, [], trainer.best["epoch"]
     last: Comparison | None = None
     for name, members in held_out.items():
@@ -165,7 +176,8 @@ def _sign_is_free(config: TrainingConfig, model: PolarMPModel, sample: list[Stru
     """Whether nothing determines the moments' sign: no dipoles or Born charges were learned, no structure is charged."""
     learned = any(getattr(config.loss, name) for name in ("dipole", "born_charges"))
     neutral = all(s.total_charge == 0 for s in sample) or not model.charge_projection
-    return model.has_electrostatics and config.model.start is None and not learned and neutral
+    free = not learned and neutral and not model.formal_charges
+    return model.has_electrostatics and config.model.start is None and free
 
 
 def _draw(trainer: Trainer, comparison: Comparison, title: str) -> None:

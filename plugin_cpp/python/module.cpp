@@ -57,8 +57,13 @@ nb::dict stepData(uintptr_t forceAddress, uintptr_t contextAddress) {
     }
     result["induced_charges"] = numpyArray(move(data.inducedCharges), shapeOf(CHARGE, n));
     result["induced_dipoles"] = numpyArray(move(data.inducedDipoles), shapeOf(DIPOLE, n));
-    result["potential"] = numpyArray(move(data.potential), {n});
-    result["field"] = numpyArray(move(data.field), {n, 3});
+    result["potential"] = numpyArray(move(data.potential), shapeOf(CHARGE, n));
+    result["field"] = numpyArray(move(data.field), shapeOf(DIPOLE, n));
+    // Without embedding charges both are zero.
+    data.embeddingPotential.resize(n);
+    data.embeddingField.resize(3 * n);
+    result["embedding_potential"] = numpyArray(move(data.embeddingPotential), shapeOf(CHARGE, n));
+    result["embedding_field"] = numpyArray(move(data.embeddingField), shapeOf(DIPOLE, n));
     return result;
 }
 
@@ -104,6 +109,14 @@ NB_MODULE(_polarmp, m) {
 
     m.def("get_particles", [](uintptr_t f) { return force(f).getParticles(); });
     m.def("set_particles", [](uintptr_t f, vector<int> particles) { force(f).setParticles(particles); });
+    m.def("get_embedding_particles", [](uintptr_t f) { return force(f).getEmbeddingParticles(); });
+    m.def("get_embedding_charges", [](uintptr_t f) { return force(f).getEmbeddingCharges(); });
+    m.def("set_embedding_charges",
+          [](uintptr_t f, vector<int> particles, vector<double> charges) { force(f).setEmbeddingCharges(particles, charges); });
+    m.def("get_embedding_scale", [](uintptr_t f) { return force(f).getEmbeddingScale(); });
+    m.def("set_embedding_scale", [](uintptr_t f, double scale) { force(f).setEmbeddingScale(scale); });
+    m.def("get_embedding_kernel", [](uintptr_t f) { return (int) force(f).getEmbeddingKernel(); });
+    m.def("set_embedding_kernel", [](uintptr_t f, int kernel) { force(f).setEmbeddingKernel((PolarMPForce::EmbeddingKernel) kernel); });
     m.def("get_nonbonded_method", [](uintptr_t f) { return (int) force(f).getNonbondedMethod(); });
     m.def("set_nonbonded_method", [](uintptr_t f, int method) { force(f).setNonbondedMethod((PolarMPForce::NonbondedMethod) method); });
     m.def("get_polarization_type", [](uintptr_t f) { return (int) force(f).getPolarizationType(); });

@@ -108,7 +108,7 @@ void unknownSourcesAreRefused() {
 
 void badXmlIsRefused() {
     const string xml = toXml(PolarMPForce(make_shared<FixedMultipoles>(MomentArrays{vector<double>{0.5, -0.5}})));
-    CHECK_THROWS(fromXml(replaced(xml, "version=\"1\"", "version=\"2\"")), "the XML has version 2; this plugin reads version 1");
+    CHECK_THROWS(fromXml(replaced(xml, "version=\"2\"", "version=\"3\"")), "the XML has version 3; this plugin reads versions 1 to 2");
     CHECK_THROWS(fromXml(replaced(xml, "sigma=\".1\"", "sigma=\"-1\"")), "sigma is -1");
     CHECK_THROWS(fromXml(replaced(xml, "method=\"0\"", "method=\"5\"")), "nonbonded method is 5");
     CHECK_THROWS(fromXml(replaced(xml, "q=\"-.5\"", "q=\"-.5\" mu_x=\"1\"")), "dipoles has 1 numbers for 2 charges; 6 are needed");

@@ -25,6 +25,22 @@ def test_gaussian_dipoles_of_known_variance():
     assert "scaling s = 1.2" in str(found)
 
 
+def test_the_error_knows_the_correlation_time():
+    """Against the scatter of independent series, correlated over 20 steps, and of uncorrelated ones."""
+    factor = 1.602176634e-28**2 / (3 * 8.8541878128e-12 * 1e-27 * 1.380649e-23 * 300)
+    for steps in (0.0, 20.0):
+        rng, kept = np.random.default_rng(1), np.exp(-1 / steps) if steps else 0.0
+        noise = np.sqrt(1 - kept**2) * rng.normal(size=(20_000, 60, 3))
+        series = np.zeros_like(noise)
+        for i in range(1, len(series)):
+            series[i] = kept * series[i - 1] + noise[i]
+        constants = [static_dielectric_constant(series[:, k], 1.0, 300.0) for k in range(60)]
+        deviations = np.array([(c.value - 1 - 3 * factor) / c.error for c in constants])
+        assert 0.75 < np.sqrt((deviations**2).mean()) < 1.3
+        independent = len(series) * (1 - kept) / (1 + kept)  # of a chain with this memory
+        assert np.median([c.independent for c in constants]) == pytest.approx(independent, rel=0.15)
+
+
 def test_high_frequency_constant_of_a_lattice():
     """One polarizability of 1.44 A^3 per 29.9 A^3, the volume of a water molecule."""
     series = np.tile([1.44, 1.44, 1.44, 0.1, 0.2, 0.3], (10, 1))

@@ -111,6 +111,87 @@ def test_eps_inf_is_found_again(tmp_path, capsys):
 def test_a_user_s_mistake_has_no_traceback(tmp_path, capsys):
     path = dipoles(tmp_path / "d.csv", n=100)
     assert main(["ir", path, "--volume", "2"]) == 1
-    assert "shorter than one block" in capsys.readouterr().err
+    assert (
+        "--resolution is 10 1/cm, which needs blocks of 3.34 ps; the series of 0.2 ps allows 167 1/cm"
+        in capsys.readouterr().err
+    )
     assert main(["raman", path]) == 1
     assert "files with a column" in capsys.readouterr().err
+
+
+def conditions(path, volume=2.0, charge=0.0, largest=0.05, interval=INTERVAL, n=6000, correlation=1.0):
+    """Dipoles of a random walk that returns, with the columns that a DipoleReporter adds."""
+    from openmm_polarmp.reporters.columns import CHARGE_COLUMNS, DIPOLE_COLUMNS, VOLUME_COLUMN
+
+    rng, kept = np.random.default_rng(0), np.exp(-interval / correlation)
+    values = np.zeros((n, 12))
+    for i in range(1, n):
+        values[i, :3] = kept * values[i - 1, :3] + np.sqrt(1 - kept**2) * 0.1 * rng.normal(size=3)
+    values[:, 9:] = volume, charge, largest
+    lines = [",".join(["step", "time (ps)", *DIPOLE_COLUMNS, VOLUME_COLUMN, *CHARGE_COLUMNS])]
+    lines += [
+        ",".join([f"{i}", f"{interval * (i + 1):.8g}", *(f"{x:.8g}" for x in row)]) for i, row in enumerate(values)
+    ]
+    path.write_text("\n".join(lines) + "\n")
+    return str(path)
+
+
+def test_the_volume_comes_from_the_file(tmp_path, capsys):
+    path = conditions(tmp_path / "d.csv")
+    assert main(["ir", path]) == 0
+    assert main(["ir", path, "--volume", "2000"]) == 1
+    assert "--volume is 2000 nm^3, but the run's box has 2 nm^3, as if it were in A^3" in capsys.readouterr().err
+    assert main(["ir", dipoles(tmp_path / "old.csv")]) == 1
+    assert "--volume is missing" in capsys.readouterr().err
+    assert main(["dielectric", conditions(tmp_path / "cluster.csv", volume=np.nan)]) == 1
+    assert "without a periodic box" in capsys.readouterr().err
+
+
+def test_too_short_a_run_has_no_dielectric_constant(tmp_path, capsys):
+    assert main(["dielectric", conditions(tmp_path / "d.csv", correlation=10.0, n=1000)]) == 1  # 2 ps
+    error = capsys.readouterr().err
+    assert "ps or longer, in a series of 2 ps" in error and "50 are enough" in error
+    assert main(["dielectric", conditions(tmp_path / "d.csv", correlation=0.3)]) == 0  # 12 ps
+    both = capsys.readouterr()
+    assert "warning: only about" in both.err and "static dielectric constant" in both.out
+    assert main(["dielectric", conditions(tmp_path / "d.csv", correlation=0.02)]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_what_has_no_dielectric_constant(tmp_path, capsys):
+    for charges, message in (((1.0, 0.02), "charge of 1 e in the box"), ((0.0, 0.9), "0.9 e on a molecule")):
+        path = conditions(tmp_path / "d.csv", charge=charges[0], largest=charges[1], correlation=0.02)
+        assert main(["dielectric", path]) == 1
+        assert message in capsys.readouterr().err
+        assert main(["ir", path]) == 0
+        assert "use --current" in capsys.readouterr().err
+    assert main(["dielectric", path, "--eps-inf", "0.5"]) == 1
+    assert "--eps-inf is 0.5; the optical dielectric constant of a medium is 1 or more" in capsys.readouterr().err
+
+
+def test_coarse_sampling_is_said(tmp_path, capsys):
+    path = conditions(tmp_path / "d.csv", interval=0.01)
+    assert main(["ir", path]) == 0
+    both = capsys.readouterr()
+    assert "the spectrum ends at 1668 1/cm, and faster motion is folded into it; report every 4.2 fs" in both.err
+    assert "1668 1/cm, n alpha" not in both.out  # the last point is no peak
+
+
+def test_a_raman_spectrum_that_is_zero(tmp_path, capsys):
+    """Scalar polarizabilities: what is left of the anisotropic part is the rounding of the file."""
+    n = 6000
+    trace = 50 + 0.1 * np.cos(2 * np.pi * 3400 * C * 1e-12 * INTERVAL * np.arange(n))
+    values = np.c_[trace, trace, trace, np.zeros((n, 3))] + 1e-8 * np.random.default_rng(0).normal(size=(n, 6))
+    columns = [f"latent polarizability {c} (A^3)" for c in ("xx", "yy", "zz", "xy", "xz", "yz")]
+    assert main(["raman", reporter_file(tmp_path / "p.csv", columns, values)]) == 0
+    text = capsys.readouterr().out
+    assert "isotropic: highest point at 3400 1/cm" in text
+    assert "anisotropic: zero to rounding" in text and "VH: zero to rounding" in text
+
+
+def test_titles_twice_are_two_runs(tmp_path, capsys):
+    path = tmp_path / "d.csv"
+    text = (tmp_path / conditions(path)).read_text()
+    path.write_text(text + text)
+    assert main(["ir", str(path)]) == 1
+    assert "has its titles again after row 6000" in capsys.readouterr().err

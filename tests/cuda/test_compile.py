@@ -48,6 +48,30 @@ def test_kernels_compile(environment, precision, periodic, full):
     assert "compiled" in done.stdout, done.stdout + done.stderr
 
 
+EMBEDDED = """
+import sys
+import openmm
+from support.embedding import random_charges
+from support.platforms import PlatformChoice
+from support.systems import CUBIC, MOMENTS, random_atoms
+
+atoms = random_atoms(3, CUBIC if int(sys.argv[2]) else None)
+for kept in (atoms, atoms.without(*MOMENTS)):
+    for kernel in ("smeared", "point"):
+        context, force = random_charges(kept, 4, kernel=kernel).context(PlatformChoice("CUDA", sys.argv[1]))
+        context.getState(energy=True, forces=True)
+        print("compiled")
+"""
+
+
+@pytest.mark.parametrize("precision", ["single", "mixed", "double"])
+@pytest.mark.parametrize("periodic", [1, 0])
+def test_kernels_for_point_charges_compile(environment, precision, periodic):
+    arguments = [sys.executable, "-c", EMBEDDED, precision, str(periodic)]
+    done = subprocess.run(arguments, capture_output=True, text=True, env=environment, timeout=300)
+    assert done.stdout.count("compiled") == 4, done.stdout + done.stderr
+
+
 NETWORK = """
 import sys
 import openmm

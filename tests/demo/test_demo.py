@@ -32,7 +32,7 @@ def test_demo(tmp_path, model, capfd):
     assert np.isfinite(energies).all()
     assert 100 < energies[-20:, 4].mean() < 600
     dipoles = np.loadtxt(tmp_path / "out" / "dipoles.csv", delimiter=",", skiprows=1)
-    assert dipoles.shape == (60, 12)
+    assert dipoles.shape == (60, 15)
     trajectory = mdtraj.load(str(tmp_path / "out" / "water.dcd"), top=str(tmp_path / "out" / "water.pdb"))
     assert trajectory.n_frames == 60
 

@@ -26,6 +26,25 @@ force.getCharges(context)
 print(context.getPlatform().getPropertyValue(context, "OpenCLPlatformName"))
 """
 
+EMBEDDED = """
+import sys
+from support.embedding import random_charges
+from support.platforms import PlatformChoice
+from support.systems import TRICLINIC, energy_and_forces, random_atoms
+
+atoms = random_atoms(3, TRICLINIC if int(sys.argv[1]) else None)
+for kernel in ("smeared", "point"):
+    system = random_charges(atoms, 5, kernel=kernel)
+    energies = []
+    for platform in (PlatformChoice("OpenCL", "single"), PlatformChoice("Reference")):
+        context, force = system.context(platform, 1e-2)
+        energies.append(energy_and_forces(context)[0])
+        force.getEmbeddingPotential(context)
+    assert abs(energies[0] - energies[1]) < 2e-2 * abs(energies[1]), energies
+    context, force = system.context(PlatformChoice("OpenCL", "single"), 1e-2)
+    print(context.getPlatform().getPropertyValue(context, "OpenCLPlatformName"))
+"""
+
 NETWORK = """
 import numpy as np
 from openmm_polarmp.sources.network import TorchSource
@@ -45,6 +64,12 @@ print(context.getPlatform().getPropertyValue(context, "OpenCLPlatformName"))
 @pytest.mark.parametrize("periodic", [1, 0], ids=["box", "cluster"])
 def test_no_access_out_of_bounds(periodic, precision):
     check([CODE, str(periodic), precision])
+
+
+@pytest.mark.skipif(shutil.which("oclgrind") is None, reason="oclgrind is not installed")
+@pytest.mark.parametrize("periodic", [1, 0], ids=["box", "cluster"])
+def test_no_access_out_of_bounds_with_point_charges(periodic):
+    check([EMBEDDED, str(periodic)])
 
 
 @pytest.mark.skipif(shutil.which("oclgrind") is None, reason="oclgrind is not installed")

@@ -28,6 +28,9 @@ def force(atoms):
     force.setEpsInf(1.7)
     force.setPMEParameters(20, 24, 30)
     force.setPolarizationType(PolarMPForce.NoPolarization)
+    force.setEmbeddingCharges([2, 9, 6], [0.3, -0.4, 0.25])
+    force.setEmbeddingScale(0.75)
+    force.setEmbeddingKernel("point")
     force.setForceGroup(3)
     force.setName("electrostatics")
     return force
@@ -36,9 +39,11 @@ def force(atoms):
 def check_same(a: PolarMPForce, b: PolarMPForce) -> None:
     for getter in (
         "getParticles getSigma getKMax getEpsInf getPMEParameters getPolarizationType getNonbondedMethod getForceGroup "
-        "getName getEwaldErrorTolerance usesPeriodicBoundaryConditions"
+        "getName getEwaldErrorTolerance usesPeriodicBoundaryConditions getEmbeddingScale getEmbeddingKernel"
     ).split():
         assert getattr(a, getter)() == getattr(b, getter)(), getter
+    assert a.getEmbeddingCharges()[0] == b.getEmbeddingCharges()[0]
+    np.testing.assert_array_equal(a.getEmbeddingCharges()[1], b.getEmbeddingCharges()[1])
     for member in ("charges", "dipoles", "quadrupoles", "softness", "polarizability"):
         np.testing.assert_array_equal(getattr(a.getModel(), member), getattr(b.getModel(), member))
 
@@ -82,9 +87,20 @@ def test_absent_moments_stay_absent():
 
 
 def test_newer_version_says_so(force):
-    text = openmm.XmlSerializer.serialize(force).replace('version="1"', 'version="99"')
+    text = openmm.XmlSerializer.serialize(force).replace('version="2"', 'version="99"')
     with pytest.raises(openmm.OpenMMException, match=r"version 99.*newer"):
         openmm.XmlSerializer.deserialize(text)
+
+
+def test_version_without_embedding():
+    """XML of version 1 has no embedding charges."""
+    force = PolarMPForce(FixedMultipoles([1.0, -1.0]))
+    text = openmm.XmlSerializer.serialize(force)
+    start, end = text.index("<Embedding"), text.index("<Source")
+    old = (text[:start] + text[end:]).replace('version="2"', 'version="1"')
+    read = PolarMPForce.cast(openmm.XmlSerializer.deserialize(old))
+    check_same(read, force)
+    assert read.getEmbeddingCharges()[0] == []
 
 
 def test_checkpoint_continues(atoms):

@@ -167,14 +167,14 @@ def test_bad_input(path):
     residue = salt.addResidue("NA", salt.addChain())
     salt.addAtom("Na", app.Element.getBySymbol("Na"), residue)
     with pytest.raises(ValueError, match=r"11|Na"):
-        MLPotential("polarmp", modelPath=str(path)).createSystem(salt)
+        MLPotential("polarmp", modelPath=str(path)).createSystem(salt, charge=1)
     other = app.Topology()
     other.addAtom("K", app.Element.getBySymbol("K"), other.addResidue("K", other.addChain()))
     with pytest.raises(ValueError, match="no shipped model covers the elements K"):
-        MLPotential("polarmp").createSystem(other)
+        MLPotential("polarmp").createSystem(other, charge=1)
     salt.addAtom("X", None, residue)
     with pytest.raises(ValueError, match=r"atom 1 \(X\) has no element"):
-        MLPotential("polarmp", modelPath=str(path)).createSystem(salt)
+        MLPotential("polarmp", modelPath=str(path)).createSystem(salt, charge=1)
     positions[5, 0] = np.nan
     context = context_of(MLPotential("polarmp", modelPath=str(path)).createSystem(topology), positions)
     with pytest.raises(openmm.OpenMMException, match="position of particle 5 is nan"):

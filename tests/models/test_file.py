@@ -215,7 +215,7 @@ def test_info(model, tmp_path):
     path = tmp_path / "a.polarmp"
     model.save(path)
     text = model_info(path)
-    facts = {line[: line.index("  ")]: line.split("  ")[-1].strip() for line in text.splitlines()}
+    facts = {line[: line.index("  ")]: line.split("  ")[-1].strip() for line in text.splitlines() if "  " in line}
     assert facts["elements"] == "H, O"
     assert facts["rung"] == "quQ+ka"
     assert facts["shortest H-O"] == "0.910 A"

@@ -193,10 +193,10 @@ def test_training_range():
     assert seen.smallest_distances[(1, 8)] == pytest.approx((0.04 + 0.81) ** 0.5)
     assert seen.smallest_distances[(1, 1)] == pytest.approx((1.16**2 + 0.81) ** 0.5)
     assert seen.largest_force == 5.0
-    known = TrainingRange({(1, 8): 0.93, (1, 1): 1.3}, 4.0)
+    known = TrainingRange({(1, 8): 0.93, (1, 1): 1.3}, 4.0)  # 5.0 is more than a tenth above
     complaints = known.violations(seen)
     assert len(complaints) == 2
-    assert "elements 1 and 8 are 0.922 A apart" in complaints[0]
+    assert "H and O are 0.922 A apart" in complaints[0]
     assert "5.00 eV/A; the training data went up to 4.00" in complaints[1]
     assert known.violations(seen, tolerance=0.01) == complaints[1:]
     assert known.extended(seen).violations(seen) == []

@@ -7,7 +7,6 @@ import openmm
 import pytest
 from openmm import app, unit
 from support.models import tiny_model
-from support.processes import run_python
 from support.simulations import water_system
 from support.systems import force_in
 from support.water import water
@@ -51,18 +50,6 @@ def test_multipoles_are_those_of_the_getters(model, tmp_path):
         np.testing.assert_allclose(last[name][-1], values, rtol=1e-5, atol=1e-7)
     state = context.getState(positions=True)
     np.testing.assert_allclose(last["positions"][-1], state.getPositions(asNumpy=True)._value, atol=1e-6)
-
-
-def test_a_script_that_ends_with_its_reporter_alive(tmp_path):
-    """What was not yet written is written before the interpreter goes."""
-    code = (
-        "import types\nimport numpy as np\nfrom openmm_polarmp.reporters import MultipoleReporter\n"
-        f"reporter = MultipoleReporter({str(tmp_path / 'moments')!r}, 1)\n"
-        "reporter._rows = {'step': [1], 'charges': [np.zeros(3)]}\n"
-    )
-    done = run_python(code)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert [path.name for path in (tmp_path / "moments").glob("*.npz")] == ["chunk-000000.npz"]
 
 
 def test_a_damaged_chunk_says_how_much_is_there(model, tmp_path):

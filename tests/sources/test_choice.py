@@ -168,7 +168,7 @@ def test_xml_of_before_the_choice(options, found):
     older = re.sub('name="options" value="[^"]*"', f'name="options" value="{options.replace(chr(34), "&quot;")}"', text)
     force = PolarMPForce.cast(openmm.XmlSerializer.deserialize(older))
     if found is None:
-        with pytest.raises(RuntimeError, match=r"unknown options \['embed'\]"):
+        with pytest.raises(TypeError, match=r"unknown options \['embed'\]"):
             force.getModel()
     else:
         assert evaluator(force) == found
@@ -246,7 +246,7 @@ def test_what_is_wrong_with_a_model_is_said_at_once(model, tmp_path):
     (tmp_path / "broken.polarmp").write_bytes(file.pack(model.configuration(), state))
     for word in ("native", "torch"):
         with pytest.raises(
-            ModelFileError, match=r"broken\.polarmp: the configuration does not make a model: (.|\n)*embedding"
+            ModelFileError, match=r"broken\.polarmp: the configuration does not describe a model: (.|\n)*embedding"
         ):
             PolarMPForce(tmp_path / "broken.polarmp", atomic_numbers=[8], evaluator=word)
 

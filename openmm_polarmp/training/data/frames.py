@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import ase
@@ -11,12 +11,15 @@ import numpy as np
 
 from openmm_polarmp.training.data import hdf5
 from openmm_polarmp.training.data._labels import labels
+from openmm_polarmp.training.data.keys import check_unread, hint, other_spelling, rename
 
 LARGEST_FORCE = 1e3
 """eV/A, root mean square of a frame: larger forces are in another unit."""
 
 
-def read_frames(path: str | Path, elements: Iterable[str] | None = None) -> list[ase.Atoms]:
+def read_frames(
+    path: str | Path, elements: Iterable[str] | None = None, keys: Mapping[str, str] | None = None
+) -> list[ase.Atoms]:
     """Read structures with energies (eV) and forces (eV/A), in any format that ASE knows, or HDF5.
 
     Parameters
@@ -25,6 +28,8 @@ def read_frames(path: str | Path, elements: Iterable[str] | None = None) -> list
         File to read: extended XYZ, an ASE database, HDF5 (see `hdf5`).
     elements : iterable of str, optional
         Chemical symbols that are accepted; by default all.
+    keys : dict of str, optional
+        Names in the file of labels that have another one here, such as ``{"energy": "REF_energy"}``.
 
     Returns
     -------
@@ -36,7 +41,7 @@ def read_frames(path: str | Path, elements: Iterable[str] | None = None) -> list
     FileNotFoundError
         If the file does not exist.
     ValueError
-        If the file has no frames, or a frame has a missing or non-finite label, a label of a wrong shape or unit, or an
+        If the file has no frames, a charge under a name that is not read, or a frame has a missing or non-finite label, a label of a wrong shape or unit, or an
         element that is not accepted; the message names the file and the frame.
     """
     path = Path(path)
@@ -46,6 +51,9 @@ def read_frames(path: str | Path, elements: Iterable[str] | None = None) -> list
     if not frames:
         raise ValueError(f"path is {str(path)!r}, a file without frames; at least one frame is accepted")
     accepted = None if elements is None else set(elements)
+    for frame in frames:
+        rename(frame, keys or {})
+    check_unread(frames, str(path))
     for number, frame in enumerate(frames):
         _check(frame, f"{path}, frame {number}", accepted)
     return frames
@@ -96,7 +104,9 @@ def _check(frame: ase.Atoms, where: str, elements: set[str] | None) -> None:
         raise ValueError(f"{where}: {error}") from error
     for name in ("energy", "forces"):
         if name not in values:
-            raise ValueError(f"{where}: has no {name}; frames with energy and forces are accepted")
+            spelling = other_spelling(frame, name)
+            but = "" if spelling is None else f"; {hint(name, spelling)}"
+            raise ValueError(f"{where}: has no {name}{but}; frames with energy and forces are accepted")
     values["positions"], values["cell"] = frame.positions, frame.cell.array
     for name, value in values.items():
         if not np.all(np.isfinite(value)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import ase
@@ -82,12 +82,23 @@ class Structure:
     def __len__(self) -> int:
         return len(self.species)
 
-    def covered_range(self) -> TrainingRange:
-        """Shortest distances and largest force of the structure."""
+    def covered_range(self, cutoff: float, energy_shift: Mapping[int, float]) -> TrainingRange:
+        """Distances, neighbours, energy and largest force of the structure.
+
+        Parameters
+        ----------
+        cutoff : float
+            A, that of its pairs.
+        energy_shift : dict
+            Reference energies of the elements, eV.
+        """
         j, i = self.edge_index
         shifts = 0 if self.cell is None else self.edge_shifts @ self.cell
         distances = (self.positions[j] + shifts - self.positions[i]).norm(dim=1)
-        return TrainingRange.of(self.species, self.edge_index, distances, self.forces)
+        reference = sum(energy_shift.get(z, 0.0) for z in self.species.tolist())
+        return TrainingRange.of(
+            self.species, self.edge_index, distances, self.forces, reach=cutoff, energy=float(self.energy) - reference
+        )
 
 
 @dataclass

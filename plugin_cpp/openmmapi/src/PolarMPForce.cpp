@@ -50,15 +50,46 @@ void PolarMPForce::setSourceDescription(const SourceDescription& newDescription)
     description = newDescription;
 }
 
-void PolarMPForce::setParticles(const vector<int>& newParticles) {
+namespace {
+void checkIndices(const string& name, const vector<int>& indices) {
     set<int> seen;
-    for (int index : newParticles) {
+    for (int index : indices) {
         if (index < 0)
-            throw OpenMMException("PolarMPForce: particles contains " + to_string(index) + "; indices start at 0");
+            throw OpenMMException("PolarMPForce: " + name + " contains " + to_string(index) + "; indices start at 0");
         if (!seen.insert(index).second)
-            throw OpenMMException("PolarMPForce: particles contains " + to_string(index) + " twice");
+            throw OpenMMException("PolarMPForce: " + name + " contains " + to_string(index) + " twice");
     }
+}
+} // namespace
+
+void PolarMPForce::setParticles(const vector<int>& newParticles) {
+    checkIndices("particles", newParticles);
     particles = newParticles;
+}
+
+void PolarMPForce::setEmbeddingCharges(const vector<int>& newParticles, const vector<double>& charges) {
+    if (newParticles.size() != charges.size())
+        throw OpenMMException("PolarMPForce: there are " + to_string(charges.size()) + " embedding charges for "
+                              + to_string(newParticles.size()) + " particles; one for each is accepted");
+    checkIndices("the list of particles with embedding charges", newParticles);
+    for (size_t i = 0; i < charges.size(); i++)
+        if (!isfinite(charges[i]))
+            throw OpenMMException("PolarMPForce: the embedding charge of particle " + to_string(newParticles[i]) + " is "
+                                  + to_string(charges[i]) + "; it must be a finite number");
+    embeddingParticles = newParticles;
+    embeddingCharges = charges;
+}
+
+void PolarMPForce::setEmbeddingScale(double scale) {
+    if (!isfinite(scale))
+        throw OpenMMException("PolarMPForce: the embedding scale is " + to_string(scale) + "; it must be a finite number");
+    embeddingScale = scale;
+}
+
+void PolarMPForce::setEmbeddingKernel(EmbeddingKernel kernel) {
+    if (kernel != Smeared && kernel != Point)
+        throw OpenMMException("PolarMPForce: embedding kernel is " + to_string((int) kernel) + "; Smeared (0) and Point (1) are accepted");
+    embeddingKernel = kernel;
 }
 
 void PolarMPForce::setNonbondedMethod(NonbondedMethod method) {

@@ -5,6 +5,7 @@
 #include "openmm_polarmp/PolarMPUnits.h"
 #include "openmm_polarmp/internal/Warning.h"
 #include <cmath>
+#include <set>
 
 using namespace PolarMPPlugin;
 using namespace OpenMM;
@@ -26,6 +27,8 @@ void PolarMPForceImpl::initialize(ContextImpl& context) {
     numParticles = particles.empty() ? system.getNumParticles() : (int) particles.size();
     nonbondedMethod = owner.getNonbondedMethod();
     checkSource();
+    checkEmbedding(system);
+    embeddingParticles = owner.getEmbeddingParticles();
     for (int i = 0; i < system.getNumForces() && owner.getKMax() > 0 && owner.usesPeriodicBoundaryConditions(); i++)
         if (system.getForce(i).getName().find("Barostat") != string::npos)
             warn("PolarMPForce has a hard cutoff of the reciprocal sum (kMax): the energy jumps when " + system.getForce(i).getName()
@@ -39,6 +42,19 @@ void PolarMPForceImpl::checkSource() const {
     if (described != numParticles)
         throw OpenMMException("PolarMPForce: the source describes " + to_string(described) + " particles, but the force acts on "
                               + to_string(numParticles));
+}
+
+void PolarMPForceImpl::checkEmbedding(const System& system) const {
+    set<int> learned(owner.getParticles().begin(), owner.getParticles().end());
+    for (int index : owner.getEmbeddingParticles()) {
+        if (index >= system.getNumParticles())
+            throw OpenMMException("PolarMPForce: particle " + to_string(index) + " has an embedding charge, but the System has "
+                                  + to_string(system.getNumParticles()) + " particles");
+        if (learned.empty() || learned.count(index) > 0)
+            throw OpenMMException("PolarMPForce: particle " + to_string(index) + " has an embedding charge, but is among the particles whose "
+                                  + "moments come from the source" + (learned.empty() ? " (all, because setParticles() was not called)" : "")
+                                  + "; embedding charges belong to other particles");
+    }
 }
 
 void PolarMPForceImpl::updateContextState(ContextImpl& context, bool&) {
@@ -102,6 +118,9 @@ void PolarMPForceImpl::updateParametersInContext(ContextImpl& context) {
     if (owner.getParticles() != particles)
         throw OpenMMException("PolarMPForce: the particles differ from those that the Context was created with; they can only be changed by "
                               "reinitializing the Context");
+    if (owner.getEmbeddingParticles() != embeddingParticles)
+        throw OpenMMException("PolarMPForce: the particles with embedding charges differ from those that the Context was created with; they can "
+                              "only be changed by reinitializing the Context");
     checkSource();
     implementation(kernel).copyParametersToContext(context, owner);
     evaluated = false;

@@ -15,24 +15,6 @@ namespace {
 // Looser tolerances are met on a mesh in single precision (test_tolerance_is_met of tests/force/test_platforms.py).
 const double SINGLE_PRECISION_ACCURACY = 5e-5;
 
-/** All pairs of a cluster, divided among threads. */
-class ThreadedPairSum : public PairSum {
-public:
-    ThreadedPairSum(double sigma, ThreadTeam& threads) : PairSum(sigma), threads(threads) {
-    }
-    void potentialAtAtoms(const vector<Multipole>& sources, vector<Derivatives>& result) override {
-        long n = sources.size();
-        result.assign(n, Derivatives());
-        threads.forAll(n, [&](long first, long last) {
-            for (long i = first; i < last; i++)
-                addOthers(i, sources, result[i]);
-        });
-    }
-
-private:
-    ThreadTeam& threads;
-};
-
 class CpuCalcPolarMPForceKernel : public HostKernel {
 public:
     CpuCalcPolarMPForceKernel(const string& name, const Platform& platform, CpuPlatform::PlatformData& data)
@@ -42,7 +24,8 @@ public:
 protected:
     unique_ptr<PotentialSolver> createSolver(const PolarMPForce& force) override {
         if (!force.usesPeriodicBoundaryConditions())
-            return make_unique<ThreadedPairSum>(force.getSigma() * ANGSTROM_PER_NM, threads);
+            return make_unique<PairSum>(force.getSigma() * ANGSTROM_PER_NM, chargeWidth(force),
+                                        [this](size_t n, const function<void(size_t, size_t)>& work) { threads.forAll(n, work); });
         const MeshRule& rule = chooseMeshRule(force.getEwaldErrorTolerance());
         if (rule.accuracy < SINGLE_PRECISION_ACCURACY)
             return make_unique<MeshSum<double>>(force, rule, threads);

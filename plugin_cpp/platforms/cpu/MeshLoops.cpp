@@ -86,14 +86,63 @@ void gatherAtom(const Real* weights, const int* start, const MeshShape& shape, c
         result[d] = along(entryOf[d], orderOf[d]);
 }
 
+template <class Real, int W, int P>
+void spreadPointCharge(Real charge, const Real* weights, const int* start, const MeshShape& shape, Real* mesh, int firstPlane, int lastPlane) {
+    using V = Points<Real, P>;
+    const Real *x = weights, *y = weights + 2 * P;
+    const V z = V::load(weights + 4 * P);
+    long rows[W];
+    findRows<W>(start, shape, rows);
+    for (int i = 0; i < W; i++) {
+        int plane = start[0] + i;
+        plane -= (plane >= shape.size[0] ? shape.size[0] : 0);
+        if (plane < firstPlane || plane >= lastPlane)
+            continue;
+        const V values = z.times(charge * x[i]);
+        for (int j = 0; j < W; j++) {
+            Real* target = mesh + plane * shape.plane + rows[j];
+            V sum = V::load(target);
+            sum.add(y[j], values);
+            sum.store(target);
+        }
+    }
+}
+
+template <class Real, int W, int P>
+void gatherAtPointCharge(const Real* weights, const int* start, const MeshShape& shape, const Real* mesh, Real* result) {
+    using V = Points<Real, P>;
+    const Real *x = weights, *y = weights + 2 * P;
+    const V z = V::load(weights + 4 * P), slope = V::load(weights + 5 * P);
+    long rows[W];
+    findRows<W>(start, shape, rows);
+    V value, alongX, alongY;
+    for (int i = 0; i < W; i++) {
+        int plane = start[0] + i;
+        plane -= (plane >= shape.size[0] ? shape.size[0] : 0);
+        V byY[2];
+        for (int j = 0; j < W; j++) {
+            const V values = V::load(mesh + plane * shape.plane + rows[j]);
+            byY[0].add(y[j], values);
+            byY[1].add(y[P + j], values);
+        }
+        value.add(x[i], byY[0]);
+        alongX.add(x[P + i], byY[0]);
+        alongY.add(x[i], byY[1]);
+    }
+    result[0] = value.dot(z);
+    result[1] = alongX.dot(z);
+    result[2] = alongY.dot(z);
+    result[3] = value.dot(slope);
+}
+
 /** The polynomials of all points and their derivatives at once: coefficients[power][point]. */
-template <class Real, int P>
+template <class Real, int P, int ORDERS>
 void evaluateWindow(int degree, const Real* coefficients, Real t, Real* weights) {
     // Horner's rule; v[n] is the n-th derivative over n!
-    Points<Real, P> v[4];
+    Points<Real, P> v[ORDERS];
     v[0] = Points<Real, P>::load(coefficients + degree * P);
     for (int power = degree - 1; power >= 0; power--) {
-        for (int n = 3; n > 0; n--) {
+        for (int n = ORDERS - 1; n > 0; n--) {
             v[n] = v[n].times(t);
             v[n].add(1, v[n - 1]);
         }
@@ -101,7 +150,7 @@ void evaluateWindow(int degree, const Real* coefficients, Real t, Real* weights)
         v[0].add(1, Points<Real, P>::load(coefficients + power * P));
     }
     const Real factorials[4] = {1, 1, 2, 6};
-    for (int n = 0; n < 4; n++)
+    for (int n = 0; n < ORDERS; n++)
         v[n].times(factorials[n]).store(weights + n * P);
 }
 
@@ -111,12 +160,20 @@ void evaluateWindow(int degree, const Real* coefficients, Real t, Real* weights)
     CASE(9, 16) CASE(10, 16) CASE(11, 16) CASE(12, 16) CASE(13, 16) CASE(14, 16) CASE(15, 16) CASE(16, 16)
 // clang-format on
 
-template <class Real>
-void window(int width, int degree, const Real* coefficients, Real t, Real* weights) {
+template <class Real, int ORDERS>
+void windowOfOrders(int width, int degree, const Real* coefficients, Real t, Real* weights) {
     if (width <= 8)
-        evaluateWindow<Real, 8>(degree, coefficients, t, weights);
+        evaluateWindow<Real, 8, ORDERS>(degree, coefficients, t, weights);
     else
-        evaluateWindow<Real, 16>(degree, coefficients, t, weights);
+        evaluateWindow<Real, 16, ORDERS>(degree, coefficients, t, weights);
+}
+
+template <class Real>
+void window(int width, int orders, int degree, const Real* coefficients, Real t, Real* weights) {
+    if (orders == 4)
+        windowOfOrders<Real, 4>(width, degree, coefficients, t, weights);
+    else
+        windowOfOrders<Real, 2>(width, degree, coefficients, t, weights);
 }
 
 template <class Real>
@@ -141,10 +198,28 @@ void gather(int width, const Real* weights, const int* start, const MeshShape& s
     }
 }
 
+template <class Real>
+void spreadCharge(int width, Real charge, const Real* weights, const int* start, const MeshShape& shape, Real* mesh, int firstPlane, int lastPlane) {
+    switch (width) {
+#define CASE(W, P) case W: return spreadPointCharge<Real, W, P>(charge, weights, start, shape, mesh, firstPlane, lastPlane);
+        WIDTHS(CASE)
+#undef CASE
+    }
+}
+
+template <class Real>
+void gatherGradient(int width, const Real* weights, const int* start, const MeshShape& shape, const Real* mesh, Real* result) {
+    switch (width) {
+#define CASE(W, P) case W: return gatherAtPointCharge<Real, W, P>(weights, start, shape, mesh, result);
+        WIDTHS(CASE)
+#undef CASE
+    }
+}
+
 } // namespace
 
-extern const MeshLoops<float> singleLoops = {window<float>, spread<float>, gather<float>};
-extern const MeshLoops<double> doubleLoops = {window<double>, spread<double>, gather<double>};
+extern const MeshLoops<float> singleLoops = {window<float>, spread<float>, gather<float>, spreadCharge<float>, gatherGradient<float>};
+extern const MeshLoops<double> doubleLoops = {window<double>, spread<double>, gather<double>, spreadCharge<double>, gatherGradient<double>};
 
 } // namespace POLARMP_ARCH
 } // namespace PolarMPPlugin

@@ -21,17 +21,18 @@ struct MeshShape {
  * The inner loops of the mesh on the CPU, compiled for several instruction sets (MeshLoops.cpp) and chosen once at run time.
  *
  * An atom's window weights are w = paddedWidth(width) numbers for each axis and each order of derivative:
- * weights[((axis*4 + order)*w) + p].
+ * weights[((axis*4 + order)*w) + p]. Point charges have the first two orders only: weights[((axis*2 + order)*w) + p].
  */
 template <class Real>
 struct MeshLoops {
     /**
-     * The window's weights along one axis, of all four orders.
+     * The window's weights along one axis.
      *
+     * @param orders        4, or 2 for a point charge
      * @param coefficients  [degree+1][w]
      * @param t             f - 1/2 (see Window)
      */
-    void (*window)(int width, int degree, const Real* coefficients, Real t, Real* weights);
+    void (*window)(int width, int orders, int degree, const Real* coefficients, Real t, Real* weights);
     /**
      * Adds one atom to the planes of the mesh that lie in [firstPlane, lastPlane).
      *
@@ -42,6 +43,10 @@ struct MeshLoops {
                    int lastPlane);
     /** The 20 derivatives up to the third in grid units: 1, x y z, then in the order of PAIR and TRIPLE. */
     void (*gather)(int width, const Real* weights, const int* start, const MeshShape& shape, const Real* mesh, Real* result);
+    /** Adds a point charge, as spread() adds an atom. */
+    void (*spreadCharge)(int width, Real charge, const Real* weights, const int* start, const MeshShape& shape, Real* mesh, int firstPlane, int lastPlane);
+    /** The value and the first derivatives x y z in grid units at a point charge. */
+    void (*gatherGradient)(int width, const Real* weights, const int* start, const MeshShape& shape, const Real* mesh, Real* result);
 };
 
 /** The version for the chosen instruction set. */

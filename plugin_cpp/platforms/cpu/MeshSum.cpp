@@ -28,6 +28,7 @@ template <class Real>
 MeshSum<Real>::MeshSum(const PolarMPForce& force, const MeshRule& rule, ThreadTeam& threads)
         : sigma(force.getSigma() * ANGSTROM_PER_NM), kMax(force.getKMax() / ANGSTROM_PER_NM), rule(rule),
           window(rule.width, rule.m, rule.beta, rule.degree), threads(threads), loops(meshLoops<Real>()), fourier(meshFourier<Real>()) {
+    pointCharges.orders = 2;
     force.getPMEParameters(size[0], size[1], size[2]);
     sizeIsFixed = (size[0] > 0);
     for (int n = 0; n <= rule.degree; n++)
@@ -72,11 +73,11 @@ void MeshSum<Real>::setBox(const Vec3 newBox[3]) {
 
 template <class Real>
 void MeshSum<Real>::place(const vector<Vec3>& points, Stencils& stencils) {
-    const int w = rule.width, padded = paddedWidth(w);
+    const int w = rule.width, padded = paddedWidth(w), orders = stencils.orders;
     const long n = points.size();
     stencils.order.resize(n);
     stencils.start.resize(3 * n);
-    stencils.weights.resize(12L * padded * n);
+    stencils.weights.resize(3L * orders * padded * n);
     first.resize(3 * n);
     offset.resize(3 * n);
     threads.execute([&](int thread) {
@@ -98,7 +99,7 @@ void MeshSum<Real>::place(const vector<Vec3>& points, Stencils& stencils) {
             long i = stencils.order[s];
             for (int d = 0; d < 3; d++) {
                 stencils.start[3 * s + d] = first[3 * i + d];
-                loops.window(w, rule.degree, coefficients.data(), offset[3 * i + d], &stencils.weights[padded * (12 * s + 4 * d)]);
+                loops.window(w, orders, rule.degree, coefficients.data(), offset[3 * i + d], &stencils.weights[padded * orders * (3 * s + d)]);
             }
         }
     });
@@ -108,6 +109,12 @@ template <class Real>
 void MeshSum<Real>::setPositions(const vector<Vec3>& newPositions) {
     PotentialSolver::setPositions(newPositions);
     place(newPositions, atoms);
+}
+
+template <class Real>
+void MeshSum<Real>::setCharges(const vector<Vec3>& newPlaces, const vector<double>& newCharges) {
+    PotentialSolver::setCharges(newPlaces, newCharges);
+    place(newPlaces, pointCharges);
 }
 
 template <class Real>
@@ -148,11 +155,12 @@ void MeshSum<Real>::readSources(const vector<Multipole>& sources, int thread) {
 }
 
 template <class Real>
-void MeshSum<Real>::spreadAndTransform(int thread) {
+template <class Spread>
+void MeshSum<Real>::spreadAndTransform(const Stencils& stencils, int thread, Spread spreadStencil) {
     const auto [begin, end] = threads.share(size[0], thread);
     if (begin == end)
         return;
-    const long w = rule.width, weights = 12 * paddedWidth(w);
+    const long w = rule.width;
     // Windows that begin up to w-1 planes before this thread's planes reach into them.
     const long firsts = min<long>(size[0], end - begin + w - 1);
     // Planes are cleared, filled and transformed one after the other while they are in the cache, unless windows reach
@@ -167,8 +175,8 @@ void MeshSum<Real>::spreadAndTransform(int thread) {
             cleared = needed;
         }
         const long plane = (first + size[0]) % size[0];
-        for (long s = atoms.planeStart[plane]; s < atoms.planeStart[plane + 1]; s++)
-            loops.spread(w, &gridSources[10 * s], &atoms.weights[weights * s], &atoms.start[3 * s], spectrum.shape, mesh.data(), begin, end);
+        for (long s = stencils.planeStart[plane]; s < stencils.planeStart[plane + 1]; s++)
+            spreadStencil(s, begin, end);
         if (!allAtOnce && first + 1 - transformed >= planesAtOnce) {
             fourier.forwardPlanes(spectrum, transformed, first + 1);
             transformed = first + 1;
@@ -193,7 +201,14 @@ template <class Real>
 void MeshSum<Real>::sumPotential(const vector<Multipole>& sources, int thread) {
     readSources(sources, thread);
     threads.wait();
-    spreadAndTransform(thread);
+    spreadAndTransform(atoms, thread, [&](long s, int begin, int end) {
+        loops.spread(rule.width, &gridSources[10 * s], weightsOf(atoms, s), &atoms.start[3 * s], spectrum.shape, mesh.data(), begin, end);
+    });
+    convolveAndTransformBack(thread);
+}
+
+template <class Real>
+void MeshSum<Real>::convolveAndTransformBack(int thread) {
     threads.wait();
     convolve(thread);
     threads.wait();
@@ -238,25 +253,56 @@ void MeshSum<Real>::transformDerivatives(const Real* grid, Derivatives& result) 
 }
 
 template <class Real>
+void MeshSum<Real>::gatherAtAtoms(vector<Derivatives>& result, int thread) const {
+    auto [begin, end] = threads.share(result.size(), thread);
+    for (long s = begin; s < end; s++) {
+        prefetch(result, atoms.order, s);
+        Real grid[20];
+        loops.gather(rule.width, weightsOf(atoms, s), &atoms.start[3 * s], spectrum.shape, mesh.data(), grid);
+        transformDerivatives(grid, result[atoms.order[s]]);
+    }
+}
+
+template <class Real>
 void MeshSum<Real>::potentialAtAtoms(const vector<Multipole>& sources, vector<Derivatives>& result) {
-    const long w = rule.width, weights = 12 * paddedWidth(w);
     gridSources.resize(10 * sources.size());
     result.resize(sources.size());
     threads.execute([&](int thread) {
         sumPotential(sources, thread);
-        auto [begin, end] = threads.share(sources.size(), thread);
+        gatherAtAtoms(result, thread);
+    });
+}
+
+template <class Real>
+void MeshSum<Real>::potentialOfCharges(vector<Derivatives>& result) {
+    result.resize(atoms.order.size());
+    threads.execute([&](int thread) {
+        spreadAndTransform(pointCharges, thread, [&](long s, int begin, int end) {
+            const Real charge = (Real) (*charges)[pointCharges.order[s]];
+            loops.spreadCharge(rule.width, charge, weightsOf(pointCharges, s), &pointCharges.start[3 * s], spectrum.shape, mesh.data(), begin, end);
+        });
+        convolveAndTransformBack(thread);
+        gatherAtAtoms(result, thread);
+    });
+}
+
+template <class Real>
+void MeshSum<Real>::gradientAtCharges(const vector<Multipole>&, vector<Vec3>& result) {
+    result.resize(pointCharges.order.size());
+    threads.execute([&](int thread) {
+        auto [begin, end] = threads.share(result.size(), thread);
         for (long s = begin; s < end; s++) {
-            prefetch(result, atoms.order, s);
-            Real grid[20];
-            loops.gather(w, &atoms.weights[weights * s], &atoms.start[3 * s], spectrum.shape, mesh.data(), grid);
-            transformDerivatives(grid, result[atoms.order[s]]);
+            Real grid[4];
+            loops.gatherGradient(rule.width, weightsOf(pointCharges, s), &pointCharges.start[3 * s], spectrum.shape, mesh.data(), grid);
+            Vec3& gradient = result[pointCharges.order[s]];
+            for (int a = 0; a < 3; a++)
+                gradient[a] = grid[1] * toGrid[0][a] + grid[2] * toGrid[1][a] + grid[3] * toGrid[2][a];
         }
     });
 }
 
 template <class Real>
 void MeshSum<Real>::potentialAtPoints(const vector<Vec3>& points, const vector<Multipole>& sources, vector<double>& result) {
-    const long w = rule.width, weights = 12 * paddedWidth(w);
     Stencils stencils;
     place(points, stencils);
     gridSources.resize(10 * sources.size());
@@ -266,7 +312,7 @@ void MeshSum<Real>::potentialAtPoints(const vector<Vec3>& points, const vector<M
         auto [begin, end] = threads.share(points.size(), thread);
         for (long s = begin; s < end; s++) {
             Real grid[20];
-            loops.gather(w, &stencils.weights[weights * s], &stencils.start[3 * s], spectrum.shape, mesh.data(), grid);
+            loops.gather(rule.width, weightsOf(stencils, s), &stencils.start[3 * s], spectrum.shape, mesh.data(), grid);
             result[stencils.order[s]] = grid[0];
         }
     });

@@ -54,11 +54,21 @@ void HostKernel::createSetup(const PolarMPForce& force) {
     next->epsInf = force.getEpsInf();
     next->evaluation = next->source->bind(allocate(next->memory));
     next->solver = createSolver(force);
-    next->response = make_unique<OneShotResponse>(force.getSigma() * ANGSTROM_PER_NM, next->solver->containsOwnAtoms(), periodic,
-                                                  [this](size_t n, const function<void(size_t, size_t)>& work) { forAtoms(n, work); });
+    ForAtoms threaded = [this](size_t n, const function<void(size_t, size_t)>& work) { forAtoms(n, work); };
+    next->response = make_unique<OneShotResponse>(force.getSigma() * ANGSTROM_PER_NM, next->solver->containsOwnAtoms(), periodic, threaded);
+    Embedding& embedding = next->embedding;
+    embedding.particles = force.getEmbeddingParticles();
+    for (double charge : force.getEmbeddingCharges())
+        embedding.charges.push_back(force.getEmbeddingScale() * charge);
+    if (periodic && force.getEmbeddingKernel() == PolarMPForce::Point)
+        embedding.correction = make_unique<PointChargeCorrection>(force.getSigma() * ANGSTROM_PER_NM, threaded);
     // No exception has been thrown: from here on the new one is used.
     swap(setup, next);
     evaluated = false;
+}
+
+double HostKernel::chargeWidth(const PolarMPForce& force) {
+    return force.getSigma() * ANGSTROM_PER_NM * (force.getEmbeddingKernel() == PolarMPForce::Point ? sqrt(0.5) : 1);
 }
 
 SourceBuffers HostKernel::allocate(Memory& memory) {
@@ -94,6 +104,14 @@ void HostKernel::readPositions(ContextImpl& context) {
                 throwUnusable("position", particles[i], atoms.positions[i][a]);
         }
     }
+    Embedding& embedding = setup->embedding;
+    embedding.positions.resize(embedding.particles.size());
+    for (size_t m = 0; m < embedding.particles.size(); m++) {
+        embedding.positions[m] = all[embedding.particles[m]] * ANGSTROM_PER_NM;
+        for (int a = 0; a < 3; a++)
+            if (!isfinite(embedding.positions[m][a]))
+                throwUnusable("position", embedding.particles[m], embedding.positions[m][a]);
+    }
 }
 
 void HostKernel::readBox(ContextImpl& context) {
@@ -109,6 +127,8 @@ void HostKernel::readBox(ContextImpl& context) {
     if (equal(box, box + 3, setup->box))
         return;
     setup->solver->setBox(box);
+    if (setup->embedding.correction)
+        setup->embedding.correction->setBox(box);
     copy(box, box + 3, setup->box);
 }
 
@@ -192,6 +212,9 @@ double HostKernel::execute(ContextImpl& context, bool includeForces, bool) {
         for (size_t i = 0; i < particles.size(); i++)
             for (int a = 0; a < 3; a++)
                 forces[particles[i]][a] += (response.forces[i][a] + memory.forces[3 * i + a]) * FORCE_TO_OPENMM;
+        const Embedding& embedding = setup->embedding;
+        for (size_t m = 0; m < embedding.particles.size(); m++)
+            forces[embedding.particles[m]] -= embedding.gradients[m] * (embedding.charges[m] * FORCE_TO_OPENMM);
     }
     return (memory.energy + response.energy) * EV_TO_KJ_PER_MOL;
 }
@@ -210,7 +233,7 @@ void HostKernel::evaluateMoments(ContextImpl& context, bool includeForces) {
     setup->evaluation->forward(includeForces);
     if (!isfinite(setup->memory.energy))
         throwUnusableEnergy();
-    together([&]() { computeElectrostatics(context); });
+    together([&]() { computeElectrostatics(context, includeForces); });
     if (!includeForces)
         return;
     Vec3 movingCharges = periodic ? externalField * fieldScale : Vec3();
@@ -221,20 +244,65 @@ void HostKernel::evaluateMoments(ContextImpl& context, bool includeForces) {
         throwUnusable("force from the source of moments", particles[(first - forces.begin()) / 3], *first);
 }
 
-void HostKernel::computeElectrostatics(ContextImpl& context) {
-    PotentialSolver& solver = *setup->solver;
-    OneShotResponse& response = *setup->response;
+void HostKernel::computeElectrostatics(ContextImpl& context, bool includeForces) {
     readMoments();
     Vec3 field = latentField(context);
-    solver.setPositions(atoms.positions);
-    solver.potentialAtAtoms(atoms.permanent, phi);
-    response.induce(atoms, phi, field);
-    if (setup->moments.induces())
-        solver.potentialAtAtoms(response.induced, phiInduced);
-    else
-        phiInduced.clear();
-    response.differentiate(atoms, phi, phiInduced, field);
+    setup->solver->setPositions(atoms.positions);
+    if (isEmbedded())
+        computePotentialOfCharges();
+    computePotentials(field);
+    if (isEmbedded() && includeForces)
+        computeGradientsAtCharges();
+    setup->response->differentiate(atoms, phi, phiInduced, setup->embedding.potential, field);
     writeGradients();
+}
+
+void HostKernel::computePotentialOfCharges() {
+    Embedding& embedding = setup->embedding;
+    setup->solver->setCharges(embedding.positions, embedding.charges);
+    setup->solver->potentialOfCharges(embedding.potential);
+    if (embedding.correction)
+        embedding.correction->addAtAtoms(atoms.positions, embedding.positions, embedding.charges, embedding.potential);
+}
+
+void HostKernel::computePotentials(const Vec3& field) {
+    PotentialSolver& solver = *setup->solver;
+    OneShotResponse& response = *setup->response;
+    solver.potentialAtAtoms(atoms.permanent, phi);
+    phiInduced.clear();
+    if (!isEmbedded()) {
+        response.induce(atoms, phi, field);
+        if (setup->moments.induces())
+            solver.potentialAtAtoms(response.induced, phiInduced);
+        return;
+    }
+    const vector<Derivatives> phiPermanent = phi;
+    for (size_t i = 0; i < phi.size(); i++)
+        phi[i] += setup->embedding.potential[i];
+    response.induce(atoms, phi, field);
+    if (!setup->moments.induces())
+        return;
+    // The charges feel permanent and induced moments together: these take the place of the induced ones in the second round.
+    solver.potentialAtAtoms(totalMoments(), phiInduced);
+    for (size_t i = 0; i < phi.size(); i++)
+        phiInduced[i] -= phiPermanent[i];
+}
+
+void HostKernel::computeGradientsAtCharges() {
+    Embedding& embedding = setup->embedding;
+    const vector<Multipole> total = totalMoments();
+    setup->solver->gradientAtCharges(total, embedding.gradients);
+    if (embedding.correction)
+        embedding.correction->addAtCharges(atoms.positions, total, embedding.positions, embedding.gradients);
+}
+
+vector<Multipole> HostKernel::totalMoments() const {
+    vector<Multipole> total = atoms.permanent;
+    for (size_t i = 0; i < total.size(); i++) {
+        total[i].charge += setup->response->induced[i].charge;
+        total[i].dipole += setup->response->induced[i].dipole;
+    }
+    return total;
 }
 
 void HostKernel::writeGradients() {
@@ -256,6 +324,10 @@ bool HostKernel::isCurrent(ContextImpl& context) {
     const vector<Vec3>& all = *platformData(context).positions;
     for (size_t i = 0; i < particles.size(); i++)
         if (all[particles[i]] * ANGSTROM_PER_NM != atoms.positions[i])
+            return false;
+    const Embedding& embedding = setup->embedding;
+    for (size_t m = 0; m < embedding.particles.size(); m++)
+        if (all[embedding.particles[m]] * ANGSTROM_PER_NM != embedding.positions[m])
             return false;
     Vec3 box[3];
     context.getPeriodicBoxVectors(box[0], box[1], box[2]);
@@ -289,15 +361,15 @@ void HostKernel::getStepData(ContextImpl&, StepData& data) {
             data.field[3 * i + a] = setup->response->electricField[i][a];
         }
     }
+    for (const Derivatives& phi : setup->embedding.potential) {
+        data.embeddingPotential.push_back(phi.value);
+        for (int a = 0; a < 3; a++)
+            data.embeddingField.push_back(-phi.gradient[a]);
+    }
 }
 
 void HostKernel::getPotential(ContextImpl&, const vector<Vec3>& points, vector<double>& potential) {
-    vector<Multipole> total = atoms.permanent;
-    for (size_t i = 0; i < total.size(); i++) {
-        total[i].charge += setup->response->induced[i].charge;
-        total[i].dipole += setup->response->induced[i].dipole;
-    }
-    setup->solver->potentialAtPoints(points, total, potential);
+    setup->solver->potentialAtPoints(points, totalMoments(), potential);
 }
 
 void HostKernel::getPMEParameters(int& nx, int& ny, int& nz) const {

@@ -1,5 +1,6 @@
 #pragma once
 #include "OneShotResponse.h"
+#include "PointChargeCorrection.h"
 #include "PotentialSolver.h"
 #include "openmm_polarmp/PolarMPKernels.h"
 #include <functional>
@@ -25,6 +26,8 @@ public:
 
 protected:
     virtual std::unique_ptr<PotentialSolver> createSolver(const PolarMPForce& force) = 0;
+    /** Width in A of the pair kernel between embedding charges and multipoles. */
+    static double chargeWidth(const PolarMPForce& force);
     /** The platform's threads; null if it has none. */
     virtual WorkerThreads* workerThreads() {
         return nullptr;
@@ -45,6 +48,15 @@ private:
         MomentArrays moments, gradients;
         double cell[9], energy = 0;
     };
+    /** The point charges around the atoms. */
+    struct Embedding {
+        std::vector<int> particles;
+        std::vector<double> charges;                        // e, times the embedding's scale
+        std::unique_ptr<PointChargeCorrection> correction;  // null unless the charges are points in a periodic box
+        std::vector<OpenMM::Vec3> positions;                // A
+        std::vector<Derivatives> potential;                 // of the charges at the atoms
+        std::vector<OpenMM::Vec3> gradients;                // of the atoms' potential at the charges
+    };
     /** Everything that depends on the source and the settings: created anew when they change. */
     struct Setup {
         std::shared_ptr<MultipoleSource> source;
@@ -54,13 +66,21 @@ private:
         std::unique_ptr<SourceEvaluation> evaluation;
         std::unique_ptr<PotentialSolver> solver;
         std::unique_ptr<OneShotResponse> response;
+        Embedding embedding;
         OpenMM::Vec3 box[3];  // that the solver knows, A
     };
     void createSetup(const PolarMPForce& force);
     SourceBuffers allocate(Memory& memory);
     void evaluate(OpenMM::ContextImpl& context, bool includeForces);
     void evaluateMoments(OpenMM::ContextImpl& context, bool includeForces);
-    void computeElectrostatics(OpenMM::ContextImpl& context);
+    void computeElectrostatics(OpenMM::ContextImpl& context, bool includeForces);
+    void computePotentialOfCharges();
+    void computePotentials(const OpenMM::Vec3& field);
+    void computeGradientsAtCharges();
+    bool isEmbedded() const {
+        return !setup->embedding.particles.empty();
+    }
+    std::vector<Multipole> totalMoments() const;
     void readPositions(OpenMM::ContextImpl& context);
     void readBox(OpenMM::ContextImpl& context);
     void checkMoments();

@@ -20,6 +20,24 @@ struct Derivatives {
     OpenMM::Vec3 gradient;
     double second[6] = {0, 0, 0, 0, 0, 0};
     double third[10] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+    Derivatives& operator+=(const Derivatives& other) {
+        add(other, 1);
+        return *this;
+    }
+    Derivatives& operator-=(const Derivatives& other) {
+        add(other, -1);
+        return *this;
+    }
+
+private:
+    void add(const Derivatives& other, double factor) {
+        value += factor * other.value;
+        gradient += other.gradient * factor;
+        for (int c = 0; c < 6; c++)
+            second[c] += factor * other.second[c];
+        for (int c = 0; c < 10; c++)
+            third[c] += factor * other.third[c];
+    }
 };
 
 /** M[Phi] */

@@ -54,7 +54,8 @@ void OneShotResponse::induce(const Atoms& atoms, const vector<Derivatives>& phi,
         totalInducedCharge += m.charge;
 }
 
-void OneShotResponse::differentiate(const Atoms& atoms, const vector<Derivatives>& phi, const vector<Derivatives>& phiInduced, const Vec3& field) {
+void OneShotResponse::differentiate(const Atoms& atoms, const vector<Derivatives>& phi, const vector<Derivatives>& phiInduced,
+                                    const vector<Derivatives>& phiCharges, const Vec3& field) {
     size_t n = atoms.positions.size();
     forces.resize(n);
     energies.resize(n);
@@ -67,6 +68,9 @@ void OneShotResponse::differentiate(const Atoms& atoms, const vector<Derivatives
         const Derivatives none;
         for (size_t i = begin; i < end; i++)
             differentiateAtom(atoms, i, phi[i], phiInduced.empty() ? none : phiInduced[i], field);
+        // Half of M[Phi] is the energy among the multipoles themselves; of the charges' potential the other half is missing.
+        for (size_t i = begin; i < end && !phiCharges.empty(); i++)
+            energies[i] += 0.5 * energyOf(atoms.permanent[i], phiCharges[i]);
     });
     energy = 0;
     for (double part : energies)

@@ -1,6 +1,6 @@
 #pragma once
+#include "ForAtoms.h"
 #include "Multipole.h"
-#include <functional>
 #include <vector>
 
 namespace PolarMPPlugin {
@@ -19,9 +19,6 @@ struct SymmetricTensor {
         return component[0] + component[3] + component[5];
     }
 };
-
-/** Calls work(begin, end) for ranges that together cover 0..n-1, in parallel where the platform has threads. */
-using ForAtoms = std::function<void(size_t n, const std::function<void(size_t begin, size_t end)>& work)>;
 
 /** The atoms with those moments of the source that act: quadrupoles symmetric and traceless, polarizabilities symmetric. */
 struct Atoms {
@@ -43,11 +40,17 @@ public:
      * @param periodic  in a periodic box the field does not act through the softness
      */
     OneShotResponse(double sigma, bool ownAtoms, bool periodic, ForAtoms forAtoms);
-    /** @param field  the latent external field s E0 in V/A */
+    /**
+     * @param phi    of the permanent moments, and of the point charges around them
+     * @param field  the latent external field s E0 in V/A
+     */
     void induce(const Atoms& atoms, const std::vector<Derivatives>& phi, const OpenMM::Vec3& field);
-    /** @param phiInduced  potential of the induced moments; empty if there are none */
+    /**
+     * @param phiInduced  potential of the induced moments; empty if there are none
+     * @param phiCharges  the point charges' part of phi; empty if there are none
+     */
     void differentiate(const Atoms& atoms, const std::vector<Derivatives>& phi, const std::vector<Derivatives>& phiInduced,
-                       const OpenMM::Vec3& field);
+                       const std::vector<Derivatives>& phiCharges, const OpenMM::Vec3& field);
 
     // after induce()
     std::vector<double> potential;                    // Phi'

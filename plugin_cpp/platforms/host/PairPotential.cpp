@@ -51,6 +51,17 @@ double PairPotential::value(const Vec3& r, const Multipole& source) const {
     return source.charge * B[0] + source.dipole.dot(r) * B[1] + 0.5 * rQr * B[2];
 }
 
+Vec3 PairPotential::gradient(const Vec3& r, const Multipole& source) const {
+    double B[6];
+    radial(r.dot(r), B);
+    Vec3 Qr;
+    for (int i = 0; i < 3; i++)
+        for (int j = 0; j < 3; j++)
+            Qr[i] += source.quadrupole[PAIR[i][j]] * r[j];
+    double C1 = source.charge * B[1] + source.dipole.dot(r) * B[2] + 0.5 * r.dot(Qr) * B[3];
+    return source.dipole * B[1] + Qr * B[2] - r * C1;
+}
+
 void PairPotential::addDerivatives(const Vec3& r, const Multipole& source, Derivatives& result) const {
     double B[6];
     radial(r.dot(r), B);

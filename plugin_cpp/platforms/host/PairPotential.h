@@ -13,6 +13,7 @@ public:
     /** Adds the potential of a source and its derivatives at the displacement r from the source. */
     void addDerivatives(const OpenMM::Vec3& r, const Multipole& source, Derivatives& result) const;
     double value(const OpenMM::Vec3& r, const Multipole& source) const;
+    OpenMM::Vec3 gradient(const OpenMM::Vec3& r, const Multipole& source) const;
 
 private:
     /** B_0 = g, B_{n+1} = -(1/r) dB_n/dr for n up to 5, with k_e inside. */

@@ -1,26 +1,31 @@
 #pragma once
+#include "ForAtoms.h"
 #include "PairPotential.h"
 #include "PotentialSolver.h"
 
 namespace PolarMPPlugin {
 
-/** A cluster: the sum over all pairs, in one thread. */
+/** A cluster: the sum over all pairs. */
 class PairSum : public PotentialSolver {
 public:
-    explicit PairSum(double sigma) : pair(sigma) {
+    /**
+     * @param sigma        in A
+     * @param chargeWidth  width of the pair kernel between point charges and multipoles, in A: sigma if the charges are smeared
+     */
+    PairSum(double sigma, double chargeWidth, ForAtoms forAtoms) : pair(sigma), chargePair(chargeWidth), forAtoms(forAtoms) {
     }
     bool containsOwnAtoms() const override {
         return false;
     }
     void potentialAtAtoms(const std::vector<Multipole>& sources, std::vector<Derivatives>& result) override;
-    void potentialAtPoints(const std::vector<OpenMM::Vec3>& points, const std::vector<Multipole>& sources, std::vector<double>& result) override;
-
-protected:
-    /** The potential of all other atoms at atom i. */
-    void addOthers(size_t i, const std::vector<Multipole>& sources, Derivatives& result) const;
+    void potentialOfCharges(std::vector<Derivatives>& result) override;
+    void gradientAtCharges(const std::vector<Multipole>& sources, std::vector<OpenMM::Vec3>& result) override;
+    void potentialAtPoints(const std::vector<OpenMM::Vec3>& points, const std::vector<Multipole>& sources,
+                           std::vector<double>& result) override;
 
 private:
-    const PairPotential pair;
+    const PairPotential pair, chargePair;
+    const ForAtoms forAtoms;
 };
 
 } // namespace PolarMPPlugin

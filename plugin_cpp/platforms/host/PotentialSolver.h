@@ -19,6 +19,18 @@ public:
     }
     /** Potential and derivatives up to the third at the atoms that carry the sources. */
     virtual void potentialAtAtoms(const std::vector<Multipole>& sources, std::vector<Derivatives>& result) = 0;
+    /**
+     * Sets the positions (A) of point charges (e) around the atoms, before the potentials of a step. The arrays must stay
+     * unchanged until the next call.
+     */
+    virtual void setCharges(const std::vector<OpenMM::Vec3>& newPlaces, const std::vector<double>& newCharges) {
+        places = &newPlaces;
+        charges = &newCharges;
+    }
+    /** Potential of the point charges and its derivatives up to the third at the atoms. */
+    virtual void potentialOfCharges(std::vector<Derivatives>& result) = 0;
+    /** Gradient of the sources' potential at the point charges; `sources` are those of the last call of potentialAtAtoms(). */
+    virtual void gradientAtCharges(const std::vector<Multipole>& sources, std::vector<OpenMM::Vec3>& result) = 0;
     /** Potential of all sources at any points (A). */
     virtual void potentialAtPoints(const std::vector<OpenMM::Vec3>& points, const std::vector<Multipole>& sources, std::vector<double>& result) = 0;
     /** Zeros if there is no mesh. */
@@ -28,6 +40,8 @@ public:
 
 protected:
     const std::vector<OpenMM::Vec3>* positions = nullptr;
+    const std::vector<OpenMM::Vec3>* places = nullptr;  // of the point charges
+    const std::vector<double>* charges = nullptr;
 };
 
 } // namespace PolarMPPlugin

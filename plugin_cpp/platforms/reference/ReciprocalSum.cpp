@@ -31,18 +31,18 @@ void ReciprocalSum::setBox(const Vec3 box[3]) {
             }
 }
 
-void ReciprocalSum::structureFactors(const vector<Multipole>& sources) {
+void ReciprocalSum::structureFactors(const vector<Vec3>& places, const vector<Multipole>& sources) {
     real.assign(k.size(), 0.0);
     imaginary.assign(k.size(), 0.0);
     for (size_t n = 0; n < k.size(); n++)
-        for (size_t i = 0; i < positions->size(); i++) {
+        for (size_t i = 0; i < places.size(); i++) {
             const Multipole& m = sources[i];
             double kQk = 0;
             for (int a = 0; a < 3; a++)
                 for (int b = 0; b < 3; b++)
                     kQk += k[n][a] * m.quadrupole[PAIR[a][b]] * k[n][b];
             double even = m.charge - 0.5 * kQk, odd = k[n].dot(m.dipole);
-            double phase = k[n].dot((*positions)[i]);
+            double phase = k[n].dot(places[i]);
             double c = cos(phase), s = sin(phase);
             real[n] += even * c - odd * s;
             imaginary[n] += even * s + odd * c;
@@ -50,7 +50,29 @@ void ReciprocalSum::structureFactors(const vector<Multipole>& sources) {
 }
 
 void ReciprocalSum::potentialAtAtoms(const vector<Multipole>& sources, vector<Derivatives>& result) {
-    structureFactors(sources);
+    structureFactors(*positions, sources);
+    potentialFromStructureFactors(result);
+}
+
+void ReciprocalSum::potentialOfCharges(vector<Derivatives>& result) {
+    vector<Multipole> sources(charges->size());
+    for (size_t m = 0; m < sources.size(); m++)
+        sources[m].charge = (*charges)[m];
+    structureFactors(*places, sources);
+    potentialFromStructureFactors(result);
+}
+
+void ReciprocalSum::gradientAtCharges(const vector<Multipole>& sources, vector<Vec3>& result) {
+    structureFactors(*positions, sources);
+    result.assign(places->size(), Vec3());
+    for (size_t m = 0; m < places->size(); m++)
+        for (size_t n = 0; n < k.size(); n++) {
+            double phase = k[n].dot((*places)[m]);
+            result[m] -= k[n] * (weight[n] * (real[n] * sin(phase) - imaginary[n] * cos(phase)));
+        }
+}
+
+void ReciprocalSum::potentialFromStructureFactors(vector<Derivatives>& result) const {
     result.assign(positions->size(), Derivatives());
     for (size_t i = 0; i < positions->size(); i++) {
         Derivatives& phi = result[i];
@@ -74,7 +96,7 @@ void ReciprocalSum::potentialAtAtoms(const vector<Multipole>& sources, vector<De
 }
 
 void ReciprocalSum::potentialAtPoints(const vector<Vec3>& points, const vector<Multipole>& sources, vector<double>& result) {
-    structureFactors(sources);
+    structureFactors(*positions, sources);
     result.assign(points.size(), 0.0);
     for (size_t i = 0; i < points.size(); i++)
         for (size_t n = 0; n < k.size(); n++) {

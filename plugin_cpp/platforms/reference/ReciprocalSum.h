@@ -16,10 +16,14 @@ public:
         return true;
     }
     void potentialAtAtoms(const std::vector<Multipole>& sources, std::vector<Derivatives>& result) override;
-    void potentialAtPoints(const std::vector<OpenMM::Vec3>& points, const std::vector<Multipole>& sources, std::vector<double>& result) override;
+    void potentialOfCharges(std::vector<Derivatives>& result) override;
+    void gradientAtCharges(const std::vector<Multipole>& sources, std::vector<OpenMM::Vec3>& result) override;
+    void potentialAtPoints(const std::vector<OpenMM::Vec3>& points, const std::vector<Multipole>& sources,
+                           std::vector<double>& result) override;
 
 private:
-    void structureFactors(const std::vector<Multipole>& sources);
+    void structureFactors(const std::vector<OpenMM::Vec3>& places, const std::vector<Multipole>& sources);
+    void potentialFromStructureFactors(std::vector<Derivatives>& result) const;
     const double sigma, kMax;
     /** Half of the reciprocal lattice, without 0: the other half gives the complex conjugate. */
     std::vector<OpenMM::Vec3> k;

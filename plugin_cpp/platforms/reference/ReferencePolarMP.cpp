@@ -20,7 +20,7 @@ protected:
         double sigma = force.getSigma() * ANGSTROM_PER_NM;
         if (force.usesPeriodicBoundaryConditions())
             return make_unique<ReciprocalSum>(sigma, force.getKMax() / ANGSTROM_PER_NM);
-        return make_unique<PairSum>(sigma);
+        return make_unique<PairSum>(sigma, chargeWidth(force), [](size_t n, const function<void(size_t, size_t)>& work) { work(0, n); });
     }
 };
 

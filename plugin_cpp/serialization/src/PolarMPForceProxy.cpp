@@ -10,7 +10,7 @@ using namespace std;
 
 namespace {
 
-const int VERSION = 1;
+const int VERSION = 2;  // 2: embedding charges
 const char* const AXES[] = {"x", "y", "z"};
 
 /** A number, vector or matrix per particle becomes the properties name, name_x or name_xy of the particle's node. */
@@ -45,6 +45,18 @@ shared_ptr<MultipoleSource> readFixed(const SerializationNode& node) {
     return make_shared<FixedMultipoles>(values);
 }
 
+void readEmbedding(const SerializationNode& node, PolarMPForce& force) {
+    vector<int> particles;
+    vector<double> charges;
+    for (const SerializationNode& particle : node.getChildren()) {
+        particles.push_back(particle.getIntProperty("index"));
+        charges.push_back(particle.getDoubleProperty("q"));
+    }
+    force.setEmbeddingCharges(particles, charges);
+    force.setEmbeddingScale(node.getDoubleProperty("scale"));
+    force.setEmbeddingKernel((PolarMPForce::EmbeddingKernel) node.getIntProperty("kernel"));
+}
+
 } // namespace
 
 PolarMPForceProxy::PolarMPForceProxy() : SerializationProxy("PolarMPForce") {
@@ -67,6 +79,10 @@ void PolarMPForceProxy::serialize(const void* object, SerializationNode& node) c
     SerializationNode& particles = node.createChildNode("Particles");
     for (int index : force.getParticles())
         particles.createChildNode("Particle").setIntProperty("index", index);
+    SerializationNode& embedding = node.createChildNode("Embedding");
+    embedding.setDoubleProperty("scale", force.getEmbeddingScale()).setIntProperty("kernel", force.getEmbeddingKernel());
+    for (size_t i = 0; i < force.getEmbeddingParticles().size(); i++)
+        embedding.createChildNode("Particle").setIntProperty("index", force.getEmbeddingParticles()[i]).setDoubleProperty("q", force.getEmbeddingCharges()[i]);
     SerializationNode& source = node.createChildNode("Source");
     const auto* fixed = dynamic_cast<const FixedMultipoles*>(force.getSource().get());
     if (fixed != nullptr) {
@@ -86,8 +102,8 @@ void PolarMPForceProxy::serialize(const void* object, SerializationNode& node) c
 void* PolarMPForceProxy::deserialize(const SerializationNode& node) const {
     int version = node.getIntProperty("version");
     if (version < 1 || version > VERSION)
-        throw OpenMMException("PolarMPForce: the XML has version " + to_string(version) + "; this plugin reads version " + to_string(VERSION)
-                              + ". A newer openmm-polarmp may have written it.");
+        throw OpenMMException("PolarMPForce: the XML has version " + to_string(version) + "; this plugin reads versions 1 to "
+                              + to_string(VERSION) + ". A newer openmm-polarmp may have written it.");
     auto force = make_unique<PolarMPForce>();
     force->setForceGroup(node.getIntProperty("forceGroup", 0));
     force->setName(node.getStringProperty("name", force->getName()));
@@ -104,6 +120,8 @@ void* PolarMPForceProxy::deserialize(const SerializationNode& node) const {
         if (child.getName() == "Particles")
             for (const SerializationNode& particle : child.getChildren())
                 particles.push_back(particle.getIntProperty("index"));
+        if (child.getName() == "Embedding")
+            readEmbedding(child, *force);
         if (child.getName() == "Source") {
             string kind = child.getStringProperty("kind");
             if (kind == "fixed")

@@ -14,10 +14,11 @@ struct StepData {
     int numParticles = 0;
     double sourceEnergy = 0, electrostaticEnergy = 0;  // eV
     double fieldScale = 1;                             // s of theory.md section 6
-    MomentArrays moments;    // quadrupoles symmetric and traceless, polarizabilities symmetric; zeros where a moment is absent
-    MomentArrays gradients;  // derivatives of the electrostatic energy by the moments, theory.md section 4
+    MomentArrays moments;       // quadrupoles symmetric and traceless, polarizabilities symmetric; zeros where a moment is absent
+    MomentArrays gradients;     // derivatives of the electrostatic energy by the moments, theory.md section 4
     std::vector<double> inducedCharges, inducedDipoles;  // [N] e, [N,3] e A
-    std::vector<double> potential, field;                // Phi' [N] V, E' [N,3] V/A
+    std::vector<double> potential, field;                // Phi' [N] V, E' [N,3] V/A, with the embedding charges' part
+    std::vector<double> embeddingPotential, embeddingField;  // the embedding charges' part; empty without charges
 };
 
 /**
@@ -40,6 +41,12 @@ public:
         Direct = 0,
         /** Softness and polarizability are ignored. */
         NoPolarization = 1
+    };
+    enum EmbeddingKernel {
+        /** Embedding charges act through the multipoles' pair kernel erf(r / (sqrt(2) sigma)) / r, smeared as the multipoles are. */
+        Smeared = 0,
+        /** Embedding charges are points: multipoles meet them with erf(r / sigma) / r. */
+        Point = 1
     };
 
     PolarMPForce();
@@ -100,6 +107,26 @@ public:
     }
     void setEpsInf(double epsInf);
 
+    /** The particles of the System, not the source's, whose charges act on the multipoles and are acted on (theory.md section 11). */
+    const std::vector<int>& getEmbeddingParticles() const {
+        return embeddingParticles;
+    }
+    /** Their charges in e, without the scale. */
+    const std::vector<double>& getEmbeddingCharges() const {
+        return embeddingCharges;
+    }
+    /** The embedding charges' energy among themselves is left to other forces. */
+    void setEmbeddingCharges(const std::vector<int>& particles, const std::vector<double>& charges);
+    /** The factor s_emb of the embedding charges. */
+    double getEmbeddingScale() const {
+        return embeddingScale;
+    }
+    void setEmbeddingScale(double scale);
+    EmbeddingKernel getEmbeddingKernel() const {
+        return embeddingKernel;
+    }
+    void setEmbeddingKernel(EmbeddingKernel kernel);
+
     /** The mesh that a Context uses; zeros where it uses none. */
     void getPMEParametersInContext(OpenMM::Context& context, int& nx, int& ny, int& nz) const;
     /** The moments and their derivatives at the Context's present positions. Evaluates the force if that is necessary. */
@@ -108,8 +135,9 @@ public:
     void getElectrostaticPotential(OpenMM::Context& context, const std::vector<OpenMM::Vec3>& points, std::vector<double>& potential) const;
     /**
      * Sends what has been changed since a Context was created: the source, the polarization type, sigma, the error tolerance,
-     * the mesh, kMax and epsInf. The nonbonded method, the particles and their number cannot be changed in a Context: an
-     * exception says so, and the Context stays as it was. Reinitialize the Context for these.
+     * the mesh, kMax, epsInf, and the embedding charges with their scale and kernel. The nonbonded method, the particles and
+     * those with embedding charges cannot be changed in a Context: an exception says so, and the Context stays as it was.
+     * Reinitialize the Context for these.
      */
     void updateParametersInContext(OpenMM::Context& context) const;
 
@@ -132,6 +160,10 @@ private:
     PolarizationType polarizationType = Direct;
     double sigma = 0.1, ewaldErrorTolerance = 5e-4, kMax = 0, epsInf = 1;
     int nx = 0, ny = 0, nz = 0;
+    std::vector<int> embeddingParticles;
+    std::vector<double> embeddingCharges;
+    double embeddingScale = 1;
+    EmbeddingKernel embeddingKernel = Smeared;
 };
 
 } // namespace PolarMPPlugin

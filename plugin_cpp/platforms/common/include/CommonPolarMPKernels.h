@@ -45,15 +45,26 @@ private:
         double epsInf = 1;
         SourceArrays arrays;
         ResponseArrays response;
+        ChargeArrays charges;
         std::unique_ptr<SourceLink> link;
         std::unique_ptr<DevicePotential> solver;
         std::unique_ptr<AsyncDownload> sums;  // of response.sums
         OpenMM::ComputeKernel sumForField, sumInducedCharges, differentiate;
     };
+    /** Where some of the force's particles are among OpenMM's atoms, whose order changes in a run. */
+    struct ParticleMap {
+        OpenMM::ComputeArray particleOf;  // by OpenMM's index of a particle; -1: not among them
+        OpenMM::ComputeArray atomOf;      // the present place of each
+        OpenMM::ComputeArray present;     // positions, to compare with earlier ones
+        OpenMM::ComputeKernel read, compare;
+    };
     void createSetup(const PolarMPForce& force);
     std::map<std::string, std::string> responseDefines(const PolarMPForce& force, const MomentSet& moments);
     void createKernels(Setup& next, const std::map<std::string, std::string>& defines);
-    void readPositions(OpenMM::ComputeArray& target);
+    /** The kernels for the positions of these particles, in this order; `first`: the number of the first one in notes. */
+    void mapParticles(ParticleMap& map, const std::vector<int>& indices, int first, OpenMM::ComputeProgram& program);
+    void readPositions(ParticleMap& map, OpenMM::ComputeArray& target);
+    bool positionsDiffer(ParticleMap& map, OpenMM::ComputeArray& earlier);
     void readBox();
     bool inField() const {
         return externalField != OpenMM::Vec3();
@@ -65,12 +76,13 @@ private:
     /** Waits for the end of the last step and throws an exception if its input or a force was unusable. */
     void checkForces();
 
-    std::vector<int> particles;
+    std::vector<int> particles, embeddingParticles;
     bool periodic = false;
     bool complete = false;  // the last execute() has returned, and no unusable number is known in it
     OpenMM::Vec3 box[3], externalField;
-    OpenMM::ComputeArray particleOf, atomOf, presentPositions, differ;
-    OpenMM::ComputeKernel positionsKernel, compareKernel, resultsKernel;
+    OpenMM::ComputeArray differ;
+    ParticleMap atoms, charges;
+    OpenMM::ComputeKernel resultsKernel, chargeForcesKernel;
     std::unique_ptr<DeviceChecks> checks;
     std::unique_ptr<Setup> setup;
 };

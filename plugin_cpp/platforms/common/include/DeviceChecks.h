@@ -20,13 +20,14 @@ namespace PolarMPPlugin {
 class DeviceChecks {
 public:
     /**
+     * @param particles  the force's, followed by those with embedding charges
      * @param program  has kernels/checks.cc in it
      * @param memory   for an AsyncDownload of NUM_NOTES integers
      */
     DeviceChecks(OpenMM::ComputeContext& cc, const std::vector<int>& particles, OpenMM::ComputeProgram& program, std::shared_ptr<void> memory);
     static constexpr int NUM_NOTES = 2;
     /** Macros for kernels that write notes. */
-    static std::map<std::string, std::string> defines();
+    static std::map<std::string, std::string> defines(int numParticles);
     /** An argument of such kernels. */
     OpenMM::ComputeArray& getNotes() {
         return notes;

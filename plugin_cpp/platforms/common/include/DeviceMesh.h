@@ -1,6 +1,6 @@
 #pragma once
 #include "CellList.h"
-#include "DevicePotential.h"
+#include "DeviceChargePairs.h"
 #include "openmm_polarmp/internal/MeshChoice.h"
 
 namespace PolarMPPlugin {
@@ -10,9 +10,12 @@ class DeviceMesh : public DevicePotential {
 public:
     /** @param defines  macros for the kernels of the response, some of which are fused with those of the mesh */
     DeviceMesh(OpenMM::ComputeContext& cc, const PolarMPForce& force, SourceArrays& source, ResponseArrays& response,
-               std::map<std::string, std::string> defines);
+               ChargeArrays& charges, std::map<std::string, std::string> defines);
     void setBox(const OpenMM::Vec3 box[3]) override;
     void setPositions() override;
+    void potentialOfCharges() override;
+    /** Reads the mesh as the last round of a step has left it. */
+    void forcesOnCharges() override;
     void induce(const FieldArguments& field) override;
     void potentialOfInduced() override;
     void potentialAtPoints(OpenMM::ComputeArray& points, OpenMM::ComputeArray& sources, OpenMM::ComputeArray& potential) override;
@@ -24,6 +27,7 @@ private:
         OpenMM::ComputeArray fixedPoint, values, spectrum, deconvolution, influence;
         OpenMM::FFT3D fft;
         OpenMM::ComputeKernel setBox, setInfluence, spreadPermanent, spreadSources, toReal, convolve, gatherAndInduce, gather, gatherPotential;
+        OpenMM::ComputeKernel spreadCharges, gatherCharges, removePermanent, gatherForces;  // with point charges only
     };
     void allocateMesh();
     void createKernels();
@@ -42,6 +46,8 @@ private:
     OpenMM::ComputeArray coefficients, toFractional, derivativeTransform;
     OpenMM::ComputeProgram program;
     CellList cells;  // atoms are processed in its order
+    std::unique_ptr<CellList> chargeCells;           // the charges in theirs; null without charges
+    std::unique_ptr<DeviceChargePairs> chargePairs;  // null unless the charges are points
     std::unique_ptr<Mesh> mesh;
 };
 

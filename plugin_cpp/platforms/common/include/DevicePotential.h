@@ -24,6 +24,18 @@ struct ResponseArrays {
     void initialize(OpenMM::ComputeContext& cc, int numParticles);
 };
 
+/** The point charges around the atoms, in the order of the force's embedding charges. */
+struct ChargeArrays {
+    int size = 0;
+    bool arePoints = false;  // rather than smeared
+    double total = 0;        // e
+    OpenMM::ComputeArray charges;    // [M] e, times the embedding's scale
+    OpenMM::ComputeArray positions;  // [3 M] in A, as `mixed`
+    OpenMM::ComputeArray forces;     // [3 M] in eV/A
+    OpenMM::ComputeArray potential;  // [20 N] of the charges at the atoms, with derivatives
+    void initialize(OpenMM::ComputeContext& cc, int numParticles, const PolarMPForce& force);
+};
+
 /** The external field (V/A, without its latent scale) and the inverse volume: five consecutive arguments of kernels. */
 struct FieldArguments {
     OpenMM::Vec3 field;
@@ -34,11 +46,17 @@ struct FieldArguments {
 /** Creates a kernel with these arguments; those that are nullptr are set later. */
 OpenMM::ComputeKernel createKernel(OpenMM::ComputeProgram& program, const char* name, const std::vector<OpenMM::ArrayInterface*>& arguments);
 
+class DeviceChargePairs;
+
+/** Macros of kernels/radial.cc for the pair kernel of this width (A). */
+void addRadialDefines(OpenMM::ComputeContext& cc, double sigma, std::map<std::string, std::string>& defines);
+
 /** Computes the potential of smeared multipoles on a device: 20 derivatives for each atom (kernels/tensors.cc). */
 class DevicePotential {
 public:
-    DevicePotential(OpenMM::ComputeContext& cc, SourceArrays& source, ResponseArrays& response)
-            : cc(cc), source(source), response(response), numParticles(source.moments[CHARGE].getSize()) {
+    /** @param charges  of size 0 if there are none */
+    DevicePotential(OpenMM::ComputeContext& cc, SourceArrays& source, ResponseArrays& response, ChargeArrays& charges)
+            : cc(cc), source(source), response(response), charges(charges), numParticles(source.moments[CHARGE].getSize()) {
     }
     virtual ~DevicePotential() = default;
     /** Sets the box (A). */
@@ -47,7 +65,11 @@ public:
     /** Prepares for the present positions, before the potentials of a step. */
     virtual void setPositions() {
     }
-    /** Computes `permanent` from the source's moments, `phi`, their potential, and the induced moments. */
+    /** Computes the potential of the point charges at the atoms. */
+    virtual void potentialOfCharges() = 0;
+    /** Computes the forces on the point charges, after the potentials of a step. */
+    virtual void forcesOnCharges() = 0;
+    /** Computes `permanent` from the source's moments, `phi`, their potential with that of the charges, and the induced moments. */
     virtual void induce(const FieldArguments& field) = 0;
     /** Computes `phiInduced`, the potential of the induced moments. */
     virtual void potentialOfInduced() = 0;
@@ -65,6 +87,7 @@ protected:
     OpenMM::ComputeContext& cc;
     SourceArrays& source;
     ResponseArrays& response;
+    ChargeArrays& charges;
     const int numParticles;
 };
 
@@ -72,14 +95,18 @@ protected:
 class DevicePairSum : public DevicePotential {
 public:
     /** @param defines  macros for the kernels of the response */
-    DevicePairSum(OpenMM::ComputeContext& cc, double sigma, SourceArrays& source, ResponseArrays& response,
+    DevicePairSum(OpenMM::ComputeContext& cc, double sigma, SourceArrays& source, ResponseArrays& response, ChargeArrays& charges,
                   std::map<std::string, std::string> defines);
+    ~DevicePairSum() override;
+    void potentialOfCharges() override;
+    void forcesOnCharges() override;
     void induce(const FieldArguments& field) override;
     void potentialOfInduced() override;
     void potentialAtPoints(OpenMM::ComputeArray& points, OpenMM::ComputeArray& sources, OpenMM::ComputeArray& potential) override;
 
 private:
-    OpenMM::ComputeKernel readKernel, permanentKernel, induceKernel, inducedKernel, pointsKernel;
+    OpenMM::ComputeKernel readKernel, permanentKernel, addChargesKernel, induceKernel, inducedKernel, pointsKernel;
+    std::unique_ptr<DeviceChargePairs> chargePairs;  // null without charges
 };
 
 } // namespace PolarMPPlugin

@@ -58,44 +58,55 @@ void CommonCalcPolarMPForceKernel::initialize(const System& system, const PolarM
         for (int i = 0; i < system.getNumParticles(); i++)
             particles.push_back(i);
     periodic = force.usesPeriodicBoundaryConditions();
-    cc.addForce(new ForceInfo(particles, periodic));
+    embeddingParticles = force.getEmbeddingParticles();
+    vector<int> all = particles;
+    all.insert(all.end(), embeddingParticles.begin(), embeddingParticles.end());
+    cc.addForce(new ForceInfo(all, periodic));
 
-    vector<int> particleOfAtom(cc.getNumAtoms(), -1);
-    for (size_t i = 0; i < particles.size(); i++)
-        particleOfAtom[particles[i]] = i;
-    particleOf.initialize<int>(cc, particleOfAtom.size(), "polarmpParticleOf");
-    particleOf.upload(particleOfAtom);
-    atomOf.initialize<int>(cc, particles.size(), "polarmpAtomOf");
     differ.initialize<int>(cc, 1, "polarmpDiffer");
     map<string, string> defines = commonDefines(cc, particles.size());
-    defines.merge(DeviceChecks::defines());
+    defines.merge(DeviceChecks::defines(all.size()));
     ComputeProgram program = cc.compileProgram(KernelSources::checks + KernelSources::positions, defines);
-    checks = make_unique<DeviceChecks>(cc, particles, program, allocateHostMemory(DeviceChecks::NUM_NOTES * sizeof(int)));
+    checks = make_unique<DeviceChecks>(cc, all, program, allocateHostMemory(DeviceChecks::NUM_NOTES * sizeof(int)));
+    mapParticles(atoms, particles, 0, program);
+    if (!embeddingParticles.empty())
+        mapParticles(charges, embeddingParticles, particles.size(), program);
     createSetup(force);
-    const ComputeArray& positions = setup->arrays.positions;
-    presentPositions.initialize(cc, positions.getSize(), positions.getElementSize(), "polarmpPresentPositions");
-
-    positionsKernel = program->createKernel("readPositions");
-    compareKernel = program->createKernel("comparePositions");
     resultsKernel = program->createKernel("addResults");
-    positionsKernel->addArg(cc.getPosq());
-    if (cc.getUseMixedPrecision())
-        positionsKernel->addArg(cc.getPosqCorrection());
-    positionsKernel->addArg(cc.getAtomIndexArray());
-    positionsKernel->addArg(particleOf);
-    positionsKernel->addArg();
-    positionsKernel->addArg(atomOf);
-    positionsKernel->addArg(checks->getNotes());
-    for (int i = 0; i < 3; i++)
-        compareKernel->addArg();
     for (int i = 0; i < 9; i++)
         resultsKernel->addArg();
     resultsKernel->addArg(checks->getNotes());
+    chargeForcesKernel = program->createKernel("addForcesOnCharges");
+    for (int i = 0; i < 4; i++)
+        chargeForcesKernel->addArg();
+    chargeForcesKernel->addArg(checks->getNotes());
+}
+
+void CommonCalcPolarMPForceKernel::mapParticles(ParticleMap& map, const vector<int>& indices, int first, ComputeProgram& program) {
+    vector<int> particleOf(cc.getNumAtoms(), -1);
+    for (size_t i = 0; i < indices.size(); i++)
+        particleOf[indices[i]] = i;
+    map.particleOf.initialize<int>(cc, particleOf.size(), "polarmpParticleOf");
+    map.particleOf.upload(particleOf);
+    map.atomOf.initialize<int>(cc, indices.size(), "polarmpAtomOf");
+    map.present.initialize(cc, 3 * indices.size(), elementSize(cc, true), "polarmpPresentPositions");
+    map.read = program->createKernel("readPositions");
+    map.read->addArg(cc.getPosq());
+    if (cc.getUseMixedPrecision())
+        map.read->addArg(cc.getPosqCorrection());
+    map.read->addArg(cc.getAtomIndexArray());
+    map.read->addArg(map.particleOf);
+    map.read->addArg();
+    map.read->addArg(map.atomOf);
+    map.read->addArg(checks->getNotes());
+    map.read->addArg(first);
+    map.compare = createKernel(program, "comparePositions", {&map.present, nullptr, &differ, nullptr});
+    map.compare->setArg(3, (int) map.present.getSize());
 }
 
 unique_ptr<SourceLink> CommonCalcPolarMPForceKernel::createLink(MultipoleSource& source, const SourceBuffers& description, SourceArrays& arrays) {
     if (auto* network = dynamic_cast<NetworkSource*>(&source))
-        return make_unique<DeviceNetwork>(cc, *network, description, arrays, atomOf, hasWarps());
+        return make_unique<DeviceNetwork>(cc, *network, description, arrays, atoms.atomOf, hasWarps());
     return make_unique<HostLink>(source, description, arrays);
 }
 
@@ -113,11 +124,12 @@ void CommonCalcPolarMPForceKernel::createSetup(const PolarMPForce& force) {
     next->epsInf = force.getEpsInf();
     next->arrays.initialize(cc, n);
     next->response.initialize(cc, n);
+    next->charges.initialize(cc, n, force);
     map<string, string> defines = responseDefines(force, next->moments);
     if (periodic)
-        next->solver = make_unique<DeviceMesh>(cc, force, next->arrays, next->response, defines);
+        next->solver = make_unique<DeviceMesh>(cc, force, next->arrays, next->response, next->charges, defines);
     else
-        next->solver = make_unique<DevicePairSum>(cc, force.getSigma() * ANGSTROM_PER_NM, next->arrays, next->response, defines);
+        next->solver = make_unique<DevicePairSum>(cc, force.getSigma() * ANGSTROM_PER_NM, next->arrays, next->response, next->charges, defines);
     createKernels(*next, defines);
     ComputeArray& sums = next->response.sums;
     next->sums = make_unique<AsyncDownload>(cc, sums, allocateHostMemory(sums.getSize() * sums.getElementSize()));
@@ -152,6 +164,8 @@ map<string, string> CommonCalcPolarMPForceKernel::responseDefines(const PolarMPF
         defines["HAS_POLARIZABILITY"] = "1";
     if (moments.induces())
         defines["INDUCES"] = "1";
+    if (!force.getEmbeddingParticles().empty())
+        defines["EMBEDDED"] = "1";
     return defines;
 }
 
@@ -169,12 +183,24 @@ void CommonCalcPolarMPForceKernel::createKernels(Setup& next, const map<string, 
     arguments.insert(arguments.end(), {&r.energies, &r.forces});
     for (ComputeArray& gradients : a.gradients)
         arguments.push_back(&gradients);
+    if (next.charges.size > 0)
+        arguments.push_back(&next.charges.potential);
     next.differentiate = createKernel(program, "differentiate", arguments);
 }
 
-void CommonCalcPolarMPForceKernel::readPositions(ComputeArray& target) {
-    positionsKernel->setArg(cc.getUseMixedPrecision() ? 4 : 3, target);
-    positionsKernel->execute(cc.getNumAtoms());
+void CommonCalcPolarMPForceKernel::readPositions(ParticleMap& map, ComputeArray& target) {
+    map.read->setArg(cc.getUseMixedPrecision() ? 4 : 3, target);
+    map.read->execute(cc.getNumAtoms());
+}
+
+bool CommonCalcPolarMPForceKernel::positionsDiffer(ParticleMap& map, ComputeArray& earlier) {
+    readPositions(map, map.present);
+    cc.clearBuffer(differ);
+    map.compare->setArg(1, earlier);
+    map.compare->execute(map.present.getSize());
+    vector<int> result;
+    differ.download(result);
+    return result[0] != 0;
 }
 
 void CommonCalcPolarMPForceKernel::readBox() {
@@ -212,9 +238,16 @@ double CommonCalcPolarMPForceKernel::execute(ContextImpl& context, bool includeF
     complete = false;
     externalField = PolarMPForceImpl::externalField(context);
     readBox();
-    readPositions(s.arrays.positions);
-    // Where atoms lie on the mesh does not depend on their moments: it is computed while the source is at work.
-    s.link->forward(includeForces, [&]() { s.solver->setPositions(); });
+    readPositions(atoms, s.arrays.positions);
+    const bool isEmbedded = (s.charges.size > 0);
+    if (isEmbedded)
+        readPositions(charges, s.charges.positions);
+    // What does not depend on the moments is computed while the source is at work.
+    s.link->forward(includeForces, [&]() {
+        s.solver->setPositions();
+        if (isEmbedded)
+            s.solver->potentialOfCharges();
+    });
     if (!s.link->checks())
         checks->checkMoments(s.arrays);
     checks->startDownload();
@@ -227,6 +260,8 @@ double CommonCalcPolarMPForceKernel::execute(ContextImpl& context, bool includeF
     s.solver->induce(field);
     if (s.moments.induces())
         s.solver->potentialOfInduced();
+    if (isEmbedded && includeForces)
+        s.solver->forcesOnCharges();
     if (inField())
         s.sumInducedCharges->execute(REDUCTION_SIZE, REDUCTION_SIZE);
     field.setArgs(cc, s.differentiate, 10);
@@ -243,12 +278,19 @@ double CommonCalcPolarMPForceKernel::execute(ContextImpl& context, bool includeF
     resultsKernel->setArg(1, s.arrays.energy);
     resultsKernel->setArg(2, s.response.forces);
     resultsKernel->setArg(3, s.arrays.forces);
-    resultsKernel->setArg(4, atomOf);
+    resultsKernel->setArg(4, atoms.atomOf);
     resultsKernel->setArg(5, cc.getLongForceBuffer());
     resultsKernel->setArg(6, cc.getEnergyBuffer());
     resultsKernel->setArg(7, (int) includeForces);
     resultsKernel->setArg(8, (int) s.arrays.energy.getSize());
     resultsKernel->execute(n);
+    if (isEmbedded && includeForces) {
+        chargeForcesKernel->setArg(0, s.charges.size);
+        chargeForcesKernel->setArg(1, s.charges.forces);
+        chargeForcesKernel->setArg(2, charges.atomOf);
+        chargeForcesKernel->setArg(3, cc.getLongForceBuffer());
+        chargeForcesKernel->execute(s.charges.size);
+    }
     if (isState)
         checkForces();
     else
@@ -280,15 +322,9 @@ bool CommonCalcPolarMPForceKernel::isCurrent(ContextImpl& context) {
     for (int i = 0; i < 3 && periodic; i++)
         if (present[i] * ANGSTROM_PER_NM != box[i])
             return false;
-    readPositions(presentPositions);
-    cc.clearBuffer(differ);
-    compareKernel->setArg(0, presentPositions);
-    compareKernel->setArg(1, setup->arrays.positions);
-    compareKernel->setArg(2, differ);
-    compareKernel->execute(3 * particles.size());
-    vector<int> result;
-    differ.download(result);
-    return result[0] == 0;
+    if (positionsDiffer(atoms, setup->arrays.positions))
+        return false;
+    return setup->charges.size == 0 || !positionsDiffer(charges, setup->charges.positions);
 }
 
 void CommonCalcPolarMPForceKernel::getStepData(ContextImpl&, StepData& data) {
@@ -327,6 +363,14 @@ void CommonCalcPolarMPForceKernel::getStepData(ContextImpl&, StepData& data) {
         }
     }
     data.fieldScale = fieldScaleOf(trace);
+    if (s.charges.size == 0)
+        return;
+    const vector<double> phiCharges = downloaded(s.charges.potential);
+    for (int i = 0; i < n; i++) {
+        data.embeddingPotential.push_back(phiCharges[20 * i]);
+        for (int a = 0; a < 3; a++)
+            data.embeddingField.push_back(-phiCharges[20 * i + 1 + a]);
+    }
 }
 
 void CommonCalcPolarMPForceKernel::getPotential(ContextImpl&, const vector<Vec3>& points, vector<double>& potential) {

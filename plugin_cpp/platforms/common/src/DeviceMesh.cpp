@@ -20,11 +20,16 @@ const int STEPS_BETWEEN_SORTS = 50;
 const double CELL_WIDTH = 6;  // A, somewhat wider than an atom's window
 } // namespace
 
-DeviceMesh::DeviceMesh(ComputeContext& cc, const PolarMPForce& force, SourceArrays& source, ResponseArrays& response, map<string, string> defines)
-        : DevicePotential(cc, source, response), sigma(force.getSigma() * ANGSTROM_PER_NM), kMax(force.getKMax() / ANGSTROM_PER_NM),
+DeviceMesh::DeviceMesh(ComputeContext& cc, const PolarMPForce& force, SourceArrays& source, ResponseArrays& response, ChargeArrays& charges,
+                       map<string, string> defines)
+        : DevicePotential(cc, source, response, charges), sigma(force.getSigma() * ANGSTROM_PER_NM), kMax(force.getKMax() / ANGSTROM_PER_NM),
           rule(chooseMeshRule(force.getEwaldErrorTolerance())), window(rule.width, rule.m, rule.beta, rule.degree),
           blockSize(min(LARGEST_BLOCK, cc.getMaxThreadBlockSize())), groupAtoms(blockSize / TEAM),
           residentThreads(cc.getUseDoublePrecision() ? 512 : 1024), cells(cc, numParticles, CELL_WIDTH, true, source.positions) {
+    if (charges.size > 0)
+        chargeCells = make_unique<CellList>(cc, charges.size, CELL_WIDTH, true, charges.positions);
+    if (charges.size > 0 && charges.arePoints)
+        chargePairs = make_unique<DeviceChargePairs>(cc, sigma, source, response, charges, defines);
     force.getPMEParameters(size[0], size[1], size[2]);
     sizeIsFixed = (size[0] > 0);
     if (sizeIsFixed)
@@ -45,7 +50,7 @@ DeviceMesh::DeviceMesh(ComputeContext& cc, const PolarMPForce& force, SourceArra
     defines["FIXED_POINT_SCALE"] = cc.doubleToString(FIXED_POINT_SCALE);
     defines["RESIDENT_THREADS"] = cc.intToString(residentThreads);
     program = cc.compileProgram(KernelSources::tensors + KernelSources::response + KernelSources::influence + KernelSources::mesh
-                                    + KernelSources::spread + KernelSources::gather,
+                                    + KernelSources::spread + KernelSources::gather + (charges.size > 0 ? KernelSources::charges : ""),
                                 defines);
     if (sizeIsFixed)
         allocateMesh();
@@ -97,6 +102,18 @@ void DeviceMesh::createKernels() {
     arguments.insert(arguments.end(), {&r.phi, &r.potential, &r.electricField, &r.induced, &m.fixedPoint});
     m.gatherAndInduce = create("gatherAndInduce", arguments);
     m.gather = create("gather", {&m.values, &atoms, &positions, &toFractional, &transform, &coefficients, &r.phiInduced});
+    if (charges.size > 0) {
+        ChargeArrays& c = charges;
+        m.gatherAndInduce->addArg(c.potential);
+        m.spreadCharges = create("spreadCharges", {later, &c.charges, &chargeCells->particles, &c.positions, &toFractional, &coefficients,
+                                                   &m.fixedPoint});
+        m.gatherCharges = create("gather", {&m.values, &atoms, &positions, &toFractional, &transform, &coefficients, &c.potential});
+        m.removePermanent = createKernel(program, "removePermanent", {&r.phi, &c.potential, &r.phiInduced});
+        m.gatherForces = create("gatherForcesOnCharges", {later, &c.charges, &chargeCells->particles, &c.positions, &toFractional, &transform,
+                                                          &coefficients, &m.values, &c.forces});
+        m.spreadCharges->setArg(3, c.size);
+        m.gatherForces->setArg(3, c.size);
+    }
     m.gatherPotential = create("gatherPotential", {later, &m.values, later, &toFractional, &coefficients, later});
 }
 
@@ -116,11 +133,17 @@ void DeviceMesh::setBox(const Vec3 box[3]) {
     setMixedArg(cc, mesh->setInfluence, 7, kMax * kMax);
     mesh->setInfluence->execute(mesh->influence.getSize(), blockSize);
     cells.setBox(box);
+    if (chargeCells)
+        chargeCells->setBox(box);
+    if (chargePairs)
+        chargePairs->setBox(box);
 }
 
 void DeviceMesh::setPositions() {
     if (stepsUntilSort == 0) {
         cells.sort();
+        if (chargeCells)
+            chargeCells->sort();
         stepsUntilSort = STEPS_BETWEEN_SORTS;
     }
     stepsUntilSort--;
@@ -140,6 +163,20 @@ void DeviceMesh::solve() {
     mesh->fft->execFFT(mesh->spectrum, mesh->values, false);
 }
 
+void DeviceMesh::potentialOfCharges() {
+    executeForAtoms(mesh->spreadCharges, charges.size);
+    solve();
+    executeForAtoms(mesh->gatherCharges, numParticles);
+    if (chargePairs)
+        chargePairs->potentialOfCharges();
+}
+
+void DeviceMesh::forcesOnCharges() {
+    executeForAtoms(mesh->gatherForces, charges.size);
+    if (chargePairs)
+        chargePairs->forcesOnCharges();
+}
+
 void DeviceMesh::induce(const FieldArguments& field) {
     executeForAtoms(mesh->spreadPermanent, numParticles);
     solve();
@@ -150,6 +187,8 @@ void DeviceMesh::induce(const FieldArguments& field) {
 void DeviceMesh::potentialOfInduced() {
     solve();  // gatherAndInduce has already spread the induced moments
     executeForAtoms(mesh->gather, numParticles);
+    if (charges.size > 0)  // and the permanent ones with them
+        mesh->removePermanent->execute(20 * numParticles);
 }
 
 void DeviceMesh::potentialAtPoints(ComputeArray& points, ComputeArray& sources, ComputeArray& potential) {

@@ -1,4 +1,5 @@
 #include "DevicePotential.h"
+#include "DeviceChargePairs.h"
 #include "KernelSources.h"
 #include "openmm_polarmp/PolarMPUnits.h"
 #include "openmm_polarmp/internal/PairSeries.h"
@@ -39,6 +40,32 @@ void ResponseArrays::initialize(ComputeContext& cc, int n) {
     cc.clearBuffer(sums);
 }
 
+void ChargeArrays::initialize(ComputeContext& cc, int numParticles, const PolarMPForce& force) {
+    vector<double> values = force.getEmbeddingCharges();
+    size = values.size();
+    arePoints = (force.getEmbeddingKernel() == PolarMPForce::Point);
+    if (size == 0)
+        return;
+    for (double& value : values) {
+        value *= force.getEmbeddingScale();
+        total += value;
+    }
+    int real = elementSize(cc, false);
+    charges.initialize(cc, size, real, "polarmpEmbeddingCharges");
+    positions.initialize(cc, 3 * size, elementSize(cc, true), "polarmpEmbeddingPositions");
+    forces.initialize(cc, 3 * size, real, "polarmpEmbeddingForces");
+    potential.initialize(cc, 20 * numParticles, real, "polarmpEmbeddingPotential");
+    charges.upload(values, true);
+}
+
+void PolarMPPlugin::addRadialDefines(ComputeContext& cc, double sigma, map<string, string>& defines) {
+    double a = 1 / (sqrt(2.0) * sigma);
+    defines["A_SQUARED"] = cc.doubleToString(a * a);
+    defines["B_SCALE"] = cc.doubleToString(COULOMB * 2 * a / sqrt(M_PI));
+    defines["SERIES_LIMIT"] = cc.doubleToString(PAIR_SERIES_LIMIT);
+    defines["SERIES_END"] = cc.doubleToString(cc.getUseDoublePrecision() ? 1e-17 : 1e-9);
+}
+
 void PolarMPPlugin::setMixedArg(ComputeContext& cc, ComputeKernel& kernel, int index, double value) {
     if (cc.getUseDoublePrecision() || cc.getUseMixedPrecision())
         kernel->setArg(index, value);
@@ -63,15 +90,14 @@ ComputeKernel PolarMPPlugin::createKernel(ComputeProgram& program, const char* n
     return kernel;
 }
 
-DevicePairSum::DevicePairSum(ComputeContext& cc, double sigma, SourceArrays& source, ResponseArrays& response, map<string, string> defines)
-        : DevicePotential(cc, source, response) {
-    double a = 1 / (sqrt(2.0) * sigma);
-    defines["A_SQUARED"] = cc.doubleToString(a * a);
-    defines["TWO_A_SQUARED"] = cc.doubleToString(2 * a * a);
-    defines["B_SCALE"] = cc.doubleToString(COULOMB * 2 * a / sqrt(M_PI));
-    defines["SERIES_LIMIT"] = cc.doubleToString(PAIR_SERIES_LIMIT);
-    defines["SERIES_END"] = cc.doubleToString(cc.getUseDoublePrecision() ? 1e-17 : 1e-9);
-    ComputeProgram program = cc.compileProgram(KernelSources::tensors + KernelSources::response + KernelSources::pairs, defines);
+DevicePairSum::DevicePairSum(ComputeContext& cc, double sigma, SourceArrays& source, ResponseArrays& response, ChargeArrays& charges,
+                             map<string, string> defines)
+        : DevicePotential(cc, source, response, charges) {
+    if (charges.size > 0)
+        chargePairs = make_unique<DeviceChargePairs>(cc, sigma, source, response, charges, defines);
+    addRadialDefines(cc, sigma, defines);
+    ComputeProgram program =
+        cc.compileProgram(KernelSources::tensors + KernelSources::response + KernelSources::radial + KernelSources::pairs, defines);
     ResponseArrays& r = response;
     ComputeArray* m = source.moments;
     readKernel = createKernel(program, "readMoments", {&m[CHARGE], &m[DIPOLE], &m[QUADRUPOLE], &r.permanent});
@@ -80,12 +106,26 @@ DevicePairSum::DevicePairSum(ComputeContext& cc, double sigma, SourceArrays& sou
     induceKernel = createKernel(program, "induce",
                                 {&source.positions, &r.permanent, &m[SOFTNESS], &m[POLARIZABILITY], &r.sums, nullptr, nullptr, nullptr, nullptr,
                                  nullptr, &r.phi, &r.potential, &r.electricField, &r.induced});
+    if (charges.size > 0)
+        addChargesKernel = createKernel(program, "addCharges", {&charges.potential, &r.phi});
     pointsKernel = createKernel(program, "sumPotential", {nullptr, nullptr, &source.positions, nullptr, nullptr});
+}
+
+DevicePairSum::~DevicePairSum() = default;
+
+void DevicePairSum::potentialOfCharges() {
+    chargePairs->potentialOfCharges();
+}
+
+void DevicePairSum::forcesOnCharges() {
+    chargePairs->forcesOnCharges();
 }
 
 void DevicePairSum::induce(const FieldArguments& field) {
     readKernel->execute(numParticles);
     permanentKernel->execute(numParticles);
+    if (charges.size > 0)
+        addChargesKernel->execute(20 * numParticles);
     field.setArgs(cc, induceKernel, 5);
     induceKernel->execute(numParticles);
 }

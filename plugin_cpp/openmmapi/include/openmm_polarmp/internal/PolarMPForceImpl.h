@@ -29,11 +29,13 @@ private:
     void ensureEvaluated(OpenMM::ContextImpl& context);
     /** Throws an exception unless the force's source describes as many particles as the force acts on. */
     void checkSource() const;
+    /** Throws an exception unless the embedding charges belong to particles of the System that are not the source's. */
+    void checkEmbedding(const OpenMM::System& system) const;
 
     const PolarMPForce& owner;
     // when the Context was created
     int numParticles = 0;
-    std::vector<int> particles;
+    std::vector<int> particles, embeddingParticles;
     PolarMPForce::NonbondedMethod nonbondedMethod = PolarMPForce::NoCutoff;
     OpenMM::Kernel kernel;
     bool evaluated = false;

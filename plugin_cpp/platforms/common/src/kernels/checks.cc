@@ -11,7 +11,7 @@ DEVICE void writeNote(GLOBAL unsigned int* note, int quantity, int particle, mix
     int fault = IS_NEGATIVE;
     if (!isfinite(value))
         fault = (value > 0 ? IS_POSITIVE_INFINITY : value < 0 ? IS_NEGATIVE_INFINITY : IS_NAN);
-    unsigned int code = NUM_FAULTS*((unsigned int) quantity*NUM_PARTICLES+particle)+fault;
+    unsigned int code = NUM_FAULTS*((unsigned int) quantity*NUM_CHECKED+particle)+fault;
     ATOMIC_MAX(note, 0xFFFFFFFFu-code);
 }
 

@@ -72,7 +72,21 @@ DEVICE void toCartesian(LOCAL_ARG const int* atoms, LOCAL_ARG const real* grid, 
     }
 }
 
-/** The induced moments, with one thread for each of the group's atoms. */
+#ifdef EMBEDDED
+/** Adds the potential of the point charges around the atoms to that of the multipoles. */
+DEVICE void addPotentialOfCharges(LOCAL_ARG const int* atoms, GLOBAL const real* phiCharges, LOCAL_ARG real* phi, GLOBAL real* result) {
+    int slot = LOCAL_ID/20, n = LOCAL_ID-20*slot;
+    if (slot < GROUP_ATOMS) {
+        phi[LOCAL_ID] += phiCharges[20*atoms[slot]+n];
+        result[20*atoms[slot]+n] = phi[LOCAL_ID];
+    }
+}
+#endif
+
+/**
+ * The induced moments, with one thread for each of the group's atoms, and what is spread for the second round: with point charges
+ * around, which feel all moments, the permanent ones too.
+ */
 DEVICE void induceAtoms(LOCAL_ARG const int* atoms, LOCAL_ARG const real* phi, GLOBAL const mixed* positions, GLOBAL const real* permanent,
         GLOBAL const real* softness, GLOBAL const real* polarizability, GLOBAL const mixed* sums, mixed fieldX, mixed fieldY, mixed fieldZ,
         mixed inverseVolume, int inField, GLOBAL real* potential, GLOBAL real* electricField, GLOBAL real* induced, LOCAL_ARG real* moments) {
@@ -87,7 +101,11 @@ DEVICE void induceAtoms(LOCAL_ARG const int* atoms, LOCAL_ARG const real* phi, G
         inducedMoment(p, atom, positions, permanent, softness, polarizability, sums, field, inField, m);
         writeInduced(p, atom, permanent, m, potential, electricField, induced);
         for (int n = 0; n < 10; n++)
+#ifdef EMBEDDED
+            moments[10*slot+n] = permanent[10*atom+n]+m[n];
+#else
             moments[10*slot+n] = m[n];
+#endif
     }
 }
 
@@ -97,7 +115,11 @@ GROUP_KERNEL void gatherAndInduce(int sizeX, int sizeY, int sizeZ, GLOBAL const 
         GLOBAL const real* RESTRICT coefficients, GLOBAL const real* RESTRICT permanent, GLOBAL const real* RESTRICT softness,
         GLOBAL const real* RESTRICT polarizability, GLOBAL const mixed* RESTRICT sums, mixed fieldX, mixed fieldY, mixed fieldZ,
         mixed inverseVolume, int inField, GLOBAL real* RESTRICT phi, GLOBAL real* RESTRICT potential, GLOBAL real* RESTRICT electricField,
-        GLOBAL real* RESTRICT induced, GLOBAL mm_ulong* RESTRICT nextMesh) {
+        GLOBAL real* RESTRICT induced, GLOBAL mm_ulong* RESTRICT nextMesh
+#ifdef EMBEDDED
+        , GLOBAL const real* RESTRICT phiCharges
+#endif
+        ) {
     LOCAL int atoms[GROUP_ATOMS];
     LOCAL int start[3*GROUP_ATOMS];
     LOCAL real4 windows[3*WIDTH*GROUP_ATOMS];
@@ -108,7 +130,7 @@ GROUP_KERNEL void gatherAndInduce(int sizeX, int sizeY, int sizeZ, GLOBAL const 
     LOCAL real sources[10*GROUP_ATOMS];
     int slot = LOCAL_ID/TEAM;
     for (int first = GROUP_ID*GROUP_ATOMS; first < NUM_PARTICLES; first += NUM_GROUPS*GROUP_ATOMS) {
-        takeAtoms(first, order, atoms);
+        takeAtoms(first, NUM_PARTICLES, order, atoms);
         SYNC_THREADS;
         findWindows(atoms, positions, toFractional, coefficients, sizeX, sizeY, sizeZ, start, windows);
         SYNC_THREADS;
@@ -118,6 +140,10 @@ GROUP_KERNEL void gatherAndInduce(int sizeX, int sizeY, int sizeZ, GLOBAL const 
         SYNC_THREADS;
         toCartesian(atoms, grid, derivativeTransform, phiOf, phi);
         SYNC_THREADS;
+#ifdef EMBEDDED
+        addPotentialOfCharges(atoms, phiCharges, phiOf, phi);
+        SYNC_THREADS;
+#endif
         induceAtoms(atoms, phiOf, positions, permanent, softness, polarizability, sums, fieldX, fieldY, fieldZ, inverseVolume, inField, potential,
                 electricField, induced, moments);
         SYNC_THREADS;
@@ -142,7 +168,7 @@ GROUP_KERNEL void gather(int sizeX, int sizeY, int sizeZ, GLOBAL const real* RES
     LOCAL real phiOf[20*GROUP_ATOMS];
     int slot = LOCAL_ID/TEAM;
     for (int first = GROUP_ID*GROUP_ATOMS; first < NUM_PARTICLES; first += NUM_GROUPS*GROUP_ATOMS) {
-        takeAtoms(first, order, atoms);
+        takeAtoms(first, NUM_PARTICLES, order, atoms);
         SYNC_THREADS;
         findWindows(atoms, positions, toFractional, coefficients, sizeX, sizeY, sizeZ, start, windows);
         SYNC_THREADS;

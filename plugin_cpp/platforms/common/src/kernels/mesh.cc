@@ -15,9 +15,9 @@
 #endif
 
 /** The group's atoms. Beyond the end the last atom is repeated: gathering twice for an atom changes nothing. */
-DEVICE void takeAtoms(int first, GLOBAL const int* order, LOCAL_ARG int* atoms) {
+DEVICE void takeAtoms(int first, int count, GLOBAL const int* order, LOCAL_ARG int* atoms) {
     if (LOCAL_ID < GROUP_ATOMS)
-        atoms[LOCAL_ID] = order[min(first+(int) LOCAL_ID, NUM_PARTICLES-1)];
+        atoms[LOCAL_ID] = order[min(first+(int) LOCAL_ID, count-1)];
 }
 
 /** Where a point's window begins along an axis, in units of the mesh spacing. */

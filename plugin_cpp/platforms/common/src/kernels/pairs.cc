@@ -1,47 +1,5 @@
 // A cluster: the sum over all pairs with the kernel g(r) = k_e erf(a r)/r, a = 1/(sqrt(2) sigma) (theory.md section 2).
 
-/** B_0 = g, B_{n+1} = -(1/r) dB_n/dr. */
-DEVICE void radialFunctions(real r2, real* B) {
-    real x2 = A_SQUARED*r2;
-    if (x2 < SERIES_LIMIT) {
-        // The upward recursion would lose digits: the series of B_5, whose terms are all positive, then downwards.
-        real term = (real) 1/(real) 11, sum = 0;
-        for (int k = 1; term > SERIES_END*sum; k++) {
-            sum += term;
-            term *= 2*x2/(2*k+11);
-        }
-        real power = B_SCALE*EXP(-x2)*TWO_A_SQUARED*TWO_A_SQUARED*TWO_A_SQUARED*TWO_A_SQUARED*TWO_A_SQUARED;
-        B[5] = power*sum;
-        for (int n = 4; n >= 0; n--) {
-            power *= (1/TWO_A_SQUARED);
-            B[n] = (r2*B[n+1]+power)/(2*n+1);
-        }
-    }
-    else {
-        real r = SQRT(r2);
-        real power = B_SCALE*EXP(-x2);
-        B[0] = COULOMB*ERF(SQRT(x2))/r;
-        for (int n = 0; n < 5; n++) {
-            B[n+1] = ((2*n+1)*B[n]-power)/r2;
-            power *= TWO_A_SQUARED;
-        }
-    }
-}
-
-/** C_n with grad C_n = -r C_{n+1} + v_{n+1}, where C_0 is the potential, and Q r. */
-DEVICE void contract(const real* r, GLOBAL const real* RESTRICT m, const real* B, real* C, real* Qr) {
-    real muR = 0, rQr = 0;
-    for (int i = 0; i < 3; i++) {
-        Qr[i] = 0;
-        for (int j = 0; j < 3; j++)
-            Qr[i] += m[4+second(i, j)]*r[j];
-        muR += m[1+i]*r[i];
-        rQr += r[i]*Qr[i];
-    }
-    for (int n = 0; n < 4; n++)
-        C[n] = m[0]*B[n]+muR*B[n+1]+0.5f*rQr*B[n+2];
-}
-
 KERNEL void sumPairs(GLOBAL const mixed* RESTRICT positions, GLOBAL const real* RESTRICT sources, GLOBAL real* RESTRICT phi) {
     for (int i = GLOBAL_ID; i < NUM_PARTICLES; i += GLOBAL_SIZE) {
         real result[20];
@@ -57,7 +15,7 @@ KERNEL void sumPairs(GLOBAL const mixed* RESTRICT positions, GLOBAL const real* 
                 r2 += r[a]*r[a];
             }
             GLOBAL const real* m = &sources[10*j];
-            radialFunctions(r2, B);
+            radialFunctions(r2, A_SQUARED, B_SCALE, B);
             contract(r, m, B, C, Qr);
             result[0] += C[0];
             real v1[3], v2[3], v3[3];
@@ -96,7 +54,7 @@ KERNEL void sumPotential(int numPoints, GLOBAL const mixed* RESTRICT points, GLO
                 r[a] = (real) (points[3*i+a]-positions[3*j+a]);
                 r2 += r[a]*r[a];
             }
-            radialFunctions(r2, B);
+            radialFunctions(r2, A_SQUARED, B_SCALE, B);
             contract(r, &sources[10*j], B, C, Qr);
             sum += C[0];
         }

@@ -1,11 +1,12 @@
-// Conversions between OpenMM's atoms (its internal order, nm) and the force's particles (their order in the force, A).
+// Conversions between OpenMM's atoms (its internal order, nm) and the force's particles, or the particles with point charges
+// around them (their order in the force, A). In notes the latter follow the former.
 
 KERNEL void readPositions(GLOBAL const real4* RESTRICT posq,
 #ifdef USE_MIXED_PRECISION
         GLOBAL const real4* RESTRICT posqCorrection,
 #endif
         GLOBAL const int* RESTRICT atomIndex, GLOBAL const int* RESTRICT particleOf, GLOBAL mixed* RESTRICT positions,
-        GLOBAL int* RESTRICT atomOf, GLOBAL unsigned int* RESTRICT notes) {
+        GLOBAL int* RESTRICT atomOf, GLOBAL unsigned int* RESTRICT notes, int firstInNotes) {
     for (int atom = GLOBAL_ID; atom < NUM_ATOMS; atom += GLOBAL_SIZE) {
         int particle = particleOf[atomIndex[atom]];
         if (particle < 0)
@@ -22,15 +23,16 @@ KERNEL void readPositions(GLOBAL const real4* RESTRICT posq,
             positions[3*particle+a] = ANGSTROM_PER_NM*r[a];
         for (int a = 0; a < 3; a++)
             if (!isfinite(r[a])) {
-                writeNote(&notes[OF_INPUT], POSITION, particle, r[a]);
+                writeNote(&notes[OF_INPUT], POSITION, firstInNotes+particle, r[a]);
                 break;
             }
     }
 }
 
 /** Sets differ[0] to 1 if any coordinate differs from an earlier copy. */
-KERNEL void comparePositions(GLOBAL const mixed* RESTRICT positions, GLOBAL const mixed* RESTRICT earlier, GLOBAL int* RESTRICT differ) {
-    for (int i = GLOBAL_ID; i < 3*NUM_PARTICLES; i += GLOBAL_SIZE)
+KERNEL void comparePositions(GLOBAL const mixed* RESTRICT positions, GLOBAL const mixed* RESTRICT earlier, GLOBAL int* RESTRICT differ,
+        int size) {
+    for (int i = GLOBAL_ID; i < size; i += GLOBAL_SIZE)
         if (positions[i] != earlier[i])
             differ[0] = 1;
 }
@@ -64,4 +66,21 @@ KERNEL void addResults(GLOBAL const mixed* RESTRICT atomEnergies, GLOBAL const m
         }
     }
     energyBuffer[GLOBAL_ID] += ENERGY_TO_OPENMM*energy;
+}
+
+/** Adds the forces on the point charges to OpenMM's buffer. */
+KERNEL void addForcesOnCharges(int numCharges, GLOBAL const real* RESTRICT forces, GLOBAL const int* RESTRICT atomOf,
+        GLOBAL mm_ulong* RESTRICT forceBuffers, GLOBAL unsigned int* RESTRICT notes) {
+    int useForces = (notes[OF_INPUT] == 0);
+    for (int m = GLOBAL_ID; m < numCharges; m += GLOBAL_SIZE)
+        if (useForces) {
+            int atom = atomOf[m];
+            for (int a = 0; a < 3; a++) {
+                real force = FORCE_TO_OPENMM*forces[3*m+a];
+                if (isfinite(force))
+                    ATOMIC_ADD(&forceBuffers[atom+a*PADDED_NUM_ATOMS], (mm_ulong) realToFixedPoint(force));
+                else
+                    writeNote(&notes[OF_FORCES], ELECTROSTATIC_FORCE, NUM_PARTICLES+m, force);
+            }
+        }
 }

@@ -124,6 +124,20 @@ DEVICE void writeInduced(const real* p, int i, GLOBAL const real* permanent, con
         induced[10*i+n] = moment[n];
 }
 
+#ifdef EMBEDDED
+/** Adds the potential of the point charges around the atoms to that of the permanent moments. */
+KERNEL void addCharges(GLOBAL const real* RESTRICT phiCharges, GLOBAL real* RESTRICT phi) {
+    for (int i = GLOBAL_ID; i < 20*NUM_PARTICLES; i += GLOBAL_SIZE)
+        phi[i] += phiCharges[i];
+}
+
+/** From the potential of permanent and induced moments to that of the induced ones; phi: of the permanent ones and the charges. */
+KERNEL void removePermanent(GLOBAL const real* RESTRICT phi, GLOBAL const real* RESTRICT phiCharges, GLOBAL real* RESTRICT phiInduced) {
+    for (int i = GLOBAL_ID; i < 20*NUM_PARTICLES; i += GLOBAL_SIZE)
+        phiInduced[i] -= phi[i]-phiCharges[i];
+}
+#endif
+
 KERNEL void induce(GLOBAL const mixed* RESTRICT positions, GLOBAL const real* RESTRICT permanent, GLOBAL const real* RESTRICT softness,
         GLOBAL const real* RESTRICT polarizability, GLOBAL const mixed* RESTRICT sums,
         mixed fieldX, mixed fieldY, mixed fieldZ, mixed inverseVolume, int inField, GLOBAL const real* RESTRICT phi,
@@ -157,7 +171,11 @@ KERNEL void differentiate(GLOBAL const mixed* RESTRICT positions, GLOBAL const r
         GLOBAL const mixed* RESTRICT sums, mixed fieldX, mixed fieldY, mixed fieldZ, mixed inverseVolume, int inField,
         GLOBAL mixed* RESTRICT energies, GLOBAL real* RESTRICT forces, GLOBAL real* RESTRICT chargeGradients,
         GLOBAL real* RESTRICT dipoleGradients, GLOBAL real* RESTRICT quadrupoleGradients, GLOBAL real* RESTRICT softnessGradients,
-        GLOBAL real* RESTRICT polarizabilityGradients) {
+        GLOBAL real* RESTRICT polarizabilityGradients
+#ifdef EMBEDDED
+        , GLOBAL const real* RESTRICT phiCharges
+#endif
+        ) {
     mixed scale = (inField ? latentScale(sums, inverseVolume) : 0);
     mixed field[3] = {scale*fieldX, scale*fieldY, scale*fieldZ};
     for (int i = GLOBAL_ID; i < NUM_PARTICLES; i += GLOBAL_SIZE) {
@@ -176,6 +194,15 @@ KERNEL void differentiate(GLOBAL const mixed* RESTRICT positions, GLOBAL const r
             for (int b = 0; b < 3; b++)
                 energy += 0.25f*m[4+second(a, b)]*(p[4+second(a, b)]-OWN_QUADRUPOLE*m[4+second(a, b)]);
         }
+#ifdef EMBEDDED
+        // Of the energy in the charges' potential, M[Phi_c], the lines above have half.
+        GLOBAL const real* pc = &phiCharges[20*i];
+        for (int n = 0; n < 4; n++)
+            energy += 0.5f*m[n]*pc[n];
+        for (int a = 0; a < 3; a++)
+            for (int b = 0; b < 3; b++)
+                energy += 0.25f*m[4+second(a, b)]*pc[4+second(a, b)];
+#endif
         // Forces from raw potentials: the own-atom parts cancel between the two terms (theory.md section 4).
         real force[3] = {0, 0, 0};
         addGradientOf(total, p, force);

@@ -54,7 +54,7 @@ GROUP_KERNEL void spreadPermanent(int sizeX, int sizeY, int sizeZ, GLOBAL const 
     LOCAL real sources[10*GROUP_ATOMS];
     int slot = LOCAL_ID/TEAM;
     for (int first = GROUP_ID*GROUP_ATOMS; first < NUM_PARTICLES; first += NUM_GROUPS*GROUP_ATOMS) {
-        takeAtoms(first, order, atoms);
+        takeAtoms(first, NUM_PARTICLES, order, atoms);
         SYNC_THREADS;
         findWindows(atoms, positions, toFractional, coefficients, sizeX, sizeY, sizeZ, start, windows);
         if (LOCAL_ID < GROUP_ATOMS) {
@@ -84,7 +84,7 @@ GROUP_KERNEL void spreadSources(int sizeX, int sizeY, int sizeZ, GLOBAL const re
     LOCAL real sources[10*GROUP_ATOMS];
     int slot = LOCAL_ID/TEAM;
     for (int first = GROUP_ID*GROUP_ATOMS; first < NUM_PARTICLES; first += NUM_GROUPS*GROUP_ATOMS) {
-        takeAtoms(first, order, atoms);
+        takeAtoms(first, NUM_PARTICLES, order, atoms);
         SYNC_THREADS;
         findWindows(atoms, positions, toFractional, coefficients, sizeX, sizeY, sizeZ, start, windows);
         if (LOCAL_ID < 10*GROUP_ATOMS)
