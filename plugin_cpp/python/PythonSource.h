@@ -5,8 +5,8 @@
 namespace PolarMPPlugin {
 
 /**
- * A source of moments that is a Python object (openmm_polarmp/sources/network.py says what it has to provide). Its tensors
- * are made over the kernel's buffers without a copy.
+ * A source of moments that is a Python object (openmm_polarmp/sources/protocol.py specifies what it must provide). Its tensors
+ * are views of the kernel's buffers.
  */
 class PythonSource : public MultipoleSource {
 public:

@@ -42,7 +42,7 @@ protected:
     }
 
 private:
-    /** The buffers that the source sees, as plain arrays. */
+    /** The memory of the source's buffers. */
     struct Memory {
         std::vector<double> positions, forces;
         MomentArrays moments, gradients;
