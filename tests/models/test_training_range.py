@@ -81,7 +81,7 @@ def test_elements_that_are_not_always_together(known):
     with_ion = covered([8, 1, 1, 11], np.concatenate([WATER, [[0, -2.3, 0]]]))
     for together in (known.extended(with_ion), with_ion.extended(known)):
         assert together.nearest[8, 11] == math.inf and together.nearest[11, 8] == pytest.approx(2.3)
-        assert together.bonded[8, 11] == (0, 1)
+        assert together.bonded[8, 11] == (0, 0)  # a metal has no counted bonds
         assert "nearest O" in said(together, [8, 1, 1, 11], np.concatenate([WATER, [[0, -3.5, 0]]]))
     assert "bonded to 1 of O; in the training data to 0" in said(known, [8, 8], [[0, 0, 0], [0, 0, 1.4]])
 
