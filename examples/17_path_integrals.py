@@ -32,7 +32,7 @@ parser.add_argument(
 )
 options = parser.parse_args()
 options.output.mkdir(parents=True, exist_ok=True)
-server = shutil.which("i-pi")
+server = shutil.which("i-pi") or shutil.which("i-pi", path=str(Path(sys.executable).parent))
 if server is None:
     sys.exit("i-pi was not found; pip install ipi")
 
