@@ -7,8 +7,8 @@ from openmm import app, unit
 from openmmml import MLPotential
 from support.models import tiny_model
 from support.peptide import solvated_dipeptide
+from support.systems import force_in
 
-from openmm_polarmp import PolarMPForce
 from openmm_polarmp.topology_charge import expected_charge
 
 SIDE_CHAINS = {
@@ -65,8 +65,7 @@ def charge_of(topology, **keywords):
     """The total charge of the force of a System."""
     model = tiny_model((1, 8, 11, 17), "qu")
     system = MLPotential("polarmp", modelPath=model).createSystem(topology, **keywords)
-    (force,) = [PolarMPForce.cast(f) for f in system.getForces() if PolarMPForce.isinstance(f)]
-    return force.getModel().options.total_charge
+    return force_in(system).getModel().options.total_charge
 
 
 def test_a_forgotten_charge_is_warned_of():
@@ -97,8 +96,7 @@ def test_the_force_field_of_a_mixed_system_knows():
         residue.name = "XYZ"  # names do not help
     model = tiny_model((1, 6, 7, 8, 11, 17), "qu")
     system = MLPotential("polarmp", modelPath=model).createMixedSystem(topology, mm, ions, charge="auto")
-    (force,) = [PolarMPForce.cast(f) for f in system.getForces() if PolarMPForce.isinstance(f)]
-    assert force.getModel().options.total_charge == 1
+    assert force_in(system).getModel().options.total_charge == 1
 
 
 def test_a_misspelled_keyword():

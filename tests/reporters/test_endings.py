@@ -1,12 +1,10 @@
 """However a script ends, what was reported is in the files."""
 
-import os
 import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+from support.processes import run_python
 
 from openmm_polarmp.reporters import DipoleReporter, MultipoleFile, MultipoleReporter
 from openmm_polarmp.reporters import multipole as multipole_module
@@ -55,10 +53,7 @@ if sys.argv[1] == "kill":
     [("normal", 0, 8), ("local", 0, 8), ("exception", 1, 8), ("exit", 3, 8), ("kill", -signal.SIGKILL, 6)],
 )
 def test_what_a_script_leaves(ending, code, reports, tmp_path):
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, ending], capture_output=True, text=True, env=environment, cwd=tmp_path
-    )
+    done = run_python(SCRIPT, ending, folder=tmp_path)
     assert done.returncode == code
     assert "halted" not in done.stderr and "Exception ignored" not in done.stderr
     assert (done.stderr == "") == (ending != "exception")
