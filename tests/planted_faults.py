@@ -20,6 +20,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,24 +95,21 @@ class Copy:
         if done.returncode != 0:
             sys.exit(f"the copy cannot be installed:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
 
-    def plant(self, fault: Fault) -> None:
-        self._replace(fault, fault.old, fault.new)
-
-    def remove(self, fault: Fault) -> None:
-        """Not from the compiled libraries, which the next build replaces."""
-        (self.tree / fault.file).write_text((ROOT / fault.file).read_text(encoding="utf-8"), encoding="utf-8")
-        self._copy_python(fault)
-
-    def _replace(self, fault: Fault, old: str, new: str) -> None:
+    @contextmanager
+    def planted(self, fault: Fault) -> Iterator[None]:
+        """With a fault. Afterwards it is out of the sources, but in the compiled libraries until the next build."""
         path = self.tree / fault.file
-        path.write_text(path.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+        right = path.read_text(encoding="utf-8")
+        self._write(fault, right.replace(fault.old, fault.new))
         if fault.compiled:
             self.install()
-        self._copy_python(fault)
+        yield
+        self._write(fault, right)
 
-    def _copy_python(self, fault: Fault) -> None:
+    def _write(self, fault: Fault, text: str) -> None:
+        (self.tree / fault.file).write_text(text, encoding="utf-8")
         if not fault.compiled:
-            shutil.copyfile(self.tree / fault.file, self.site / fault.file)
+            (self.site / fault.file).write_text(text, encoding="utf-8")
 
     def failures(self, arguments: list[str], at_most: int) -> list[str]:
         """The tests that fail, by name."""
@@ -185,9 +184,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="planted-faults-") as folder:
         copy = Copy(Path(folder))
         for fault in chosen:
-            copy.plant(fault)
-            failed = copy.failures(fault.arguments(), at_most=3)
-            copy.remove(fault)
+            with copy.planted(fault):
+                failed = copy.failures(fault.arguments(), at_most=3)
             results.append((fault, failed))
             print(f"{fault.name}: {', '.join(failed) if failed else 'NOBODY NOTICED'}", flush=True)
         copy.install()

@@ -123,6 +123,6 @@ def draw_curves(
     for name, (nu, values) in (measured or {}).items():
         inside = nu <= highest
         axis.plot(nu[inside], values[inside], "--", linewidth=1, label=name)
-    axis.legend()
+    axis.legend(loc="upper right")  # "best" searches for long where there are many points
     axis.set(xlabel="wavenumber (1/cm)", ylabel=ylabel, xlim=(0, highest), ylim=(0, None))
     figure.savefig(path, dpi=120)

@@ -68,7 +68,7 @@ def _charges(axis: Axes, comparison: Comparison) -> None:
     for z in np.unique(comparison.species):
         charges = comparison.charges[comparison.species == z]
         axis.hist(charges, bins=np.linspace(low, high, 120).tolist(), alpha=0.7, label=ase.data.chemical_symbols[z])
-    axis.legend()
+    axis.legend(loc="upper right")  # "best" searches for long where there are many points
     axis.set(title="latent charges", xlabel="q (e)", ylabel="atoms")
 
 
@@ -77,5 +77,5 @@ def _learning(axis: Axes, rows: list[dict[str, Any]]) -> None:
     for name in ("train_forces", "validation_forces"):
         if name in rows[0]:
             axis.semilogy(epochs, [1e3 * row[name] for row in rows], label=name.replace("_", " "))
-    axis.legend()
+    axis.legend(loc="upper right")  # "best" searches for long where there are many points
     axis.set(title="learning", xlabel="epoch", ylabel="force RMSE (meV/A)")
