@@ -69,13 +69,13 @@ void PolarMPForce::setParticles(const vector<int>& newParticles) {
 
 void PolarMPForce::setEmbeddingCharges(const vector<int>& newParticles, const vector<double>& charges) {
     if (newParticles.size() != charges.size())
-        throw OpenMMException("PolarMPForce: there are " + to_string(charges.size()) + " embedding charges for "
-                              + to_string(newParticles.size()) + " particles; one for each is accepted");
+        throw OpenMMException("PolarMPForce: there are " + to_string(charges.size()) + " embedding charges for " + to_string(newParticles.size())
+                              + " particles; one for each is accepted");
     checkIndices("the list of particles with embedding charges", newParticles);
     for (size_t i = 0; i < charges.size(); i++)
         if (!isfinite(charges[i]))
-            throw OpenMMException("PolarMPForce: the embedding charge of particle " + to_string(newParticles[i]) + " is "
-                                  + to_string(charges[i]) + "; it must be a finite number");
+            throw OpenMMException("PolarMPForce: the embedding charge of particle " + to_string(newParticles[i]) + " is " + to_string(charges[i])
+                                  + "; it must be a finite number");
     embeddingParticles = newParticles;
     embeddingCharges = charges;
 }

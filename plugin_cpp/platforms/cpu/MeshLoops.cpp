@@ -201,7 +201,9 @@ void gather(int width, const Real* weights, const int* start, const MeshShape& s
 template <class Real>
 void spreadCharge(int width, Real charge, const Real* weights, const int* start, const MeshShape& shape, Real* mesh, int firstPlane, int lastPlane) {
     switch (width) {
-#define CASE(W, P) case W: return spreadPointCharge<Real, W, P>(charge, weights, start, shape, mesh, firstPlane, lastPlane);
+#define CASE(W, P) \
+    case W: \
+        return spreadPointCharge<Real, W, P>(charge, weights, start, shape, mesh, firstPlane, lastPlane);
         WIDTHS(CASE)
 #undef CASE
     }
@@ -210,7 +212,9 @@ void spreadCharge(int width, Real charge, const Real* weights, const int* start,
 template <class Real>
 void gatherGradient(int width, const Real* weights, const int* start, const MeshShape& shape, const Real* mesh, Real* result) {
     switch (width) {
-#define CASE(W, P) case W: return gatherAtPointCharge<Real, W, P>(weights, start, shape, mesh, result);
+#define CASE(W, P) \
+    case W: \
+        return gatherAtPointCharge<Real, W, P>(weights, start, shape, mesh, result);
         WIDTHS(CASE)
 #undef CASE
     }

@@ -44,7 +44,8 @@ struct MeshLoops {
     /** The 20 derivatives up to the third in grid units: 1, x y z, then in the order of PAIR and TRIPLE. */
     void (*gather)(int width, const Real* weights, const int* start, const MeshShape& shape, const Real* mesh, Real* result);
     /** Adds a point charge, as spread() adds an atom. */
-    void (*spreadCharge)(int width, Real charge, const Real* weights, const int* start, const MeshShape& shape, Real* mesh, int firstPlane, int lastPlane);
+    void (*spreadCharge)(int width, Real charge, const Real* weights, const int* start, const MeshShape& shape, Real* mesh, int firstPlane,
+                         int lastPlane);
     /** The value and the first derivatives x y z in grid units at a point charge. */
     void (*gatherGradient)(int width, const Real* weights, const int* start, const MeshShape& shape, const Real* mesh, Real* result);
 };

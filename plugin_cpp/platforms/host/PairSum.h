@@ -20,8 +20,7 @@ public:
     void potentialAtAtoms(const std::vector<Multipole>& sources, std::vector<Derivatives>& result) override;
     void potentialOfCharges(std::vector<Derivatives>& result) override;
     void gradientAtCharges(const std::vector<Multipole>& sources, std::vector<OpenMM::Vec3>& result) override;
-    void potentialAtPoints(const std::vector<OpenMM::Vec3>& points, const std::vector<Multipole>& sources,
-                           std::vector<double>& result) override;
+    void potentialAtPoints(const std::vector<OpenMM::Vec3>& points, const std::vector<Multipole>& sources, std::vector<double>& result) override;
 
 private:
     const PairPotential pair, chargePair;

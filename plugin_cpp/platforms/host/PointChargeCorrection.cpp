@@ -67,8 +67,7 @@ void PointChargeCorrection::addAtCharges(const vector<Vec3>& atoms, const vector
     forAtoms(places.size(), [&](size_t begin, size_t end) {
         for (size_t m = begin; m < end; m++)
             for (size_t i = 0; i < atoms.size(); i++)
-                forImages(places[m] - atoms[i], [&](const Vec3& r) {
-                    gradients[m] += point.gradient(r, sources[i]) - smeared.gradient(r, sources[i]);
-                });
+                forImages(places[m] - atoms[i],
+                          [&](const Vec3& r) { gradients[m] += point.gradient(r, sources[i]) - smeared.gradient(r, sources[i]); });
     });
 }

@@ -82,7 +82,9 @@ void PolarMPForceProxy::serialize(const void* object, SerializationNode& node) c
     SerializationNode& embedding = node.createChildNode("Embedding");
     embedding.setDoubleProperty("scale", force.getEmbeddingScale()).setIntProperty("kernel", force.getEmbeddingKernel());
     for (size_t i = 0; i < force.getEmbeddingParticles().size(); i++)
-        embedding.createChildNode("Particle").setIntProperty("index", force.getEmbeddingParticles()[i]).setDoubleProperty("q", force.getEmbeddingCharges()[i]);
+        embedding.createChildNode("Particle")
+            .setIntProperty("index", force.getEmbeddingParticles()[i])
+            .setDoubleProperty("q", force.getEmbeddingCharges()[i]);
     SerializationNode& source = node.createChildNode("Source");
     const auto* fixed = dynamic_cast<const FixedMultipoles*>(force.getSource().get());
     if (fixed != nullptr) {
@@ -102,8 +104,8 @@ void PolarMPForceProxy::serialize(const void* object, SerializationNode& node) c
 void* PolarMPForceProxy::deserialize(const SerializationNode& node) const {
     int version = node.getIntProperty("version");
     if (version < 1 || version > VERSION)
-        throw OpenMMException("PolarMPForce: the XML has version " + to_string(version) + "; this plugin reads versions 1 to "
-                              + to_string(VERSION) + ". A newer openmm-polarmp may have written it.");
+        throw OpenMMException("PolarMPForce: the XML has version " + to_string(version) + "; this plugin reads versions 1 to " + to_string(VERSION)
+                              + ". A newer openmm-polarmp may have written it.");
     auto force = make_unique<PolarMPForce>();
     force->setForceGroup(node.getIntProperty("forceGroup", 0));
     force->setName(node.getStringProperty("name", force->getName()));

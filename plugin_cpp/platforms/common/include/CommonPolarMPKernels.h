@@ -38,6 +38,7 @@ protected:
     OpenMM::ComputeContext& cc;
 
 private:
+    static constexpr int REDUCTION_SIZE = 64;  // threads that sum over all atoms
     /** Everything that depends on the source and the settings: created anew when they change. */
     struct Setup {
         std::shared_ptr<MultipoleSource> source;

@@ -13,8 +13,8 @@ public:
      * @param sigma    in A
      * @param defines  macros for the kernels of the response
      */
-    DeviceChargePairs(OpenMM::ComputeContext& cc, double sigma, SourceArrays& source, ResponseArrays& response,
-                      ChargeArrays& charges, std::map<std::string, std::string> defines);
+    DeviceChargePairs(OpenMM::ComputeContext& cc, double sigma, SourceArrays& source, ResponseArrays& response, ChargeArrays& charges,
+                      std::map<std::string, std::string> defines);
     /** @param box  in A */
     void setBox(const OpenMM::Vec3 box[3]);
     /** Sets the charges' potential at the atoms, or adds to it in a periodic box. */

@@ -9,8 +9,8 @@ namespace PolarMPPlugin {
 class DeviceMesh : public DevicePotential {
 public:
     /** @param defines  macros for the kernels of the response, some of which are fused with those of the mesh */
-    DeviceMesh(OpenMM::ComputeContext& cc, const PolarMPForce& force, SourceArrays& source, ResponseArrays& response,
-               ChargeArrays& charges, std::map<std::string, std::string> defines);
+    DeviceMesh(OpenMM::ComputeContext& cc, const PolarMPForce& force, SourceArrays& source, ResponseArrays& response, ChargeArrays& charges,
+               std::map<std::string, std::string> defines);
     void setBox(const OpenMM::Vec3 box[3]) override;
     void setPositions() override;
     void potentialOfCharges() override;

@@ -1,6 +1,4 @@
 #include "CommonPolarMPKernels.h"
-#include "DeviceMesh.h"
-#include "DeviceNetwork.h"
 #include "KernelSources.h"
 #include "openmm/common/ContextSelector.h"
 #include "openmm/internal/ContextImpl.h"
@@ -14,8 +12,6 @@ using namespace OpenMM;
 using namespace std;
 
 namespace {
-
-const int REDUCTION_SIZE = 64;
 
 /** In a box any two particles may be exchanged. A cluster must not be split when OpenMM wraps molecules. */
 class ForceInfo : public ComputeForceInfo {
@@ -104,88 +100,8 @@ void CommonCalcPolarMPForceKernel::mapParticles(ParticleMap& map, const vector<i
     map.compare->setArg(3, (int) map.present.getSize());
 }
 
-unique_ptr<SourceLink> CommonCalcPolarMPForceKernel::createLink(MultipoleSource& source, const SourceBuffers& description, SourceArrays& arrays) {
-    if (auto* network = dynamic_cast<NetworkSource*>(&source))
-        return make_unique<DeviceNetwork>(cc, *network, description, arrays, atoms.atomOf, hasWarps());
-    return make_unique<HostLink>(source, description, arrays);
-}
-
 shared_ptr<void> CommonCalcPolarMPForceKernel::allocateHostMemory(size_t bytes) {
     return shared_ptr<void>(new char[bytes](), [](void* memory) { delete[] static_cast<char*>(memory); });
-}
-
-void CommonCalcPolarMPForceKernel::createSetup(const PolarMPForce& force) {
-    auto next = make_unique<Setup>();
-    int n = particles.size();
-    next->source = wrap(force.requireSource());
-    next->moments = next->source->getMomentSet();
-    if (force.getPolarizationType() == PolarMPForce::NoPolarization)
-        next->moments[SOFTNESS] = next->moments[POLARIZABILITY] = false;
-    next->epsInf = force.getEpsInf();
-    next->arrays.initialize(cc, n);
-    next->response.initialize(cc, n);
-    next->charges.initialize(cc, n, force);
-    map<string, string> defines = responseDefines(force, next->moments);
-    if (periodic)
-        next->solver = make_unique<DeviceMesh>(cc, force, next->arrays, next->response, next->charges, defines);
-    else
-        next->solver = make_unique<DevicePairSum>(cc, force.getSigma() * ANGSTROM_PER_NM, next->arrays, next->response, next->charges, defines);
-    createKernels(*next, defines);
-    ComputeArray& sums = next->response.sums;
-    next->sums = make_unique<AsyncDownload>(cc, sums, allocateHostMemory(sums.getSize() * sums.getElementSize()));
-    SourceBuffers description;
-    description.numParticles = n;
-    description.periodic = periodic;
-    description.doublePositions = (next->arrays.positions.getElementSize() == sizeof(double));
-    description.doubleMoments = (next->arrays.moments[CHARGE].getElementSize() == sizeof(double));
-    description.particles = particles;
-    next->link = createLink(*next->source, description, next->arrays);
-    // No exception has been thrown: from here on the new one is used.
-    swap(setup, next);
-    for (Vec3& vector : box)  // the new solver has not seen it
-        vector = Vec3();
-    complete = false;
-}
-
-map<string, string> CommonCalcPolarMPForceKernel::responseDefines(const PolarMPForce& force, const MomentSet& moments) {
-    double sigma = force.getSigma() * ANGSTROM_PER_NM;
-    double own = periodic ? COULOMB * sqrt(2 / M_PI) / sigma : 0;  // sums over pairs leave the own atom out
-    map<string, string> defines = commonDefines(cc, particles.size());
-    defines["REDUCTION_SIZE"] = cc.intToString(REDUCTION_SIZE);
-    defines["EPS_INF"] = cc.doubleToString(force.getEpsInf());
-    defines["OWN_CHARGE"] = cc.doubleToString(own);
-    defines["OWN_DIPOLE"] = cc.doubleToString(own / (3 * pow(sigma, 2)));
-    defines["OWN_QUADRUPOLE"] = cc.doubleToString(own / (5 * pow(sigma, 4)));
-    if (periodic)
-        defines["PERIODIC"] = "1";
-    if (moments[SOFTNESS])
-        defines["HAS_SOFTNESS"] = "1";
-    if (moments[POLARIZABILITY])
-        defines["HAS_POLARIZABILITY"] = "1";
-    if (moments.induces())
-        defines["INDUCES"] = "1";
-    if (!force.getEmbeddingParticles().empty())
-        defines["EMBEDDED"] = "1";
-    return defines;
-}
-
-void CommonCalcPolarMPForceKernel::createKernels(Setup& next, const map<string, string>& defines) {
-    ComputeProgram program = cc.compileProgram(KernelSources::tensors + KernelSources::response, defines);
-    ResponseArrays& r = next.response;
-    SourceArrays& a = next.arrays;
-    ComputeArray &softness = a.moments[SOFTNESS], &polarizability = a.moments[POLARIZABILITY];
-    ArrayInterface* later = nullptr;
-    next.sumForField = createKernel(program, "sumForField", {&a.positions, &softness, &polarizability, &r.sums});
-    next.sumInducedCharges = createKernel(program, "sumInducedCharges", {&r.induced, &r.sums});
-    vector<ArrayInterface*> arguments = {&a.positions, &r.permanent, &softness, &polarizability, &r.phi, &r.phiInduced, &r.potential};
-    arguments.insert(arguments.end(), {&r.electricField, &r.induced, &r.sums});
-    arguments.insert(arguments.end(), 5, later);  // FieldArguments
-    arguments.insert(arguments.end(), {&r.energies, &r.forces});
-    for (ComputeArray& gradients : a.gradients)
-        arguments.push_back(&gradients);
-    if (next.charges.size > 0)
-        arguments.push_back(&next.charges.potential);
-    next.differentiate = createKernel(program, "differentiate", arguments);
 }
 
 void CommonCalcPolarMPForceKernel::readPositions(ParticleMap& map, ComputeArray& target) {
@@ -402,9 +318,4 @@ void CommonCalcPolarMPForceKernel::getPMEParameters(int& nx, int& ny, int& nz) c
     nx = size[0];
     ny = size[1];
     nz = size[2];
-}
-
-void CommonCalcPolarMPForceKernel::copyParametersToContext(ContextImpl&, const PolarMPForce& force) {
-    ContextSelector selector(cc);
-    createSetup(force);
 }

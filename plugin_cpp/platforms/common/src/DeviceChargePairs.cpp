@@ -12,8 +12,8 @@ namespace {
 const int PARTS = 64;  // threads that share the charges around an atom
 }
 
-DeviceChargePairs::DeviceChargePairs(ComputeContext& cc, double sigma, SourceArrays& source, ResponseArrays& response,
-                                     ChargeArrays& charges, map<string, string> defines)
+DeviceChargePairs::DeviceChargePairs(ComputeContext& cc, double sigma, SourceArrays& source, ResponseArrays& response, ChargeArrays& charges,
+                                     map<string, string> defines)
         : cc(cc), sigma(sigma), charges(charges), numParticles(source.moments[CHARGE].getSize()) {
     parts.initialize(cc, PARTS * 20 * numParticles, elementSize(cc, false), "polarmpChargeParts");
     box.initialize(cc, 21, elementSize(cc, true), "polarmpChargeBox");
@@ -28,8 +28,9 @@ DeviceChargePairs::DeviceChargePairs(ComputeContext& cc, double sigma, SourceArr
     ComputeProgram program = cc.compileProgram(KernelSources::tensors + KernelSources::radial + KernelSources::chargePairs, defines);
     sumKernel = createKernel(program, "sumCharges", {nullptr, &source.positions, &charges.positions, &charges.charges, &box, &parts});
     addKernel = createKernel(program, "addParts", {&parts, nullptr, &charges.potential});
-    forcesKernel = createKernel(program, "sumForcesOnCharges", {nullptr, &source.positions, &charges.positions, &charges.charges, &box,
-                                                                &response.permanent, &response.induced, &charges.forces});
+    forcesKernel = createKernel(
+        program, "sumForcesOnCharges",
+        {nullptr, &source.positions, &charges.positions, &charges.charges, &box, &response.permanent, &response.induced, &charges.forces});
     sumKernel->setArg(0, charges.size);
     forcesKernel->setArg(0, charges.size);
     setMixedArg(cc, addKernel, 1, 0);

@@ -42,8 +42,7 @@ enum Note { OF_INPUT, OF_FORCES };
 } // namespace
 
 map<string, string> DeviceChecks::defines(int numParticles) {
-    map<string, string> result = {{"NUM_CHECKED", to_string(numParticles)},
-                                  {"OF_INPUT", to_string(OF_INPUT)}, {"OF_FORCES", to_string(OF_FORCES)}};
+    map<string, string> result = {{"NUM_CHECKED", to_string(numParticles)}, {"OF_INPUT", to_string(OF_INPUT)}, {"OF_FORCES", to_string(OF_FORCES)}};
     for (size_t i = 0; i < quantities().size(); i++)
         result[quantities()[i].macro] = to_string(i);
     for (int i = IS_NAN; i <= NUM_FAULTS; i++)

@@ -105,8 +105,8 @@ void DeviceMesh::createKernels() {
     if (charges.size > 0) {
         ChargeArrays& c = charges;
         m.gatherAndInduce->addArg(c.potential);
-        m.spreadCharges = create("spreadCharges", {later, &c.charges, &chargeCells->particles, &c.positions, &toFractional, &coefficients,
-                                                   &m.fixedPoint});
+        m.spreadCharges =
+            create("spreadCharges", {later, &c.charges, &chargeCells->particles, &c.positions, &toFractional, &coefficients, &m.fixedPoint});
         m.gatherCharges = create("gather", {&m.values, &atoms, &positions, &toFractional, &transform, &coefficients, &c.potential});
         m.removePermanent = createKernel(program, "removePermanent", {&r.phi, &c.potential, &r.phiInduced});
         m.gatherForces = create("gatherForcesOnCharges", {later, &c.charges, &chargeCells->particles, &c.positions, &toFractional, &transform,
