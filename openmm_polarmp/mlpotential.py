@@ -21,8 +21,8 @@ from openmm_polarmp.models.description import medium_eps_inf
 from openmm_polarmp.models.file import ModelFile, load
 from openmm_polarmp.topology_charge import expected_charge
 
-WHOLE = 0.05
-"""e, by which the sum of a force field's charges may differ from a whole number."""
+WHOLE = 0.01
+"""e, by which the sum of a force field's charges may differ from a whole number; two hydrogens of TIP4P water have 1.04."""
 POLARIZATION = {"direct": PolarMPForce.Direct, "none": PolarMPForce.NoPolarization}
 ENERGY_TYPES = ("interaction_energy", "energy")
 FORCE_KEYWORDS = ("polarization", "ewaldErrorTolerance", "returnEnergyType", "embed")
@@ -88,21 +88,29 @@ class PolarMPPotentialImpl(MLPotentialImpl):
         """Add a `PolarMPForce` to the System. Keywords: see the class."""
         # createSystem, which takes all atoms, has no keywords but these; an embedding may have others.
         settings = PotentialSettings.of({**self.defaults, **(args if atoms is None else _known(args))})
+        atoms = None if atoms is None else list(atoms)
+        settings.source_options["total_charge"] = _total_charge(topology, system, atoms, settings.source_options)
+        # createSystem's System has no periodic force yet: the topology knows.
+        periodic = topology.getPeriodicBoxVectors() is not None or system.usesPeriodicBoundaryConditions()
+        force = self._force(topology, atoms, settings)
+        force.setNonbondedMethod(PolarMPForce.PME if periodic else PolarMPForce.NoCutoff)
+        force.setForceGroup(forceGroup)
+        system.addForce(force)
+
+    def _force(
+        self, topology: openmm.app.Topology, atoms: Iterable[int] | None, settings: PotentialSettings
+    ) -> PolarMPForce:
+        """The force of these atoms, without extra particles among them; of all atoms if None."""
         atoms = None if atoms is None else mixed.without_extra_particles(topology, atoms)
         numbers = _atomic_numbers(topology, atoms)
         model = self.modelPath if self.modelPath is not None else _shipped_model_for(set(numbers))
-        settings.source_options["total_charge"] = _total_charge(topology, system, atoms, settings.source_options)
         force = PolarMPForce(model, atomic_numbers=numbers, embed=settings.embed, **settings.source_options)
-        # createSystem's System has no periodic force yet: the topology knows.
-        periodic = topology.getPeriodicBoxVectors() is not None or system.usesPeriodicBoundaryConditions()
-        force.setNonbondedMethod(PolarMPForce.PME if periodic else PolarMPForce.NoCutoff)
         force.setPolarizationType(POLARIZATION[settings.polarization])
         if settings.ewaldErrorTolerance is not None:
             force.setEwaldErrorTolerance(settings.ewaldErrorTolerance)
-        force.setForceGroup(forceGroup)
         if atoms is not None:
             force.setParticles(atoms)
-        system.addForce(force)
+        return force
 
     def getSupportedEmbeddings(self) -> list[str]:
         """OpenMM-ML's mechanical embedding, which `createMixedSystem` extends, and electrostatic embedding."""
@@ -163,11 +171,20 @@ class PolarMPPotentialImpl(MLPotentialImpl):
             raise ValueError(
                 "embedding='electrostatic' needs a model with charges; this one has no electrostatics (rung sr)"
             )
-        settings = electrostatic.ElectrostaticSettings(**{n: v for n, v in args.items() if n in electrostatic.KEYWORDS})
-        marked = mixed.marked(topology)
-        info = electrostatic.create_mixed_system(
-            self, marked, system, atoms, forceGroup, interpolate, settings, **{**self.defaults, **_known(args)}
+        embedding = electrostatic.ElectrostaticSettings(
+            **{n: v for n, v in args.items() if n in electrostatic.KEYWORDS}
         )
+        settings = PotentialSettings.of({**self.defaults, **_known(args)})
+        marked = mixed.marked(topology)
+
+        def make_force(capped: openmm.app.Topology, with_caps: list[int]) -> PolarMPForce:
+            force = self._force(capped, with_caps, settings)
+            force.setForceGroup(forceGroup)
+            return force
+
+        electrostatic.check(system, atoms)
+        settings.source_options["total_charge"] = _total_charge(marked, system, atoms, settings.source_options)
+        info = electrostatic.create_mixed_system(make_force, marked, system, atoms, interpolate, embedding)
         mixed.unmark(info["topology"])
         numbers = _atomic_numbers(topology, mixed.without_extra_particles(marked, atoms))
         electrostatic.warn_of_bulk_model(medium_eps_inf(self._metadata(set(numbers))))
@@ -240,13 +257,12 @@ def _known(args: dict[str, Any]) -> dict[str, Any]:
 
 
 def _total_charge(
-    topology: openmm.app.Topology, system: openmm.System, atoms: list[int] | None, options: dict[str, Any]
+    topology: openmm.app.Topology, system: openmm.System, atoms: Iterable[int] | None, options: dict[str, Any]
 ) -> float:
-    """The total charge of the atoms, e; warns of one that the topology contradicts."""
+    """The total charge of the atoms, e; warns of one that the force field or the topology contradicts."""
     charge = options.get("total_charge")
-    of_residues = expected_charge(topology, atoms)
+    of_residues, of_force_field = expected_charge(topology, atoms), _force_field_charge(system, atoms)
     if charge == "auto":
-        of_force_field = _force_field_charge(system, atoms)
         if of_force_field is not None:
             return of_force_field
         if of_residues.unknown:
@@ -255,7 +271,12 @@ def _total_charge(
             )
         return float(of_residues.charge)
     number = 0.0 if charge is None else float(charge)
-    if not of_residues.unknown and abs(number - of_residues.charge) > 1e-6:
+    if of_force_field is not None and number != of_force_field:
+        warnings.warn(
+            f"the force field gives the model's atoms a charge of {of_force_field:.3g} e, but charge={number:g}; give the keyword charge",
+            stacklevel=4,
+        )
+    elif not of_residues.unknown and abs(number - of_residues.charge) > 1e-6:
         suggested = str(of_residues) if of_residues.charge else "0 e"
         warnings.warn(
             f"charge is {number:g}, but the residues suggest {suggested}; charge={of_residues.charge} or charge='auto' sets it",
@@ -264,7 +285,7 @@ def _total_charge(
     return number
 
 
-def _force_field_charge(system: openmm.System, atoms: list[int] | None) -> float | None:
+def _force_field_charge(system: openmm.System, atoms: Iterable[int] | None) -> float | None:
     """Sum of the atoms' charges in a NonbondedForce, e, if it is whole; None without such a force."""
     forces = [f for f in system.getForces() if isinstance(f, openmm.NonbondedForce)]
     if len(forces) != 1:

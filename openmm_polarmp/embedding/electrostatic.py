@@ -10,18 +10,15 @@ from __future__ import annotations
 import copy
 import math
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import openmm
 from openmm import unit
 from openmm.app import Topology
 
 from openmm_polarmp.force import PolarMPForce
-
-if TYPE_CHECKING:
-    from openmmml.mlpotential import MLPotentialImpl
 
 LINK_CHARGES = ("shift", "zero")
 PERIODIC_METHODS = (openmm.NonbondedForce.Ewald, openmm.NonbondedForce.PME, openmm.NonbondedForce.LJPME)
@@ -70,32 +67,27 @@ KEYWORDS = tuple(ElectrostaticSettings.__dataclass_fields__)
 
 
 def create_mixed_system(
-    potential: MLPotentialImpl,
+    make_force: Callable[[Topology, list[int]], PolarMPForce],
     topology: Topology,
     system: openmm.System,
     atoms: list[int],
-    force_group: int,
     interpolate: bool,
     settings: ElectrostaticSettings,
-    **args: Any,
 ) -> dict[str, Any]:
     """A System with these atoms in the potential, the rest in its force field, and the charges of the rest around the atoms.
 
     Parameters
     ----------
-    potential : MLPotentialImpl
-        Its `addForces` adds one `PolarMPForce`.
+    make_force : function of a topology and atoms
+        Makes the `PolarMPForce` of these atoms, link atoms among them.
     topology : Topology
         With an element for every particle: see `mixed.marked`.
     system : openmm.System
-        All of it in the force field.
+        All of it in the force field; `check` has accepted it.
     atoms : list of int
-    force_group : int
     interpolate : bool
         Whether the System gets the global parameter ``lambda_interpolate``: 0 is the force field, 1 the mixed system.
     settings : ElectrostaticSettings
-    **args
-        Keywords of the potential, among them ``charge``.
 
     Returns
     -------
@@ -105,11 +97,8 @@ def create_mixed_system(
     from openmmml.embeddings import utilities
 
     nonbonded = _only_nonbonded_force(system)
-    check(system, nonbonded, atoms)
     periodic = system.usesPeriodicBoundaryConditions()
     link_bonds = utilities.findLinkBonds(topology, atoms)
-    if not link_bonds:
-        warn_of_charge(nonbonded, atoms, args.get("charge", 0))
     charges = surrounding_charges(topology, nonbonded, atoms, link_bonds, settings.linkCharges)
 
     result = utilities.removeBonds(system, topology, atoms, True)
@@ -123,7 +112,7 @@ def create_mixed_system(
     pure = copy.deepcopy(system)
     topology = copy.deepcopy(topology)
     caps, old_to_new = utilities.addLinkAtomSites(topology, [result, pure], link_bonds, settings.linkAtomDistances)
-    force = _model_force(potential, topology, [*atoms, *caps], force_group, **args)
+    force = make_force(topology, [*atoms, *caps])
     force.setNonbondedMethod(PolarMPForce.PME if periodic else PolarMPForce.NoCutoff)
     force.setEmbeddingCharges(list(charges), list(charges.values()))
     force.setEmbeddingScale(settings.embeddingScale)
@@ -135,8 +124,9 @@ def create_mixed_system(
     return {"system": result, "topology": topology, "oldToNew": old_to_new}
 
 
-def check(system: openmm.System, nonbonded: openmm.NonbondedForce, atoms: Iterable[int]) -> None:
+def check(system: openmm.System, atoms: Iterable[int]) -> None:
     """Raise a ValueError for what cannot be embedded."""
+    nonbonded = _only_nonbonded_force(system)
     for force in system.getForces():
         if type(force).__name__ in REFUSED:
             raise ValueError(
@@ -226,16 +216,6 @@ def warn_of_bulk_model(eps_inf: float) -> None:
         )
 
 
-def warn_of_charge(nonbonded: openmm.NonbondedForce, atoms: Iterable[int], charge: float) -> None:
-    """The force field and the keyword ``charge`` should agree on the charge of whole molecules."""
-    total = sum(_charge(nonbonded, i) for i in atoms)
-    if abs(total - charge) > 0.1:
-        warnings.warn(
-            f"the force field gives the model's atoms a charge of {total:.3g} e, but charge={charge:g}; give the keyword charge",
-            stacklevel=2,
-        )
-
-
 def _interpolate(
     result: openmm.System, pure: openmm.System, topology: Topology, atoms: list[int], force: openmm.Force
 ) -> None:
@@ -253,14 +233,6 @@ def _interpolate(
     force_field.addMMTerm(copy.deepcopy(_only_nonbonded_force(pure)))
     model.setupInterpolation(result)
     force_field.setupInterpolation(result)
-
-
-def _model_force(
-    potential: MLPotentialImpl, topology: Topology, atoms: list[int], force_group: int, **args: Any
-) -> PolarMPForce:
-    system = openmm.System()
-    potential.addForces(topology, system, atoms, force_group, **args)
-    return copy.deepcopy(PolarMPForce.cast(system.getForce(0)))
 
 
 def _only_nonbonded_force(system: openmm.System) -> openmm.NonbondedForce:

@@ -264,8 +264,10 @@ def test_charge_of_the_model_s_atoms():
     """An ion's charge has to be said."""
     topology, _, mm = dipeptide()
     (sodium,) = (a.index for a in topology.atoms() if a.residue.name == "NA")
-    with pytest.warns(UserWarning, match=r"charge of 1 e, but charge=0|charge is 0, but the residues suggest \+1 e"):
+    with pytest.warns(UserWarning, match=r"charge of 1 e, but charge=0"):
         embed(topology, mm, [sodium], "polarmp-demo-bio")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         embed(topology, mm, [sodium], "polarmp-demo-bio", charge=1)
+        system = embed(topology, mm, [sodium], "polarmp-demo-bio", charge="auto")
+    assert force_in(system).getModel().options.total_charge == 1
