@@ -3,8 +3,7 @@
     pip install ipi
     python examples/17_path_integrals.py --steps 200 --beads 8 --output beads
 
-i-PI runs as a process of its own and asks for the forces of one bead after the other. More clients, each started like the
-one here, share the beads.
+i-PI runs as a process of its own and asks for the forces of one bead after the other.
 """
 
 import argparse
@@ -27,9 +26,7 @@ parser.add_argument("--molecules", type=int, default=16)
 parser.add_argument("--steps", type=int, default=200, help="of 0.25 fs")
 parser.add_argument("--beads", type=int, default=8, help="32 for converged results at 300 K")
 parser.add_argument("--output", type=Path, default=Path("beads"))
-parser.add_argument(
-    "--address", default="polarmp", help="name of the socket: another one for each run at the same time"
-)
+parser.add_argument("--address", default="polarmp", help="name of the socket, another one for each run at a time")
 options = parser.parse_args()
 options.output.mkdir(parents=True, exist_ok=True)
 server = shutil.which("i-pi") or shutil.which("i-pi", path=str(Path(sys.executable).parent))
@@ -45,9 +42,7 @@ comment = f"# CELL(abcABC): {edge} {edge} {edge} 90 90 90 positions{{angstrom}} 
 (options.output / "start.xyz").write_text("\n".join([str(len(lines)), comment, *lines]) + "\n")
 (options.output / "input.xml").write_text(f"""<simulation verbosity='low'>
   <output prefix='water'>
-    <properties stride='1' filename='properties'>
-      [step, time{{picosecond}}, temperature{{kelvin}}, kinetic_cv{{electronvolt}}, potential{{electronvolt}}, conserved{{electronvolt}}]
-    </properties>
+    <properties> [step, time{{picosecond}}, temperature{{kelvin}}, kinetic_cv{{electronvolt}}, conserved{{electronvolt}}] </properties>
     <trajectory filename='positions' stride='20' format='xyz'> positions{{angstrom}} </trajectory>
   </output>
   <total_steps> {options.steps} </total_steps>
@@ -55,8 +50,7 @@ comment = f"# CELL(abcABC): {edge} {edge} {edge} 90 90 90 positions{{angstrom}} 
   <ffsocket name='model' mode='unix' pbc='false'> <address> {options.address} </address> <latency> 1e-3 </latency> </ffsocket>
   <system>
     <initialize nbeads='{options.beads}'>
-      <file mode='xyz'> start.xyz </file>
-      <velocities mode='thermal' units='kelvin'> 300 </velocities>
+      <file mode='xyz'> start.xyz </file> <velocities mode='thermal' units='kelvin'> 300 </velocities>
     </initialize>
     <forces> <force forcefield='model'/> </forces>
     <ensemble> <temperature units='kelvin'> 300 </temperature> </ensemble>

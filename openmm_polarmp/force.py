@@ -228,8 +228,8 @@ class PolarMPForce(openmm.Force):
     def updateParametersInContext(self, context: openmm.Context) -> None:
         """Send a changed model and changed settings to a Context.
 
-        Embedding charges, their scale and kernel are among the settings. The particles, those with embedding charges and the
-        nonbonded method stay as they were when the Context was created.
+        Embedding charges, their scale and kernel are among the settings. Other particles, other particles with embedding charges
+        or another nonbonded method than when the Context was created raise an error.
         """
         _polarmp.update_parameters_in_context(self._address, int(context.this))
 

@@ -35,10 +35,6 @@ class StepData:
         e^2/(kJ/mol).
     polarizability : array [N,3,3]
         e^2 nm^2/(kJ/mol).
-    potential : array [N]
-        Of the other atoms' permanent moments, kJ/mol/e.
-    field : array [N,3]
-        Of the other atoms' permanent moments, without the external field, V/nm.
     embedding_potential : array [N]
         Of the embedding charges at the atoms, kJ/mol/e; zero without charges.
     embedding_field : array [N,3]
@@ -57,8 +53,6 @@ class StepData:
     polarizability: NDArray[np.float64]
     induced_charges: NDArray[np.float64]
     induced_dipoles: NDArray[np.float64]
-    potential: NDArray[np.float64]
-    field: NDArray[np.float64]
     embedding_potential: NDArray[np.float64]
     embedding_field: NDArray[np.float64]
     gradients: dict[str, NDArray[np.float64]]
@@ -71,8 +65,6 @@ class StepData:
             field_scale=values["field_scale"],
             induced_charges=values["induced_charges"] * CHARGES.to_openmm,
             induced_dipoles=values["induced_dipoles"] * DIPOLES.to_openmm,
-            potential=values["potential"] * units.POTENTIAL_TO_OPENMM,
-            field=values["field"] * units.FIELD_TO_OPENMM,
             embedding_potential=values["embedding_potential"] * units.POTENTIAL_TO_OPENMM,
             embedding_field=values["embedding_field"] * units.FIELD_TO_OPENMM,
             gradients={moment.name: values[moment.gradient] * moment.gradient_to_openmm for moment in MOMENTS},

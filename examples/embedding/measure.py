@@ -17,11 +17,11 @@ from openmm import app, unit
 from openmmml import MLPotential
 
 from openmm_polarmp import PolarMPForce
+from openmm_polarmp.units import DEBYE_PER_E_NM
 
 FEMTOSECOND = 0.001  # ps
 KELVIN = 300
 PEPTIDE = ("ACE", "ALA", "NME")
-DEBYE_PER_E_NM = 48.0320471
 
 
 def solvated(waters: int):

@@ -19,7 +19,7 @@ class TableEvaluator:
     The number of atoms that layers take at once is chosen once for each table, because on a GPU the choice queries the free
     memory. Compiled code has dynamic shapes, as the number of pairs changes with every search. Where the network runs in
     chunks of atoms, its layers on a chunk are compiled, otherwise all of it. If compiling fails, the network runs eagerly,
-    with a warning.
+    with a warning. Networks with flows are not compiled.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class TableEvaluator:
         self._table: NeighborTable | None = None
         self._at_once = 0
         self._whole: Any = None
-        if compile:
+        if compile and not network.config.has_flows:
             try:
                 self._whole = torch.compile(self._tensors, dynamic=True)
                 self._chunk = torch.compile(run_layer, dynamic=True)

@@ -49,7 +49,6 @@ nb::dict stepData(uintptr_t forceAddress, uintptr_t contextAddress) {
     size_t n = data.numParticles;
     nb::dict result;
     result["source_energy"] = data.sourceEnergy;
-    result["electrostatic_energy"] = data.electrostaticEnergy;
     result["field_scale"] = data.fieldScale;
     for (Moment m : ALL_MOMENTS) {
         result[MOMENTS[m].plural] = numpyArray(move(data.moments[m]), shapeOf(m, n));
@@ -57,8 +56,6 @@ nb::dict stepData(uintptr_t forceAddress, uintptr_t contextAddress) {
     }
     result["induced_charges"] = numpyArray(move(data.inducedCharges), shapeOf(CHARGE, n));
     result["induced_dipoles"] = numpyArray(move(data.inducedDipoles), shapeOf(DIPOLE, n));
-    result["potential"] = numpyArray(move(data.potential), shapeOf(CHARGE, n));
-    result["field"] = numpyArray(move(data.field), shapeOf(DIPOLE, n));
     // Without embedding charges both are zero.
     data.embeddingPotential.resize(n);
     data.embeddingField.resize(3 * n);

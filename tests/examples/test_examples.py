@@ -50,7 +50,7 @@ def test_example(path, tmp_path):
         pytest.importorskip("pymbar")
     text = run(path, tmp_path, *arguments)
     assert expected in text
-    assert len(path.read_text().splitlines()) <= 90
+    assert len(path.read_text().splitlines()) <= 80
     if path.name.startswith("06"):  # the field's response, computed in two ways
         line = next(line for line in text.splitlines() if line.startswith("dP/dE"))
         by_field, by_alpha = (float(part.split()[0]) for part in line.split(": ")[1:])

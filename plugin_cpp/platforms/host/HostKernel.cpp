@@ -342,24 +342,19 @@ void HostKernel::getStepData(ContextImpl&, StepData& data) {
     const vector<Multipole>& induced = setup->response->induced;
     data.numParticles = n;
     data.sourceEnergy = setup->memory.energy;
-    data.electrostaticEnergy = setup->response->energy;
     data.fieldScale = fieldScale;
     data.moments = setup->memory.moments;
     data.gradients = setup->memory.gradients;
     data.moments[POLARIZABILITY].assign(9 * n, 0.0);
-    data.potential = setup->response->potential;
     data.inducedCharges.resize(n);
     data.inducedDipoles.resize(3 * n);
-    data.field.resize(3 * n);
     for (size_t i = 0; i < n; i++) {
         writeMatrix(atoms.permanent[i].quadrupole, &data.moments[QUADRUPOLE][9 * i]);
         if (!atoms.polarizability.empty())
             writeMatrix(atoms.polarizability[i].component, &data.moments[POLARIZABILITY][9 * i]);
         data.inducedCharges[i] = induced[i].charge;
-        for (int a = 0; a < 3; a++) {
+        for (int a = 0; a < 3; a++)
             data.inducedDipoles[3 * i + a] = induced[i].dipole[a];
-            data.field[3 * i + a] = setup->response->electricField[i][a];
-        }
     }
     for (const Derivatives& phi : setup->embedding.potential) {
         data.embeddingPotential.push_back(phi.value);

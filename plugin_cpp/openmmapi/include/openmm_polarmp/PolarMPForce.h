@@ -12,13 +12,12 @@ namespace PolarMPPlugin {
 /** Results of the last evaluation, in the model's units and in the order of the force's particles. */
 struct StepData {
     int numParticles = 0;
-    double sourceEnergy = 0, electrostaticEnergy = 0;  // eV
-    double fieldScale = 1;                             // s of theory.md section 6
+    double sourceEnergy = 0;  // eV
+    double fieldScale = 1;    // s of theory.md section 6
     MomentArrays moments;       // quadrupoles symmetric and traceless, polarizabilities symmetric; zeros where a moment is absent
     MomentArrays gradients;     // derivatives of the electrostatic energy by the moments, theory.md section 4
     std::vector<double> inducedCharges, inducedDipoles;  // [N] e, [N,3] e A
-    std::vector<double> potential, field;                // Phi' [N] V, E' [N,3] V/A, with the embedding charges' part
-    std::vector<double> embeddingPotential, embeddingField;  // the embedding charges' part; empty without charges
+    std::vector<double> embeddingPotential, embeddingField;  // of the embedding charges, [N] V, [N,3] V/A; empty without charges
 };
 
 /**

@@ -252,11 +252,6 @@ void CommonCalcPolarMPForceKernel::getStepData(ContextImpl&, StepData& data) {
     data.sourceEnergy = s.link->getConstantEnergy();
     for (double energy : downloaded(s.arrays.energy))
         data.sourceEnergy += energy;
-    data.electrostaticEnergy = 0;
-    for (double energy : downloaded(s.response.energies))
-        data.electrostaticEnergy += energy;
-    data.potential = downloaded(s.response.potential);
-    data.field = downloaded(s.response.electricField);
     for (Moment m : ALL_MOMENTS) {
         data.moments[m] = downloaded(s.arrays.moments[m]);
         data.gradients[m] = downloaded(s.arrays.gradients[m]);
