@@ -24,7 +24,7 @@ from openmm_polarmp.demo.run import water_box
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--molecules", type=int, default=16)
 parser.add_argument("--steps", type=int, default=200, help="of 0.25 fs")
-parser.add_argument("--beads", type=int, default=8, help="32 for converged results at 300 K")
+parser.add_argument("--beads", type=int, default=8, help="32 at 300 K for converged results")
 parser.add_argument("--output", type=Path, default=Path("beads"))
 parser.add_argument("--address", default="polarmp", help="name of the socket, another one for each run at a time")
 options = parser.parse_args()
@@ -32,17 +32,16 @@ options.output.mkdir(parents=True, exist_ok=True)
 server = shutil.which("i-pi") or shutil.which("i-pi", path=str(Path(sys.executable).parent))
 if server is None:
     sys.exit("i-pi was not found; pip install ipi")
-
 topology, positions = water_box(options.molecules)
 r = positions.value_in_unit(unit.angstrom)
 edge = topology.getPeriodicBoxVectors()[0][0].value_in_unit(unit.angstrom)
 symbols = [atom.element.symbol for atom in topology.atoms()]
-lines = [f"{s} {x:.8f} {y:.8f} {z:.8f}" for s, (x, y, z) in zip(symbols, np.asarray(r), strict=True)]
+lines = [f"{s} {x:.8f} {y:.8f} {z:.8f}\n" for s, (x, y, z) in zip(symbols, np.asarray(r), strict=True)]
 comment = f"# CELL(abcABC): {edge} {edge} {edge} 90 90 90 positions{{angstrom}} cell{{angstrom}}"
-(options.output / "start.xyz").write_text("\n".join([str(len(lines)), comment, *lines]) + "\n")
+(options.output / "start.xyz").write_text(f"{len(lines)}\n{comment}\n{''.join(lines)}")
 (options.output / "input.xml").write_text(f"""<simulation verbosity='low'>
   <output prefix='water'>
-    <properties> [step, time{{picosecond}}, temperature{{kelvin}}, kinetic_cv{{electronvolt}}, conserved{{electronvolt}}] </properties>
+    <properties filename='properties'> [step, time{{picosecond}}, kinetic_cv{{electronvolt}}, conserved{{electronvolt}}] </properties>
     <trajectory filename='positions' stride='20' format='xyz'> positions{{angstrom}} </trajectory>
   </output>
   <total_steps> {options.steps} </total_steps>
@@ -77,5 +76,5 @@ with open(options.output / "i-pi.log", "w") as log:
         ipi.terminate()
 
 table = np.loadtxt(options.output / "water.properties")
-kinetic = table[len(table) // 2 :, 3].mean() / len(atoms)
-print(f"{len(table)} rows; kinetic energy {kinetic:.3f} eV an atom, where classical nuclei at 300 K have 0.039")
+kinetic = table[len(table) // 2 :, 2].mean()
+print(f"{len(table)} rows; kinetic energy {kinetic / len(atoms):.3f} eV an atom, where classical nuclei at 300 K have 0.039")
