@@ -20,15 +20,26 @@ public:
     BlockNetwork(std::shared_ptr<const NetworkParameters> parameters, const std::vector<int>& kinds, WorkerThreads& threads);
     void forward(const PairList& pairs, bool searched, Outputs& outputs) override;
     void backward(const PairList& pairs, const Cotangents& cotangents, double* gradient) override;
+    void chargeTransfer(const PairList& pairs, double* gradient, double* transfer) override;
 
 private:
+    /** Each thread's gradients by sites and by what was sent. */
+    struct Gradients {
+        std::vector<UntouchedArray<Real>> bySites, bySent[3];
+        std::vector<Real*> bySentPointers[3];
+        bool isAllocated = false;
+    };
     void arrange(const PairList& pairs);
     SiteWindow windowOf(const PairList& pairs, int firstBlock, int lastBlock) const;
     AtomBlock<Real> blockOf(int block);
-    SharedArrays<Real> sharedOf(const PairList& pairs);
-    Workspace<Real> workspaceOf(int thread);
-    void clearGradients(const PairList& pairs, int thread);
-    void addGradients(const PairList& pairs, double* gradient) const;
+    SharedArrays<Real> sharedOf(const PairList& pairs, Gradients& target);
+    Workspace<Real> workspaceOf(int thread, Gradients& target);
+    void allocate(const PairList& pairs, Gradients& target);
+    void clear(const PairList& pairs, Gradients& target, int thread);
+    /** Adds to gradients that have been cleared, and, if there are any, to three that are multiplied by the arms. */
+    void runBackward(const PairList& pairs, const Cotangents& cotangents, Gradients& target, Gradients* arms);
+    /** Sums the threads' gradients by sites: result[stride * particle + a]. */
+    void sumGradients(const PairList& pairs, const Gradients& target, double* result, int stride) const;
 
     const std::shared_ptr<const NetworkParameters> parameters;
     const std::vector<int> kinds;
@@ -42,8 +53,7 @@ private:
     // for each thread
     std::vector<LargeArray<Real>> scratch;
     std::vector<SiteWindow> windows;
-    std::vector<UntouchedArray<Real>> bySites, bySent[3];
-    std::vector<Real*> bySentPointers[3];
+    Gradients gradients, armGradients[3];
     std::vector<double> energies;  // for each block
 };
 

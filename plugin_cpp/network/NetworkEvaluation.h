@@ -1,5 +1,4 @@
 #pragma once
-#include "MovingCharges.h"
 #include "NetworkPasses.h"
 #include "openmm_polarmp/NetworkSource.h"
 #include <memory>
@@ -12,6 +11,7 @@ public:
     NetworkEvaluation(const NetworkSource& source, const SourceBuffers& buffers, std::unique_ptr<NetworkPasses> passes);
     void forward(bool includeGradients) override;
     void backward(const double field[3]) override;
+    bool chargeTransfer(double* transfer) override;
     bool usesThreads() const override {
         return buffers.threads != nullptr;
     }
@@ -22,8 +22,7 @@ private:
     const double totalCharge;
     PairList pairs;
     std::unique_ptr<NetworkPasses> passes;
-    MovingCharges movingCharges;
-    std::vector<double> chargeCotangents;
+    std::vector<double> chargeCotangents, chargeGradient, transfer;
 };
 
 } // namespace PolarMPPlugin

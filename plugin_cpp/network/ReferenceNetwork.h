@@ -14,6 +14,7 @@ public:
     ReferenceNetwork(std::shared_ptr<const NetworkParameters> parameters, const std::vector<int>& kinds);
     void forward(const PairList& pairs, bool searched, Outputs& outputs) override;
     void backward(const PairList& pairs, const Cotangents& cotangents, double* gradient) override;
+    void chargeTransfer(const PairList& pairs, double* gradient, double* transfer) override;
 
 private:
     struct Pair {
@@ -33,7 +34,11 @@ private:
         Array ungated, features;
         Array sent;      // features that its neighbours receive
         Array byFeatures, bySent;
+        Array bySentArms[3];  // bySent times the distance, for chargeTransfer()
     };
+    void clearGradients();
+    /** Adds to the gradient. */
+    void runBackward(const Cotangents& cotangents, double* gradient);
     std::vector<Pair> pairsWithin(const PairList& pairs, int atom) const;
     Array embeddingOf(int atom) const;
     double nuclearRepulsion(int atom, const Pair& pair, double* derivative) const;
@@ -65,6 +70,7 @@ private:
     std::vector<std::vector<Pair>> pairsOf;
     std::vector<std::vector<AtomState>> states;  // [layer][atom]
     std::vector<Array> byDensity;                // gradient by the first layer's density, from all layers
+    double* transfer = nullptr;                  // [N,3,3] receives the senders' gradients times the distance; null: not wanted
 };
 
 } // namespace PolarMPPlugin

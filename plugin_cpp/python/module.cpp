@@ -64,6 +64,20 @@ nb::dict stepData(uintptr_t forceAddress, uintptr_t contextAddress) {
     return result;
 }
 
+/** [N,3,3], or None if the source cannot compute it. */
+nb::object chargeTransfer(uintptr_t forceAddress, uintptr_t contextAddress) {
+    vector<double> transfer;
+    bool isAvailable;
+    {
+        nb::gil_scoped_release release;
+        isAvailable = force(forceAddress).getChargeTransfer(context(contextAddress), transfer);
+    }
+    if (!isAvailable)
+        return nb::none();
+    const size_t n = transfer.size() / 9;
+    return numpyArray(move(transfer), {n, 3, 3});
+}
+
 nb::object potentialAt(uintptr_t forceAddress, uintptr_t contextAddress, nb::ndarray<const double, nb::shape<-1, 3>, nb::c_contig> points) {
     vector<Vec3> positions;
     for (size_t i = 0; i < points.shape(0); i++)
@@ -140,6 +154,7 @@ NB_MODULE(_polarmp, m) {
     });
     m.def("get_step_data", &stepData);
     m.def("get_electrostatic_potential", &potentialAt);
+    m.def("get_charge_transfer", &chargeTransfer);
     m.def("update_parameters_in_context", [](uintptr_t f, uintptr_t c) {
         nb::gil_scoped_release release;
         force(f).updateParametersInContext(context(c));

@@ -1,7 +1,5 @@
 """The device kernels of the network equal torch's network: on CUDA in every configuration, on OpenCL in a few (compiling takes long)."""
 
-from contextlib import nullcontext
-
 import numpy as np
 import openmm
 import pytest
@@ -22,6 +20,7 @@ from support.platforms import PlatformChoice, usable
 
 from openmm_polarmp.sources.network import TorchSource
 
+from .test_charge_transfer import assert_the_field_acts_by_it, transfer_of
 from .test_equals_torch import CONFIGURATIONS
 
 
@@ -107,14 +106,23 @@ def test_one_layer_with_everything_on_opencl():
     compare(OPENCL, model, random_structure(20, TRICLINIC, species=(1, 6, 8)))
 
 
-@pytest.mark.parametrize("kind", ["slabs", "atom by atom", "cluster"])
+@pytest.mark.parametrize("cell", [np.array([[20.0, 0, 0], [4, 19, 0], [-5, 6, 21]]), None], ids=["slabs", "cluster"])
 @pytest.mark.parametrize("evaluator", [CUDA[1], CUDA[2], OPENCL], ids=str)
-def test_field(evaluator, kind):
+def test_field(evaluator, cell):
     evaluator.require()
-    cell = {"slabs": np.array([[20.0, 0, 0], [4, 19, 0], [-5, 6, 21]]), "atom by atom": TALL, "cluster": None}[kind]
     structure = random_structure(ATOMS, cell)
-    with pytest.warns(UserWarning, match="thinner than twice the reach") if cell is TALL else nullcontext():
-        compare(evaluator, random_model(layers=2, zbl=True), structure, polarmp_field_x=0.7, polarmp_field_y=-0.4)
+    compare(evaluator, random_model(layers=2, zbl=True), structure, polarmp_field_x=0.7, polarmp_field_y=-0.4)
+
+
+@pytest.mark.parametrize("evaluator", [CUDA[1], CUDA[2], OPENCL], ids=str)
+def test_charge_transfer_and_a_field_in_a_thin_box(evaluator):
+    evaluator.require()
+    model, structure = random_model(layers=2, rung="q"), random_structure(ATOMS, TALL)
+    source = native_source(model, structure.species)
+    context = context_of(source, structure, evaluator.platform, **evaluator.properties())
+    expected = transfer_of(context_of(source, structure))
+    assert np.abs(transfer_of(context) - expected).max() < evaluator.tolerance * np.abs(expected).max()
+    assert_the_field_acts_by_it(context, evaluator.tolerance)
 
 
 @pytest.mark.parametrize("evaluator", [CUDA[1], OPENCL], ids=str)

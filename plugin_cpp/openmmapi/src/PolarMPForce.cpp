@@ -177,6 +177,10 @@ void PolarMPForce::getStepData(Context& context, StepData& data) const {
     impl(getImplInContext(context)).getStepData(getContextImpl(context), data);
 }
 
+bool PolarMPForce::getChargeTransfer(Context& context, vector<double>& transfer) const {
+    return impl(getImplInContext(context)).getChargeTransfer(getContextImpl(context), transfer);
+}
+
 void PolarMPForce::getElectrostaticPotential(Context& context, const vector<Vec3>& points, vector<double>& potential) const {
     impl(getImplInContext(context)).getElectrostaticPotential(getContextImpl(context), points, potential);
 }

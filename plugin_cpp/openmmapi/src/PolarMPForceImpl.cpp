@@ -98,6 +98,11 @@ void PolarMPForceImpl::getStepData(ContextImpl& context, StepData& data) {
     implementation(kernel).getStepData(context, data);
 }
 
+bool PolarMPForceImpl::getChargeTransfer(ContextImpl& context, vector<double>& transfer) {
+    ensureEvaluated(context);
+    return implementation(kernel).getChargeTransfer(context, transfer);
+}
+
 void PolarMPForceImpl::getElectrostaticPotential(ContextImpl& context, const vector<Vec3>& points, vector<double>& potential) {
     for (size_t i = 0; i < points.size(); i++)
         for (int j = 0; j < 3; j++)

@@ -363,6 +363,17 @@ void HostKernel::getStepData(ContextImpl&, StepData& data) {
     }
 }
 
+bool HostKernel::getChargeTransfer(ContextImpl&, vector<double>& transfer) {
+    transfer.resize(9 * particles.size());
+    bool isAvailable = false;
+    auto compute = [&]() { isAvailable = setup->evaluation->chargeTransfer(transfer.data()); };
+    if (setup->evaluation->usesThreads())
+        together(compute);
+    else
+        compute();
+    return isAvailable;
+}
+
 void HostKernel::getPotential(ContextImpl&, const vector<Vec3>& points, vector<double>& potential) {
     setup->solver->potentialAtPoints(points, totalMoments(), potential);
 }

@@ -130,6 +130,13 @@ public:
     void getPMEParametersInContext(OpenMM::Context& context, int& nx, int& ny, int& nz) const;
     /** The moments and their derivatives at the Context's present positions. Evaluates the force if that is necessary. */
     void getStepData(OpenMM::Context& context, StepData& data) const;
+    /**
+     * SourceEvaluation::chargeTransfer() at the Context's present positions: the part of the Born charges of permanent charges
+     * that depend on their surroundings.
+     *
+     * @return whether the source can compute it
+     */
+    bool getChargeTransfer(OpenMM::Context& context, std::vector<double>& transfer) const;
     /** The potential (V) of the permanent and induced moments at points (nm), through the pair kernel, latent scale. */
     void getElectrostaticPotential(OpenMM::Context& context, const std::vector<OpenMM::Vec3>& points, std::vector<double>& potential) const;
     /**

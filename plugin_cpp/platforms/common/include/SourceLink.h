@@ -30,6 +30,10 @@ public:
     virtual void forward(bool includeGradients, const std::function<void()>& meanwhile) = 0;
     /** Gradients are in place; afterwards forces are. */
     virtual void backward(const double field[3]) = 0;
+    /** SourceEvaluation::chargeTransfer() at the positions of the last forward(). */
+    virtual bool chargeTransfer(std::vector<double>& transfer) {
+        return false;
+    }
     /** Energy (eV) that does not depend on the positions and is not part of the energy array. */
     virtual double getConstantEnergy() const {
         return 0;
@@ -50,6 +54,7 @@ public:
     HostLink(MultipoleSource& source, const SourceBuffers& description, SourceArrays& arrays);
     void forward(bool includeGradients, const std::function<void()>& meanwhile) override;
     void backward(const double field[3]) override;
+    bool chargeTransfer(std::vector<double>& transfer) override;
     bool checks() const override {
         return checking;
     }

@@ -284,6 +284,12 @@ void CommonCalcPolarMPForceKernel::getStepData(ContextImpl&, StepData& data) {
     }
 }
 
+bool CommonCalcPolarMPForceKernel::getChargeTransfer(ContextImpl&, vector<double>& transfer) {
+    ContextSelector selector(cc);
+    checkForces();
+    return setup->link->chargeTransfer(transfer);
+}
+
 void CommonCalcPolarMPForceKernel::getPotential(ContextImpl&, const vector<Vec3>& points, vector<double>& potential) {
     potential.clear();
     if (points.empty())

@@ -93,6 +93,11 @@ void HostLink::forward(bool includeGradients, const function<void()>& meanwhile)
     uploaded = true;
 }
 
+bool HostLink::chargeTransfer(vector<double>& transfer) {
+    transfer.resize(9 * particles.size());
+    return evaluation->chargeTransfer(transfer.data());
+}
+
 void HostLink::backward(const double field[3]) {
     if (isConstant())
         return;  // the array of its forces was cleared when it was created
