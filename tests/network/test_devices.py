@@ -117,7 +117,7 @@ def test_field(evaluator, cell):
 @pytest.mark.parametrize("evaluator", [CUDA[1], CUDA[2], OPENCL], ids=str)
 def test_charge_transfer_and_a_field_in_a_thin_box(evaluator):
     evaluator.require()
-    model, structure = random_model(layers=2, rung="q"), random_structure(ATOMS, TALL)
+    model, structure = random_model(rung="q"), random_structure(ATOMS, TALL)
     source = native_source(model, structure.species)
     context = context_of(source, structure, evaluator.platform, **evaluator.properties())
     expected = transfer_of(context_of(source, structure))
