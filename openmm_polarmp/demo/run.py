@@ -128,7 +128,9 @@ def run_demo(
             kineticEnergy=True,
             temperature=True,
         ),
-        DipoleReporter(str(files["dipoles"]), min(4, interval)),  # every 2 fs: O-H bonds vibrate with a period of 10 fs
+        DipoleReporter(
+            str(files["dipoles"]), min(8, interval)
+        ),  # every 4 fs: the spectrum ends at 4170 1/cm, above the O-H stretch
         _Progress(steps),
     ]
     simulation.step(steps)

@@ -24,7 +24,9 @@ def brute_force(model, structure):
     repeats = [math.ceil(2 * reach / height + 1e-9) for height in heights]
     shifts = np.array(list(np.ndindex(*repeats)))
     cell = torch.from_numpy(np.array(repeats)[:, None] * structure.cell)
-    r = torch.from_numpy((structure.positions[None] + (shifts @ structure.cell)[:, None]).reshape(-1, 3)).requires_grad_()
+    r = torch.from_numpy(
+        (structure.positions[None] + (shifts @ structure.cell)[:, None]).reshape(-1, 3)
+    ).requires_grad_()
     index, images = neighbor_pairs(r.detach(), model.cutoff, cell)
     species = torch.tensor(structure.species * len(shifts))
     charges = model.network(r, species, index, images.double(), cell)[1].charges
