@@ -11,7 +11,6 @@ from typing import Any
 
 from openmm_polarmp._files import write_atomically
 
-
 LINE_SECONDS = 60.0
 """Between two lines of an epoch in a file."""
 
