@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -138,12 +138,18 @@ class PolarMPPotentialImpl(MLPotentialImpl):
         subset is taken away as it is between all its atoms. What they do to the rest stays in mechanical embedding; in
         electrostatic embedding the model's moments take their place.
         """
+        if embedding not in self.getSupportedEmbeddings():
+            raise ValueError(
+                f"embedding is {embedding!r}{_meant(embedding, self.getSupportedEmbeddings())}; "
+                f"{' and '.join(self.getSupportedEmbeddings())} are accepted"
+            )
         if embedding == "electrostatic":
             info = self._embed(topology, system, atoms, forceGroup, interpolate, **args)
             return info if returnInfo else info["system"]
         # Imported here, because versions of OpenMM-ML without embeddings lack it and never call this.
         from openmmml.embeddings.mechanicalembedding import MechanicalEmbedding
 
+        _check_keywords(args, (*KEYWORDS, *MECHANICAL_KEYWORDS))
         topology = mixed.marked(topology)
         result = MechanicalEmbedding().createMixedSystem(
             self, topology, system, atoms, forceGroup, interpolate, returnInfo=returnInfo, **args
@@ -162,11 +168,7 @@ class PolarMPPotentialImpl(MLPotentialImpl):
         interpolate: bool,
         **args: Any,
     ) -> dict[str, Any]:
-        unknown = sorted(set(args) - set(KEYWORDS) - set(electrostatic.KEYWORDS))
-        if unknown:
-            raise TypeError(
-                f"unknown keywords {unknown}; accepted are {', '.join((*electrostatic.KEYWORDS, *KEYWORDS))}"
-            )
+        _check_keywords(args, (*electrostatic.KEYWORDS, *KEYWORDS))
         if not self.getMLLongRange():
             raise ValueError(
                 "embedding='electrostatic' needs a model with charges; this one has no electrostatics (rung sr)"
@@ -237,11 +239,7 @@ class PotentialSettings:
     @classmethod
     def of(cls, keywords: dict[str, Any]) -> PotentialSettings:
         """From the keywords that a user gives."""
-        unknown = sorted(set(keywords) - set(KEYWORDS))
-        if unknown:
-            nearest = difflib.get_close_matches(unknown[0], KEYWORDS, n=1, cutoff=0.5)
-            meant = f" (is {nearest[0]!r} meant?)" if nearest else ""
-            raise TypeError(f"unknown keywords {unknown}{meant}; accepted are {', '.join(KEYWORDS)}")
+        _check_keywords(keywords, KEYWORDS)
         network = {option: keywords[name] for name, option in NETWORK_KEYWORDS.items() if name in keywords}
         settings = cls(**{name: keywords[name] for name in FORCE_KEYWORDS if name in keywords}, source_options=network)
         network["interaction_energy"] = settings.returnEnergyType == "interaction_energy"
@@ -249,6 +247,21 @@ class PotentialSettings:
 
 
 KEYWORDS = (*FORCE_KEYWORDS, *NETWORK_KEYWORDS)
+MECHANICAL_KEYWORDS = ("mlLongRange", "linkAtomDistances")
+"""Of OpenMM-ML's mechanical embedding."""
+
+
+def _check_keywords(keywords: Iterable[str], accepted: Sequence[str]) -> None:
+    """Raise a TypeError for unknown keywords, which names the nearest known one."""
+    if unknown := sorted(set(keywords) - set(accepted)):
+        raise TypeError(
+            f"unknown keywords {unknown}{_meant(unknown[0], accepted)}; accepted are {', '.join(dict.fromkeys(accepted))}"
+        )
+
+
+def _meant(word: str, accepted: Iterable[str]) -> str:
+    nearest = difflib.get_close_matches(word, accepted, n=1, cutoff=0.5)
+    return f" (is {nearest[0]!r} meant?)" if nearest else ""
 
 
 def _known(args: dict[str, Any]) -> dict[str, Any]:

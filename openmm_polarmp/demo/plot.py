@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +61,24 @@ def short_infrared(
     return spectrum.smoothed(smooth)
 
 
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """Nothing on the standard output and error, not even from C code, as mdtraj's readers write there."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = [os.dup(descriptor) for descriptor in (1, 2)]
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    try:
+        for descriptor in (1, 2):
+            os.dup2(nothing, descriptor)
+        yield
+    finally:
+        for descriptor, copy in zip((1, 2), kept, strict=True):
+            os.dup2(copy, descriptor)
+            os.close(copy)
+        os.close(nothing)
+
+
 def plot_demo(
     energies: Path,
     dipoles: Path,
@@ -95,7 +119,10 @@ def plot_demo(
 
     _, energy = read_table(energies)
     titles, dipole = read_table(dipoles)
-    frames = mdtraj.load_dcd(str(trajectory), top=mdtraj.Topology.from_openmm(topology))
+    with tempfile.TemporaryDirectory() as plain:  # mdtraj's reader takes paths of ASCII letters only
+        copy = shutil.copy(trajectory, Path(plain) / "water.dcd")
+        with _silent():
+            frames = mdtraj.load_dcd(str(copy), top=mdtraj.Topology.from_openmm(topology))
     frames = frames[len(frames) // 4 :]
     oxygens = frames.topology.select("element O")
     pairs = frames.topology.select_pairs(oxygens, oxygens)

@@ -163,9 +163,9 @@ class _MolecularDipoles:
         return next_report(simulation, self._interval, ["positions", "energy"])
 
     def report(self, simulation: app.Simulation, state: openmm.State) -> None:
-        force, particles = the_force(simulation, "demo")
-        charges = force.getCharges(simulation.context) + force.getInducedCharges(simulation.context)
-        dipoles = force.getTotalDipoles(simulation.context)
+        force, particles, context = the_force(simulation, "demo")
+        charges = force.getCharges(context) + force.getInducedCharges(context)
+        dipoles = force.getTotalDipoles(context)
         positions = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)[particles]
         molecules = [[atom.index for atom in residue.atoms()] for residue in simulation.topology.residues()]
         of_molecules = molecular_dipoles(positions, charges, dipoles, molecules)

@@ -97,7 +97,7 @@ class DipoleReporter(ForceReporter):
 
     def _report(self, simulation: Any, state: openmm.State, force: PolarMPForce) -> None:
         assert self._file is not None
-        step = force.getStepData(simulation.context)
+        step = force.getStepData(self._context)
         positions = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)[self._particles]
         charges = step.charges + step.induced_charges
         dipoles = step.dipoles + step.induced_dipoles
@@ -113,9 +113,9 @@ class DipoleReporter(ForceReporter):
         volume = state.getPeriodicBoxVolume().value_in_unit(unit.nanometer**3) if periodic else np.nan
         numbers += [volume, step.charges.sum(), max(molecular_charges)]
         if self._polarization is not None:
-            numbers += list(self._polarization.at(simulation.context, step, positions))
+            numbers += list(self._polarization.at(self._context, step, positions))
             if self._reports % BORN_INTERVAL == 0:
-                self._born = born_sum(simulation.context, force, self._masses, step.field_scale)
+                self._born = born_sum(self._context, force, self._masses, step.field_scale)
             numbers.append(self._born)
         self._reports += 1
         time = state.getTime().value_in_unit(unit.picosecond)

@@ -37,7 +37,7 @@ class PolarizabilityReporter(ForceReporter):
         self._file = TextFile(file, ["step", "time (ps)", *POLARIZABILITY_COLUMNS], append)
 
     def _report(self, simulation: Any, state: openmm.State, force: PolarMPForce) -> None:
-        step = force.getStepData(simulation.context)
+        step = force.getStepData(self._context)
         total = step.polarizability.sum(0)
         if not force.usesPeriodicBoundaryConditions() and step.softness.sum() > 0:
             r = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)[self._particles]

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from openmm_polarmp._torch import checked_device
 from openmm_polarmp.electrostatics.multipoles import Multipoles
 from openmm_polarmp.models import PolarMPModel, TableEvaluator
 from openmm_polarmp.models.model import NetworkResult
@@ -71,7 +72,7 @@ class TorchSource(MomentFlags):
         check_no_flows(getattr(config, "has_flows", False))
         self.model.check_species(torch.tensor(self.options.atomic_numbers, dtype=torch.long))
         self.skin = float(skin)
-        self.device = None if self.options.device is None else torch.device(self.options.device)
+        self.device = None if self.options.device is None else checked_device(self.options.device)
         self._networks: dict[torch.device, torch.nn.Module] = {}
         self._lock = threading.Lock()
         self.moments = self._predicted_moments()

@@ -24,10 +24,10 @@ using namespace std;
 namespace {
 
 PolarMPForce& force(uintptr_t address) {
-    auto* result = dynamic_cast<PolarMPForce*>(reinterpret_cast<Force*>(address));
-    if (result == nullptr)
-        throw nb::type_error("this Force is not a PolarMPForce");
-    return *result;
+    auto* base = reinterpret_cast<Force*>(address);
+    if (!PolarMPForce::exists(base))
+        throw OpenMMException("this PolarMPForce no longer exists: it was deleted with its System, which must be kept as long as the force is used");
+    return static_cast<PolarMPForce&>(*base);
 }
 
 Context& context(uintptr_t address) {
@@ -99,7 +99,7 @@ NB_MODULE(_polarmp, m) {
     bindSources(m);
     bindNetworkSource(m);
 
-    m.def("is_polarmp_force", [](uintptr_t f) { return dynamic_cast<PolarMPForce*>(reinterpret_cast<Force*>(f)) != nullptr; });
+    m.def("is_polarmp_force", [](uintptr_t f) { return PolarMPForce::exists(reinterpret_cast<Force*>(f)); });
     m.def("set_fixed_source", [](uintptr_t f, vector<double> charges, vector<double> dipoles, vector<double> quadrupoles, vector<double> softness,
                                  vector<double> polarizability) {
         force(f).setSource(make_shared<FixedMultipoles>(MomentArrays{charges, dipoles, quadrupoles, softness, polarizability}));

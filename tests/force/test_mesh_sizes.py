@@ -94,7 +94,9 @@ def test_a_box_whose_mesh_would_not_fit_is_refused(fast_platform_once):
     energy, *_, context = evaluate(atoms, fast_platform_once)
     box = context.getState().getPeriodicBoxVectors()
     context.setPeriodicBoxVectors(*(98.7 * np.eye(3)))
-    with pytest.raises(openmm.OpenMMException, match=r"box vectors of 987, 987, 987 A need a mesh of \d+ x .*use NoCutoff"):
+    with pytest.raises(
+        openmm.OpenMMException, match=r"box vectors of 987, 987, 987 A need a mesh of \d+ x .*use NoCutoff"
+    ):
         context.getState(energy=True)
     context.setPeriodicBoxVectors(*box)
     assert context.getState(energy=True).getPotentialEnergy()._value == pytest.approx(energy)

@@ -50,6 +50,10 @@ public:
 
     PolarMPForce();
     explicit PolarMPForce(std::shared_ptr<MultipoleSource> source);
+    PolarMPForce(const PolarMPForce&) = delete;
+    ~PolarMPForce() override;
+    /** Whether an address is that of a PolarMPForce that exists, so that Python can tell one whose System is gone. */
+    static bool exists(const OpenMM::Force* address);
 
     /** The source, or null if the force was read from XML and has not been used yet. */
     std::shared_ptr<MultipoleSource> getSource() const {
