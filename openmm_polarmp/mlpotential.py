@@ -16,6 +16,7 @@ from openmmml.mlpotential import MLPotentialImpl
 
 from openmm_polarmp.embedding import electrostatic, mixed
 from openmm_polarmp.force import PolarMPForce
+from openmm_polarmp.hydrogen_mass import repartition
 from openmm_polarmp.models import ModelDescription, shipped_models
 from openmm_polarmp.models.description import medium_eps_inf
 from openmm_polarmp.models.file import ModelFile, load
@@ -65,6 +66,7 @@ class PolarMPPotentialImpl(MLPotentialImpl):
     compile : with torch: whether the network runs through torch.compile (default False): under a minute of compiling, then a little
         faster for systems of up to some thousand atoms on the CPU; where it fails, a warning, and the network runs as it is
     tensorProducts : with torch: 'dense' (default), or 'cuequivariance' for GPUs, if it is installed: the network's products by NVIDIA's kernels
+    hydrogenMass : of `createSystem` only: mass of every hydrogen, Da, taken from the atom that it is bonded to, for longer time steps
     embed : whether the System's XML holds the model itself instead of its path (default False)
     """
 
@@ -87,7 +89,15 @@ class PolarMPPotentialImpl(MLPotentialImpl):
     ) -> None:
         """Add a `PolarMPForce` to the System. Keywords: see the class."""
         # createSystem, which takes all atoms, has no keywords but these; an embedding may have others.
-        settings = PotentialSettings.of({**self.defaults, **(args if atoms is None else _known(args))})
+        if atoms is None:
+            args = {**self.defaults, **args}
+            hydrogen_mass = args.pop("hydrogenMass", None)
+            _refuse_constraints(args)
+            if hydrogen_mass is not None:
+                repartition(topology, system, hydrogen_mass)
+            settings = PotentialSettings.of(args)
+        else:
+            settings = PotentialSettings.of({**self.defaults, **_known(args)})
         atoms = None if atoms is None else list(atoms)
         settings.source_options["total_charge"] = _total_charge(topology, system, atoms, settings.source_options)
         # createSystem's System has no periodic force yet: the topology knows.
@@ -249,6 +259,16 @@ class PotentialSettings:
 KEYWORDS = (*FORCE_KEYWORDS, *NETWORK_KEYWORDS)
 MECHANICAL_KEYWORDS = ("mlLongRange", "linkAtomDistances")
 """Of OpenMM-ML's mechanical embedding."""
+
+
+def _refuse_constraints(args: dict[str, Any]) -> None:
+    """Raise a TypeError for keywords of `ForceField.createSystem` that a model cannot follow."""
+    for name in ("constraints", "rigidWater"):
+        if args.pop(name, None) not in (None, False):
+            raise TypeError(
+                f"{name} is not accepted: a model has no bond lengths that could be fixed. Use hydrogenMass, or add constraints to the "
+                "System with lengths of your choice (docs/time-steps.md)"
+            )
 
 
 def _check_keywords(keywords: Iterable[str], accepted: Sequence[str]) -> None:
