@@ -26,6 +26,8 @@ class Multipoles:
         kappa >= 0, the charge that an atom takes up per unit of potential, e^2/eV.
     polarizability : Tensor [N], [N, 1] or [N, 3, 3], optional
         alpha, e^2 A^2/eV; tensors are positive semi-definite, and only their symmetric part acts.
+    electronegativity : Tensor [N] or [N, 1], optional
+        chi, V: acts on the induced charges as a potential does (theory.md section 9).
     flows : Flows, optional
         Charge that neighbours exchange. What they have exchanged permanently is part of ``charges``.
     """
@@ -35,6 +37,7 @@ class Multipoles:
     quadrupoles: Tensor | None = None
     softness: Tensor | None = None
     polarizability: Tensor | None = None
+    electronegativity: Tensor | None = None
     flows: Flows | None = None
 
     def __post_init__(self) -> None:
@@ -47,6 +50,8 @@ class Multipoles:
         n = len(self.charges)
         if self.softness is not None:
             self.softness = _one_per_atom("softness", self.softness)
+        if self.electronegativity is not None:
+            self.electronegativity = _one_per_atom("electronegativity", self.electronegativity)
         if self.polarizability is not None and self.polarizability.shape != (n, 3, 3):
             self.polarizability = _one_per_atom("polarizability", self.polarizability, "[N], [N, 1] and [N, 3, 3]")
         shapes = {"dipoles": (n, 3), "quadrupoles": (n, 3, 3)}
