@@ -17,7 +17,10 @@ class NetworkSettings:
     ----------
     rung : str
         What it predicts: ``sr``, ``q``, ``qu``, ``quQ``, ``qu+k``, ``qu+a``, ``qu+ka``, ``quQ+ka``, ``qu+c``, ``qu+ca``,
-        ``quQ+ca``.
+        ``quQ+ca``, ``qeq``, ``qeq+a``.
+    response : str
+        ``"direct"``: induced moments feel the permanent ones. ``"mutual"``: they feel each other, too (theory.md section 9).
+        In rungs ``qeq`` and ``qeq+a`` they always do.
     charges : str
         ``"local"``: every atom has a charge of its own. ``"flow"``: neighbours exchange charge, which conserves it
         (theory.md section 8).
@@ -49,6 +52,7 @@ class NetworkSettings:
     """
 
     rung: str = "qu+ka"
+    response: str = "direct"
     charges: str = "local"
     formal_charges: dict[int, float] = field(default_factory=dict)
     cutoff: float = 4.5
@@ -67,6 +71,10 @@ class NetworkSettings:
 
     def __post_init__(self) -> None:
         rung = Rung.parse(self.rung)
+        if self.response not in ("direct", "mutual"):
+            raise ValueError(f"response is {self.response!r}; 'direct' and 'mutual' are accepted")
+        if rung.electronegativity and self.charges == "flow":
+            raise ValueError(f"charges is 'flow'; 'local' is accepted with rung {self.rung!r}")
         if self.charges not in ("local", "flow"):
             raise ValueError(f"charges is {self.charges!r}; 'local' and 'flow' are accepted")
         if self.charges == "flow" and not rung.charges:
@@ -91,6 +99,11 @@ class NetworkSettings:
             raise ValueError("l_max is 1; quadrupoles and a tensor polarizability need 2")
         if self.l_message > self.l_max:
             raise ValueError(f"l_message is {self.l_message}; at most l_max = {self.l_max} is accepted")
+
+    @property
+    def mutual(self) -> bool:
+        """Whether induced moments feel each other."""
+        return self.response == "mutual" or Rung.parse(self.rung).electronegativity
 
     @property
     def has_flows(self) -> bool:

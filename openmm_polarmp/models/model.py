@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 
 from openmm_polarmp.electrostatics.multipoles import Multipoles
+from openmm_polarmp.electrostatics.mutual import Mutual
+from openmm_polarmp.electrostatics.total_charge import TotalCharge
 from openmm_polarmp.models import file
 from openmm_polarmp.models.description import ModelDescription
 from openmm_polarmp.models.network import PolarMPNet
@@ -110,6 +112,11 @@ class PolarMPModel(torch.nn.Module):
             raise ValueError(f"accuracy must lie between 0 and 1, got {accuracy}")
         if k_max is not None and not k_max > 0:
             raise ValueError(f"k_max must be positive (1/A) or None, got {k_max}")
+        if getattr(getattr(network, "config", None), "mutual", False) and sigma < 1:
+            raise ValueError(
+                f"sigma is {sigma:g} A; at least 1 A is accepted with self-consistent response, where the limits of the network's outputs "
+                "keep the response stable"
+            )
         self.network = network
         self.sigma, self.accuracy, self.k_max = float(sigma), float(accuracy), k_max
         self.charge_projection = bool(charge_projection)
@@ -146,7 +153,24 @@ class PolarMPModel(torch.nn.Module):
     @property
     def imposes_total_charge(self) -> bool:
         """Whether charges are shifted to the total charge; formal charges have it by themselves."""
-        return self.charge_projection and self.has_electrostatics and not self.formal_charges
+        return (
+            self.charge_projection
+            and self.has_electrostatics
+            and not self.formal_charges
+            and not self.equilibrates_charges
+        )
+
+    @property
+    def equilibrates_charges(self) -> bool:
+        """Whether all charges follow from electronegativities; the total charge is a constraint on them."""
+        return self.rung is not None and self.rung.electronegativity
+
+    @property
+    def mutual(self) -> Mutual | None:
+        """Settings of the self-consistent response; None for models with the direct one."""
+        config = getattr(self.network, "config", None)
+        # The energy is right to the square of the tolerance, forces to the tolerance.
+        return Mutual(0.1 * self.accuracy) if getattr(config, "mutual", False) else None
 
     @property
     def formal_charges(self) -> dict[int, float]:
@@ -284,9 +308,18 @@ class PolarMPModel(torch.nn.Module):
                 k_max=self.k_max,
                 method=method,
                 eps_inf=eps_inf,
+                **self.response_options(total_charge, n_structures),
             )
             total = total + electrostatics.energy
         return ModelResult(total if batch is not None else total[0], multipoles, electrostatics)
+
+    def response_options(self, total_charge: torch.Tensor | float | None, n_structures: int) -> dict[str, Any]:
+        """Keywords ``mutual`` and ``total_charge`` of `electrostatic_energy` for ``n_structures`` with these total charges."""
+        options: dict[str, Any] = {"mutual": self.mutual}
+        if self.equilibrates_charges:
+            charges = torch.as_tensor(0.0 if total_charge is None else total_charge, dtype=torch.float64)
+            options["total_charge"] = TotalCharge(charges.reshape(-1).expand(n_structures))
+        return options
 
     def energy(
         self, positions: torch.Tensor, species: torch.Tensor, cell: torch.Tensor | None = None, **options: Any

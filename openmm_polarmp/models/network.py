@@ -81,8 +81,17 @@ class PolarMPNet(ExactConstants):
         self.state_embedding = torch.nn.Linear(extra, c, bias=False) if extra else None
         flow, formal = config.charges == "flow", bool(config.formal_charges)
         self.heads = Heads(
-            self.rung, config.polarizability, n_species, config.layers * c, c, config.hidden, local_charges=not formal
+            self.rung,
+            config.polarizability,
+            n_species,
+            config.layers * c,
+            c,
+            config.hidden,
+            local_charges=not formal,
+            mutual=config.mutual,
         )
+        if self.heads.of_species is not None:
+            self.heads.set_electronegativities(config.species)
         self.edge_heads = None
         if flow or self.rung.conductance:
             self.edge_heads = EdgeHeads(flow, self.rung.conductance, n_species, config.hidden, config.n_radial)
@@ -201,7 +210,7 @@ class PolarMPNet(ExactConstants):
             invariants.append(features[0])
 
         hidden = self.heads.hidden(torch.cat(invariants, dim=1), kind)
-        out = self.heads(hidden, features)
+        out = self.heads(hidden, features, kind)
         energy = out.pop("energy").double() * self.energy_scale[kind] + self.energy_shift[kind]
         if self.zbl is not None:
             energy = energy + self.zbl(distances, kinds, kind).double()

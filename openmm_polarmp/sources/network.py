@@ -23,7 +23,7 @@ from openmm_polarmp.neighbors import NeighborList, Neighbors, NeighborTable, nei
 from openmm_polarmp.sources._streams import stream_of
 from openmm_polarmp.sources.buffers import not_finite, write_forces, write_moments
 from openmm_polarmp.sources.options import SourceOptions
-from openmm_polarmp.sources.protocol import Buffers, MomentFlags, check_no_flows
+from openmm_polarmp.sources.protocol import Buffers, MomentFlags, check_direct, check_no_flows
 from openmm_polarmp.sources.torch_models import without_atomic_energies
 
 DTYPES = {"single": torch.float32, "double": torch.float64}
@@ -69,6 +69,7 @@ class TorchSource(MomentFlags):
         self.model = without_atomic_energies(model) if self.options.interaction_energy else model
         config = getattr(self.model.network, "config", None)
         check_no_flows(getattr(config, "has_flows", False))
+        check_direct(getattr(config, "mutual", False))
         self.model.check_species(torch.tensor(self.options.atomic_numbers, dtype=torch.long))
         self.skin = float(skin)
         self.device = None if self.options.device is None else torch.device(self.options.device)
