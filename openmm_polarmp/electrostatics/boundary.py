@@ -11,7 +11,7 @@ from torch import Tensor
 from openmm_polarmp.units import COULOMB
 
 if TYPE_CHECKING:
-    from openmm_polarmp.electrostatics._permanent import Moments
+    from openmm_polarmp.electrostatics.permanent import Moments
 
 BOUNDARIES = ("conducting", "slab_z", "vacuum")
 TILT = 1e-6
@@ -53,8 +53,8 @@ def surface_potential(
     height: Tensor,
     sigma: float,
     structure: Tensor,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Energy [b] in eV, potential [n] in V and its gradient [n, 3] in V/A that conducting surroundings lack.
+) -> tuple[Tensor, Tensor]:
+    """Energy [b] in eV that conducting surroundings lack, and the potential with its derivatives up to the second, [n, 10].
 
     Parameters
     ----------
@@ -84,7 +84,8 @@ def surface_potential(
         field = 4 * math.pi * COULOMB / 3 / volume[:, None] * M
         energy = (field * M).sum(1) / 2
         gradient = field[structure]
-        return energy, (gradient * positions).sum(1), gradient
+        columns = [(gradient * positions).sum(1, keepdim=True), gradient, gradient.new_zeros(len(gradient), 6)]
+        return energy, torch.cat(columns, 1)
     z = positions[:, 2]
     spread = q * z.square()
     if mu is not None:
@@ -97,5 +98,6 @@ def surface_potential(
     energy = factor * (M_z.square() - charge * S_zz - charge * rest / 2)
     M_of, S_of, Q_of, f_of, rest_of = (x[structure] for x in (M_z, S_zz, charge, factor, rest))
     potential = f_of * (2 * z * M_of - Q_of * z.square() - S_of - rest_of)
-    along_z = 2 * f_of * (M_of - Q_of * z)
-    return energy, potential, torch.stack([torch.zeros_like(z), torch.zeros_like(z), along_z], 1)
+    zero = torch.zeros_like(z)
+    along_z, curvature = 2 * f_of * (M_of - Q_of * z), -2 * f_of * Q_of
+    return energy, torch.stack([potential, zero, zero, along_z, zero, zero, zero, zero, zero, curvature], 1)

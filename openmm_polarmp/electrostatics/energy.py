@@ -9,12 +9,12 @@ from torch import Tensor
 
 from openmm_polarmp.electrostatics._checks import check_atoms, check_field, check_values
 from openmm_polarmp.electrostatics._lattice import inverse_and_volume
-from openmm_polarmp.electrostatics._permanent import Moments, permanent_potential
 from openmm_polarmp.electrostatics.boundary import check_neutral_boxes
 from openmm_polarmp.electrostatics.flows import Flows
 from openmm_polarmp.electrostatics.induction import Induction, Parts, plus
 from openmm_polarmp.electrostatics.multipoles import Multipoles
 from openmm_polarmp.electrostatics.mutual import Mutual, energy_of_induction, induced_moments
+from openmm_polarmp.electrostatics.permanent import Moments, permanent_potential
 from openmm_polarmp.electrostatics.plan import ElectrostaticPlan
 from openmm_polarmp.electrostatics.total_charge import TotalCharge
 from openmm_polarmp.units import COULOMB
@@ -158,7 +158,7 @@ def electrostatic_energy(
             flows = dataclasses.replace(flows, local_charges=flows.local_charges + shared)
         multipoles = dataclasses.replace(multipoles, charges=multipoles.charges + shared, flows=flows)
     moments = Moments.of(multipoles)
-    energy, potential, gradient = permanent_potential(positions, moments, cells, plan)
+    energy, (potential, gradient, _) = permanent_potential(positions, moments, cells, plan)
     if shared is not None:
         energy = energy + plan.per_structure(_cost_of_sharing(multipoles, shared))
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from openmm_polarmp.electrostatics._permanent import Moments, permanent_potential
 from openmm_polarmp.electrostatics.multipoles import Multipoles
+from openmm_polarmp.electrostatics.permanent import Moments, permanent_potential
 from openmm_polarmp.electrostatics.plan import ElectrostaticPlan
 
 Parts = tuple[Tensor, ...]
@@ -116,8 +116,8 @@ class Induction:
 
     def interaction(self, induced: Parts) -> Parts:
         """T applied: what induced moments make the others feel."""
-        _, potential, gradient = permanent_potential(self.positions, self.moments(induced), self.cells, self.plan)
-        return self.felt(potential, gradient)
+        _, others = permanent_potential(self.positions, self.moments(induced), self.cells, self.plan)
+        return self.felt(others.potential, others.gradient)
 
     def dot(self, a: Parts, b: Parts) -> Tensor:
         """Sum over everything of the products, for each structure: [B]."""

@@ -100,11 +100,7 @@ class Multipoles:
     def traceless_quadrupoles(self) -> Tensor | None:
         """Symmetric traceless part of Q, which is the one that acts (a trace would differ between a box and vacuum)."""
         Q = self.quadrupoles
-        if Q is None:
-            return None
-        trace = Q.diagonal(dim1=1, dim2=2).sum(1) / 3
-        identity = torch.eye(3, dtype=Q.dtype, device=Q.device)
-        return (Q + Q.transpose(1, 2)) / 2 - trace[:, None, None] * identity
+        return None if Q is None else traceless((Q + Q.transpose(1, 2)) / 2)
 
     def isotropic_polarizability(self) -> Tensor:
         """tr(alpha)/3, [N]; zeros where polarizability is absent."""
@@ -129,6 +125,12 @@ class Multipoles:
         if alpha.dim() == 1:
             return alpha[:, None] * field
         return ((alpha + alpha.transpose(1, 2)) / 2 * field[:, None, :]).sum(2)
+
+
+def traceless(matrices: Tensor) -> Tensor:
+    """Matrices [N, 3, 3] less a third of their trace on the diagonal."""
+    trace = matrices.diagonal(dim1=1, dim2=2).sum(1) / 3
+    return matrices - trace[:, None, None] * torch.eye(3, dtype=matrices.dtype, device=matrices.device)
 
 
 def _one_per_atom(name: str, value: Tensor, accepted: str = "[N] and [N, 1]") -> Tensor:

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 
 import torch
 
+from openmm_polarmp.electrostatics.potentials import Potentials
 from openmm_polarmp.models._angular import slice_of, tensor_to_cartesian
 from openmm_polarmp.models._constants import ExactConstants
 from openmm_polarmp.models.electronegativity import PAULING
+from openmm_polarmp.models.potential_inputs import CURVATURE, FIELD, PotentialInputs, limited
 from openmm_polarmp.models.rung import Rung
 from openmm_polarmp.units import COULOMB
 
@@ -64,6 +66,7 @@ class Heads(ExactConstants):
         hidden: int,
         local_charges: bool = True,
         mutual: bool = False,
+        rounds: bool = False,
     ) -> None:
         super().__init__()
         self.rung, self.channels, self.mutual = rung, channels, mutual
@@ -74,6 +77,9 @@ class Heads(ExactConstants):
         scalars = ["energy", "charge"] if rung.charges and local_charges and not equilibrated else ["energy"]
         scalars += ["electronegativity", "hardness"] if equilibrated else ["softness"] if rung.softness else []
         scalars += ["polarizability"] if rung.polarizability else []
+        self.potential_inputs = PotentialInputs(hidden) if rounds else None
+        scalars += ["dipole_of_field"] if rounds and rung.dipoles else []
+        scalars += ["quadrupole_of_curvature"] if rounds and rung.quadrupoles else []
         weighted = ["dipole"] if rung.dipoles else []
         weighted += ["quadrupole"] if rung.quadrupoles else []
         weighted += ["anisotropy"] if self.tensor_polarizability else []
@@ -92,11 +98,16 @@ class Heads(ExactConstants):
         """Highest degree of the features that the heads read."""
         return 2 if {"quadrupole", "anisotropy"} & set(self.weighted) else 1 if self.weighted else 0
 
-    def hidden(self, invariants: torch.Tensor, kind: torch.Tensor) -> torch.Tensor:
+    def hidden(self, invariants: torch.Tensor, kind: torch.Tensor, felt: Potentials | None = None) -> torch.Tensor:
         """The hidden layer of each atom [N, hidden]; ``kind`` [N] is the index of each atom's element."""
-        return torch.nn.functional.silu(self.trunk(invariants) + self.species(kind))
+        inputs = self.trunk(invariants) + self.species(kind)
+        if felt is not None and self.potential_inputs is not None:
+            inputs = inputs + self.potential_inputs(felt)
+        return torch.nn.functional.silu(inputs)
 
-    def forward(self, hidden: torch.Tensor, features: torch.Tensor, kind: torch.Tensor) -> dict[str, torch.Tensor]:
+    def forward(
+        self, hidden: torch.Tensor, features: torch.Tensor, kind: torch.Tensor, felt: Potentials | None = None
+    ) -> dict[str, torch.Tensor]:
         """Energies and the members of `Multipoles` by name; ``kind`` [N] is the index of each atom's element."""
         out = self.final(hidden)
         scalar = dict(zip(self.scalars, out[:, : len(self.scalars)].unbind(1), strict=True))
@@ -108,9 +119,15 @@ class Heads(ExactConstants):
             result["charges"] = bounded(CHARGE * scalar["charge"], LARGEST_CHARGE)
         if "dipole" in weight:
             dipoles = MOMENT * self._combine(features, 1, weight["dipole"])
+            if felt is not None:
+                along = limited(felt.gradient / FIELD).to(dipoles.dtype)
+                dipoles = dipoles - MOMENT * scalar["dipole_of_field"][:, None] * along
             result["dipoles"] = bounded(dipoles, LARGEST_DIPOLE)
         if "quadrupole" in weight:
             quadrupoles = MOMENT * self._matrix(self._combine(features, 2, weight["quadrupole"]))
+            if felt is not None and felt.curvature is not None:
+                along = limited(felt.curvature / CURVATURE).to(quadrupoles.dtype)
+                quadrupoles = quadrupoles - MOMENT * scalar["quadrupole_of_curvature"][:, None, None] * along
             result["quadrupoles"] = bounded(quadrupoles, LARGEST_QUADRUPOLE)
         if "softness" in scalar:
             softness = SOFTNESS * torch.nn.functional.softplus(scalar["softness"] + UNIT_SOFTPLUS)

@@ -9,10 +9,14 @@ import torch
 
 from openmm_polarmp.electrostatics.multipoles import Multipoles
 from openmm_polarmp.electrostatics.mutual import Mutual
+from openmm_polarmp.electrostatics.permanent import Moments, permanent_potential
+from openmm_polarmp.electrostatics.plan import ElectrostaticPlan
+from openmm_polarmp.electrostatics.potentials import Potentials
 from openmm_polarmp.electrostatics.total_charge import TotalCharge
 from openmm_polarmp.models import file
 from openmm_polarmp.models.description import ModelDescription
-from openmm_polarmp.models.network import PolarMPNet
+from openmm_polarmp.models.kinds import KINDS, is_storable
+from openmm_polarmp.models.potential_inputs import PotentialsOf
 from openmm_polarmp.models.rung import Rung
 from openmm_polarmp.models.total_charge import with_total_charge
 from openmm_polarmp.models.training_range import TrainingRange
@@ -127,7 +131,7 @@ class PolarMPModel(torch.nn.Module):
 
     @property
     def cutoff(self) -> float:
-        """Range of one layer of the network, A."""
+        """Within which the network needs all pairs, A: the range of one layer of a `PolarMPNet`."""
         return float(self.network.cutoff)
 
     @property
@@ -206,7 +210,7 @@ class PolarMPModel(torch.nn.Module):
         if edges is None:
             edges = batched_pairs(positions, self.cutoff, cell, pbc=pbc, batch=batch)
         result = self.evaluate_network(
-            positions, species, cell, edges, batch=batch, total_charge=total_charge, multiplicity=multiplicity
+            positions, species, cell, edges, batch=batch, total_charge=total_charge, multiplicity=multiplicity, pbc=pbc
         )
         return result.energies, result.multipoles
 
@@ -239,6 +243,8 @@ class PolarMPModel(torch.nn.Module):
         total_charge: torch.Tensor | float | None = None,
         multiplicity: torch.Tensor | float | None = None,
         network: torch.nn.Module | TableEvaluator | None = None,
+        pbc: bool | torch.Tensor | None = None,
+        plan: ElectrostaticPlan | None = None,
     ) -> NetworkResult:
         """Evaluate the network on pairs that have been searched for, and impose the total charge.
 
@@ -252,17 +258,68 @@ class PolarMPModel(torch.nn.Module):
             All within the cutoff; farther ones contribute nothing. Only a `PolarMPNet` takes tables.
         network : torch.nn.Module or TableEvaluator, optional
             Evaluated in place of the model's network; for example a copy of it in another precision.
+        pbc : bool or Tensor [B] of bool, optional
+            As in `multipoles`; matters only to networks that ask for potentials, as the plan does.
+        plan : ElectrostaticPlan, optional
+            Of these structures, for repeated calls.
         """
         evaluator: Any = self.network if network is None else network
-        state = (cell, batch, total_charge, multiplicity)
+        state: tuple[Any, ...] = (cell, batch, total_charge, multiplicity)
+        if self.asks_for_potentials:
+            if plan is None:
+                plan = self.electrostatic_plan(positions, cell, batch=batch, pbc=pbc)
+            state = (*state, self._potentials(positions, cell, batch, total_charge, plan))
         if isinstance(pairs, NeighborTable):
             energies, multipoles = evaluator.forward_table(positions, species, pairs, *state)
         else:
             energies, multipoles = evaluator(positions, species, *pairs, *state)
+        if not isinstance(multipoles, Multipoles):
+            raise TypeError(f"the network must return (energies, Multipoles), got {type(multipoles).__name__}")
         raw_charges = multipoles.charges
         if self.imposes_total_charge:
             multipoles = with_total_charge(multipoles, total_charge, batch)
         return NetworkResult(energies, multipoles, raw_charges)
+
+    @property
+    def asks_for_potentials(self) -> bool:
+        """Whether the network takes a function ``potentials`` as its last argument: the fixed point of theory.md section 9.
+
+        Networks of one's own say so by an attribute ``asks_for_potentials``.
+        """
+        config = getattr(self.network, "config", None)
+        return bool(getattr(self.network, "asks_for_potentials", getattr(config, "rounds", 0)))
+
+    def electrostatic_plan(
+        self,
+        positions: torch.Tensor,
+        cell: torch.Tensor | None,
+        *,
+        batch: torch.Tensor | None = None,
+        pbc: bool | torch.Tensor | None = None,
+    ) -> ElectrostaticPlan:
+        """The plan of these structures in the precision of the positions, but at least in that of the weights."""
+        return ElectrostaticPlan(
+            positions, cell, batch=batch, pbc=pbc, sigma=self.sigma, accuracy=self.accuracy, k_max=self.k_max
+        )
+
+    def _potentials(
+        self,
+        positions: torch.Tensor,
+        cell: torch.Tensor | None,
+        batch: torch.Tensor | None,
+        total_charge: torch.Tensor | float | None,
+        plan: ElectrostaticPlan,
+    ) -> PotentialsOf:
+        """What the atoms feel of multipoles, as a function of these."""
+        cells = None if cell is None else cell.expand(plan.num_structures, 3, 3)
+
+        def potentials(multipoles: Multipoles) -> Potentials:
+            if self.imposes_total_charge:
+                multipoles = with_total_charge(multipoles, total_charge, batch)
+            moments = Moments.of(multipoles.to(positions.dtype))
+            return permanent_potential(positions, moments, cells, plan, order=2)[1]
+
+        return potentials
 
     def evaluate(
         self,
@@ -337,8 +394,10 @@ class PolarMPModel(torch.nn.Module):
 
     def configuration(self) -> dict[str, Any]:
         """Everything but the weights, as plain values for JSON."""
-        if not isinstance(self.network, PolarMPNet):
-            raise TypeError(f"only a PolarMPNet can be written to a model file, got {type(self.network).__name__}")
+        if not is_storable(self.network):
+            raise TypeError(
+                f"network is a {type(self.network).__name__}; a model file holds a {' or '.join(KINDS)}, no subclass of them"
+            )
         return ModelDescription(
             self.network.config,
             sigma=self.sigma,
@@ -370,8 +429,8 @@ class PolarMPModel(torch.nn.Module):
         description = ModelDescription.of(contents)
         tensors = contents.tensors()
         try:
-            network = PolarMPNet(description.config)
-            dtypes = {tensor.dtype for tensor in tensors.values()}
+            network = KINDS[description.config.architecture].build(description.config)
+            dtypes = {tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()}
             network = network.to(max(dtypes, key=lambda dtype: dtype.itemsize))
             network.load_state_dict(tensors)
             model = cls(

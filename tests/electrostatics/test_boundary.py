@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from openmm_polarmp.electrostatics import Multipoles, Mutual, electrostatic_energy
-from openmm_polarmp.electrostatics._permanent import Moments, permanent_potential
+from openmm_polarmp.electrostatics.multipoles import traceless
+from openmm_polarmp.electrostatics.permanent import Moments, permanent_potential
 from openmm_polarmp.electrostatics.plan import ElectrostaticPlan
 
 F64 = torch.float64
@@ -59,10 +60,12 @@ def test_potential_is_the_derivative_by_moments(oracle, boundary):
     m, r, cell = moments(oracle, "quQ", 0.7 if boundary == "slab_z" else 0.0), atoms(), slab("square", 20.0)
     q, mu = m.charges.clone().requires_grad_(), m.dipoles.clone().requires_grad_()
     plan = ElectrostaticPlan(r, cell, boundary=boundary, **ACCURACY)
-    energy, potential, gradient = permanent_potential(r, Moments(q, mu, m.traceless_quadrupoles()), cell[None], plan)
-    by_q, by_mu = torch.autograd.grad(energy.sum(), (q, mu))
-    torch.testing.assert_close(by_q, potential.detach())
-    torch.testing.assert_close(by_mu, gradient.detach())
+    Q = m.traceless_quadrupoles().requires_grad_()
+    energy, at_atoms = permanent_potential(r, Moments(q, mu, Q), cell[None], plan, order=2)
+    by_q, by_mu, by_Q = torch.autograd.grad(energy.sum(), (q, mu, Q))
+    torch.testing.assert_close(by_q, at_atoms.potential.detach())
+    torch.testing.assert_close(by_mu, at_atoms.gradient.detach())
+    torch.testing.assert_close(traceless(by_Q + by_Q.mT), at_atoms.curvature.detach())
 
 
 def test_a_slab_of_dipoles_has_no_field_outside(oracle):

@@ -8,11 +8,12 @@ from torch import Tensor
 
 from openmm_polarmp.electrostatics._basis import gather, spread
 from openmm_polarmp.electrostatics._lattice import inverse_and_volume
-from openmm_polarmp.electrostatics._multi_index import coefficients_of, count
+from openmm_polarmp.electrostatics._multi_index import coefficients_of, components, count, matrices
 from openmm_polarmp.electrostatics._pair_potential import pair_potential
 from openmm_polarmp.electrostatics.boundary import surface_potential
-from openmm_polarmp.electrostatics.multipoles import Multipoles
+from openmm_polarmp.electrostatics.multipoles import Multipoles, traceless
 from openmm_polarmp.electrostatics.plan import ElectrostaticPlan, PeriodicGroup
+from openmm_polarmp.electrostatics.potentials import Potentials
 from openmm_polarmp.units import COULOMB
 
 _SELF = COULOMB * math.sqrt(2 / math.pi)
@@ -51,6 +52,17 @@ class Moments:
             Q = None if Q is None else basis.transpose(1, 2) @ Q @ basis
         return coefficients_of(q, mu, Q)
 
+    def own_derivatives(self, sigma: float, order: int) -> Tensor:
+        """Potential, gradient and traceless second derivatives of each atom's own multipole where it is, [N, count(order)]."""
+        n = len(self.charges)
+        columns = [_SELF / sigma * self.charges[:, None]]
+        zeros = self.charges.new_zeros
+        columns.append(zeros(n, 3) if self.dipoles is None else _SELF / (3 * sigma**3) * self.dipoles)
+        if order == 2:
+            own = None if self.quadrupoles is None else _SELF / (5 * sigma**5) * components(self.quadrupoles)
+            columns.append(zeros(n, 6) if own is None else own)
+        return torch.cat(columns, 1)
+
     def own_energy(self, sigma: float) -> Tensor:
         """U_self of every atom, [N]."""
         squares = self.charges**2 / sigma
@@ -62,30 +74,26 @@ class Moments:
 
 
 def permanent_potential(
-    positions: Tensor, moments: Moments, cells: Tensor | None, plan: ElectrostaticPlan
-) -> tuple[Tensor, Tensor, Tensor]:
-    """U_perm [B] in eV, Phi' [N] in V and grad Phi' [N, 3] in V/A of multipoles at their atoms."""
+    positions: Tensor, moments: Moments, cells: Tensor | None, plan: ElectrostaticPlan, order: int = 1
+) -> tuple[Tensor, Potentials]:
+    """U_perm [B] in eV of multipoles, and what they make each other feel; with ``order`` 2 up to the curvature."""
     energy = positions.new_zeros(plan.num_structures)
-    potential = positions.new_zeros(plan.num_atoms)
-    gradient = positions.new_zeros(plan.num_atoms, 3)
+    derivatives = positions.new_zeros(plan.num_atoms, count(order))
     if plan.pairs is not None:
         coefficients = moments.coefficients()
-        derivatives = pair_potential(positions, coefficients, plan.pairs, max(1, moments.order), moments.order)
-        energy = energy + plan.per_structure((coefficients * derivatives[:, : count(moments.order)]).sum(1)) / 2
-        potential, gradient = derivatives[:, 0], derivatives[:, 1:4]
+        of_pairs = pair_potential(positions, coefficients, plan.pairs, max(order, moments.order), moments.order)
+        energy = energy + plan.per_structure((coefficients * of_pairs[:, : count(moments.order)]).sum(1)) / 2
+        derivatives = of_pairs[:, : count(order)]
     for group in plan.groups:
         assert cells is not None, "the plan has checked that there is a cell"
-        group_energy, derivatives = _reciprocal(positions, moments, cells, group)
-        energy = energy.index_add(0, group.structures, group_energy)
         chosen = slice(None) if group.atoms is None else group.atoms
+        group_energy, in_group = _reciprocal(positions, moments, cells, group, order)
+        in_group = in_group - moments[chosen].own_derivatives(plan.sigma, order)
+        energy = energy.index_add(0, group.structures, group_energy)
         energy = energy.index_add(0, plan.batch[chosen], -moments.own_energy(plan.sigma)[chosen])
-        group_potential = derivatives[:, 0] - _SELF / plan.sigma * moments.charges[chosen]
-        group_gradient = derivatives[:, 1:]
-        if moments.dipoles is not None:
-            group_gradient = group_gradient - _SELF / (3 * plan.sigma**3) * moments.dipoles[chosen]
         if plan.boundary != "conducting":
             chosen_cells = cells[group.structures]
-            surface_energy, surface, surface_gradient = surface_potential(
+            surface_energy, surface = surface_potential(
                 plan.boundary,
                 positions[chosen],
                 moments[chosen],
@@ -95,17 +103,16 @@ def permanent_potential(
                 group.structure,
             )
             energy = energy.index_add(0, group.structures, surface_energy)
-            group_potential, group_gradient = group_potential + surface, group_gradient + surface_gradient
-        if group.atoms is None:
-            potential, gradient = group_potential, group_gradient
-        else:
-            potential = potential.index_add(0, group.atoms, group_potential)
-            gradient = gradient.index_add(0, group.atoms, group_gradient)
-    return energy, potential, gradient
+            in_group = in_group + surface[:, : count(order)]
+        derivatives = in_group if group.atoms is None else derivatives.index_add(0, group.atoms, in_group)
+    curvature = traceless(matrices(derivatives[:, 4:])) if order == 2 else None
+    return energy, Potentials(derivatives[:, 0], derivatives[:, 1:4], curvature)
 
 
-def _reciprocal(positions: Tensor, moments: Moments, cells: Tensor, group: PeriodicGroup) -> tuple[Tensor, Tensor]:
-    """Reciprocal sum of a group of boxes, with the own-atom parts: energy [b], and Phi and its gradient [n, 4]."""
+def _reciprocal(
+    positions: Tensor, moments: Moments, cells: Tensor, group: PeriodicGroup, order: int
+) -> tuple[Tensor, Tensor]:
+    """Reciprocal sum of a group of boxes, with the own-atom parts: energy [b], and derivatives of Phi [n, count(order)]."""
     inverse, volume = inverse_and_volume(group.reduction @ cells[group.structures])
     scale = torch.tensor(group.basis.scale, dtype=positions.dtype, device=positions.device)
     inverse_of_atom = inverse[group.structure]
@@ -113,10 +120,11 @@ def _reciprocal(positions: Tensor, moments: Moments, cells: Tensor, group: Perio
     fractional = (r[:, None, :] @ inverse_of_atom)[:, 0]
     u = (fractional - torch.floor(fractional)) * scale
     basis = inverse_of_atom * scale  # du/dr
-    order = moments.order
-    amplitudes = spread(u, moments.coefficients(basis, group.atoms), group.basis, order)
+    amplitudes = spread(u, moments.coefficients(basis, group.atoms), group.basis, moments.order)
     potential = group.basis.potential(amplitudes, inverse, volume)
     energy = group.basis.energy(amplitudes, potential)
-    derivatives = gather(u, potential, group.basis, 1)
-    gradient = (basis @ derivatives[:, 1:, None])[:, :, 0]
-    return energy, torch.cat([derivatives[:, :1], gradient], 1)
+    by_u = gather(u, potential, group.basis, order)
+    columns = [by_u[:, :1], (basis @ by_u[:, 1:4, None])[:, :, 0]]
+    if order == 2:
+        columns.append(components(basis @ matrices(by_u[:, 4:]) @ basis.transpose(1, 2)))
+    return energy, torch.cat(columns, 1)
