@@ -61,4 +61,6 @@ def test_example(path, tmp_path):
 def test_time_steps(tmp_path):
     text = run(FOLDER / "time_steps.py", tmp_path, "--molecules", "16", "--picoseconds", "0.05", "--only", "6")
     rows = [line for line in text.splitlines() if line.startswith("| flexible")]
-    assert len(rows) == 6 and rows[0].startswith("| flexible | 1.008 | 0.25 |") and rows[5].startswith("| flexible | 2 |")
+    assert (
+        len(rows) == 6 and rows[0].startswith("| flexible | 1.008 | 0.25 |") and rows[5].startswith("| flexible | 2 |")
+    )
