@@ -71,6 +71,10 @@ class DipoleReporter(ForceReporter):
         current: bool | None = None,
     ) -> None:
         super().__init__(reportInterval)
+        if isinstance(file, (str, os.PathLike)) and not append:
+            Path(file).write_text(
+                "", encoding="utf-8"
+            )  # its columns depend on the System, whether it can be written does not
         self._path, self._append, self._wants = file, append, current
         self._file: TextFile | None = None
         self._polarization: ChargePolarization | None = None
