@@ -25,6 +25,7 @@ from openmm_polarmp.reporters.columns import (
 from openmm_polarmp.units import DEBYE_PER_E_NM
 
 MEAN_COLUMN = "mean molecular dipole (D)"
+HOST_PLATFORMS = ("Reference", "CPU")
 BORN_INTERVAL = 500
 """Reports from one evaluation of the Born charges to the next."""
 
@@ -45,8 +46,9 @@ class DipoleReporter(ForceReporter):
         Continue an existing file. What the charges' polarization changed by since its last row is not known and left out.
     current : bool, optional
         Whether to write the polarization of the charges, whose time derivative is the current of infrared spectra. A report then
-        takes about half a step more with a network of one layer that the plugin evaluates itself, and an evaluation of a larger
-        cluster with one in torch. Without this option: where the plugin evaluates the network itself.
+        takes about half a step more with a network of one layer that the plugin evaluates itself, on a GPU an evaluation of the
+        network by the host's threads, and with a network in torch an evaluation of a larger cluster. Without this option: where the
+        plugin evaluates the network itself on the CPU or Reference platform.
 
     Notes
     -----
@@ -90,7 +92,8 @@ class DipoleReporter(ForceReporter):
         titles = ["step", "time (ps)", *DIPOLE_COLUMNS, MEAN_COLUMN, VOLUME_COLUMN, *CHARGE_COLUMNS]
         wants = self._wants
         if wants is None:
-            wants = getattr(force.getModel(), "evaluator", "native") == "native"
+            on_host = simulation.context.getPlatform().getName() in HOST_PLATFORMS
+            wants = on_host and getattr(force.getModel(), "evaluator", "native") == "native"
         if wants:
             titles += [*POLARIZATION_COLUMNS, BORN_COLUMN]
         last = _last_row(self._path, titles) if self._append else None
