@@ -86,7 +86,8 @@ def induced_charge_part(
     """What the induced charges add in a periodic box, s [ dq_i delta_ab + sum_j (r_j - r_i)_a d(dq_j)/dr_i,b ].
 
     The differences are those between nearest images, and the mean is removed from the dq, as in
-    `openmm_polarmp.electrostatics.born_effective_charges`.
+    `openmm_polarmp.electrostatics.born_effective_charges`. Charge that flows between neighbours is not among the dq: its response
+    is in the forces.
 
     Every atom's induced charge depends on all atoms: this takes one backward pass through electrostatics and network for
     each of them, in torch and double precision.
@@ -117,6 +118,7 @@ def induced_charge_part(
 
     from openmm_polarmp.electrostatics import electrostatic_energy
     from openmm_polarmp.electrostatics.born_charges import charge_transfer, without_mean_charge
+    from openmm_polarmp.electrostatics.response import local_moments
 
     state = context.getState(positions=True)
     positions = state.getPositions(asNumpy=True).value_in_unit(unit.angstrom)[particles]
@@ -125,7 +127,8 @@ def induced_charge_part(
     multipoles = _multipoles(source, r, cell)
     result = electrostatic_energy(r, multipoles, cell, sigma=sigma, accuracy=min(LARGEST_ERROR, accuracy))
     box = torch.ones(1, dtype=torch.bool), torch.zeros(len(r), dtype=torch.long)
-    dq = without_mean_charge(result.induced_charges, *box)
+    _, induced, _ = local_moments(multipoles, result)
+    dq = without_mean_charge(induced, *box)
     part = charge_transfer(dq, r, cell) + dq.detach()[:, None, None] * torch.eye(3, dtype=dq.dtype)
     return step.field_scale * part.numpy()
 

@@ -14,7 +14,7 @@ from openmm_polarmp import _polarmp, external_field, units
 from openmm_polarmp._born_charges import forces_per_field, induced_charge_part
 from openmm_polarmp.fixed import FixedMultipoles
 from openmm_polarmp.moments import MOMENTS
-from openmm_polarmp.step_data import StepData
+from openmm_polarmp.step_data import PairFlows, StepData
 
 _EMPTY = '<Force type="PolarMPForce" version="1" forceGroup="0" name="PolarMPForce"><Particles/><Source kind=""><Properties/></Source></Force>'
 
@@ -134,7 +134,7 @@ class PolarMPForce(openmm.Force):
         return _polarmp.get_polarization_type(self._address)
 
     def setPolarizationType(self, type: int) -> None:
-        """Set whether softness and polarizability act (`Direct`) or are ignored (`NoPolarization`)."""
+        """Set whether softness, polarizability and conductance act (`Direct`) or are ignored (`NoPolarization`)."""
         _polarmp.set_polarization_type(self._address, type)
 
     def getSigma(self) -> unit.Quantity:
@@ -248,7 +248,7 @@ class PolarMPForce(openmm.Force):
         return self.getStepData(context).charges
 
     def getInducedCharges(self, context: openmm.Context) -> NDArray[np.float64]:
-        """Induced charges [N] in e."""
+        """Induced charges [N] in e, with what has flowed between neighbours."""
         return self.getStepData(context).induced_charges
 
     def getLabFramePermanentDipoles(self, context: openmm.Context) -> NDArray[np.float64]:
@@ -275,6 +275,10 @@ class PolarMPForce(openmm.Force):
     def getPolarizabilities(self, context: openmm.Context) -> NDArray[np.float64]:
         """Polarizabilities alpha [N,3,3] in e^2 nm^2/(kJ/mol)."""
         return self.getStepData(context).polarizability
+
+    def getPairFlows(self, context: openmm.Context) -> PairFlows:
+        """The pairs of neighbours that exchange charge, and what has moved in each (theory section 8)."""
+        return PairFlows.from_model_units(_polarmp.get_pair_flows(self._address, int(context.this)))
 
     def getElectrostaticPotential(self, points: ArrayLike, context: openmm.Context) -> NDArray[np.float64]:
         """Potential of the permanent and induced moments at any points.
@@ -314,7 +318,7 @@ class PolarMPForce(openmm.Force):
         numpy.ndarray
             [13]: charge (e), dipole x y z (e nm), quadrupole xx xy xz yx yy yz zx zy zz (e nm^2, traceless), with respect
             to the center of mass, as AmoebaMultipoleForce has it. In a periodic box only the lowest moment that
-            does not vanish is well defined.
+            does not vanish is well defined; where neighbours exchange charge their vectors enter the dipole (theory section 8).
         """
         step = self.getStepData(context)
         system, particles = context.getSystem(), self._particles_in(context)
@@ -330,7 +334,12 @@ class PolarMPForce(openmm.Force):
         # With M[f] = ... + 1/2 Q : grad grad f an atom's Q is the second moment itself, so it simply adds.
         quadrupole = quadrupole + step.quadrupoles.sum(0)
         quadrupole -= np.eye(3) * np.trace(quadrupole) / 3
-        return np.concatenate([[q.sum()], q @ r + mu.sum(0), quadrupole.ravel()])
+        flows = self.getPairFlows(context)
+        dipole = q @ r + mu.sum(0)
+        if len(flows.pairs):
+            others = step.induced_charges - flows.received(len(q))  # by softness
+            dipole = (step.local_charges + others) @ r + flows.dipole + mu.sum(0)
+        return np.concatenate([[q.sum()], dipole, quadrupole.ravel()])
 
     def setExternalField(self, context: openmm.Context, field: Any) -> None:
         """Set the uniform external field of a Context.

@@ -41,7 +41,8 @@ class DipoleReporter(ForceReporter):
     dipoles' part, the mean dipole of a molecule (D), the volume of the box (nm^3, NaN without one), the charge of all atoms
     and the largest of a molecule (e). In a periodic box the charges' part is well defined only for
     molecules that are whole and neutral: every molecule is taken together, with the molecules that the System's topology
-    knows. The current, x y z (e nm/ps), follows. All are latent quantities, not yet multiplied by s = sqrt(eps_e).
+    knows. Where neighbours exchange charge it is sum q0 r + sum (t + p) d instead, with the charges q0 before the exchange and
+    the pairs' vectors d, which needs no molecules (theory.md section 8). The current, x y z (e nm/ps), follows. All are latent quantities, not yet multiplied by s = sqrt(eps_e).
     """
 
     def __init__(
@@ -73,6 +74,11 @@ class DipoleReporter(ForceReporter):
             of_charges += dipole
             molecular_charges.append(abs(q.sum()))
             molecular.append(np.linalg.norm(dipole + dipoles[atoms].sum(0)))
+        flows = force.getPairFlows(simulation.context)
+        if len(flows.pairs):
+            # Charge that has moved between the atoms of a pair counts as a dipole, whatever the molecules are.
+            local = step.local_charges + step.induced_charges - flows.received(len(positions))
+            of_charges = local @ positions + flows.dipole
         numbers = [*of_charges, *step.dipoles.sum(0), *step.induced_dipoles.sum(0), np.mean(molecular) * DEBYE_PER_E_NM]
         periodic = force.usesPeriodicBoundaryConditions()
         volume = state.getPeriodicBoxVolume().value_in_unit(unit.nanometer**3) if periodic else np.nan

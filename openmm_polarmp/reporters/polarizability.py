@@ -19,7 +19,8 @@ _PAIRS = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
 class PolarizabilityReporter(ForceReporter):
     """Writes the latent polarizability of the system as a volume in A^3, comma-separated.
 
-    That is k_e sum_i alpha_i; for clusters also the flow of induced charges, k_e sum_i kappa_i (r_i - r_c)(r_i - r_c)^T.
+    That is k_e sum_i alpha_i; for clusters also the flow of induced charges, k_e sum_i kappa_i (r_i - r_c)(r_i - r_c)^T; where
+    charge flows between neighbours also k_e sum_ij f_ij d_ij d_ij^T.
     The physical one is eps_e times as large.
 
     Parameters
@@ -43,6 +44,7 @@ class PolarizabilityReporter(ForceReporter):
             r = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)[self._particles]
             arm = r - step.softness @ r / step.softness.sum()
             total = total + (step.softness[:, None] * arm).T @ arm
+        total = total + force.getPairFlows(simulation.context).polarizability
         volume = units.COULOMB * total / units.POLARIZABILITY_TO_OPENMM  # A^3
         time = state.getTime().value_in_unit(unit.picosecond)
         self._file.write(simulation.currentStep, f"{time:.6g}", *(f"{volume[a, b]:.9g}" for a, b in _PAIRS))

@@ -20,7 +20,7 @@ from openmm_polarmp.models.radii import COVALENT_RADII
 from openmm_polarmp.models.rung import Rung
 from openmm_polarmp.moments import MOMENTS
 from openmm_polarmp.sources.options import SourceOptions
-from openmm_polarmp.sources.protocol import MomentFlags, check_no_flows
+from openmm_polarmp.sources.protocol import MomentFlags
 
 if TYPE_CHECKING:
     from openmm_polarmp.models import PolarMPModel
@@ -48,7 +48,6 @@ class NativeSource(_polarmp.NetworkSource, MomentFlags):
 
     def __init__(self, contents: ModelFile, options: SourceOptions) -> None:
         description = ModelDescription.of(contents)
-        check_no_flows(description.config.has_flows)
         weights = contents.arrays()
         try:
             super().__init__(*_arguments(description.config, weights, description.charge_projection, options))

@@ -34,10 +34,11 @@ Context& context(uintptr_t address) {
     return *reinterpret_cast<Context*>(address);
 }
 
-nb::object numpyArray(vector<double>&& values, vector<size_t> shape) {
-    auto* memory = new vector<double>(move(values));
-    nb::capsule owner(memory, [](void* p) noexcept { delete static_cast<vector<double>*>(p); });
-    return nb::cast(nb::ndarray<nb::numpy, double>(memory->data(), shape.size(), shape.data(), owner));
+template <class T>
+nb::object numpyArray(vector<T>&& values, vector<size_t> shape) {
+    auto* memory = new vector<T>(move(values));
+    nb::capsule owner(memory, [](void* p) noexcept { delete static_cast<vector<T>*>(p); });
+    return nb::cast(nb::ndarray<nb::numpy, T>(memory->data(), shape.size(), shape.data(), owner));
 }
 
 nb::dict stepData(uintptr_t forceAddress, uintptr_t contextAddress) {
@@ -54,6 +55,7 @@ nb::dict stepData(uintptr_t forceAddress, uintptr_t contextAddress) {
         result[MOMENTS[m].plural] = numpyArray(move(data.moments[m]), shapeOf(m, n));
         result[gradientsName(m).c_str()] = numpyArray(move(data.gradients[m]), shapeOf(m, n));
     }
+    result["local_charges"] = numpyArray(move(data.localCharges), shapeOf(CHARGE, n));
     result["induced_charges"] = numpyArray(move(data.inducedCharges), shapeOf(CHARGE, n));
     result["induced_dipoles"] = numpyArray(move(data.inducedDipoles), shapeOf(DIPOLE, n));
     // Without embedding charges both are zero.
@@ -61,6 +63,22 @@ nb::dict stepData(uintptr_t forceAddress, uintptr_t contextAddress) {
     data.embeddingField.resize(3 * n);
     result["embedding_potential"] = numpyArray(move(data.embeddingPotential), shapeOf(CHARGE, n));
     result["embedding_field"] = numpyArray(move(data.embeddingField), shapeOf(DIPOLE, n));
+    return result;
+}
+
+nb::dict pairFlows(uintptr_t forceAddress, uintptr_t contextAddress) {
+    PairFlows flows;
+    {
+        nb::gil_scoped_release release;
+        force(forceAddress).getPairFlows(context(contextAddress), flows);
+    }
+    size_t n = flows.charges.size();
+    nb::dict result;
+    result["pairs"] = numpyArray(move(flows.pairs), {n, 2});
+    result["vectors"] = numpyArray(move(flows.vectors), {n, 3});
+    result["charges"] = numpyArray(move(flows.charges), {n});
+    result["conductances"] = numpyArray(move(flows.conductances), {n});
+    result["induced"] = numpyArray(move(flows.induced), {n});
     return result;
 }
 
@@ -139,6 +157,7 @@ NB_MODULE(_polarmp, m) {
         return make_tuple(n[0], n[1], n[2]);
     });
     m.def("get_step_data", &stepData);
+    m.def("get_pair_flows", &pairFlows);
     m.def("get_electrostatic_potential", &potentialAt);
     m.def("update_parameters_in_context", [](uintptr_t f, uintptr_t c) {
         nb::gil_scoped_release release;

@@ -177,6 +177,10 @@ void PolarMPForce::getStepData(Context& context, StepData& data) const {
     impl(getImplInContext(context)).getStepData(getContextImpl(context), data);
 }
 
+void PolarMPForce::getPairFlows(Context& context, PairFlows& flows) const {
+    impl(getImplInContext(context)).getPairFlows(getContextImpl(context), flows);
+}
+
 void PolarMPForce::getElectrostaticPotential(Context& context, const vector<Vec3>& points, vector<double>& potential) const {
     impl(getImplInContext(context)).getElectrostaticPotential(getContextImpl(context), points, potential);
 }

@@ -98,6 +98,11 @@ void PolarMPForceImpl::getStepData(ContextImpl& context, StepData& data) {
     implementation(kernel).getStepData(context, data);
 }
 
+void PolarMPForceImpl::getPairFlows(ContextImpl& context, PairFlows& flows) {
+    ensureEvaluated(context);
+    implementation(kernel).getPairFlows(context, flows);
+}
+
 void PolarMPForceImpl::getElectrostaticPotential(ContextImpl& context, const vector<Vec3>& points, vector<double>& potential) {
     for (size_t i = 0; i < points.size(); i++)
         for (int j = 0; j < 3; j++)

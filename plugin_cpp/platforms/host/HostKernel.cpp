@@ -50,7 +50,7 @@ void HostKernel::createSetup(const PolarMPForce& force) {
     next->source = force.requireSource();
     next->moments = next->source->getMomentSet();
     if (force.getPolarizationType() == PolarMPForce::NoPolarization)
-        next->moments[SOFTNESS] = next->moments[POLARIZABILITY] = false;
+        next->moments[SOFTNESS] = next->moments[POLARIZABILITY] = next->moments.conducts = false;
     next->epsInf = force.getEpsInf();
     next->evaluation = next->source->bind(allocate(next->memory));
     next->solver = createSolver(force);
@@ -90,6 +90,8 @@ SourceBuffers HostKernel::allocate(Memory& memory) {
         buffers.gradients[m] = zeros(memory.gradients[m], MOMENTS[m].components);
     }
     buffers.forces = zeros(memory.forces, 3);
+    for (int value = 0; value < NUM_FLOW_VALUES; value++)
+        buffers.flows[value] = zeros(memory.flows[value], 1);
     return buffers;
 }
 
@@ -152,8 +154,23 @@ void HostKernel::checkMoments() {
     }
 }
 
+void HostKernel::checkFlows(FlowValue value) {
+    const vector<double>& values = setup->memory.flows[value];
+    const bool mayBeNegative = FLOW_VALUES[value].mayBeNegative;
+    for (size_t i = 0; i < values.size(); i++)
+        if (!isfinite(values[i]) || (!mayBeNegative && values[i] < 0))
+            throwUnusable(FLOW_VALUES[value].name, particles[i], values[i]);
+}
+
 void HostKernel::readMoments() {
     checkMoments();
+    if (setup->moments.flows) {
+        checkFlows(LOCAL_CHARGE);
+        checkFlows(FLOW_POLARIZABILITY);
+        atoms.localCharges = setup->memory.flows[LOCAL_CHARGE];
+    }
+    else
+        atoms.localCharges.clear();
     const size_t n = particles.size();
     const MomentSet& present = setup->moments;
     const MomentArrays& values = setup->memory.moments;
@@ -186,10 +203,13 @@ Vec3 HostKernel::latentField(ContextImpl& context) {
     externalField = PolarMPForceImpl::externalField(context);
     // s^2 = eps_e of theory.md section 6
     double screening = setup->epsInf;
-    if (periodic && setup->moments[POLARIZABILITY]) {
+    if (periodic) {
         double trace = 0;
         for (const SymmetricTensor& alpha : atoms.polarizability)
             trace += alpha.trace() / 3;
+        if (setup->moments.conducts)
+            for (double share : setup->memory.flows[FLOW_POLARIZABILITY])
+                trace += share;
         const Vec3* box = setup->box;
         screening /= 1 + 4 * M_PI * COULOMB * trace / fabs(box[0].dot(box[1].cross(box[2])));
     }
@@ -233,7 +253,20 @@ void HostKernel::evaluateMoments(ContextImpl& context, bool includeForces) {
     setup->evaluation->forward(includeForces);
     if (!isfinite(setup->memory.energy))
         throwUnusableEnergy();
-    together([&]() { computeElectrostatics(context, includeForces); });
+    Vec3 field;
+    together([&]() {
+        readMoments();
+        field = latentField(context);
+        computePermanentPotential(field);
+    });
+    computeFlows(field);
+    together([&]() {
+        computeInducedPotential();
+        if (isEmbedded() && includeForces)
+            computeGradientsAtCharges();
+        setup->response->differentiate(atoms, phi, phiInduced, setup->embedding.potential, field);
+        writeGradients();
+    });
     if (!includeForces)
         return;
     Vec3 movingCharges = periodic ? externalField * fieldScale : Vec3();
@@ -244,19 +277,6 @@ void HostKernel::evaluateMoments(ContextImpl& context, bool includeForces) {
         throwUnusable("force from the source of moments", particles[(first - forces.begin()) / 3], *first);
 }
 
-void HostKernel::computeElectrostatics(ContextImpl& context, bool includeForces) {
-    readMoments();
-    Vec3 field = latentField(context);
-    setup->solver->setPositions(atoms.positions);
-    if (isEmbedded())
-        computePotentialOfCharges();
-    computePotentials(field);
-    if (isEmbedded() && includeForces)
-        computeGradientsAtCharges();
-    setup->response->differentiate(atoms, phi, phiInduced, setup->embedding.potential, field);
-    writeGradients();
-}
-
 void HostKernel::computePotentialOfCharges() {
     Embedding& embedding = setup->embedding;
     setup->solver->setCharges(embedding.positions, embedding.charges);
@@ -265,23 +285,42 @@ void HostKernel::computePotentialOfCharges() {
         embedding.correction->addAtAtoms(atoms.positions, embedding.positions, embedding.charges, embedding.potential);
 }
 
-void HostKernel::computePotentials(const Vec3& field) {
-    PotentialSolver& solver = *setup->solver;
-    OneShotResponse& response = *setup->response;
-    solver.potentialAtAtoms(atoms.permanent, phi);
-    phiInduced.clear();
-    if (!isEmbedded()) {
-        response.induce(atoms, phi, field);
-        if (setup->moments.induces())
-            solver.potentialAtAtoms(response.induced, phiInduced);
-        return;
+void HostKernel::computePermanentPotential(const Vec3& field) {
+    setup->solver->setPositions(atoms.positions);
+    if (isEmbedded())
+        computePotentialOfCharges();
+    setup->solver->potentialAtAtoms(atoms.permanent, phi);
+    if (isEmbedded()) {
+        phiPermanent = phi;
+        for (size_t i = 0; i < phi.size(); i++)
+            phi[i] += setup->embedding.potential[i];
     }
-    const vector<Derivatives> phiPermanent = phi;
-    for (size_t i = 0; i < phi.size(); i++)
-        phi[i] += setup->embedding.potential[i];
-    response.induce(atoms, phi, field);
+    setup->response->induce(atoms, phi, field);
+}
+
+void HostKernel::computeFlows(const Vec3& field) {
+    const bool responds = setup->moments.conducts;
+    if (!setup->moments.flows || !(responds || field != Vec3()))
+        return;
+    vector<double>* flows = setup->memory.flows;
+    // The array keeps its place, at which the source knows it.
+    copy(setup->response->potential.begin(), setup->response->potential.end(), flows[FLOW_POTENTIAL].begin());
+    const double latent[3] = {field[0], field[1], field[2]};
+    setup->evaluation->flow(latent, responds);
+    checkFlows(FLOW_CHARGE);
+    checkFlows(FLOW_ENERGY);
+    setup->response->addFlows(flows[FLOW_CHARGE], flows[FLOW_ENERGY]);
+}
+
+void HostKernel::computeInducedPotential() {
+    PotentialSolver& solver = *setup->solver;
+    phiInduced.clear();
     if (!setup->moments.induces())
         return;
+    if (!isEmbedded()) {
+        solver.potentialAtAtoms(setup->response->induced, phiInduced);
+        return;
+    }
     // The charges feel permanent and induced moments together: these take the place of the induced ones in the second round.
     solver.potentialAtAtoms(totalMoments(), phiInduced);
     for (size_t i = 0; i < phi.size(); i++)
@@ -345,6 +384,7 @@ void HostKernel::getStepData(ContextImpl&, StepData& data) {
     data.fieldScale = fieldScale;
     data.moments = setup->memory.moments;
     data.gradients = setup->memory.gradients;
+    data.localCharges = setup->moments.flows ? atoms.localCharges : data.moments[CHARGE];
     data.moments[POLARIZABILITY].assign(9 * n, 0.0);
     data.inducedCharges.resize(n);
     data.inducedDipoles.resize(3 * n);
@@ -361,6 +401,16 @@ void HostKernel::getStepData(ContextImpl&, StepData& data) {
         for (int a = 0; a < 3; a++)
             data.embeddingField.push_back(-phi.gradient[a]);
     }
+}
+
+void HostKernel::getPairFlows(ContextImpl&, PairFlows& flows) {
+    if (!setup->moments.flows)
+        return;
+    setup->evaluation->getPairFlows(flows);
+    Vec3 field = externalField * fieldScale;
+    flows.respond(setup->response->potential, &field[0]);
+    if (!setup->moments.conducts)
+        fill(flows.induced.begin(), flows.induced.end(), 0.0);
 }
 
 void HostKernel::getPotential(ContextImpl&, const vector<Vec3>& points, vector<double>& potential) {

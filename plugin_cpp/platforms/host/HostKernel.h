@@ -20,6 +20,7 @@ public:
     double execute(OpenMM::ContextImpl& context, bool includeForces, bool isState) override;
     bool isCurrent(OpenMM::ContextImpl& context) override;
     void getStepData(OpenMM::ContextImpl& context, StepData& data) override;
+    void getPairFlows(OpenMM::ContextImpl& context, PairFlows& flows) override;
     void getPotential(OpenMM::ContextImpl& context, const std::vector<OpenMM::Vec3>& points, std::vector<double>& potential) override;
     void getPMEParameters(int& nx, int& ny, int& nz) const override;
     void copyParametersToContext(OpenMM::ContextImpl& context, const PolarMPForce& force) override;
@@ -46,6 +47,7 @@ private:
     struct Memory {
         std::vector<double> positions, forces;
         MomentArrays moments, gradients;
+        std::vector<double> flows[NUM_FLOW_VALUES];
         double cell[9], energy = 0;
     };
     /** The point charges around the atoms. */
@@ -73,9 +75,12 @@ private:
     SourceBuffers allocate(Memory& memory);
     void evaluate(OpenMM::ContextImpl& context, bool includeForces);
     void evaluateMoments(OpenMM::ContextImpl& context, bool includeForces);
-    void computeElectrostatics(OpenMM::ContextImpl& context, bool includeForces);
+    /** Everything that acts on the permanent moments, and what it induces at each atom. */
+    void computePermanentPotential(const OpenMM::Vec3& field);
+    /** What flows between neighbours, by the source. */
+    void computeFlows(const OpenMM::Vec3& field);
+    void computeInducedPotential();
     void computePotentialOfCharges();
-    void computePotentials(const OpenMM::Vec3& field);
     void computeGradientsAtCharges();
     bool isEmbedded() const {
         return !setup->embedding.particles.empty();
@@ -84,6 +89,7 @@ private:
     void readPositions(OpenMM::ContextImpl& context);
     void readBox(OpenMM::ContextImpl& context);
     void checkMoments();
+    void checkFlows(FlowValue value);
     void readMoments();
     OpenMM::Vec3 latentField(OpenMM::ContextImpl& context);
     void writeGradients();
@@ -94,7 +100,7 @@ private:
     std::unique_ptr<Setup> setup;
     Atoms atoms;
     OpenMM::Vec3 externalField;
-    std::vector<Derivatives> phi, phiInduced;
+    std::vector<Derivatives> phi, phiPermanent, phiInduced;  // phi: with the potential of the charges
 };
 
 } // namespace PolarMPPlugin

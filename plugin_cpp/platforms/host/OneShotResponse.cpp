@@ -26,6 +26,8 @@ double OneShotResponse::potentialInField(const Atoms& atoms, size_t i, const Vec
 
 void OneShotResponse::induce(const Atoms& atoms, const vector<Derivatives>& phi, const Vec3& field) {
     size_t n = atoms.positions.size();
+    flowCharges.clear();
+    flowEnergies.clear();
     potential.resize(n);
     electricField.resize(n);
     induced.resize(n);
@@ -52,6 +54,13 @@ void OneShotResponse::induce(const Atoms& atoms, const vector<Derivatives>& phi,
     totalInducedCharge = 0;
     for (const Multipole& m : induced)
         totalInducedCharge += m.charge;
+}
+
+void OneShotResponse::addFlows(const vector<double>& charges, const vector<double>& newEnergies) {
+    flowCharges = charges;
+    flowEnergies = newEnergies;
+    for (size_t i = 0; i < charges.size(); i++)
+        induced[i].charge += charges[i];
 }
 
 void OneShotResponse::differentiate(const Atoms& atoms, const vector<Derivatives>& phi, const vector<Derivatives>& phiInduced,
@@ -111,18 +120,23 @@ void OneShotResponse::differentiateAtom(const Atoms& atoms, size_t i, const Deri
                 polarizabilityGradients[i].component[PAIR[a][b]] = -0.5 * E[a] * E[b];
         energy -= 0.5 * E.dot(atoms.polarizability[i] * E);
     }
+    if (!flowEnergies.empty())
+        energy += flowEnergies[i];
     if (field == Vec3())
         return;
-    energy -= field.dot(atoms.positions[i] * m.charge + m.dipole);
+    // What neighbours have exchanged meets the field in their flows.
+    const double localCharge = atoms.localCharges.empty() ? m.charge : atoms.localCharges[i];
+    energy -= field.dot(atoms.positions[i] * localCharge + m.dipole);
     dipoleGradients[i] -= field;
-    forces[i] += field * m.charge;
+    const double flowed = flowCharges.empty() ? 0 : flowCharges[i];
+    forces[i] += field * (m.charge + flowed);
     if (periodic)
         return;
     chargeGradients[i] -= field.dot(atoms.positions[i]);
     if (totalSoftness > 0) {
         // r_c moves with the atoms and with their softness.
         double share = atoms.softness[i] / totalSoftness;
-        forces[i] += field * (induced[i].charge - share * totalInducedCharge);
+        forces[i] += field * (induced[i].charge - flowed - share * totalInducedCharge);
         softnessGradients[i] += totalInducedCharge / totalSoftness * field.dot(atoms.positions[i] - centerOfSoftness);
     }
 }

@@ -26,6 +26,7 @@ struct Atoms {
     std::vector<Multipole> permanent;
     std::vector<double> softness;                 // kappa, empty if nothing induces charges
     std::vector<SymmetricTensor> polarizability;  // alpha, empty if nothing induces dipoles
+    std::vector<double> localCharges;             // q0, empty unless neighbours exchange charge
 };
 
 /**
@@ -45,6 +46,13 @@ public:
      * @param field  the latent external field s E0 in V/A
      */
     void induce(const Atoms& atoms, const std::vector<Derivatives>& phi, const OpenMM::Vec3& field);
+    /**
+     * Adds to the induced charges what has flowed between neighbours, between induce() and differentiate().
+     *
+     * @param charges   dq, e
+     * @param energies  of the flows and of the transfers in the field, eV
+     */
+    void addFlows(const std::vector<double>& charges, const std::vector<double>& energies);
     /**
      * @param phiInduced  potential of the induced moments; empty if there are none
      * @param phiCharges  the point charges' part of phi; empty if there are none
@@ -72,6 +80,7 @@ private:
     const double ownCharge, ownDipole, ownQuadrupole;  // strengths of the own-atom part; 0 if the potentials have none
     const bool periodic;
     const ForAtoms forAtoms;
+    std::vector<double> flowCharges, flowEnergies;  // empty without flows
     std::vector<double> energies;  // per atom, so that their sum does not depend on the number of threads
     double totalSoftness = 0, totalInducedCharge = 0;
     OpenMM::Vec3 centerOfSoftness;  // r_c

@@ -17,6 +17,7 @@ struct StepData {
     MomentArrays moments;       // quadrupoles symmetric and traceless, polarizabilities symmetric; zeros where a moment is absent
     MomentArrays gradients;     // derivatives of the electrostatic energy by the moments, theory.md section 4
     std::vector<double> inducedCharges, inducedDipoles;  // [N] e, [N,3] e A
+    std::vector<double> localCharges;  // [N] e, before neighbours exchange some; the charges of a source without flows
     std::vector<double> embeddingPotential, embeddingField;  // of the embedding charges, [N] V, [N,3] V/A; empty without charges
 };
 
@@ -38,7 +39,7 @@ public:
     enum PolarizationType {
         /** Charges and dipoles are induced by the permanent moments alone. */
         Direct = 0,
-        /** Softness and polarizability are ignored. */
+        /** Softness, polarizability and the conductance between neighbours are ignored. */
         NoPolarization = 1
     };
     enum EmbeddingKernel {
@@ -130,6 +131,8 @@ public:
     void getPMEParametersInContext(OpenMM::Context& context, int& nx, int& ny, int& nz) const;
     /** The moments and their derivatives at the Context's present positions. Evaluates the force if that is necessary. */
     void getStepData(OpenMM::Context& context, StepData& data) const;
+    /** The pairs between which charge flows at the Context's present positions; none if charges stay with their atoms. */
+    void getPairFlows(OpenMM::Context& context, PairFlows& flows) const;
     /** The potential (V) of the permanent and induced moments at points (nm), through the pair kernel, latent scale. */
     void getElectrostaticPotential(OpenMM::Context& context, const std::vector<OpenMM::Vec3>& points, std::vector<double>& potential) const;
     /**

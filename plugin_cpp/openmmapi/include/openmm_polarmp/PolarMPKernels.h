@@ -27,6 +27,8 @@ public:
     virtual bool isCurrent(OpenMM::ContextImpl& context) = 0;
     /** The moments of the last execute(), and derivatives by them. */
     virtual void getStepData(OpenMM::ContextImpl& context, StepData& data) = 0;
+    /** The pairs of the last execute(). */
+    virtual void getPairFlows(OpenMM::ContextImpl& context, PairFlows& flows) = 0;
     /** The potential (V) of the moments of the last execute() at points (A). */
     virtual void getPotential(OpenMM::ContextImpl& context, const std::vector<OpenMM::Vec3>& points, std::vector<double>& potential) = 0;
     virtual void getPMEParameters(int& nx, int& ny, int& nz) const = 0;

@@ -31,6 +31,7 @@ private:
     };
     void allocateMesh();
     void createKernels();
+    void spread(OpenMM::ComputeArray& sources);
     /** Launches a kernel whose work groups process several atoms at once. */
     void executeForAtoms(OpenMM::ComputeKernel& kernel, int numAtoms);
     /** Turns the sources that have been spread into the potential on the mesh. */
@@ -41,6 +42,7 @@ private:
     const Window window;
     const int blockSize, groupAtoms;  // threads of a work group, and atoms that it processes at once
     const int residentThreads;        // per multiprocessor of the device
+    const bool inducesLater;          // the induced moments are not complete when the potential of the permanent ones is gathered
     bool sizeIsFixed;
     int size[3], stepsUntilSort = 0;
     OpenMM::ComputeArray coefficients, toFractional, derivativeTransform;

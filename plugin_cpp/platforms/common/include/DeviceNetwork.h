@@ -18,6 +18,10 @@ public:
                   OpenMM::ComputeArray& atomOf, bool hasWarps);
     void forward(bool includeGradients, const std::function<void()>& meanwhile) override;
     void backward(const double field[3]) override;
+    void flow(const double field[3], bool responds) override {
+    }
+    void getPairFlows(PairFlows& flows) override {
+    }
     double getConstantEnergy() const override {
         return constantEnergy;
     }

@@ -170,10 +170,12 @@ double CommonCalcPolarMPForceKernel::execute(ContextImpl& context, bool includeF
     bool chargesMove = includeForces && periodic && inField() && !s.link->isConstant();
     if (inField())
         s.sumForField->execute(REDUCTION_SIZE, REDUCTION_SIZE);
-    if (chargesMove && s.moments[POLARIZABILITY])
+    if (inField() && periodic && s.screens() && (chargesMove || s.moments.flows))
         s.sums->start();
     FieldArguments field = {externalField, inverseVolume()};
     s.solver->induce(field);
+    if (s.moments.flows)
+        computeFlows();
     if (s.moments.induces())
         s.solver->potentialOfInduced();
     if (isEmbedded && includeForces)
@@ -187,7 +189,7 @@ double CommonCalcPolarMPForceKernel::execute(ContextImpl& context, bool includeF
         // The source needs the field's latent scale: its copy to the host was queued before the potentials.
         Vec3 movingCharges;
         if (chargesMove)
-            movingCharges = externalField * fieldScaleOf(s.moments[POLARIZABILITY] ? traceSum() : 0);
+            movingCharges = latentField();
         s.link->backward(&movingCharges[0]);
     }
     resultsKernel->setArg(0, s.response.energies);
@@ -213,6 +215,22 @@ double CommonCalcPolarMPForceKernel::execute(ContextImpl& context, bool includeF
         checks->poll(s.arrays);
     complete = true;
     return s.link->getConstantEnergy() * EV_TO_KJ_PER_MOL;  // the rest is in the energy buffer
+}
+
+Vec3 CommonCalcPolarMPForceKernel::latentField() const {
+    return externalField * fieldScaleOf(inField() && periodic && setup->screens() ? traceSum() : 0);
+}
+
+void CommonCalcPolarMPForceKernel::computeFlows() {
+    Setup& s = *setup;
+    if (!s.moments.conducts && !inField()) {
+        cc.clearBuffer(s.arrays.flows[FLOW_ENERGY]);  // of an earlier step in a field
+        return;
+    }
+    Vec3 field = latentField();
+    s.link->flow(&field[0], s.moments.conducts);
+    if (s.moments.conducts)
+        s.addFlows->execute(particles.size());
 }
 
 double CommonCalcPolarMPForceKernel::traceSum() const {
@@ -258,9 +276,13 @@ void CommonCalcPolarMPForceKernel::getStepData(ContextImpl&, StepData& data) {
     }
     vector<double> permanent = downloaded(s.response.permanent), induced = downloaded(s.response.induced);
     const vector<double> alpha = data.moments[POLARIZABILITY];
+    data.localCharges = s.moments.flows ? downloaded(s.arrays.flows[LOCAL_CHARGE]) : data.moments[CHARGE];
     data.inducedCharges.resize(n);
     data.inducedDipoles.resize(3 * n);
     double trace = 0;
+    if (s.moments.conducts)
+        for (double share : downloaded(s.arrays.flows[FLOW_POLARIZABILITY]))
+            trace += share;
     for (int i = 0; i < n; i++) {
         data.inducedCharges[i] = induced[10 * i];
         for (int a = 0; a < 3; a++) {
@@ -282,6 +304,20 @@ void CommonCalcPolarMPForceKernel::getStepData(ContextImpl&, StepData& data) {
         for (int a = 0; a < 3; a++)
             data.embeddingField.push_back(-phiCharges[20 * i + 1 + a]);
     }
+}
+
+void CommonCalcPolarMPForceKernel::getPairFlows(ContextImpl& context, PairFlows& flows) {
+    if (!setup->moments.flows)
+        return;
+    ContextSelector selector(cc);
+    checkForces();
+    StepData data;
+    getStepData(context, data);
+    setup->link->getPairFlows(flows);
+    Vec3 field = externalField * data.fieldScale;
+    flows.respond(downloaded(setup->arrays.flows[FLOW_POTENTIAL]), &field[0]);
+    if (!setup->moments.conducts)
+        fill(flows.induced.begin(), flows.induced.end(), 0.0);
 }
 
 void CommonCalcPolarMPForceKernel::getPotential(ContextImpl&, const vector<Vec3>& points, vector<double>& potential) {

@@ -18,7 +18,7 @@ void CommonCalcPolarMPForceKernel::createSetup(const PolarMPForce& force) {
     next->source = wrap(force.requireSource());
     next->moments = next->source->getMomentSet();
     if (force.getPolarizationType() == PolarMPForce::NoPolarization)
-        next->moments[SOFTNESS] = next->moments[POLARIZABILITY] = false;
+        next->moments[SOFTNESS] = next->moments[POLARIZABILITY] = next->moments.conducts = false;
     next->epsInf = force.getEpsInf();
     next->arrays.initialize(cc, n);
     next->response.initialize(cc, n);
@@ -62,6 +62,10 @@ map<string, string> CommonCalcPolarMPForceKernel::responseDefines(const PolarMPF
         defines["HAS_POLARIZABILITY"] = "1";
     if (moments.induces())
         defines["INDUCES"] = "1";
+    if (moments.flows)
+        defines["FLOWS"] = "1";
+    if (moments.conducts)
+        defines["CONDUCTS"] = "1";
     if (!force.getEmbeddingParticles().empty())
         defines["EMBEDDED"] = "1";
     return defines;
@@ -73,16 +77,19 @@ void CommonCalcPolarMPForceKernel::createKernels(Setup& next, const map<string, 
     SourceArrays& a = next.arrays;
     ComputeArray &softness = a.moments[SOFTNESS], &polarizability = a.moments[POLARIZABILITY];
     ArrayInterface* later = nullptr;
-    next.sumForField = createKernel(program, "sumForField", {&a.positions, &softness, &polarizability, &r.sums});
+    next.sumForField = createKernel(program, "sumForField", {&a.positions, &softness, &polarizability, &a.flows[FLOW_POLARIZABILITY], &r.sums});
     next.sumInducedCharges = createKernel(program, "sumInducedCharges", {&r.induced, &r.sums});
-    vector<ArrayInterface*> arguments = {&a.positions, &r.permanent, &softness, &polarizability, &r.phi, &r.phiInduced, &r.potential};
-    arguments.insert(arguments.end(), {&r.electricField, &r.induced, &r.sums});
+    vector<ArrayInterface*> arguments = {&a.positions, &r.permanent, &softness, &polarizability, &r.phi, &r.phiInduced};
+    arguments.insert(arguments.end(), {&a.flows[FLOW_POTENTIAL], &r.electricField, &r.induced, &r.sums});
     arguments.insert(arguments.end(), 5, later);  // FieldArguments
     arguments.insert(arguments.end(), {&r.energies, &r.forces});
     for (ComputeArray& gradients : a.gradients)
         arguments.push_back(&gradients);
     if (next.charges.size > 0)
         arguments.push_back(&next.charges.potential);
+    if (next.moments.flows)
+        arguments.insert(arguments.end(), {&a.flows[LOCAL_CHARGE], &a.flows[FLOW_CHARGE], &a.flows[FLOW_ENERGY]});
+    next.addFlows = createKernel(program, "addFlows", {&a.flows[FLOW_CHARGE], &r.induced});
     next.differentiate = createKernel(program, "differentiate", arguments);
 }
 

@@ -25,7 +25,7 @@ DeviceMesh::DeviceMesh(ComputeContext& cc, const PolarMPForce& force, SourceArra
         : DevicePotential(cc, source, response, charges), sigma(force.getSigma() * ANGSTROM_PER_NM), kMax(force.getKMax() / ANGSTROM_PER_NM),
           rule(chooseMeshRule(force.getEwaldErrorTolerance())), window(rule.width, rule.m, rule.beta, rule.degree),
           blockSize(min(LARGEST_BLOCK, cc.getMaxThreadBlockSize())), groupAtoms(blockSize / TEAM),
-          residentThreads(cc.getUseDoublePrecision() ? 512 : 1024), cells(cc, numParticles, CELL_WIDTH, true, source.positions) {
+          residentThreads(cc.getUseDoublePrecision() ? 512 : 1024), inducesLater(defines.count("CONDUCTS") > 0), cells(cc, numParticles, CELL_WIDTH, true, source.positions) {
     if (charges.size > 0)
         chargeCells = make_unique<CellList>(cc, charges.size, CELL_WIDTH, true, charges.positions);
     if (charges.size > 0 && charges.arePoints)
@@ -99,7 +99,7 @@ void DeviceMesh::createKernels() {
     vector<ArrayInterface*> arguments = {&m.values, &atoms, &positions, &toFractional, &transform, &coefficients, &r.permanent};
     arguments.insert(arguments.end(), {&moments[SOFTNESS], &moments[POLARIZABILITY], &r.sums});
     arguments.insert(arguments.end(), 5, later);  // FieldArguments
-    arguments.insert(arguments.end(), {&r.phi, &r.potential, &r.electricField, &r.induced, &m.fixedPoint});
+    arguments.insert(arguments.end(), {&r.phi, &source.flows[FLOW_POTENTIAL], &r.electricField, &r.induced, &m.fixedPoint});
     m.gatherAndInduce = create("gatherAndInduce", arguments);
     m.gather = create("gather", {&m.values, &atoms, &positions, &toFractional, &transform, &coefficients, &r.phiInduced});
     if (charges.size > 0) {
@@ -184,8 +184,18 @@ void DeviceMesh::induce(const FieldArguments& field) {
     executeForAtoms(mesh->gatherAndInduce, numParticles);
 }
 
+void DeviceMesh::spread(ComputeArray& sources) {
+    mesh->spreadSources->setArg(3, sources);
+    executeForAtoms(mesh->spreadSources, numParticles);
+}
+
 void DeviceMesh::potentialOfInduced() {
-    solve();  // gatherAndInduce has already spread the induced moments
+    if (inducesLater) {
+        spread(response.induced);
+        if (charges.size > 0)  // the charges feel both together
+            spread(response.permanent);
+    }
+    solve();
     executeForAtoms(mesh->gather, numParticles);
     if (charges.size > 0)  // and the permanent ones with them
         mesh->removePermanent->execute(20 * numParticles);
@@ -193,8 +203,7 @@ void DeviceMesh::potentialOfInduced() {
 
 void DeviceMesh::potentialAtPoints(ComputeArray& points, ComputeArray& sources, ComputeArray& potential) {
     int numPoints = potential.getSize();
-    mesh->spreadSources->setArg(3, sources);
-    executeForAtoms(mesh->spreadSources, numParticles);
+    spread(sources);
     solve();
     mesh->gatherPotential->setArg(3, numPoints);
     mesh->gatherPotential->setArg(5, points);
