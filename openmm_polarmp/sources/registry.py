@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 from openmm_polarmp._torch import is_torch_module, require_torch
 from openmm_polarmp.models import ModelFileError
 from openmm_polarmp.models import file as model_file
-from openmm_polarmp.models.description import ModelDescription
 from openmm_polarmp.models.file import ModelFile
 from openmm_polarmp.sources.native import NativeSource
 from openmm_polarmp.sources.options import SourceOptions
@@ -100,8 +99,7 @@ def _from_file(
     contents: ModelFile, options: SourceOptions, embed: bool, model: PolarMPModel | None = None
 ) -> DescribedSource:
     """The source for a model file; ``model`` is the same in torch, if it is there already."""
-    flows = ModelDescription.of(contents).config.has_flows
-    options = options.resolved(["charge that flows between neighbours"] if flows else [])
+    options = options.resolved()
     properties = {"options": options.to_json()}
     if embed or contents.location is None:
         kind = "bytes"
@@ -203,7 +201,7 @@ def create_source(kind: str, properties: dict[str, str]) -> Any:
         contents = _unchanged(properties["path"], properties["sha256"])
     else:
         contents = model_file.unpack(base64.b64decode(properties["content"]), "model inside of the XML")
-    options = options.resolved()  # what was written has its evaluator
+    options = options.resolved()
     return NativeSource(contents, options) if options.evaluator == "native" else _torch(contents, options)
 
 
