@@ -318,7 +318,7 @@ class PolarMPForce(openmm.Force):
         numpy.ndarray
             [13]: charge (e), dipole x y z (e nm), quadrupole xx xy xz yx yy yz zx zy zz (e nm^2, traceless), with respect
             to the center of mass, as AmoebaMultipoleForce has it. In a periodic box only the lowest moment that
-            does not vanish is well defined; where neighbours exchange charge their vectors enter the dipole (theory section 8).
+            does not vanish is well defined. Charge that neighbours have exchanged enters with their vectors (theory section 8).
         """
         step = self.getStepData(context)
         system, particles = context.getSystem(), self._particles_in(context)
@@ -334,11 +334,7 @@ class PolarMPForce(openmm.Force):
         # With M[f] = ... + 1/2 Q : grad grad f an atom's Q is the second moment itself, so it simply adds.
         quadrupole = quadrupole + step.quadrupoles.sum(0)
         quadrupole -= np.eye(3) * np.trace(quadrupole) / 3
-        flows = self.getPairFlows(context)
-        dipole = q @ r + mu.sum(0)
-        if len(flows.pairs):
-            others = step.induced_charges - flows.received(len(q))  # by softness
-            dipole = (step.local_charges + others) @ r + flows.dipole + mu.sum(0)
+        dipole = self.getPairFlows(context).dipole_of_charges(step, r) + mu.sum(0)
         return np.concatenate([[q.sum()], dipole, quadrupole.ravel()])
 
     def setExternalField(self, context: openmm.Context, field: Any) -> None:
