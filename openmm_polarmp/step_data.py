@@ -117,7 +117,8 @@ class PairFlows:
     def received(self, n_atoms: int) -> NDArray[np.float64]:
         """What each atom has gained in response to potentials, sum_j p_ij [N] in e."""
         gained = np.bincount(self.pairs[:, 0], self.induced_charges, n_atoms)
-        return gained - np.bincount(self.pairs[:, 1], self.induced_charges, n_atoms)
+        lost = np.bincount(self.pairs[:, 1], self.induced_charges, n_atoms)
+        return np.asarray(gained - lost, dtype=np.float64)
 
     @property
     def dipole(self) -> NDArray[np.float64]:
