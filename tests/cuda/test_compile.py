@@ -104,3 +104,25 @@ def test_networks_compile(environment, precision):
     arguments = [sys.executable, "-c", NETWORK, precision, repr(CONFIGURATIONS)]
     done = subprocess.run(arguments, capture_output=True, text=True, env=environment, timeout=1200)
     assert done.stdout.count("compiled") == len(CONFIGURATIONS), done.stdout + done.stderr
+
+
+FLOWS = """
+import sys
+from support.flows import exchange
+from support.platforms import PlatformChoice
+
+case = exchange("cubic" if int(sys.argv[2]) else "cluster", n=3)
+places = case.positions[:2] + 2.0
+for options in ({}, {"setup": lambda f: f.setEmbeddingCharges([3, 4], [0.5, -0.5]), "extra": places}):
+    force, context = case.context(PlatformChoice("CUDA", sys.argv[1]), field=(0.1, 0.0, 0.0), **options)
+    context.getState(energy=True, forces=True)
+    print("compiled")
+"""
+
+
+@pytest.mark.parametrize("precision", ["single", "mixed", "double"])
+@pytest.mark.parametrize("periodic", [1, 0])
+def test_kernels_for_flows_compile(environment, precision, periodic):
+    arguments = [sys.executable, "-c", FLOWS, precision, str(periodic)]
+    done = subprocess.run(arguments, capture_output=True, text=True, env=environment, timeout=300)
+    assert done.stdout.count("compiled") == 2, done.stdout + done.stderr
