@@ -27,17 +27,20 @@ def untrained(**settings: Any) -> PolarMPModel:
     return PolarMPModel(PolarMPNet(NetworkConfig(species=(1, 8), **settings)))
 
 
-def compare(atoms: int, platform: str, properties: dict[str, str], seconds: float, rounds: int = 7) -> dict[str, float]:
-    """Median times in ms of steps that are measured in turns: other work on the machine slows all of them."""
+def compare(atoms: int, platform: str, properties: dict[str, str], rounds: int) -> dict[str, tuple[float, float]]:
+    """Median time of a step in ms, and the median of its ratio to the first network's in the same round.
+
+    The networks take turns of a few steps: other work on the machine slows all of them.
+    """
     steppers = {
         name: stepper(untrained(**settings), atoms, properties, native=True, platform=platform)
         for name, settings in MODELS.items()
     }
-    times: dict[str, list[float]] = {name: [] for name in steppers}
-    for _ in range(rounds):
-        for name, each in steppers.items():
-            times[name].append(each.milliseconds(seconds / rounds))
-    return {name: statistics.median(values) for name, values in times.items()}
+    times = [[each.milliseconds(0.0) for each in steppers.values()] for _ in range(rounds)]
+    return {
+        name: (statistics.median(row[k] for row in times), statistics.median(row[k] / row[0] for row in times))
+        for k, name in enumerate(steppers)
+    }
 
 
 def main() -> None:
@@ -47,17 +50,15 @@ def main() -> None:
     parser.add_argument("--platform", default="CPU")
     parser.add_argument("--precision", default="single", help="of the platform, where it has several")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--seconds", type=float, default=5.0, help="of measurement for each number")
+    parser.add_argument("--rounds", type=int, default=20, help="in each of which every network takes a few steps")
     args = parser.parse_args()
     properties = {"Threads": str(args.threads), "Precision": args.precision}
     print(
         f"{description(args.platform, args.precision)}, medians in ms\n\n| network | atoms | step | of the first |\n|---|---|---|---|"
     )
     for atoms in args.atoms:
-        times = compare(atoms, args.platform, properties, args.seconds)
-        first = next(iter(times.values()))
-        for name, milliseconds in times.items():
-            print(f"| {name} | {atoms} | {milliseconds:.2f} | {milliseconds / first:.3f} |", flush=True)
+        for name, (milliseconds, ratio) in compare(atoms, args.platform, properties, args.rounds).items():
+            print(f"| {name} | {atoms} | {milliseconds:.2f} | {ratio:.3f} |", flush=True)
 
 
 if __name__ == "__main__":
