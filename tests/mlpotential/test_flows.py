@@ -1,9 +1,11 @@
 """MLPotential('polarmp') with models whose charge flows between neighbours (theory.md section 8)."""
 
+import io
+
 import numpy as np
 import openmm
 import pytest
-from openmm import unit
+from openmm import app, unit
 from openmmml import MLPotential
 from support.models import tiny_model
 from support.oracle import model_energy_and_forces
@@ -12,6 +14,7 @@ from support.systems import energy_and_forces, force_in, relative_error
 from support.water import water
 
 from openmm_polarmp import units
+from openmm_polarmp.reporters import DipoleReporter, PolarizabilityReporter
 
 FORMAL = {1: 1.0, 8: -2.0}
 FIELD = np.array([4.0, -3.0, 9.0])  # V/nm
@@ -113,10 +116,8 @@ def test_energy_in_a_field(rung):
         assert np.ptp(scales) == 0
 
 
-def test_mixed_system(tmp_path):
+def test_mixed_system():
     """One molecule of the model among others of a force field, whose charges drive its flows; their charge is conserved."""
-    from openmm import app
-
     topology, positions = water(27)
     topology.setPeriodicBoxVectors(np.eye(3) * 0.93 * unit.nanometer)
     forcefield = app.ForceField("amber14/tip3p.xml")
@@ -140,3 +141,30 @@ def test_a_total_charge_that_formal_charges_do_not_give():
         pytest.raises(ValueError, match=r"total_charge is 1\.0; the formal charges of these atoms sum to 0\.0"),
     ):
         system_of(flowing(), topology, charge=1)
+
+
+def test_reporters():
+    """The polarization does not depend on how the molecules of the topology lie; the polarizability has the pairs' share."""
+    topology, positions = water(8)
+    system = system_of(flowing(), topology)
+    force = force_in(system)
+    rows = []
+    for moved in (np.zeros(3), 0.62 * np.eye(3)[0]):  # the first hydrogen, by a box vector
+        r = positions.copy()
+        r[1] += moved
+        simulation = app.Simulation(
+            topology, system, openmm.VerletIntegrator(1e-6), openmm.Platform.getPlatformByName("CPU")
+        )
+        simulation.context.setPositions(r)
+        files = [io.StringIO(), io.StringIO()]
+        simulation.reporters += [DipoleReporter(files[0], 1), PolarizabilityReporter(files[1], 1)]
+        simulation.step(1)
+        rows.append([np.array(f.getvalue().splitlines()[1].split(","), float) for f in files])
+    step, flows = force.getStepData(simulation.context), force.getPairFlows(simulation.context)
+    # The formal charge moves with the atom, and nothing else changes.
+    np.testing.assert_allclose(rows[1][0][2:5] - rows[0][0][2:5], FORMAL[1] * moved, atol=1e-4)
+    expected = step.local_charges @ r + flows.dipole
+    np.testing.assert_allclose(rows[1][0][2:5], expected, atol=1e-4)
+    alpha = units.COULOMB * (step.polarizability.sum(0) + flows.polarizability) / units.POLARIZABILITY_TO_OPENMM
+    np.testing.assert_allclose(rows[1][1][2:5], np.diag(alpha), rtol=1e-4)
+    np.testing.assert_allclose(rows[0][1][2:8], rows[1][1][2:8], rtol=1e-3)
