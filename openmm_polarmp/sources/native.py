@@ -20,7 +20,7 @@ from openmm_polarmp.models.radii import COVALENT_RADII
 from openmm_polarmp.models.rung import Rung
 from openmm_polarmp.moments import MOMENTS
 from openmm_polarmp.sources.options import SourceOptions
-from openmm_polarmp.sources.protocol import MomentFlags
+from openmm_polarmp.sources.protocol import MomentFlags, check_direct
 
 if TYPE_CHECKING:
     from openmm_polarmp.models import PolarMPModel
@@ -48,9 +48,16 @@ class NativeSource(_polarmp.NetworkSource, MomentFlags):
 
     def __init__(self, contents: ModelFile, options: SourceOptions) -> None:
         description = ModelDescription.of(contents)
+        config = description.config
+        if not isinstance(config, NetworkConfig):
+            raise ValueError(
+                f"{contents.source} has {' and '.join(config.native_obstacles)}; the plugin's own kernels evaluate a "
+                "PolarMPNet"
+            )
+        check_direct(config.mutual)
         weights = contents.arrays()
         try:
-            super().__init__(*_arguments(description.config, weights, description.charge_projection, options))
+            super().__init__(*_arguments(config, weights, description.charge_projection, options))
         except (KeyError, RuntimeError) as error:  # weights that are missing or of another shape
             raise ModelFileError(f"{contents.source}: the configuration does not describe a model: {error}") from error
         self.description, self.options = description, options
