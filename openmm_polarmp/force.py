@@ -48,6 +48,7 @@ class PolarMPForce(openmm.Force):
     PME = 1
     Direct = 0
     NoPolarization = 1
+    Mutual = 2
     EMBEDDING_KERNELS = ("smeared", "point")
     FIELD_PARAMETERS = external_field.PARAMETERS
 
@@ -130,12 +131,35 @@ class PolarMPForce(openmm.Force):
         _polarmp.set_nonbonded_method(self._address, method)
 
     def getPolarizationType(self) -> int:
-        """`PolarMPForce.Direct` or `PolarMPForce.NoPolarization`."""
+        """`PolarMPForce.Direct`, `PolarMPForce.NoPolarization` or `PolarMPForce.Mutual`."""
         return _polarmp.get_polarization_type(self._address)
 
     def setPolarizationType(self, type: int) -> None:
-        """Set whether softness, polarizability and conductance act (`Direct`) or are ignored (`NoPolarization`)."""
+        """Set how softness, polarizability and conductance act.
+
+        `Direct`: charges and dipoles are induced by the permanent moments. `Mutual`: they feel each other, too (theory.md
+        section 9). `NoPolarization`: nothing is induced.
+        """
         _polarmp.set_polarization_type(self._address, type)
+
+    def getMutualInducedTargetEpsilon(self) -> float:
+        """Residual of mutual induction over what drives it, where the iteration ends."""
+        return _polarmp.get_mutual_induced_target_epsilon(self._address)
+
+    def setMutualInducedTargetEpsilon(self, epsilon: float) -> None:
+        """Set where mutual induction ends (default 1e-5).
+
+        The relative error of induced moments and their forces is of this size, that of the energy of its square.
+        """
+        _polarmp.set_mutual_induced_target_epsilon(self._address, epsilon)
+
+    def getMutualInducedMaxIterations(self) -> int:
+        """Largest number of iterations of mutual induction."""
+        return _polarmp.get_mutual_induced_max_iterations(self._address)
+
+    def setMutualInducedMaxIterations(self, iterations: int) -> None:
+        """Set the largest number of iterations of mutual induction (default 60); more are an error."""
+        _polarmp.set_mutual_induced_max_iterations(self._address, iterations)
 
     def getSigma(self) -> unit.Quantity:
         """The width of the pair kernel erf(r / (sqrt(2) sigma)) / r."""

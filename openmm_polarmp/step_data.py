@@ -98,6 +98,8 @@ class StepData:
     gradients : dict
         Derivatives of the electrostatic energy with respect to every moment, by the moment's name, in kJ/mol by the
         moment's unit.
+    iterations : int
+        Of mutual induction; 0 with direct response.
     """
 
     source_energy: float
@@ -113,11 +115,13 @@ class StepData:
     embedding_potential: NDArray[np.float64]
     embedding_field: NDArray[np.float64]
     gradients: dict[str, NDArray[np.float64]]
+    iterations: int = 0
 
     @classmethod
     def from_model_units(cls, values: Mapping[str, Any]) -> StepData:
         """From what the C++ side gives by name, in the model's units."""
         return cls(
+            iterations=values["iterations"],
             source_energy=values["source_energy"] * units.ENERGY_TO_OPENMM,
             field_scale=values["field_scale"],
             local_charges=values["local_charges"] * CHARGES.to_openmm,

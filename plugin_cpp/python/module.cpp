@@ -49,6 +49,7 @@ nb::dict stepData(uintptr_t forceAddress, uintptr_t contextAddress) {
     }
     size_t n = data.numParticles;
     nb::dict result;
+    result["iterations"] = data.iterations;
     result["source_energy"] = data.sourceEnergy;
     result["field_scale"] = data.fieldScale;
     for (Moment m : ALL_MOMENTS) {
@@ -135,6 +136,10 @@ NB_MODULE(_polarmp, m) {
     m.def("get_nonbonded_method", [](uintptr_t f) { return (int) force(f).getNonbondedMethod(); });
     m.def("set_nonbonded_method", [](uintptr_t f, int method) { force(f).setNonbondedMethod((PolarMPForce::NonbondedMethod) method); });
     m.def("get_polarization_type", [](uintptr_t f) { return (int) force(f).getPolarizationType(); });
+    m.def("get_mutual_induced_target_epsilon", [](uintptr_t f) { return force(f).getMutualInducedTargetEpsilon(); });
+    m.def("set_mutual_induced_target_epsilon", [](uintptr_t f, double epsilon) { force(f).setMutualInducedTargetEpsilon(epsilon); });
+    m.def("get_mutual_induced_max_iterations", [](uintptr_t f) { return force(f).getMutualInducedMaxIterations(); });
+    m.def("set_mutual_induced_max_iterations", [](uintptr_t f, int iterations) { force(f).setMutualInducedMaxIterations(iterations); });
     m.def("set_polarization_type", [](uintptr_t f, int type) { force(f).setPolarizationType((PolarMPForce::PolarizationType) type); });
     m.def("get_sigma", [](uintptr_t f) { return force(f).getSigma(); });
     m.def("set_sigma", [](uintptr_t f, double sigma) { force(f).setSigma(sigma); });

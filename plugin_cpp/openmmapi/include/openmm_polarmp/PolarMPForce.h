@@ -12,6 +12,7 @@ namespace PolarMPPlugin {
 /** Results of the last evaluation, in the model's units and in the order of the force's particles. */
 struct StepData {
     int numParticles = 0;
+    int iterations = 0;       // of mutual induction
     double sourceEnergy = 0;  // eV
     double fieldScale = 1;    // s of theory.md section 6
     MomentArrays moments;       // quadrupoles symmetric and traceless, polarizabilities symmetric; zeros where a moment is absent
@@ -40,7 +41,9 @@ public:
         /** Charges and dipoles are induced by the permanent moments alone. */
         Direct = 0,
         /** Softness, polarizability and the conductance between neighbours are ignored. */
-        NoPolarization = 1
+        NoPolarization = 1,
+        /** Induced charges and dipoles feel each other, too (theory.md section 9). */
+        Mutual = 2
     };
     enum EmbeddingKernel {
         /** Embedding charges act through the multipoles' pair kernel erf(r / (sqrt(2) sigma)) / r, smeared as the multipoles are. */
@@ -79,6 +82,17 @@ public:
         return polarizationType;
     }
     void setPolarizationType(PolarizationType type);
+
+    /** With Mutual: the residual over the driving potential, in the norm of the responses, where the iteration ends. */
+    double getMutualInducedTargetEpsilon() const {
+        return mutualInducedTargetEpsilon;
+    }
+    void setMutualInducedTargetEpsilon(double epsilon);
+    /** With Mutual: more iterations than these are an error. */
+    int getMutualInducedMaxIterations() const {
+        return mutualInducedMaxIterations;
+    }
+    void setMutualInducedMaxIterations(int iterations);
 
     /** The width of the pair kernel erf(r / (sqrt(2) sigma)) / r, in nm. */
     double getSigma() const {
@@ -162,6 +176,8 @@ private:
     PolarizationType polarizationType = Direct;
     double sigma = 0.1, ewaldErrorTolerance = 5e-4, kMax = 0, epsInf = 1;
     int nx = 0, ny = 0, nz = 0;
+    double mutualInducedTargetEpsilon = 1e-5;
+    int mutualInducedMaxIterations = 60;
     std::vector<int> embeddingParticles;
     std::vector<double> embeddingCharges;
     double embeddingScale = 1;
