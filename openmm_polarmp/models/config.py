@@ -173,8 +173,7 @@ class NetworkConfig(NetworkSettings):
     @property
     def native_obstacles(self) -> tuple[str, ...]:
         """What keeps the plugin's own kernels from evaluating the network, as a user reads it; empty if they can."""
-        flows = ("charge that flows between neighbours",) if self.has_flows else ()
-        return (f"rounds: {self.rounds}", *flows) if self.rounds else flows
+        return (f"rounds: {self.rounds}",) if self.rounds else ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -19,6 +19,8 @@ class BlockNetwork : public NetworkPasses {
 public:
     BlockNetwork(std::shared_ptr<const NetworkParameters> parameters, const std::vector<int>& kinds, WorkerThreads& threads);
     void forward(const PairList& pairs, bool searched, Outputs& outputs) override;
+    void flow(const PairList& pairs, const FlowPotential& from, double* charges, double* energies) override;
+    void getPairFlows(const PairList& pairs, PairFlows& flows) const override;
     void backward(const PairList& pairs, const Cotangents& cotangents, double* gradient) override;
 
 private:
@@ -27,6 +29,12 @@ private:
     AtomBlock<Real> blockOf(int block);
     SharedArrays<Real> sharedOf(const PairList& pairs);
     Workspace<Real> workspaceOf(int thread);
+    bool exchanges() const {
+        return plan.edges.transfers || plan.edges.conducts;
+    }
+    void arrangeEdges(const PairList& pairs);
+    /** Values of the particles in the order of the atoms. */
+    void toAtoms(const PairList& pairs, const double* values, LargeArray<Real>& target) const;
     void clearGradients(const PairList& pairs, int thread);
     void addGradients(const PairList& pairs, double* gradient) const;
 
@@ -39,6 +47,8 @@ private:
     BlockTable table;
     const size_t keptSize;
     LargeArray<Real> kept, sent[3];
+    std::vector<int> rowOf;
+    LargeArray<Real> edgeRows, edgeSoftness, transfers, conductances, potential, byCharges;  // of SharedArrays
     // for each thread
     std::vector<LargeArray<Real>> scratch;
     std::vector<SiteWindow> windows;

@@ -12,18 +12,21 @@ public:
     NetworkEvaluation(const NetworkSource& source, const SourceBuffers& buffers, std::unique_ptr<NetworkPasses> passes);
     void forward(bool includeGradients) override;
     void backward(const double field[3]) override;
+    void flow(const double field[3], bool responds) override;
+    void getPairFlows(PairFlows& flows) override;
     bool usesThreads() const override {
         return buffers.threads != nullptr;
     }
 
 private:
     const SourceBuffers buffers;
-    const bool charges, projected;
+    const bool charges, flows, projected;
     const double totalCharge;
     PairList pairs;
     std::unique_ptr<NetworkPasses> passes;
     MovingCharges movingCharges;
     std::vector<double> chargeCotangents;
+    FlowPotential flowed;  // the last flow()
 };
 
 } // namespace PolarMPPlugin

@@ -1,4 +1,5 @@
 #include "ReferenceHeads.h"
+#include <algorithm>
 #include <cmath>
 
 using namespace PolarMPPlugin;
@@ -54,7 +55,8 @@ ReferenceHeads::ReferenceHeads(const NetworkParameters& p) : p(p) {
             *target = row;
             row += p.channels;
         }
-    numRows = row;
+    edgeRow = row;
+    numRows = row + p.numEdgeRows();
     species = &p.weight("heads.species.weight", {p.numSpecies, p.hidden});
     trunk = &p.weight("heads.trunk.weight", {p.hidden, p.layers * p.channels});
     trunkBias = &p.weight("heads.trunk.bias", {p.hidden});
@@ -120,6 +122,7 @@ AtomOutputs ReferenceHeads::forward(int kind, const Array& invariants, const Arr
     else if (p.polarizability)
         for (int a = 0; a < 3; a++)
             result.moments[POLARIZABILITY][4 * a] = bound(v.polarizability, Units::LARGEST_POLARIZABILITY);
+    result.edge.assign(v.out.begin() + edgeRow, v.out.end());
     return result;
 }
 
@@ -167,6 +170,7 @@ void ReferenceHeads::backward(int kind, const Array& invariants, const Array& fe
         byOut[polarizabilityRow] = Units::POLARIZABILITY * sigmoid(v.out[polarizabilityRow] + Units::UNIT_SOFTPLUS)
                                    * boundBackward(v.polarizability, Units::LARGEST_POLARIZABILITY, trace);
     }
+    copy(g.edge.begin(), g.edge.end(), byOut.begin() + edgeRow);
     const int n = invariants.size();
     for (int h = 0; h < p.hidden; h++) {
         double byHidden = 0;

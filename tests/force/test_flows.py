@@ -262,7 +262,7 @@ def test_bad_conductances(platform_once, spoil, message):
 def test_xml_and_checkpoint():
     """A state that is loaded again goes on as it was."""
     case = exchange("triclinic")
-    force, context = case.context(CPU, field=FIELD)
+    _, context = case.context(CPU, field=FIELD)
     context.getIntegrator().step(2)
     checkpoint = context.createCheckpoint()
     expected = energy_and_forces(context)

@@ -95,7 +95,13 @@ void writeOutputs(const NetworkPlan<Real>& plan, const AtomBlock<Real>& block, c
         V<Real> charge = kept.outputs[plan.charge] * Real(Units::CHARGE);
         bound<Real>(&charge, 1, Units::LARGEST_CHARGE);
         store<Real>(block, charge, outputs.moments[CHARGE], 1, 0);
+        if (plan.edges.transfers || plan.edges.conducts)
+            store<Real>(block, charge, outputs.localCharges, 1, 0);
     }
+    if (plan.formalCharges != nullptr)
+        for (int k = 0; k < LANES<Real>; k++)
+            if (block.particles[k] >= 0)
+                outputs.localCharges[block.particles[k]] = plan.formalCharges[block.kinds[k]];
     if (plan.softness >= 0)
         store<Real>(block, positiveScalar<Real>(SOFT, kept.outputs[plan.softness]), outputs.moments[SOFTNESS], 1, 0);
     if (plan.polarizability >= 0 && !plan.tensorPolarizability)

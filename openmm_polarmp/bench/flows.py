@@ -1,0 +1,61 @@
+"""What charge that flows between neighbours adds to a step: ``python -m openmm_polarmp.bench.flows``."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+
+import torch
+
+from openmm_polarmp.bench.machine import description
+from openmm_polarmp.bench.native import stepper
+from openmm_polarmp.models import NetworkConfig, PolarMPModel, PolarMPNet
+
+# Networks of the size of polarmp-water; the first is what the others are compared with.
+MODELS = {
+    "charges and dipoles are induced (qu+ka)": {"rung": "qu+ka"},
+    "charge flows (qu+ca)": {"rung": "qu+ca"},
+    "charge flows and has flowed (qu+ca, charges: flow)": {"rung": "qu+ca", "charges": "flow"},
+    "charge has flowed, dipoles are induced (qu+a, charges: flow)": {"rung": "qu+a", "charges": "flow"},
+}
+
+
+def untrained(**settings: str) -> PolarMPModel:
+    """A network for water."""
+    torch.manual_seed(0)
+    return PolarMPModel(PolarMPNet(NetworkConfig(species=(1, 8), **settings)))
+
+
+def compare(atoms: int, platform: str, properties: dict[str, str], seconds: float, rounds: int = 7) -> dict[str, float]:
+    """Median times in ms of steps that are measured in turns: other work on the machine slows all of them."""
+    steppers = {
+        name: stepper(untrained(**settings), atoms, properties, native=True, platform=platform)
+        for name, settings in MODELS.items()
+    }
+    times: dict[str, list[float]] = {name: [] for name in steppers}
+    for _ in range(rounds):
+        for name, each in steppers.items():
+            times[name].append(each.milliseconds(seconds / rounds))
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def main() -> None:
+    """Print a table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--atoms", type=int, nargs="+", default=[3000])
+    parser.add_argument("--platform", default="CPU")
+    parser.add_argument("--precision", default="single", help="of the platform, where it has several")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--seconds", type=float, default=5.0, help="of measurement for each number")
+    args = parser.parse_args()
+    properties = {"Threads": str(args.threads), "Precision": args.precision}
+    print(f"{description(args.platform, args.precision)}, medians in ms\n\n| network | atoms | step | of the first |\n|---|---|---|---|")
+    for atoms in args.atoms:
+        times = compare(atoms, args.platform, properties, args.seconds)
+        first = next(iter(times.values()))
+        for name, milliseconds in times.items():
+            print(f"| {name} | {atoms} | {milliseconds:.2f} | {milliseconds / first:.3f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
