@@ -136,18 +136,15 @@ def test_dynamics_conserves_energy_with_few_iterations(choice):
         for a, b in ((0, 1), (0, 2), (1, 2)):
             length = 0.1 * np.linalg.norm(atoms.positions[i + a] - atoms.positions[i + b])
             bonds.addBond(i + a, i + b, length, 2e5)
-    repulsion = openmm.CustomNonbondedForce("200*exp(-40*r)*step(0.45-r)*(1-r/0.45)^2*600")
-    repulsion.setNonbondedMethod(openmm.CustomNonbondedForce.CutoffPeriodic)
-    repulsion.setCutoffDistance(0.45)
+    # Each atom is tied to its place: nothing else keeps molecules apart.
+    tether = openmm.CustomExternalForce("5e3*((x-x0)^2+(y-y0)^2+(z-z0)^2)")
+    for name in ("x0", "y0", "z0"):
+        tether.addPerParticleParameter(name)
     for i in range(n):
-        repulsion.addParticle()
-    for i in range(0, n, 3):
-        for a, b in ((0, 1), (0, 2), (1, 2)):
-            repulsion.addExclusion(i + a, i + b)
+        tether.addParticle(i, 0.1 * atoms.positions[i])
     system.addForce(bonds)
-    system.addForce(repulsion)
+    system.addForce(tether)
     context = choice.context(system, openmm.VerletIntegrator(0.0005), 0.1 * atoms.positions)
-    openmm.LocalEnergyMinimizer.minimize(context, maxIterations=30)
     context.setVelocitiesToTemperature(200, 1)
     integrator, energies, iterations = context.getIntegrator(), [], []
     integrator.step(10)

@@ -25,7 +25,7 @@ DeviceMesh::DeviceMesh(ComputeContext& cc, const PolarMPForce& force, SourceArra
         : DevicePotential(cc, source, response, charges), sigma(force.getSigma() * ANGSTROM_PER_NM), kMax(force.getKMax() / ANGSTROM_PER_NM),
           rule(chooseMeshRule(force.getEwaldErrorTolerance())), window(rule.width, rule.m, rule.beta, rule.degree),
           blockSize(min(LARGEST_BLOCK, cc.getMaxThreadBlockSize())), groupAtoms(blockSize / TEAM),
-          residentThreads(cc.getUseDoublePrecision() ? 512 : 1024), inducesLater(defines.count("CONDUCTS") > 0), cells(cc, numParticles, CELL_WIDTH, true, source.positions) {
+          residentThreads(cc.getUseDoublePrecision() ? 512 : 1024), inducesLater(defines.count("CONDUCTS") + defines.count("MUTUAL") > 0), cells(cc, numParticles, CELL_WIDTH, true, source.positions) {
     if (charges.size > 0)
         chargeCells = make_unique<CellList>(cc, charges.size, CELL_WIDTH, true, charges.positions);
     if (charges.size > 0 && charges.arePoints)
