@@ -4,11 +4,16 @@ import numpy as np
 import openmm
 import pytest
 import torch
+from support.embedding import random_charges
+from support.flows import BOXES as flow_boxes
+from support.flows import exchange
 from support.oracle import dense
 from support.platforms import CPU, PLATFORMS, REFERENCE, why_unusable
 from support.systems import (
     CUBIC,
+    MOMENTS,
     TRICLINIC,
+    Atoms,
     energy_and_forces,
     evaluate,
     make_force,
@@ -104,6 +109,75 @@ def test_forces_by_differences_in_a_field(box, choice):
         slope = -(energies[0] - energies[1]) / 2e-4
         scale = np.abs(forces).max()
         assert abs(slope - forces[atom, axis]) < (1e-6 if choice is REFERENCE else 1e-3) * scale
+
+
+@pytest.mark.parametrize("field", [None, (0.3, -0.2, 0.15)], ids=["no field", "field"])
+@pytest.mark.parametrize("options", [{}, {"soft": True}, {"polarizable": False}], ids=["flows", "softness too", "flows alone"])
+@pytest.mark.parametrize("box", flow_boxes)
+def test_flows(box, options, field):
+    """Charge that flows until the potentials are at rest, against torch; in a box a field acts on the pairs."""
+    case = exchange(box, **options)
+
+    def make_mutual(force):
+        force.setPolarizationType(PolarMPForce.Mutual)
+        force.setMutualInducedTargetEpsilon(1e-12)
+
+    force, context = case.context(REFERENCE, field=field, setup=make_mutual)
+    energy, forces = energy_and_forces(context)
+    expected_energy, expected_forces, result = case.in_torch(field=field, mutual=EXACT["mutual"])
+    assert energy == pytest.approx(expected_energy, rel=1e-10)
+    assert relative_error(forces, expected_forces) < 1e-8
+    np.testing.assert_allclose(force.getInducedCharges(context), result.induced_charges.detach().numpy(), atol=1e-9)
+    direct, _, _ = case.in_torch(field=field)
+    assert abs(energy - direct) > 1e-5 * abs(direct)
+
+
+@pytest.mark.parametrize("choice", PLATFORMS, ids=str)
+@pytest.mark.parametrize("box", ["triclinic", "cluster"])
+def test_flows_on_platforms(box, choice):
+    platform_or_skip(choice)
+    case = exchange(box, soft=True)
+    results = []
+    for platform in (choice, REFERENCE):
+        force, context = case.context(
+            platform, field=(0.3, -0.2, 0.15), setup=lambda f: f.setPolarizationType(PolarMPForce.Mutual)
+        )
+        results.append((*energy_and_forces(context), force.getInducedCharges(context)))
+    (energy, forces, charges), (expected_energy, expected_forces, expected_charges) = results
+    assert relative_error(forces, expected_forces) < 5e-4
+    assert relative_error(charges, expected_charges) < 1e-3
+    assert energy == pytest.approx(expected_energy, rel=1e-4)
+
+
+@pytest.mark.parametrize("choice", PLATFORMS, ids=str)
+@pytest.mark.parametrize("box", ["triclinic", "cluster"])
+def test_embedding(box, choice):
+    """Among charges of a force field: as if these were atoms without response, less their own energy."""
+    platform_or_skip(choice)
+    atoms = random_atoms(20, BOXES[box])
+    system = random_charges(atoms, 30)
+    force = system.force(1e-4)
+    force.setPolarizationType(PolarMPForce.Mutual)
+    force.setMutualInducedTargetEpsilon(1e-5 if choice.precision in ("single", "mixed") else 1e-9)
+    context = choice.context(make_system(50, atoms.cell, force), positions=system.positions)
+    energy, forces = energy_and_forces(context)
+
+    def joined(values, fill):
+        return np.concatenate([values, np.broadcast_to(fill, (30, *values.shape[1:]))])
+
+    together = Atoms(
+        np.concatenate([atoms.positions, system.places]),
+        np.concatenate([atoms.charges, system.charges]),
+        *(joined(getattr(atoms, name), 0.0) for name in MOMENTS),
+        cell=atoms.cell,
+    )
+    alone = Atoms(system.places, system.charges, cell=atoms.cell)
+    expected_energy, expected_forces, _ = dense(together, **EXACT)
+    energy_alone, forces_alone, _ = dense(alone)
+    expected_forces[20:] -= forces_alone
+    allowed = 1e-7 if choice is REFERENCE else 5e-4
+    assert relative_error(forces, expected_forces) < allowed
+    assert energy == pytest.approx(expected_energy - energy_alone, rel=1e-8 if choice is REFERENCE else 1e-4)
 
 
 @pytest.mark.parametrize("choice", HOSTS, ids=str)
