@@ -95,6 +95,8 @@ class PolarMPForce(openmm.Force):
         set_source(self._address, described.source, described.kind, described.properties)
         if described.sigma is not None:
             self.setSigma(described.sigma * unit.angstrom)
+        if described.mutual:
+            self.setPolarizationType(self.Mutual)
         if described.k_max is not None:
             self.setKMax(described.k_max / unit.angstrom)
         if described.periodic is not None:
@@ -418,6 +420,7 @@ class PolarMPForce(openmm.Force):
                 self.getStepData(context),
                 sigma=self.getSigma().value_in_unit(unit.angstrom),
                 accuracy=self.getEwaldErrorTolerance(),
+                mutual=self.getPolarizationType() == self.Mutual,
             )
         return born
 

@@ -49,7 +49,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0, help="of measurement for each number")
     args = parser.parse_args()
     properties = {"Threads": str(args.threads), "Precision": args.precision}
-    print(f"{description(args.platform, args.precision)}, medians in ms\n\n| network | atoms | step | of the first |\n|---|---|---|---|")
+    print(
+        f"{description(args.platform, args.precision)}, medians in ms\n\n| network | atoms | step | of the first |\n|---|---|---|---|"
+    )
     for atoms in args.atoms:
         times = compare(atoms, args.platform, properties, args.seconds)
         first = next(iter(times.values()))

@@ -11,31 +11,28 @@ from openmm_polarmp.electrostatics.potentials import Potentials
 from openmm_polarmp.models._angular import slice_of, tensor_to_cartesian
 from openmm_polarmp.models._constants import ExactConstants
 from openmm_polarmp.models.electronegativity import PAULING
+from openmm_polarmp.models.limits import (
+    LARGEST_CHARGE,
+    LARGEST_DIPOLE,
+    LARGEST_ELECTRONEGATIVITY,
+    LARGEST_MUTUAL_POLARIZABILITY,
+    LARGEST_MUTUAL_SOFTNESS,
+    LARGEST_POLARIZABILITY,
+    LARGEST_QUADRUPOLE,
+    LARGEST_SOFTNESS,
+    LOWEST_ENERGY,
+    OWN_CHARGE,
+)
 from openmm_polarmp.models.potential_inputs import CURVATURE, FIELD, PotentialInputs, limited
 from openmm_polarmp.models.rung import Rung
-from openmm_polarmp.units import COULOMB
 
 # Units of the heads: the outputs of an untrained network's last layer are about 0.2 of them, the responses about 1.
 CHARGE = 0.5  # e
 MOMENT = 0.5  # e A, e A^2
 SOFTNESS = 0.003  # e^2/eV
 POLARIZABILITY = 0.02  # e^2 A^2/eV; a water molecule has 0.1 in all
-# Limits for an atom. Where atoms come far closer than in any training data the features grow without bound, and the
-# electrostatic energy with their square: without limits the first long step of a minimizer could end in a false minimum.
-LARGEST_CHARGE = 3.0  # e
-LARGEST_DIPOLE = 1.0  # e A
-LARGEST_QUADRUPOLE = 1.5  # e A^2
-LARGEST_SOFTNESS = 0.1  # e^2/eV
-LARGEST_POLARIZABILITY = 0.5  # e^2 A^2/eV, 7 A^3
 ELECTRONEGATIVITY = 3.0  # V
 HARDNESS = 8.0  # eV/e^2, on top of the own energy of the smeared charge
-LARGEST_ELECTRONEGATIVITY = 30.0  # V
-# Induced moments that feel each other are stable for certain where an atom's own smeared charge and dipole would cost more than
-# k_e sqrt(2/pi)/sigma and k_e sqrt(2/pi)/(3 sigma^3): with these limits for every sigma of 1 A and more.
-OWN_CHARGE = COULOMB * math.sqrt(2 / math.pi)  # eV/e^2
-LARGEST_MUTUAL_SOFTNESS = 0.95 / OWN_CHARGE
-LARGEST_MUTUAL_POLARIZABILITY = 0.95 * 3 / OWN_CHARGE
-LOWEST_ENERGY = 30.0  # eV below the energy of the single atom; upwards there is no limit
 UNIT_SOFTPLUS = math.log(math.e - 1)  # softplus of this is one
 
 

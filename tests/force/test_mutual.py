@@ -23,8 +23,15 @@ from support.systems import (
     water_like_atoms,
 )
 
-from openmm_polarmp import FixedMultipoles, PolarMPForce
-from openmm_polarmp.electrostatics import Mutual
+from openmm_polarmp import FixedMultipoles, PolarMPForce, units
+from openmm_polarmp._polarizability import system_polarizability
+from openmm_polarmp.electrostatics import (
+    Multipoles,
+    Mutual,
+    born_effective_charges,
+    electrostatic_energy,
+    polarizability,
+)
 
 BOXES = {"cubic": CUBIC, "triclinic": TRICLINIC, "cluster": None}
 EXACT = {"mutual": Mutual(1e-12)}
@@ -112,7 +119,9 @@ def test_forces_by_differences_in_a_field(box, choice):
 
 
 @pytest.mark.parametrize("field", [None, (0.3, -0.2, 0.15)], ids=["no field", "field"])
-@pytest.mark.parametrize("options", [{}, {"soft": True}, {"polarizable": False}], ids=["flows", "softness too", "flows alone"])
+@pytest.mark.parametrize(
+    "options", [{}, {"soft": True}, {"polarizable": False}], ids=["flows", "softness too", "flows alone"]
+)
 @pytest.mark.parametrize("box", flow_boxes)
 def test_flows(box, options, field):
     """Charge that flows until the potentials are at rest, against torch; in a box a field acts on the pairs."""
@@ -250,6 +259,35 @@ def test_settings_survive_copies_and_xml():
         assert copy.getPolarizationType() == PolarMPForce.Mutual
         assert copy.getMutualInducedTargetEpsilon() == 1e-7
         assert copy.getMutualInducedMaxIterations() == 17
+
+
+@pytest.mark.parametrize("response", ["softness", "polarizability"])
+@pytest.mark.parametrize("box", ["triclinic", "cluster"])
+def test_born_charges_and_polarizability(box, response):
+    """As in torch, where one more solution of the equation gives the derivatives of the induced moments."""
+    absent = {"softness": "polarizability", "polarizability": "softness"}[response]
+    atoms = random_atoms(12, BOXES[box]).without(absent)
+    force = mutual_force(atoms, 1e-4, 1e-11)
+    _, _, force, context = evaluate(atoms, REFERENCE, force=force)
+    moments = Multipoles(**{k: torch.tensor(v) for k, v in force.getModel().members().items()})
+    r, cell = torch.tensor(atoms.positions), None if atoms.cell is None else torch.tensor(atoms.cell)
+    options = {"accuracy": 1e-9, **EXACT}
+    if box == "cluster" and response == "softness":
+        # The field acts on induced charges about the centre of the softness, as they need not sum to zero.
+        r.requires_grad_()
+        result = electrostatic_energy(r, moments, **options)
+        arms = r - (moments.softness[:, None] * r).sum(0) / moments.softness.sum()
+        P = (moments.charges[:, None] * r + result.induced_charges[:, None] * arms).sum(0)
+        slopes = [torch.autograd.grad(P[a], r, retain_graph=True)[0] for a in range(3)]
+        expected, r = torch.stack(slopes, 1).numpy(), r.detach()
+    else:
+        expected = born_effective_charges(r, moments, cell, **options).value.numpy()
+    born = force.getBornEffectiveCharges(context)
+    np.testing.assert_allclose(born, expected, atol=1e-5 * np.abs(expected).max())
+    alpha = polarizability(r, moments, cell, **options)
+    latent = (alpha.value / alpha.scaling**2).numpy() * units.POLARIZABILITY_TO_OPENMM
+    given = system_polarizability(force, context, 0.1 * atoms.positions)
+    np.testing.assert_allclose(given, latent, atol=1e-6 * np.abs(latent).max() + 1e-12)
 
 
 def two_atoms(alpha):
