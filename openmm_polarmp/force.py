@@ -49,6 +49,7 @@ class PolarMPForce(openmm.Force):
     Direct = 0
     NoPolarization = 1
     Mutual = 2
+    BOUNDARIES = ("conducting", "slab_z", "vacuum")
     EMBEDDING_KERNELS = ("smeared", "point")
     FIELD_PARAMETERS = external_field.PARAMETERS
 
@@ -143,6 +144,24 @@ class PolarMPForce(openmm.Force):
         section 9). `NoPolarization`: nothing is induced.
         """
         _polarmp.set_polarization_type(self._address, type)
+
+    def getBoundary(self) -> str:
+        """What surrounds a periodic box: 'conducting', 'slab_z' or 'vacuum'."""
+        return self.BOUNDARIES[_polarmp.get_boundary(self._address)]
+
+    def setBoundary(self, boundary: str) -> None:
+        """Set what surrounds a periodic box (theory.md section 10).
+
+        Parameters
+        ----------
+        boundary : str
+            'conducting' (default); 'slab_z': vacuum above and below a slab that is normal to z, in a box with some vacuum;
+            'vacuum': around a large sphere of boxes, which have to be neutral. With the latter two a molecule that is moved by a box
+            vector along z, or by any, has another energy: OpenMM does not move atoms by itself.
+        """
+        if boundary not in self.BOUNDARIES:
+            raise ValueError(f"boundary is {boundary!r}; {list(self.BOUNDARIES)} are accepted")
+        _polarmp.set_boundary(self._address, self.BOUNDARIES.index(boundary))
 
     def getMutualInducedTargetEpsilon(self) -> float:
         """Residual of mutual induction over what drives it, where the iteration ends."""

@@ -136,6 +136,8 @@ NB_MODULE(_polarmp, m) {
     m.def("get_nonbonded_method", [](uintptr_t f) { return (int) force(f).getNonbondedMethod(); });
     m.def("set_nonbonded_method", [](uintptr_t f, int method) { force(f).setNonbondedMethod((PolarMPForce::NonbondedMethod) method); });
     m.def("get_polarization_type", [](uintptr_t f) { return (int) force(f).getPolarizationType(); });
+    m.def("get_boundary", [](uintptr_t f) { return (int) force(f).getBoundary(); });
+    m.def("set_boundary", [](uintptr_t f, int boundary) { force(f).setBoundary((PolarMPForce::Boundary) boundary); });
     m.def("get_mutual_induced_target_epsilon", [](uintptr_t f) { return force(f).getMutualInducedTargetEpsilon(); });
     m.def("set_mutual_induced_target_epsilon", [](uintptr_t f, double epsilon) { force(f).setMutualInducedTargetEpsilon(epsilon); });
     m.def("get_mutual_induced_max_iterations", [](uintptr_t f) { return force(f).getMutualInducedMaxIterations(); });

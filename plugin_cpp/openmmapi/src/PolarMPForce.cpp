@@ -105,6 +105,13 @@ void PolarMPForce::setPolarizationType(PolarizationType type) {
     polarizationType = type;
 }
 
+void PolarMPForce::setBoundary(Boundary newBoundary) {
+    if (newBoundary != Conducting && newBoundary != SlabZ && newBoundary != Vacuum)
+        throw OpenMMException("PolarMPForce: boundary is " + to_string((int) newBoundary)
+                              + "; Conducting (0), SlabZ (1) and Vacuum (2) are accepted");
+    boundary = newBoundary;
+}
+
 void PolarMPForce::setMutualInducedTargetEpsilon(double epsilon) {
     if (!(epsilon > 0 && epsilon < 1))
         throw OpenMMException("PolarMPForce: mutual induced target epsilon is " + to_string(epsilon) + "; a number between 0 and 1 is accepted");

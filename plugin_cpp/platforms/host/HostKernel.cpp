@@ -1,4 +1,5 @@
 #include "HostKernel.h"
+#include "SurfaceSolver.h"
 #include "openmm/OpenMMException.h"
 #include "openmm/internal/ContextImpl.h"
 #include "openmm/reference/ReferencePlatform.h"
@@ -55,6 +56,9 @@ void HostKernel::createSetup(const PolarMPForce& force) {
     next->epsInf = force.getEpsInf();
     next->evaluation = next->source->bind(allocate(next->memory));
     next->solver = createSolver(force);
+    if (periodic && force.getBoundary() != PolarMPForce::Conducting)
+        next->solver = make_unique<SurfaceSolver>(move(next->solver), force.getBoundary(), force.getSigma() * ANGSTROM_PER_NM);
+    next->needsNeutralBox = periodic && force.getBoundary() == PolarMPForce::Vacuum;
     ForAtoms threaded = [this](size_t n, const function<void(size_t, size_t)>& work) { forAtoms(n, work); };
     next->response = make_unique<OneShotResponse>(force.getSigma() * ANGSTROM_PER_NM, next->solver->containsOwnAtoms(), periodic, threaded);
     if (force.getPolarizationType() == PolarMPForce::Mutual && next->moments.induces())
@@ -292,6 +296,12 @@ void HostKernel::computePotentialOfCharges() {
 }
 
 void HostKernel::computePermanentPotential(const Vec3& field) {
+    if (setup->needsNeutralBox) {
+        double charge = accumulate(setup->embedding.charges.begin(), setup->embedding.charges.end(), 0.0);
+        for (const Multipole& m : atoms.permanent)
+            charge += m.charge;
+        checkNeutralBox(charge);
+    }
     setup->solver->setPositions(atoms.positions);
     if (isEmbedded())
         computePotentialOfCharges();

@@ -64,6 +64,7 @@ private:
         std::shared_ptr<MultipoleSource> source;
         MomentSet moments;  // those that act
         double epsInf = 1;
+        bool needsNeutralBox = false;
         Memory memory;
         std::unique_ptr<SourceEvaluation> evaluation;
         std::unique_ptr<PotentialSolver> solver;

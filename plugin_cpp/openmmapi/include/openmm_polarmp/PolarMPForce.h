@@ -45,6 +45,14 @@ public:
         /** Induced charges and dipoles feel each other, too (theory.md section 9). */
         Mutual = 2
     };
+    enum Boundary {
+        /** A box with others around it in a conductor: k = 0 is left out. */
+        Conducting = 0,
+        /** A slab with vacuum above and below, normal to z (theory.md section 10). */
+        SlabZ = 1,
+        /** A large sphere of neutral boxes in vacuum. */
+        Vacuum = 2
+    };
     enum EmbeddingKernel {
         /** Embedding charges act through the multipoles' pair kernel erf(r / (sqrt(2) sigma)) / r, smeared as the multipoles are. */
         Smeared = 0,
@@ -115,6 +123,11 @@ public:
         return kMax;
     }
     void setKMax(double kMax);
+    /** What surrounds a periodic box. */
+    Boundary getBoundary() const {
+        return boundary;
+    }
+    void setBoundary(Boundary boundary);
     /** The high-frequency dielectric constant that scales how an external field acts (theory.md section 6). */
     double getEpsInf() const {
         return epsInf;
@@ -182,6 +195,7 @@ private:
     std::vector<double> embeddingCharges;
     double embeddingScale = 1;
     EmbeddingKernel embeddingKernel = Smeared;
+    Boundary boundary = Conducting;
 };
 
 } // namespace PolarMPPlugin

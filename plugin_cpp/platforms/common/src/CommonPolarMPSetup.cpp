@@ -72,6 +72,9 @@ map<string, string> CommonCalcPolarMPForceKernel::responseDefines(const PolarMPF
         defines["INDUCES"] = "1";
     if (isMutual(force, moments))
         defines["MUTUAL"] = "1";
+    // Where charge flows between atoms, induced moments feel each other, or there is a surface, all potentials are needed first.
+    if (moments.conducts || isMutual(force, moments) || force.getBoundary() != PolarMPForce::Conducting)
+        defines["INDUCES_LATER"] = "1";
     if (moments.flows)
         defines["FLOWS"] = "1";
     if (moments.conducts)

@@ -30,6 +30,7 @@ private:
     void ensureEvaluated(OpenMM::ContextImpl& context);
     /** Throws an exception unless the force's source describes as many particles as the force acts on. */
     void checkSource() const;
+    void checkBoundary() const;
     /** Throws an exception unless the embedding charges belong to particles of the System that are not the source's. */
     void checkEmbedding(const OpenMM::System& system) const;
 
