@@ -148,7 +148,7 @@ def test_settings_survive_copies_and_changes():
     force = surrounded(atoms, "slab_z")
     copy = PolarMPForce.cast(openmm.XmlSerializer.deserialize(openmm.XmlSerializer.serialize(force)))
     assert copy.getBoundary() == "slab_z"
-    energy, _, force, context = evaluate(atoms, CPU, force=force)
+    *_, force, context = evaluate(atoms, CPU, force=force)
     force.setBoundary("conducting")
     force.updateParametersInContext(context)
     assert energy_and_forces(context)[0] == pytest.approx(evaluate(atoms, CPU, 1e-4)[0], rel=1e-6)

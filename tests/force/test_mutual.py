@@ -304,7 +304,7 @@ def test_catastrophe_and_no_convergence_are_errors(choice):
     platform_or_skip(choice)
     force, positions = two_atoms(0.9)
     context = choice.context(make_system(4, None, force), positions=positions)
-    with pytest.raises(openmm.OpenMMException, match="polarization catastrophe: .* atoms 1, 2 amplify"):
+    with pytest.raises(openmm.OpenMMException, match=r"polarization catastrophe: .* atoms 1, 2 amplify"):
         context.getState(forces=True)
     force, positions = two_atoms(0.2)
     force.setMutualInducedTargetEpsilon(1e-5)
