@@ -85,7 +85,10 @@ for config in eval(sys.argv[2]):
     for _ in species:
         system.addParticle(1.0)
     system.setDefaultPeriodicBoxVectors((3, 0, 0), (0, 3, 0), (0, 0, 3))
-    system.addForce(force_with_source(native_source(random_model(**config), species), tolerance=1e-6))
+    total = sum(config.get("formal_charges", {}).get(z, 0.0) for z in species)
+    source = native_source(random_model(**config), species, total_charge=total)
+    force = force_with_source(source, tolerance=1e-6)
+    system.addForce(force)
     context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform, {"Precision": sys.argv[1]})
     context.setPositions([(0.3 * i, 0, 0) for i in range(len(species))])
     context.getState(energy=True, forces=True)
