@@ -38,6 +38,7 @@ class SO3LR(nn.Module):
 
     _lookup: torch.Tensor
     _number: torch.Tensor
+    _parity: torch.Tensor
     energy_shift: torch.Tensor
     energy_scale: torch.Tensor
     free_polarizability: torch.Tensor
@@ -53,6 +54,9 @@ class SO3LR(nn.Module):
         lookup[list(config.species)] = torch.arange(n_species)
         self.register_buffer("_lookup", lookup, persistent=False)
         self.register_buffer("_number", torch.tensor(config.species, dtype=torch.float32), persistent=False)
+
+        parity = [(-1.0) ** l for l in config.degrees for _ in range(2 * l + 1)]
+        self.register_buffer("_parity", torch.tensor(parity), persistent=False)
 
         self.embedding = nn.Embedding(n_species, features)
         self.charge_embedding = StateEmbedding(n_species, features)
@@ -86,27 +90,24 @@ class SO3LR(nn.Module):
 
         Arguments as in `PolarMPNet.forward`; ``multiplicity`` is 1 by default.
         """
-        config, kind = self.config, self._lookup.index_select(0, species)
+        kind = self._lookup.index_select(0, species)
         near, far = self._select(positions, edge_index, edge_shifts, cell, batch)
-        index, distances, harmonics = self._near_pairs(positions, near, cell, batch)
-        x = distances / config.network_cutoff
-        envelope = torch.where(x < 1, 1 - 10 * x**3 + 15 * x**4 - 6 * x**5, 0.0)
-        pairs = Pairs(index[0], index[1], self.radial(distances), envelope, harmonics)
+        (a, b), distances, pairs = self._near_pairs(positions, near, cell, batch)
         spin = None if multiplicity is None else multiplicity - 1
         features = (
             self.embedding(kind)
             + self.charge_embedding(total_charge, kind, batch)
             + self.spin_embedding(spin, kind, batch)
         ) / math.sqrt(3)
-        equivariant = features.new_zeros((len(kind), pairs.harmonics.shape[1]))
+        equivariant = features.new_zeros((len(kind), pairs.harmonics.shape[2]))
         for layer in self.layers:
             features, equivariant = layer(features, equivariant, pairs)
 
         # Single precision would lose what the shift's 164 eV by atom leave over.
         energy = self.energy(features)[:, 0].double() * self.energy_scale[kind] + self.energy_shift[kind]
         number = self._number[kind]
-        repulsion = self.repulsion(distances, envelope, number[index[0]], number[index[1]])
-        energy = energy.index_add(0, index[1], repulsion.double())
+        repulsion = 0.5 * self.repulsion(distances, pairs.envelope, number[a], number[b]).double()
+        energy = energy.index_add(0, a, repulsion).index_add(0, b, repulsion)
         energy = energy + self._dispersion(self._hirshfeld_ratios(features, kind), kind, positions, far, cell, batch)
         return energy, Multipoles((self.charge(features) + self.charge_bias(kind))[:, 0])
 
@@ -118,21 +119,29 @@ class SO3LR(nn.Module):
         cell: torch.Tensor | None,
         batch: torch.Tensor | None,
     ) -> tuple[EdgeList, EdgeList]:
-        """The pairs of the network in both directions, and those of the dispersion in one, apart from images of one atom."""
+        """The pairs of the network and those of the dispersion, each in one direction."""
         with torch.no_grad():
             squares = displacements(positions, edge_index, edge_shifts, cell, batch).square().sum(1)
-            near = (squares < self.config.network_cutoff**2).nonzero()[:, 0]
-            one_way = edge_index[0] <= edge_index[1]
+            a, b = edge_index
+            # An atom and its images: one of two opposite shifts.
+            ahead = edge_shifts.to(positions.dtype) @ positions.new_tensor([1e4, 1e2, 1.0]) > 0
+            one_way = (a < b) | ((a == b) & ahead)
+            near = ((squares < self.config.network_cutoff**2) & one_way).nonzero()[:, 0]
             far = ((squares < self.config.dispersion_cutoff**2) & one_way).nonzero()[:, 0]
         return tuple((edge_index.index_select(1, of), edge_shifts.index_select(0, of)) for of in (near, far))
 
     def _near_pairs(
         self, positions: torch.Tensor, edges: EdgeList, cell: torch.Tensor | None, batch: torch.Tensor | None
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Sender and receiver, distances and spherical harmonics of the network's pairs."""
+    ) -> tuple[torch.Tensor, torch.Tensor, Pairs]:
+        """The atoms of the network's pairs, their distances, and what the layers need."""
         vectors = displacements(positions, *edges, cell, batch).to(self.embedding.weight.dtype)
         distances = vectors.square().sum(1).sqrt()
-        return edges[0], distances, spherical_harmonics(vectors / distances[:, None], self.config.degrees)
+        harmonics = spherical_harmonics(vectors / distances[:, None], self.config.degrees)
+        x = distances / self.config.network_cutoff
+        envelope = torch.where(x < 1, 1 - 10 * x**3 + 15 * x**4 - 6 * x**5, 0.0)
+        senders, receivers = edges[0].flatten(), edges[0].flip(0).flatten()
+        both = torch.stack([harmonics, harmonics * self._parity])
+        return edges[0], distances, Pairs(senders, receivers, self.radial(distances), envelope, both)
 
     def _hirshfeld_ratios(self, features: torch.Tensor, kind: torch.Tensor) -> torch.Tensor:
         """Volume of each atom over that of the free atom, [N]."""
@@ -162,8 +171,7 @@ class SO3LR(nn.Module):
         )
         start = config.dispersion_cutoff - config.dispersion_switch
         energy = energy * switch(distances, start, config.dispersion_cutoff)
-        # Both directions of a pair of images of one atom are there.
-        half = torch.where(a == b, 0.25, 0.5) * energy.double()
+        half = 0.5 * energy.double()
         return half.new_zeros(len(kind)).index_add(0, a, half).index_add(0, b, half)
 
 

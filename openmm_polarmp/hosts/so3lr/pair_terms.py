@@ -34,24 +34,24 @@ class Repulsion(nn.Module):
         self.raw = nn.Parameter(torch.zeros(10))
 
     def forward(
-        self, distances: torch.Tensor, envelope: torch.Tensor, senders: torch.Tensor, receivers: torch.Tensor
+        self, distances: torch.Tensor, envelope: torch.Tensor, first: torch.Tensor, second: torch.Tensor
     ) -> torch.Tensor:
-        """Half of the energy [E] in eV of each directed pair.
+        """Energy [P] in eV of pairs.
 
         Parameters
         ----------
-        distances : Tensor [E]
+        distances : Tensor [P]
             A.
-        envelope : Tensor [E]
+        envelope : Tensor [P]
             The network's, which falls to zero at its cutoff.
-        senders, receivers : Tensor [E]
-            Nuclear charges, e.
+        first, second : Tensor [P]
+            Nuclear charges of the pairs' atoms, e.
         """
         values = nn.functional.softplus(self.raw)
         exponents, coefficients, power, inverse_length = values[:4], values[4:8], values[8], values[9]
-        reduced = distances * (senders**power + receivers**power) * inverse_length
+        reduced = distances * (first**power + second**power) * inverse_length
         screening = torch.exp(-reduced[:, None] * exponents) @ (coefficients / coefficients.sum())
-        coulomb = 0.5 * COULOMB * senders * receivers / distances.clamp(min=1e-6)
+        coulomb = COULOMB * first * second / distances.clamp(min=1e-6)
         return coulomb * envelope * screening * switch(distances, 0.0, REPULSION_RANGE)
 
 
@@ -61,15 +61,15 @@ def dispersion(
     coefficients: tuple[torch.Tensor, torch.Tensor],
     damping: float,
 ) -> torch.Tensor:
-    """Dispersion energy [E] in eV of pairs of quantum Drude oscillators: terms of r^-6, r^-8 and r^-10, damped at short range.
+    """Dispersion energy [P] in eV of pairs of quantum Drude oscillators: terms of r^-6, r^-8 and r^-10, damped at short range.
 
     Its form is that of A. Khabibrakhmanov, D. V. Fedorov and A. Tkatchenko, J. Chem. Theory Comput. 19, 7895 (2023).
 
     Parameters
     ----------
-    distances : Tensor [E]
+    distances : Tensor [P]
         A.
-    polarizabilities, coefficients : two Tensors [E] each
+    polarizabilities, coefficients : two Tensors [P] each
         Static polarizability and C6 coefficient of the pair's atoms, atomic units.
     damping : float
         Scales the distance of the damping.

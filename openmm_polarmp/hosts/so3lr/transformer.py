@@ -15,17 +15,18 @@ from openmm_polarmp.hosts.so3lr.config import SO3LRConfig
 
 
 class Pairs(NamedTuple):
-    """Neighbours within the network's cutoff.
+    """Neighbours within the network's cutoff, each pair once: most of the work on a pair is the same in both directions.
 
     Attributes
     ----------
-    senders, receivers : Tensor [E]
-    radial : Tensor [E, R]
+    senders, receivers : Tensor [2 P]
+        Of all pairs in one direction, then in the other.
+    radial : Tensor [P, R]
         Radial basis.
-    envelope : Tensor [E]
+    envelope : Tensor [P]
         Falls to zero at the cutoff.
-    harmonics : Tensor [E, M]
-        Spherical harmonics of all degrees.
+    harmonics : Tensor [2, P, M]
+        Spherical harmonics of all degrees, of the vector from receiver to sender.
     """
 
     senders: torch.Tensor
@@ -50,7 +51,7 @@ class BernsteinBasis(nn.Module):
         self.register_buffer("_power", torch.arange(size), persistent=False)
 
     def forward(self, distances: torch.Tensor) -> torch.Tensor:
-        """[E, R] from distances [E] in A."""
+        """[P, R] from distances [P] in A."""
         x = torch.exp(-self.decay * distances).clamp(1e-6, 1 - 1e-6)[:, None]
         backwards = len(self._power) - 1 - self._power
         return torch.exp(self.log_binomials + self._power * torch.log(x) + backwards * torch.log(1 - x))
@@ -67,9 +68,12 @@ class Filter(nn.Module):
         self.output = nn.Linear(features + features // 4, features)
 
     def forward(self, radial: torch.Tensor, norms: torch.Tensor) -> torch.Tensor:
-        """[E, F]."""
-        hidden = torch.cat([self.of_distance(radial), self.of_norms(norms)], dim=1)
-        return self.output(nn.functional.silu(hidden))
+        """[P, F]."""
+        by_distance, by_norms = self.output.weight.split(
+            [self.of_distance.out_features, self.of_norms.out_features], dim=1
+        )
+        distance, norms = nn.functional.silu(self.of_distance(radial)), nn.functional.silu(self.of_norms(norms))
+        return nn.functional.linear(distance, by_distance, self.output.bias) + nn.functional.linear(norms, by_norms)
 
 
 class Attention(nn.Module):
@@ -91,11 +95,11 @@ class Attention(nn.Module):
         self.key = nn.Parameter(torch.randn(heads, width, width) / width**0.5)
 
     def forward(self, invariant: torch.Tensor, pairs: Pairs, norms: torch.Tensor) -> torch.Tensor:
-        """[E, heads], with the envelope of the cutoff."""
+        """[2, P, heads], with the envelope of the cutoff."""
         query = project(invariant, self.query).index_select(0, pairs.receivers)
         key = project(invariant, self.key).index_select(0, pairs.senders)
-        products = query * key * self.filter(pairs.radial, norms)
-        return products.unflatten(1, self.shape).sum(2) * (pairs.envelope / self.average_neighbors)[:, None]
+        products = (query * key).unflatten(0, (2, -1)) * self.filter(pairs.radial, norms)
+        return products.unflatten(2, self.shape).sum(3) * (pairs.envelope / self.average_neighbors)[:, None]
 
 
 class TransformerLayer(nn.Module):
@@ -125,13 +129,14 @@ class TransformerLayer(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Features of the atoms, [N, F] and [N, M]."""
         senders, receivers = pairs.senders, pairs.receivers
-        difference = equivariant.index_select(0, senders) - equivariant.index_select(0, receivers)
+        first, second = receivers.unflatten(0, (2, -1))
+        difference = equivariant.index_select(0, first) - equivariant.index_select(0, second)
         norms = difference.square() @ self.contraction
         attention = self.attention(invariant, pairs, norms)
         value = project(invariant, self.value).index_select(0, senders).unflatten(1, self.attention.shape)
-        messages = (attention[:, :, None] * value).flatten(1)
+        messages = (attention.flatten(0, 1)[:, :, None] * value).flatten(1)
         by_degree = self.equivariant_attention(invariant, pairs, norms)
-        equivariant_messages = by_degree.index_select(1, self._degree) * pairs.harmonics
+        equivariant_messages = (by_degree.index_select(2, self._degree) * pairs.harmonics).flatten(0, 1)
         invariant = self.norm(invariant.index_add(0, receivers, messages))
         invariant = invariant + self.mlp(invariant)
         equivariant = equivariant.index_add(0, receivers, equivariant_messages)
