@@ -220,7 +220,7 @@ def _layer(theirs: dict[str, torch.Tensor], name: str, other: str) -> dict[str, 
 
 def _filter(theirs: dict[str, torch.Tensor], name: str, other: str) -> dict[str, torch.Tensor]:
     """Two perceptrons whose outputs are added, as one: their last layers stand side by side."""
-    ours = {}
+    ours: dict[str, torch.Tensor] = {}
     for mine, its in (("of_distance", "mlp_rbf"), ("of_norms", "mlp_ev")):
         ours |= {f"{name}.{mine}.{kind}": theirs[f"{other}.{its}.0.{kind}"] for kind in ("weight", "bias")}
     last = [f"{other}.{its}.{its}_layer_1.0" for its in ("mlp_rbf", "mlp_ev")]
