@@ -157,4 +157,4 @@ def test_import_without_the_package(tmp_path, monkeypatch, capsys):
         importlib.util, "find_spec", lambda name, *a: None if name == "so3krates_torch" else find_spec(name, *a)
     )
     assert main(["import-so3lr", str(tmp_path / "out.polarmp")]) == 1
-    assert "pip install 'so3krates-torch==0.2.1'" in capsys.readouterr().err
+    assert "pip install 'openmm-polarmp[so3lr]' (so3krates-torch 0.2.1" in capsys.readouterr().err

@@ -16,7 +16,9 @@ from openmm_polarmp.hosts.so3lr import convert
 from openmm_polarmp.models import ModelFileError, shipped_models
 
 pytest.importorskip("so3krates_torch")
-pytestmark = pytest.mark.filterwarnings("ignore:path is deprecated:DeprecationWarning")  # how its calculator finds a file
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:path is deprecated:DeprecationWarning"
+)  # how its calculator finds a file
 
 RELATIVE = 1e-6  # of the largest force; the package has another value of the Coulomb constant in its ninth digit
 

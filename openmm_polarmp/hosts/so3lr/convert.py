@@ -16,7 +16,8 @@ from openmm_polarmp.hosts.so3lr.network import SO3LR
 from openmm_polarmp.models import ModelFileError, PolarMPModel
 
 PACKAGE = "so3krates-torch"
-PIP_LINE = "pip install 'so3krates-torch==0.2.1'"
+PIP_LINE = "pip install 'openmm-polarmp[so3lr]' (so3krates-torch 0.2.1, which needs torch 2.6 or newer)"
+TRAINING_DATA = "doi 10.5281/zenodo.14779793: forces, dipoles and Hirshfeld ratios, no energies"
 SPECIES = (1, 6, 7, 8, 9, 15, 16, 17)
 """The elements in the training data of the pretrained model."""
 
@@ -86,7 +87,7 @@ def convert(
         network.eval(),
         sigma=float(host.electrostatic_energy_scale) / math.sqrt(2),
         licence="MIT (so3krates-torch)" if pretrained else licence,
-        training_data="see the paper of SO3LR, J. Am. Chem. Soc. 147, 33723 (2025)" if pretrained else "",
+        training_data=TRAINING_DATA if pretrained else "",
         metadata={"host": f"SO3LR, converted from {place.name} with {PACKAGE} {version}"},
     )
 

@@ -125,8 +125,9 @@ class SO3LR(nn.Module):
         with torch.no_grad():
             squares = displacements(positions, edge_index, edge_shifts, cell, batch).square().sum(1)
             a, b = edge_index
-            # An atom and its images: one of two opposite shifts.
-            ahead = edge_shifts.to(positions.dtype) @ positions.new_tensor([1e4, 1e2, 1.0]) > 0
+            # Of an atom and its images, one of two opposite shifts.
+            x, y, z = edge_shifts.unbind(1)
+            ahead = 1e4 * x + 1e2 * y + z > 0
             one_way = (a < b) | ((a == b) & ahead)
             near = ((squares < self.config.network_cutoff**2) & one_way).nonzero()[:, 0]
             far = ((squares < self.config.dispersion_cutoff**2) & one_way).nonzero()[:, 0]
