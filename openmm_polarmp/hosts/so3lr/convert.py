@@ -98,7 +98,6 @@ def read_pickle(path: Path) -> Any:
 
     if not path.is_file():
         raise FileNotFoundError(f"model is {str(path)!r}; an existing file is accepted")
-    printing, precision = torch.get_default_dtype(), torch._tensor_str.PRINT_OPTS.precision
     try:
         names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
         allowed = [_allowed_class(name, path) for name in names]
@@ -108,9 +107,6 @@ def read_pickle(path: Path) -> Any:
         raise
     except Exception as error:
         raise ModelFileError(f"{path}: not a model of {PACKAGE} ({error})") from error
-    finally:  # the package changes both for the whole process
-        torch.set_default_dtype(printing)
-        torch.set_printoptions(precision=precision)
     if type(host) is not so3krates_torch.modules.models.SO3LR:
         raise ModelFileError(f"{path}: holds a {type(host).__name__}; a model of the class SO3LR is accepted")
     return host
