@@ -225,5 +225,7 @@ def test_pickles_that_are_no_model(tmp_path, capsys):
 def test_wrong_arguments_of_the_command(tmp_path, capsys):
     assert main(["import-so3lr", str(tmp_path / "a.polarmp"), "--elements", "Water"]) == 1
     assert "elements has Water" in capsys.readouterr().err
+    assert main(["import-so3lr", str(tmp_path / "a.polarmp"), "--elements", "H", "Na"]) == 1
+    assert "species has the atomic numbers [11]; the elements of the training, 1, 6" in capsys.readouterr().err
     assert main(["import-so3lr", str(tmp_path / "a.polarmp"), "--licence", "CC0"]) == 1
     assert "licence is given without model" in capsys.readouterr().err

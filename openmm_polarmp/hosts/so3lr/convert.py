@@ -77,6 +77,10 @@ def convert(
     if importlib.util.find_spec("so3krates_torch") is None:
         raise ImportError(f"converting a model of SO3LR needs {PACKAGE}, not installed here: {PIP_LINE}")
     pretrained = path is None
+    accepted = SPECIES if pretrained else tuple(range(1, 101))  # as far as the package's tables of elements go
+    if unknown := sorted(set(species) - set(accepted)):
+        trained = f"the elements of the training, {', '.join(map(str, SPECIES))}," if pretrained else "1 to 100"
+        raise ValueError(f"species has the atomic numbers {unknown}; {trained} are accepted")
     place = _pretrained() if path is None else Path(path)
     host = read_pickle(place)
     config = _configuration(host, tuple(sorted(species)), dispersion_cutoff, dispersion_switch)
