@@ -1,0 +1,1 @@
+"""Short-range networks of other projects as networks of a `PolarMPModel`."""
