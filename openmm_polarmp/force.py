@@ -12,6 +12,7 @@ from openmm import unit
 
 from openmm_polarmp import _polarmp, external_field, units
 from openmm_polarmp._born_charges import forces_per_field, induced_charge_part
+from openmm_polarmp._polarization import current_of_charges, current_of_dipoles, torch_charge_transfer
 from openmm_polarmp.fixed import FixedMultipoles
 from openmm_polarmp.moments import MOMENTS
 from openmm_polarmp.step_data import PairFlows, StepData
@@ -372,19 +373,7 @@ class PolarMPForce(openmm.Force):
         masses = np.array([system.getParticleMass(i).value_in_unit(unit.dalton) for i in particles])
         if masses.sum() == 0:
             masses[:] = 1
-        r = positions - masses @ positions / masses.sum()
-        q = step.charges + step.induced_charges
-        mu = step.dipoles + step.induced_dipoles
-        quadrupole = np.einsum("i,ia,ib->ab", q, r, r) + np.einsum("ia,ib->ab", r, mu) + np.einsum("ia,ib->ab", mu, r)
-        # With M[f] = ... + 1/2 Q : grad grad f an atom's Q is the second moment itself, so it simply adds.
-        quadrupole = quadrupole + step.quadrupoles.sum(0)
-        quadrupole -= np.eye(3) * np.trace(quadrupole) / 3
-        flows = self.getPairFlows(context)
-        dipole = q @ r + mu.sum(0)
-        if len(flows.pairs):
-            others = step.induced_charges - flows.received(len(q))  # by softness
-            dipole = (step.local_charges + others) @ r + flows.dipole + mu.sum(0)
-        return np.concatenate([[q.sum()], dipole, quadrupole.ravel()])
+        return step.multipole_moments(positions - masses @ positions / masses.sum(), self.getPairFlows(context))
 
     def setExternalField(self, context: openmm.Context, field: Any) -> None:
         """Set the uniform external field of a Context.
@@ -442,6 +431,40 @@ class PolarMPForce(openmm.Force):
                 mutual=self.getPolarizationType() == self.Mutual,
             )
         return born
+
+    def getChargeTransfer(self, context: openmm.Context) -> NDArray[np.float64]:
+        """The part of Born charges of permanent charges that change with their surroundings, sum_j (r_j - r_i)_a dq_j/dr_i,b.
+
+        One backward pass of a network that the plugin evaluates itself; several and an evaluation of a larger cluster in torch.
+
+        Returns
+        -------
+        numpy.ndarray
+            [N,3,3] in e, latent: row = polarization, column = displacement.
+        """
+        transfer = _polarmp.get_charge_transfer(self._address, int(context.this))
+        if transfer is not None:
+            return transfer
+        periodic = self.usesPeriodicBoundaryConditions()
+        return torch_charge_transfer(context, self._particles_in(context), self.getModel(), periodic)
+
+    def getPolarizationCurrent(self, context: openmm.Context) -> NDArray[np.float64]:
+        """The polarization current dP/dt = sum_i Z_i v_i at the Context's positions and velocities.
+
+        The charges' part comes from `getChargeTransfer`, that of the dipoles from two evaluations along the velocities. In a
+        periodic box the induced charges' part is not in it, as in `getBornEffectiveCharges(induced_charges=False)`.
+
+        Returns
+        -------
+        numpy.ndarray
+            [3] in e nm/ps, scaled by s = sqrt(eps_e) with the force's epsInf.
+        """
+        particles, periodic = self._particles_in(context), self.usesPeriodicBoundaryConditions()
+        velocities = context.getState(velocities=True).getVelocities(asNumpy=True)._value[particles]
+        step = self.getStepData(context)
+        current = current_of_charges(step.local_charges, self.getChargeTransfer(context), velocities)
+        current += current_of_dipoles(self, context, particles, velocities)
+        return step.field_scale * current
 
     def _particles_in(self, context: openmm.Context) -> list[int]:
         return self.getParticles() or list(range(context.getSystem().getNumParticles()))

@@ -117,6 +117,20 @@ class StepData:
     gradients: dict[str, NDArray[np.float64]]
     iterations: int = 0
 
+    def multipole_moments(self, r: NDArray[np.float64], flows: PairFlows) -> NDArray[np.float64]:
+        """Charge (e), dipole (e nm) and traceless quadrupole (e nm^2) of all atoms at r [N,3] (nm) together, [13]."""
+        q = self.charges + self.induced_charges
+        mu = self.dipoles + self.induced_dipoles
+        quadrupole = np.einsum("i,ia,ib->ab", q, r, r) + np.einsum("ia,ib->ab", r, mu) + np.einsum("ia,ib->ab", mu, r)
+        # With M[f] = ... + 1/2 Q : grad grad f an atom's Q is the second moment itself, so it simply adds.
+        quadrupole = quadrupole + self.quadrupoles.sum(0)
+        quadrupole -= np.eye(3) * np.trace(quadrupole) / 3
+        dipole = q @ r + mu.sum(0)
+        if len(flows.pairs):
+            others = self.induced_charges - flows.received(len(q))  # by softness
+            dipole = (self.local_charges + others) @ r + flows.dipole + mu.sum(0)
+        return np.concatenate([[q.sum()], dipole, quadrupole.ravel()])
+
     @classmethod
     def from_model_units(cls, values: Mapping[str, Any]) -> StepData:
         """From what the C++ side gives by name, in the model's units."""

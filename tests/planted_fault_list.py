@@ -240,12 +240,12 @@ FAULTS = [
         'network/test_equals_torch.py -k "configurations and Reference and tensor"',
     ),
     (
-        "slab_nearest_image",
-        "displacements in a field to the image in the same box",
-        f"{NETWORK}/MovingCharges.cpp",
-        "return s - floor(s + 0.5);",
-        "return s - floor(s);",
-        'network/test_equals_torch.py -k "field and CPU-double and slabs"',
+        "arms_of_messages",
+        "what was sent is not multiplied by the arm of its message",
+        f"{NETWORK}/vector/MessageSums.h",
+        "-= displacement[a][k] * byPair[k * rowVectors + v];",
+        "-= byPair[k * rowVectors + v];",
+        'network/test_charge_transfer.py -k "repeated_box and CPU-double and cubic-2"',
     ),
     (
         "pairs_outlived",

@@ -8,6 +8,7 @@ which covers the configuration, the names, types and shapes of the tensors, and 
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import hashlib
 import json
 import os
@@ -147,7 +148,11 @@ def find(path_or_name: str | os.PathLike[str]) -> Path:
         return Path(text)
     if Path(text).suffix == SUFFIX or os.sep in text:
         raise FileNotFoundError(f"model file is {text!r}; an existing file is accepted")
-    raise FileNotFoundError(f"model is {text!r}; a model file or a shipped model ({', '.join(shipped)}) is accepted")
+    nearest = difflib.get_close_matches(text, shipped, n=1)
+    meant = f" (is {nearest[0]!r} meant?)" if nearest else ""
+    raise FileNotFoundError(
+        f"model is {text!r}{meant}; a model file or a shipped model ({', '.join(shipped)}) is accepted"
+    )
 
 
 def _split(data: bytes, source: str) -> tuple[dict[str, Any], bytes]:

@@ -40,7 +40,7 @@ class PolarizabilityReporter(ForceReporter):
 
     def _report(self, simulation: Any, state: openmm.State, force: PolarMPForce) -> None:
         positions = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)[self._particles]
-        total = system_polarizability(force, simulation.context, positions)
+        total = system_polarizability(force, self._context, positions)
         volume = units.COULOMB * total / units.POLARIZABILITY_TO_OPENMM  # A^3
         time = state.getTime().value_in_unit(unit.picosecond)
         self._file.write(simulation.currentStep, f"{time:.6g}", *(f"{volume[a, b]:.9g}" for a, b in _PAIRS))

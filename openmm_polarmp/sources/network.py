@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from openmm_polarmp._torch import checked_device
 from openmm_polarmp.electrostatics.flows import Flows
 from openmm_polarmp.electrostatics.plan import ElectrostaticPlan
 from openmm_polarmp.models import PolarMPModel, TableEvaluator
@@ -76,7 +77,7 @@ class TorchSource(MomentFlags):
         self.model.check_species(species)
         self.model.check_formal_charges(species, self.options.total_charge)
         self.skin = float(skin)
-        self.device = None if self.options.device is None else torch.device(self.options.device)
+        self.device = None if self.options.device is None else checked_device(self.options.device)
         self._networks: dict[torch.device, torch.nn.Module] = {}
         self._lock = threading.Lock()
         self.moments = self._predicted()

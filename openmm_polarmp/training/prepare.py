@@ -90,6 +90,7 @@ def build_model(config: TrainingConfig, frames: Sequence[ase.Atoms]) -> PolarMPM
     settings = config.model
     if settings.start is not None:
         model = load_model(settings.start)
+        _check_same_network(config, model)
         model.check_species(torch.tensor(sorted({int(z) for f in frames for z in f.numbers})))
         return model.to(DTYPES[config.precision])
     references = fit_reference_energies(frames)
@@ -113,6 +114,18 @@ def build_model(config: TrainingConfig, frames: Sequence[ase.Atoms]) -> PolarMPM
         training_data=settings.description,
         licence=settings.licence,
     )
+
+
+def _check_same_network(config: TrainingConfig, model: PolarMPModel) -> None:
+    """Raise a ValueError where an entry of the configuration asks for another network than that of model.start."""
+    settings, present = config.model, getattr(model.network, "config", None)
+    defaults = type(settings)().network()
+    for name, value in settings.network().items():
+        if present is not None and value != defaults[name] and value != getattr(present, name):
+            raise ValueError(
+                f"model.{name} is {value!r}, but the model of model.start {settings.start!r} has {getattr(present, name)!r}; leave "
+                "the entry out to train that model on, or leave model.start out for a new network"
+            )
 
 
 def training_range(structures: Sequence[Structure], model: PolarMPModel) -> TrainingRange:

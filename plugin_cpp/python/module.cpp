@@ -24,10 +24,10 @@ using namespace std;
 namespace {
 
 PolarMPForce& force(uintptr_t address) {
-    auto* result = dynamic_cast<PolarMPForce*>(reinterpret_cast<Force*>(address));
-    if (result == nullptr)
-        throw nb::type_error("this Force is not a PolarMPForce");
-    return *result;
+    auto* base = reinterpret_cast<Force*>(address);
+    if (!PolarMPForce::exists(base))
+        throw OpenMMException("this PolarMPForce no longer exists: it was deleted with its System, which must be kept as long as the force is used");
+    return static_cast<PolarMPForce&>(*base);
 }
 
 Context& context(uintptr_t address) {
@@ -83,6 +83,20 @@ nb::dict pairFlows(uintptr_t forceAddress, uintptr_t contextAddress) {
     return result;
 }
 
+/** [N,3,3], or None if the source cannot compute it. */
+nb::object chargeTransfer(uintptr_t forceAddress, uintptr_t contextAddress) {
+    vector<double> transfer;
+    bool isAvailable;
+    {
+        nb::gil_scoped_release release;
+        isAvailable = force(forceAddress).getChargeTransfer(context(contextAddress), transfer);
+    }
+    if (!isAvailable)
+        return nb::none();
+    const size_t n = transfer.size() / 9;
+    return numpyArray(move(transfer), {n, 3, 3});
+}
+
 nb::object potentialAt(uintptr_t forceAddress, uintptr_t contextAddress, nb::ndarray<const double, nb::shape<-1, 3>, nb::c_contig> points) {
     vector<Vec3> positions;
     for (size_t i = 0; i < points.shape(0); i++)
@@ -104,7 +118,7 @@ NB_MODULE(_polarmp, m) {
     bindSources(m);
     bindNetworkSource(m);
 
-    m.def("is_polarmp_force", [](uintptr_t f) { return dynamic_cast<PolarMPForce*>(reinterpret_cast<Force*>(f)) != nullptr; });
+    m.def("is_polarmp_force", [](uintptr_t f) { return PolarMPForce::exists(reinterpret_cast<Force*>(f)); });
     m.def("set_fixed_source", [](uintptr_t f, vector<double> charges, vector<double> dipoles, vector<double> quadrupoles, vector<double> softness,
                                  vector<double> polarizability) {
         force(f).setSource(make_shared<FixedMultipoles>(MomentArrays{charges, dipoles, quadrupoles, softness, polarizability}));
@@ -166,6 +180,7 @@ NB_MODULE(_polarmp, m) {
     m.def("get_step_data", &stepData);
     m.def("get_pair_flows", &pairFlows);
     m.def("get_electrostatic_potential", &potentialAt);
+    m.def("get_charge_transfer", &chargeTransfer);
     m.def("update_parameters_in_context", [](uintptr_t f, uintptr_t c) {
         nb::gil_scoped_release release;
         force(f).updateParametersInContext(context(c));

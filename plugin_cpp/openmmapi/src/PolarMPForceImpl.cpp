@@ -111,6 +111,11 @@ void PolarMPForceImpl::getPairFlows(ContextImpl& context, PairFlows& flows) {
     implementation(kernel).getPairFlows(context, flows);
 }
 
+bool PolarMPForceImpl::getChargeTransfer(ContextImpl& context, vector<double>& transfer) {
+    ensureEvaluated(context);
+    return implementation(kernel).getChargeTransfer(context, transfer);
+}
+
 void PolarMPForceImpl::getElectrostaticPotential(ContextImpl& context, const vector<Vec3>& points, vector<double>& potential) {
     for (size_t i = 0; i < points.size(); i++)
         for (int j = 0; j < 3; j++)

@@ -21,6 +21,7 @@ public:
     bool isCurrent(OpenMM::ContextImpl& context) override;
     void getStepData(OpenMM::ContextImpl& context, StepData& data) override;
     void getPairFlows(OpenMM::ContextImpl& context, PairFlows& flows) override;
+    bool getChargeTransfer(OpenMM::ContextImpl& context, std::vector<double>& transfer) override;
     void getPotential(OpenMM::ContextImpl& context, const std::vector<OpenMM::Vec3>& points, std::vector<double>& potential) override;
     void getPMEParameters(int& nx, int& ny, int& nz) const override;
     void copyParametersToContext(OpenMM::ContextImpl& context, const PolarMPForce& force) override;

@@ -115,6 +115,10 @@ public:
     bool isDoublePrecision() const {
         return doublePrecision;
     }
+    /** The same network, evaluated in double precision on the CPU. */
+    NetworkSource inDoublePrecision() const {
+        return NetworkSource(parameters, kinds, totalCharge, true);
+    }
 
 private:
     std::shared_ptr<const NetworkParameters> parameters;

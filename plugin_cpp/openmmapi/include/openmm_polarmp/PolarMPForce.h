@@ -62,6 +62,10 @@ public:
 
     PolarMPForce();
     explicit PolarMPForce(std::shared_ptr<MultipoleSource> source);
+    PolarMPForce(const PolarMPForce&) = delete;
+    ~PolarMPForce() override;
+    /** Whether an address is that of a PolarMPForce that exists, so that Python can tell one whose System is gone. */
+    static bool exists(const OpenMM::Force* address);
 
     /** The source, or null if the force was read from XML and has not been used yet. */
     std::shared_ptr<MultipoleSource> getSource() const {
@@ -160,6 +164,13 @@ public:
     void getStepData(OpenMM::Context& context, StepData& data) const;
     /** The pairs between which charge flows at the Context's present positions; none if charges stay with their atoms. */
     void getPairFlows(OpenMM::Context& context, PairFlows& flows) const;
+    /**
+     * SourceEvaluation::chargeTransfer() at the Context's present positions: the part of the Born charges of permanent charges
+     * that depend on their surroundings.
+     *
+     * @return whether the source can compute it
+     */
+    bool getChargeTransfer(OpenMM::Context& context, std::vector<double>& transfer) const;
     /** The potential (V) of the permanent and induced moments at points (nm), through the pair kernel, latent scale. */
     void getElectrostaticPotential(OpenMM::Context& context, const std::vector<OpenMM::Vec3>& points, std::vector<double>& potential) const;
     /**

@@ -338,6 +338,12 @@ void CommonCalcPolarMPForceKernel::getPairFlows(ContextImpl& context, PairFlows&
         fill(flows.induced.begin(), flows.induced.end(), 0.0);
 }
 
+bool CommonCalcPolarMPForceKernel::getChargeTransfer(ContextImpl&, vector<double>& transfer) {
+    ContextSelector selector(cc);
+    checkForces();
+    return setup->link->chargeTransfer(transfer);
+}
+
 void CommonCalcPolarMPForceKernel::getPotential(ContextImpl&, const vector<Vec3>& points, vector<double>& potential) {
     potential.clear();
     if (points.empty())

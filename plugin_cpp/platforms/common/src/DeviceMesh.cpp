@@ -1,6 +1,7 @@
 #include "DeviceMesh.h"
 #include "KernelSources.h"
 #include "openmm_polarmp/PolarMPUnits.h"
+#include "openmm_polarmp/internal/MeshMemory.h"
 #include <algorithm>
 #include <cmath>
 
@@ -129,7 +130,10 @@ void DeviceMesh::createKernels() {
 
 void DeviceMesh::setBox(const Vec3 box[3]) {
     if (!sizeIsFixed && (mesh == nullptr || !meshIsFineEnough(box, sigma, kMax, rule, size))) {
-        chooseMeshSize(box, sigma, kMax, rule, size);
+        int next[3];
+        chooseMeshSize(box, sigma, kMax, rule, next);
+        checkMeshMemory(box, next, 0);
+        copy(next, next + 3, size);
         allocateMesh();
     }
     const int one[3] = {1, 1, 1};

@@ -21,6 +21,7 @@ public:
     void getPMEParameters(int& nx, int& ny, int& nz);
     void getStepData(OpenMM::ContextImpl& context, StepData& data);
     void getPairFlows(OpenMM::ContextImpl& context, PairFlows& flows);
+    bool getChargeTransfer(OpenMM::ContextImpl& context, std::vector<double>& transfer);
     void getElectrostaticPotential(OpenMM::ContextImpl& context, const std::vector<OpenMM::Vec3>& points, std::vector<double>& potential);
     void updateParametersInContext(OpenMM::ContextImpl& context);
     /** The external field that a Context's parameters set, in V/A. */
