@@ -8,6 +8,7 @@ from openmm_polarmp.commands import (
     eps_inf,
     evaluate,
     export,
+    import_mace,
     info,
     ir,
     label,
@@ -17,4 +18,20 @@ from openmm_polarmp.commands import (
     train,
 )
 
-COMMANDS = (check, info, demo, train, evaluate, ladder, label, range, export, eps_inf, ir, raman, dielectric, bench)
+COMMANDS = (
+    check,
+    info,
+    demo,
+    train,
+    evaluate,
+    ladder,
+    label,
+    range,
+    export,
+    import_mace,
+    eps_inf,
+    ir,
+    raman,
+    dielectric,
+    bench,
+)
