@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from openmm_polarmp.models.rung import Rung
 
@@ -112,6 +112,9 @@ class NetworkConfig(NetworkSettings):
         eV per atomic number: spread and mean of an atom's energy, from the data. Missing ones are 1 and 0.
     """
 
+    architecture: ClassVar[str] = "PolarMPNet"
+    native_obstacles: ClassVar[tuple[str, ...]] = ()
+
     species: tuple[int, ...]
     average_neighbors: float = 40.0
     energy_scale: dict[int, float] = field(default_factory=dict)
@@ -146,3 +149,19 @@ class NetworkConfig(NetworkSettings):
         values = dataclasses.asdict(self)
         values["species"] = list(self.species)
         return values
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Names and values of what `polarmp info` prints of the network."""
+        inputs = ["positions", "elements"]
+        inputs += ["total charge"] if self.total_charge_input else []
+        inputs += ["multiplicity"] if self.multiplicity_input else []
+        return [
+            (
+                "network",
+                f"{self.architecture}, {self.layers} layers, cutoff {self.cutoff} A, l_max {self.l_max}, "
+                f"{self.channels} channels",
+            ),
+            ("range of an atom", f"{self.layers * self.cutoff} A"),
+            ("inputs", ", ".join(inputs)),
+            ("repulsion", "ZBL" if self.zbl else "none"),
+        ]

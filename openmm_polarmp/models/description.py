@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from openmm_polarmp.models import file
-from openmm_polarmp.models.config import NetworkConfig
+from openmm_polarmp.models.kinds import KINDS, NetworkConfiguration
 from openmm_polarmp.models.rung import Rung
 from openmm_polarmp.models.training_range import TrainingRange
 
-ARCHITECTURE = "PolarMPNet"
 UNITS = {"energy": "eV", "length": "A", "charge": "e"}
 
 
@@ -30,8 +29,8 @@ class ModelDescription:
 
     Attributes
     ----------
-    config : NetworkConfig
-        Configuration of the network.
+    config : NetworkConfiguration
+        Configuration of the network: a `NetworkConfig`, or that of another kind in `openmm_polarmp.models.kinds`.
     sigma : float
         Width of the pair kernel, A.
     accuracy : float
@@ -48,7 +47,7 @@ class ModelDescription:
         Other information, as plain JSON values.
     """
 
-    config: NetworkConfig
+    config: NetworkConfiguration
     sigma: float
     accuracy: float
     k_max: float | None
@@ -62,15 +61,16 @@ class ModelDescription:
     def of(cls, contents: file.ModelFile) -> ModelDescription:
         """Read a file's configuration; raises a ModelFileError if it does not describe a model of a known kind."""
         settings, source = contents.configuration, contents.source
-        if settings.get("architecture") != ARCHITECTURE:
+        kind = KINDS.get(str(settings.get("architecture")))
+        if kind is None:
             raise file.ModelFileError(
-                f"{source}: architecture is {settings.get('architecture')!r}; {ARCHITECTURE!r} is accepted"
+                f"{source}: architecture is {settings.get('architecture')!r}; {' or '.join(map(repr, KINDS))} is accepted"
             )
         if settings.get("units") != UNITS:
             raise file.ModelFileError(f"{source}: units is {settings.get('units')}; {UNITS} is accepted")
         try:
             return cls(
-                NetworkConfig.from_dict(settings["network"]),
+                kind.read(settings["network"]),
                 **settings["electrostatics"],
                 training_data=settings["training_data"],
                 licence=settings["licence"],
@@ -88,7 +88,7 @@ class ModelDescription:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, as a model file holds them."""
         return {
-            "architecture": ARCHITECTURE,
+            "architecture": self.config.architecture,
             "network": self.config.to_dict(),
             "electrostatics": {
                 "sigma": self.sigma,

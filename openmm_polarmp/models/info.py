@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 from openmm_polarmp.models import file
+from openmm_polarmp.models.description import UNITS, ModelDescription
 from openmm_polarmp.models.elements import SYMBOLS
 from openmm_polarmp.models.training_range import TrainingRange
 
@@ -14,33 +15,24 @@ def model_info(path_or_name: str | Path) -> str:
     """A description of a model file, verified against its checksum; needs no torch."""
     path = file.find(path_or_name)
     contents = file.read(path)
-    settings, checksum = contents.configuration, contents.sha256
-    network, electrostatics = settings["network"], settings["electrostatics"]
-    k_max = electrostatics["k_max"]
+    model = ModelDescription.of(contents)
     lines = [
         ("file", path.name),
-        ("sha256", checksum),
-        ("elements", ", ".join(SYMBOLS[z] for z in network["species"])),
-        ("rung", network["rung"]),
-        (
-            "network",
-            f"{settings['architecture']}, {network['layers']} layers, cutoff {network['cutoff']} A, "
-            f"l_max {network['l_max']}, {network['channels']} channels",
-        ),
-        ("range of an atom", f"{network['layers'] * network['cutoff']} A"),
+        ("sha256", contents.sha256),
+        ("elements", ", ".join(SYMBOLS[z] for z in model.species)),
+        ("rung", model.config.rung),
+        *model.config.rows(),
         (
             "electrostatics",
-            f"sigma {electrostatics['sigma']} A, accuracy {electrostatics['accuracy']:g}, "
-            + ("converged in k" if k_max is None else f"k_max {k_max} /A")
-            + (", total charge imposed" if electrostatics["charge_projection"] else ", total charge free"),
+            f"sigma {model.sigma} A, accuracy {model.accuracy:g}, "
+            + ("converged in k" if model.k_max is None else f"k_max {model.k_max} /A")
+            + (", total charge imposed" if model.charge_projection else ", total charge free"),
         ),
-        ("inputs", ", ".join(_inputs(network))),
-        ("repulsion", "ZBL" if network["zbl"] else "none"),
-        ("units", ", ".join(f"{what} {unit}" for what, unit in settings["units"].items())),
-        ("training data", settings["training_data"] or "not stated"),
-        ("licence", settings["licence"] or "not stated"),
+        ("units", ", ".join(f"{what} {unit}" for what, unit in UNITS.items())),
+        ("training data", model.training_data or "not stated"),
+        ("licence", model.licence or "not stated"),
     ]
-    metadata = dict(settings["metadata"])
+    metadata = dict(model.metadata)
     errors, training = metadata.pop("errors", {}), metadata.pop("training", {})
     lines += [(key, str(value)) for key, value in sorted(metadata.items())]
     text = _table(lines)
@@ -48,7 +40,7 @@ def model_info(path_or_name: str | Path) -> str:
         text += "\n\ntraining\n" + _table(_entries(training))
     if errors:
         text += "\n\nerrors" + "".join(f"\n{line}" for line in _errors(errors))
-    covered = _range_table(TrainingRange.from_dict(settings["training_range"]))
+    covered = _range_table(model.training_range)
     return text + (f"\n\nrange of the training data\n{_table(covered)}" if covered else "")
 
 
@@ -108,9 +100,3 @@ def _range_table(covered: TrainingRange) -> list[tuple[str, str]]:
     if covered.largest_force is not None:
         rows.append(("largest force", f"{covered.largest_force:.2f} eV/A"))
     return rows
-
-
-def _inputs(network: dict) -> list[str]:
-    inputs = ["positions", "elements"]
-    inputs += ["total charge"] if network["total_charge_input"] else []
-    return inputs + (["multiplicity"] if network["multiplicity_input"] else [])

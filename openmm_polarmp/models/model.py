@@ -10,7 +10,7 @@ import torch
 from openmm_polarmp.electrostatics.multipoles import Multipoles
 from openmm_polarmp.models import file
 from openmm_polarmp.models.description import ModelDescription
-from openmm_polarmp.models.network import PolarMPNet
+from openmm_polarmp.models.kinds import KINDS, is_storable
 from openmm_polarmp.models.rung import Rung
 from openmm_polarmp.models.total_charge import with_total_charge
 from openmm_polarmp.models.training_range import TrainingRange
@@ -120,7 +120,7 @@ class PolarMPModel(torch.nn.Module):
 
     @property
     def cutoff(self) -> float:
-        """Range of one layer of the network, A."""
+        """Within which the network needs all pairs, A: the range of one layer of a `PolarMPNet`."""
         return float(self.network.cutoff)
 
     @property
@@ -304,8 +304,10 @@ class PolarMPModel(torch.nn.Module):
 
     def configuration(self) -> dict[str, Any]:
         """Everything but the weights, as plain values for JSON."""
-        if not isinstance(self.network, PolarMPNet):
-            raise TypeError(f"only a PolarMPNet can be written to a model file, got {type(self.network).__name__}")
+        if not is_storable(self.network):
+            raise TypeError(
+                f"network is a {type(self.network).__name__}; a model file holds a {' or '.join(KINDS)}, no subclass of them"
+            )
         return ModelDescription(
             self.network.config,
             sigma=self.sigma,
@@ -337,8 +339,8 @@ class PolarMPModel(torch.nn.Module):
         description = ModelDescription.of(contents)
         tensors = contents.tensors()
         try:
-            network = PolarMPNet(description.config)
-            dtypes = {tensor.dtype for tensor in tensors.values()}
+            network = KINDS[description.config.architecture].build(description.config)
+            dtypes = {tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()}
             network = network.to(max(dtypes, key=lambda dtype: dtype.itemsize))
             network.load_state_dict(tensors)
             model = cls(

@@ -48,10 +48,16 @@ class NativeSource(_polarmp.NetworkSource, MomentFlags):
 
     def __init__(self, contents: ModelFile, options: SourceOptions) -> None:
         description = ModelDescription.of(contents)
-        check_no_flows(description.config.has_flows)
+        config = description.config
+        if not isinstance(config, NetworkConfig):
+            raise ValueError(
+                f"{contents.source} has {' and '.join(config.native_obstacles)}; the plugin's own kernels evaluate a "
+                "PolarMPNet"
+            )
+        check_no_flows(config.has_flows)
         weights = contents.arrays()
         try:
-            super().__init__(*_arguments(description.config, weights, description.charge_projection, options))
+            super().__init__(*_arguments(config, weights, description.charge_projection, options))
         except (KeyError, RuntimeError) as error:  # weights that are missing or of another shape
             raise ModelFileError(f"{contents.source}: the configuration does not describe a model: {error}") from error
         self.description, self.options = description, options

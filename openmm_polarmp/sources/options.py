@@ -114,7 +114,7 @@ class SourceOptions:
         if self.evaluator == "native" and obstacles:
             raise ValueError(
                 f"evaluator is 'native', which cannot be had with {' and '.join(obstacles)}: the plugin's own kernels "
-                "evaluate model files and a PolarMPNet, with the options total_charge, multiplicity, precision and "
+                "evaluate a PolarMPNet and its model files, with the options total_charge, multiplicity, precision and "
                 "interaction_energy"
             )
         if self.evaluator is not None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from openmm_polarmp._torch import is_torch_module, require_torch
-from openmm_polarmp.models import ModelFileError
+from openmm_polarmp.models import ModelDescription, ModelFileError
 from openmm_polarmp.models import file as model_file
 from openmm_polarmp.models.file import ModelFile
 from openmm_polarmp.sources.native import NativeSource
@@ -99,7 +99,8 @@ def _from_file(
     contents: ModelFile, options: SourceOptions, embed: bool, model: PolarMPModel | None = None
 ) -> DescribedSource:
     """The source for a model file; ``model`` is the same in torch, if it is there already."""
-    options = options.resolved()
+    obstacles = ModelDescription.of(contents).config.native_obstacles
+    options = options.resolved(obstacles)
     properties = {"options": options.to_json()}
     if embed or contents.location is None:
         kind = "bytes"
@@ -110,16 +111,17 @@ def _from_file(
     if options.evaluator == "native":
         native = NativeSource(contents, options)
         return DescribedSource(native, kind, properties, native.description.sigma, native.description.k_max)
-    source = _torch(model or contents, options)
+    source = _torch(model or contents, options, obstacles)
     return DescribedSource(source, kind, properties, source.model.sigma, source.model.k_max)
 
 
 def _from_object(module: Any, options: SourceOptions) -> DescribedSource:
     """The source for a module: one that a model file can hold is treated as that file."""
-    from openmm_polarmp.models import PolarMPModel, PolarMPNet
+    from openmm_polarmp.models import PolarMPModel
+    from openmm_polarmp.models.kinds import is_storable
 
     model = module if isinstance(module, PolarMPModel) else PolarMPModel(module)
-    if type(model.network) is PolarMPNet:
+    if is_storable(model.network):
         try:
             data = model.to_bytes()
         except (TypeError, ValueError) as error:  # for example metadata that are no JSON
@@ -201,8 +203,9 @@ def create_source(kind: str, properties: dict[str, str]) -> Any:
         contents = _unchanged(properties["path"], properties["sha256"])
     else:
         contents = model_file.unpack(base64.b64decode(properties["content"]), "model inside of the XML")
-    options = options.resolved()
-    return NativeSource(contents, options) if options.evaluator == "native" else _torch(contents, options)
+    obstacles = ModelDescription.of(contents).config.native_obstacles
+    options = options.resolved(obstacles)
+    return NativeSource(contents, options) if options.evaluator == "native" else _torch(contents, options, obstacles)
 
 
 def _unchanged(path_or_name: str, sha256: str) -> ModelFile:
@@ -216,9 +219,9 @@ def _unchanged(path_or_name: str, sha256: str) -> ModelFile:
     return contents
 
 
-def _torch(model: ModelFile | PolarMPModel, options: SourceOptions) -> TorchSource:
-    """The model evaluated by torch."""
-    require_torch(" and ".join(options.only_in_torch()) or "evaluator='torch'")
+def _torch(model: ModelFile | PolarMPModel, options: SourceOptions, obstacles: Sequence[str] = ()) -> TorchSource:
+    """The model evaluated by torch, for which `obstacles` in the model and options are the reasons."""
+    require_torch(" and ".join([*obstacles, *options.only_in_torch()]) or "evaluator='torch'")
     from openmm_polarmp.sources.network import TorchSource
     from openmm_polarmp.sources.torch_models import torch_model
 
