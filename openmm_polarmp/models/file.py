@@ -156,6 +156,11 @@ def _split(data: bytes, source: str) -> tuple[dict[str, Any], bytes]:
 
 
 def _header(data: bytes, source: str) -> tuple[dict[str, Any], bytes]:
+    if data.startswith(b"PK\x03\x04"):
+        raise ModelFileError(
+            f"{source}: a zip archive, as torch.save writes it, which is not read because it can contain code; "
+            "polarmp import-mace converts a model of mace-torch to a model file"
+        )
     if len(data) < 8:
         raise ModelFileError(f"{source}: not a model file, as it has only {len(data)} bytes")
     (length,) = struct.unpack("<Q", data[:8])
