@@ -9,6 +9,14 @@ from typing import Any, ClassVar
 from openmm_polarmp.models.rung import Rung
 
 
+def head_degree(rung: str, polarizability: str) -> int:
+    """Highest degree of the features that the heads of a rung read: 0 scalars, 1 vectors, 2 tensors."""
+    predicted = Rung.parse(rung)
+    if predicted.quadrupoles or (predicted.polarizability and polarizability == "tensor"):
+        return 2
+    return 1 if predicted.dipoles else 0
+
+
 @dataclass(frozen=True, kw_only=True)
 class HostedConfig:
     """Everything that defines a `HostedNet` besides its weights.
