@@ -158,8 +158,8 @@ def _split(data: bytes, source: str) -> tuple[dict[str, Any], bytes]:
 def _header(data: bytes, source: str) -> tuple[dict[str, Any], bytes]:
     if data.startswith(b"PK\x03\x04"):
         raise ModelFileError(
-            f"{source}: a zip archive, as torch.save writes it, which is not read because it can contain code; "
-            "polarmp import-mace converts a model of mace-torch to a model file"
+            f"{source}: not a model file, but a zip archive as torch.save writes it, which is not read because it can contain "
+            "code; `polarmp import-mace` converts a model of mace-torch"
         )
     if len(data) < 8:
         raise ModelFileError(f"{source}: not a model file, as it has only {len(data)} bytes")
