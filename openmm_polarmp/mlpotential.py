@@ -308,15 +308,24 @@ def _atomic_numbers(topology: openmm.app.Topology, atoms: Iterable[int] | None) 
 
 
 def _shipped_model_for(elements: set[int]) -> ModelFile:
-    """The shipped model that covers these elements and the fewest others."""
+    """The shipped model that covers these elements and the fewest others, among those that need no torch.
+
+    Models of other projects, which do, are taken only by their names.
+    """
     symbol = openmm.app.Element.getByAtomicNumber
     files = {name: load(name) for name in shipped_models()}
-    covered = {name: set(ModelDescription.of(contents).species) for name, contents in files.items()}
-    fitting = [name for name, species in covered.items() if elements <= species]
-    if not fitting:
-        listed = [f"{name} ({', '.join(symbol(z).symbol for z in sorted(s))})" for name, s in sorted(covered.items())]
+    models = {name: ModelDescription.of(contents).config for name, contents in files.items()}
+    fitting = [name for name, model in models.items() if elements <= set(model.species)]
+    chosen = [name for name in fitting if not models[name].native_obstacles]
+    if not chosen:
+        wanted = ", ".join(symbol(z).symbol for z in sorted(elements))
+        if fitting:
+            raise ValueError(
+                f"modelPath is not given; for the elements {wanted} a shipped model is accepted only by its name: "
+                f"{' or '.join(f'modelPath={name!r}' for name in fitting)}"
+            )
+        listed = [f"{name} ({', '.join(symbol(z).symbol for z in m.species)})" for name, m in sorted(models.items())]
         raise ValueError(
-            f"no shipped model covers the elements {', '.join(symbol(z).symbol for z in sorted(elements))}; "
-            f"shipped are: {'; '.join(listed) or 'none'}. Give modelPath."
+            f"no shipped model covers the elements {wanted}; shipped are: {'; '.join(listed) or 'none'}. Give modelPath."
         )
-    return files[min(sorted(fitting), key=lambda name: len(covered[name]))]
+    return files[min(sorted(chosen), key=lambda name: len(models[name].species))]

@@ -1,4 +1,4 @@
-"""Short-range networks of others, such as MACE, as hosts of multipole heads."""
+"""Networks of other projects: MACE and others as hosts of multipole heads, and SO3LR as it is."""
 
 from typing import TYPE_CHECKING
 

@@ -160,7 +160,7 @@ def test_what_is_no_model_for_import(tmp_path, capsys):
 def test_a_pickle_in_place_of_a_model_file_names_the_command(tmp_path):
     path = tmp_path / "some.model"
     torch.save({"weight": torch.zeros(2)}, path)
-    with pytest.raises(ModelFileError, match=r"not read because it can contain code.*polarmp import-mace"):
+    with pytest.raises(ModelFileError, match=r"never loaded because it can contain code.*polarmp import-mace"):
         load_model(path)
 
 
