@@ -98,6 +98,7 @@ def build_model(config: TrainingConfig, frames: Sequence[ase.Atoms]) -> PolarMPM
     present = {int(z) for frame in frames for z in frame.numbers}
     species = tuple(sorted(present | set(settings.species or ())))
     torch.manual_seed(config.seed)
+    network: torch.nn.Module
     if settings.has_host:
         network = hosted_network(config, frames, species)
     else:
