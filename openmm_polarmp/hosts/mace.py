@@ -5,27 +5,22 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-# e3nn 0.4.4 reads a file of its own at import that torch refuses without this.
-with (
-    warnings.catch_warnings(),
-    contextlib.redirect_stdout(io.StringIO()),
-    torch.serialization.safe_globals([slice]),
-):
+from openmm_polarmp.hosts.building import plain_float64
+from openmm_polarmp.hosts.features import joined, multiplicities, split_irreps
+from openmm_polarmp.hosts.protocol import Host, HostResult
+
+with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
     warnings.simplefilter("ignore")
-    import e3nn
     from e3nn import o3
     from mace.modules import ScaleShiftMACE, gate_dict, interaction_classes, readout_classes
     from mace.modules.wrapper_ops import CUET_AVAILABLE, CuEquivarianceConfig
-
-from openmm_polarmp.hosts.features import joined, multiplicities, split_irreps
-from openmm_polarmp.hosts.protocol import Host, HostResult
 
 
 @dataclass(frozen=True)
@@ -208,19 +203,3 @@ def build(configuration: dict[str, Any]) -> ScaleShiftMACE:
         values["cueq_config"] = CuEquivarianceConfig(enabled=True, layout="mul_ir", group="O3_e3nn", optimize_all=True)
     with plain_float64():
         return ScaleShiftMACE(**values)
-
-
-@contextlib.contextmanager
-def plain_float64() -> Iterator[None]:
-    """Modules are built in float64, and e3nn's generated code is not compiled by TorchScript, which is deprecated."""
-    scripting = e3nn.get_optimization_defaults()["jit_script_fx"]
-    dtype = torch.get_default_dtype()
-    e3nn.set_optimization_defaults(jit_script_fx=False)
-    torch.set_default_dtype(torch.float64)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        torch.set_default_dtype(dtype)
-        e3nn.set_optimization_defaults(jit_script_fx=scripting)

@@ -8,8 +8,9 @@ from typing import Any
 
 import torch
 
+from openmm_polarmp.hosts.building import plain_float64
 from openmm_polarmp.hosts.config import HostedConfig
-from openmm_polarmp.hosts.mace import Adapter, gate_dict, interaction_classes, plain_float64, readout_classes
+from openmm_polarmp.hosts.mace import Adapter, gate_dict, interaction_classes, readout_classes
 from openmm_polarmp.hosts.network import HostedNet
 from openmm_polarmp.models import PolarMPModel
 from openmm_polarmp.neighbors import neighbor_pairs

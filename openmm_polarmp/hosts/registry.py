@@ -39,6 +39,13 @@ class HostKind:
 
 HOSTS = {
     "mace": HostKind("openmm_polarmp.hosts.mace", ("mace",), "mace", "mace-torch 0.3.16 with e3nn 0.4.4"),
+    "nequip": HostKind("openmm_polarmp.hosts.nequip", ("nequip",), "nequip", "nequip 0.19.0 with e3nn 0.6"),
+    "allegro": HostKind(
+        "openmm_polarmp.hosts.allegro",
+        ("nequip", "allegro"),
+        "allegro",
+        "nequip-allegro 0.8.3, nequip 0.19.0 with e3nn 0.6",
+    ),
 }
 """The hosts that can be named. A package of your own adds its `HostKind` here before it loads or trains a model."""
 

@@ -74,6 +74,8 @@ class Adapter(Host):
 SMALL = {
     "toy": {},
     "mace": {"channels": 6, "l_max": 2, "correlation": 2, "radial_mlp": [8]},
+    "nequip": {"channels": 6, "l_max": 2, "layers": 2, "radial_mlp_width": 8},
+    "allegro": {"channels": 6, "tensor_channels": 4, "mlp_width": 8},
 }
 """Settings of small hosts."""
 
