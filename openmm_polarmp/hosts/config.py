@@ -8,6 +8,20 @@ from typing import Any, ClassVar
 
 from openmm_polarmp.models.rung import Rung
 
+SHOWN = (
+    "hidden_irreps",
+    "feature_irreps_hidden",
+    "num_interactions",
+    "num_layers",
+    "num_scalar_features",
+    "num_tensor_features",
+    "irreps_edge_sh",
+    "max_ell",
+    "correlation",
+    "cuequivariance",
+)
+"""Entries of hosts' configurations that `polarmp info` prints."""
+
 
 def head_degree(rung: str, polarizability: str) -> int:
     """Highest degree of the features that the heads of a rung read: 0 scalars, 1 vectors, 2 tensors."""
@@ -96,11 +110,7 @@ class HostedConfig:
 
     def rows(self) -> list[tuple[str, str]]:
         """Names and values of what `polarmp info` prints of the network."""
-        sizes = [
-            f"{name} {value}"
-            for name, value in self.host_configuration.items()
-            if isinstance(value, int | float | str) and name not in ("r_max", "cutoff")
-        ]
+        sizes = [f"{name} {self.host_configuration[name]}" for name in SHOWN if name in self.host_configuration]
         return [
             ("network", f"multipole heads on the host {self.host!r}, cutoff {self.cutoff:g} A"),
             ("host", ", ".join(sizes)),
