@@ -65,8 +65,8 @@ def difference(name, modeller, system):
     windows = [w[:: int(np.ceil(statistical_inefficiency(w[:, 1] - w[:, 0])))] for w in windows]
     ends = np.concatenate(windows).T
     result = MBAR(np.outer(1 - lambdas, ends[0]) + np.outer(lambdas, ends[1]), [len(w) for w in windows])
-    found = result.compute_free_energy_differences()
-    return kt * found["Delta_f"][0, -1], kt * found["dDelta_f"][0, -1]
+    table = result.compute_free_energy_differences()
+    return kt * table["Delta_f"][0, -1], kt * table["dDelta_f"][0, -1]
 
 
 water = app.Modeller(app.Topology(), [])

@@ -59,7 +59,7 @@ def embedded(topology, system, embedding: str):
 
 def measure_nve() -> None:
     topology, mm, positions = solvated(options.waters)
-    system = embedded(topology, mm, "electrostatic")
+    system = mm if options.force_field else embedded(topology, mm, "electrostatic")
     warm = simulation(topology, system, openmm.LangevinMiddleIntegrator(KELVIN, 5, 0.5 * FEMTOSECOND))
     warm.context.setPositions(positions)
     warm.minimizeEnergy(maxIterations=20)
@@ -193,6 +193,7 @@ def dipoles_in_droplet(r: np.ndarray) -> list[float]:
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("measurement", choices=("time", "nve", "contexts", "cluster"))
 parser.add_argument("--waters", type=int, default=1500)
+parser.add_argument("--force-field", action="store_true", help="nve: the force field alone, for comparison")
 parser.add_argument("--picoseconds", type=float, default=20)
 parser.add_argument("--relax", type=int, default=4000, help="steps of 1 fs by the force field first")
 parser.add_argument("--rounds", type=int, default=20)

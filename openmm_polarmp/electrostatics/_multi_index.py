@@ -74,3 +74,13 @@ def coefficients_of(charges: Tensor, dipoles: Tensor | None, quadrupoles: Tensor
         zz = quadrupoles[:, 2, 2]
         columns.append(torch.stack([xx / 2, xy, xz, yy / 2, yz, zz / 2], 1))
     return torch.cat(columns, 1)
+
+
+def matrices(second: Tensor) -> Tensor:
+    """Symmetric matrices [N, 3, 3] of second derivatives [N, 6] in the order of the multi-indices."""
+    return second[:, [0, 1, 2, 1, 3, 4, 2, 4, 5]].unflatten(1, (3, 3))
+
+
+def components(matrices: Tensor) -> Tensor:
+    """Second derivatives [N, 6] in the order of the multi-indices from symmetric matrices [N, 3, 3]."""
+    return matrices.flatten(1)[:, [0, 1, 2, 4, 5, 8]]

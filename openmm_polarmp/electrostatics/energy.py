@@ -1,22 +1,23 @@
 """The electrostatic energy of atomic multipoles with induced charges and dipoles (theory.md sections 2, 3 and 6)."""
 
+import dataclasses
 import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from openmm_polarmp.electrostatics._basis import gather, spread
 from openmm_polarmp.electrostatics._checks import check_atoms, check_field, check_values
 from openmm_polarmp.electrostatics._lattice import inverse_and_volume
-from openmm_polarmp.electrostatics._multi_index import coefficients_of, count
-from openmm_polarmp.electrostatics._pair_potential import pair_potential
+from openmm_polarmp.electrostatics.boundary import check_neutral_boxes
+from openmm_polarmp.electrostatics.flows import Flows
+from openmm_polarmp.electrostatics.induction import Induction, Parts, plus
 from openmm_polarmp.electrostatics.multipoles import Multipoles
-from openmm_polarmp.electrostatics.plan import ElectrostaticPlan, PeriodicGroup
+from openmm_polarmp.electrostatics.mutual import Mutual, energy_of_induction, induced_moments
+from openmm_polarmp.electrostatics.permanent import Moments, permanent_potential
+from openmm_polarmp.electrostatics.plan import ElectrostaticPlan
+from openmm_polarmp.electrostatics.total_charge import TotalCharge
 from openmm_polarmp.units import COULOMB
-
-_SELF = COULOMB * math.sqrt(2 / math.pi)
-"""k_e sqrt(2/pi), the prefactor of every own-atom term."""
 
 
 @dataclass
@@ -65,6 +66,9 @@ def electrostatic_energy(
     method: str = "auto",
     external_field: Tensor | None = None,
     eps_inf: float | Tensor = 1.0,
+    boundary: str = "conducting",
+    mutual: Mutual | None = None,
+    total_charge: TotalCharge | None = None,
     plan: ElectrostaticPlan | None = None,
 ) -> ElectrostaticResult:
     """Energy of smeared charges, dipoles and quadrupoles, and of the charges and dipoles that they induce.
@@ -105,139 +109,133 @@ def electrostatic_energy(
     eps_inf : float or Tensor [B]
         Optical dielectric constant of the medium. eps_e is eps_inf for clusters and eps_inf / (1 + chi) for boxes with
         polarizability.
+    boundary : str
+        What surrounds boxes (theory.md section 10): 'conducting'; 'slab_z', vacuum above and below a slab, whose first two
+        box vectors are normal to z; 'vacuum' around a large sphere of boxes, which have to be neutral. Positions of slabs
+        and of boxes in vacuum are unwrapped.
+    mutual : Mutual, optional
+        With it induced moments feel each other (theory.md section 9); by default they feel the permanent ones only.
+    total_charge : TotalCharge, optional
+        Charge that structures or groups of atoms are to have: what their charges lack is taken up in proportion to the
+        softness, and induced charges move within the groups only.
     plan : ElectrostaticPlan, optional
-        Prepared sizes for repeated calls, instead of batch, pbc, sigma, accuracy, k_max and method; input values are then
-        not checked.
+        Prepared sizes for repeated calls, instead of batch, pbc, sigma, accuracy, k_max, method and boundary; input values
+        are then not checked.
     """
     check_atoms(positions, multipoles)
     if plan is None:
         if not torch.compiler.is_compiling():
             check_values(positions, multipoles, external_field)
         plan = ElectrostaticPlan(
-            positions, cell, batch=batch, pbc=pbc, sigma=sigma, accuracy=accuracy, k_max=k_max, method=method
+            positions,
+            cell,
+            batch=batch,
+            pbc=pbc,
+            sigma=sigma,
+            accuracy=accuracy,
+            k_max=k_max,
+            method=method,
+            boundary=boundary,
         )
+        if boundary == "vacuum" and not torch.compiler.is_compiling():
+            check_neutral_boxes(plan.per_structure(multipoles.charges.detach()), plan.periodic)
     else:
         plan.check_sizes(positions, cell)
-        plan.check_options(batch=batch, pbc=pbc, sigma=sigma, accuracy=accuracy, k_max=k_max, method=method)
+        plan.check_options(
+            batch=batch, pbc=pbc, sigma=sigma, accuracy=accuracy, k_max=k_max, method=method, boundary=boundary
+        )
     cells = None if cell is None else cell.expand(plan.num_structures, 3, 3)
 
-    moments = _Moments(multipoles)
-    energy, potential, gradient = _permanent(positions, moments, cells, plan)
-    field = -gradient
+    shared = None
+    if total_charge is not None:
+        if multipoles.softness is None:
+            raise ValueError(
+                "total_charge is given; multipoles with softness, whose charges can take it up, are accepted"
+            )
+        shared = total_charge.shares(multipoles, plan.batch)
+        flows = multipoles.flows
+        if flows is not None:
+            flows = dataclasses.replace(flows, local_charges=flows.local_charges + shared)
+        multipoles = dataclasses.replace(multipoles, charges=multipoles.charges + shared, flows=flows)
+    moments = Moments.of(multipoles)
+    energy, (potential, gradient, _) = permanent_potential(positions, moments, cells, plan)
+    if shared is not None:
+        energy = energy + plan.per_structure(_cost_of_sharing(multipoles, shared))
 
     scaling = screening(multipoles, cells, plan, eps_inf)
-    acting_potential, acting_field, at_atoms = potential, field, None
-    flows = multipoles.flows
+    latent_field = None
     if external_field is not None:
         latent_field = scaling[:, None] * check_field("external_field", external_field, positions, plan.num_structures)
-        at_atoms = latent_field[plan.batch]
-        if flows is None:
-            dipole = moments.charges[:, None] * positions
-        else:
-            dipole = flows.local_charges[:, None] * positions + flows.dipoles(flows.charges)
-        if moments.dipoles is not None:
-            dipole = dipole + moments.dipoles
-        energy = energy - plan.per_structure((at_atoms * dipole).sum(1))
-        acting_field = field + at_atoms
-        if multipoles.softness is not None:
-            acting_potential = potential - _applied_potential(positions, multipoles.softness, at_atoms, plan)
+        latent_field = latent_field[plan.batch]
+        energy = energy - plan.per_structure((latent_field * _dipoles(positions, moments, multipoles.flows)).sum(1))
 
-    induced_charges = torch.zeros_like(potential)
-    induced_dipoles = torch.zeros_like(field)
-    if multipoles.softness is not None:
-        induced_charges = -multipoles.softness * acting_potential
-        energy = energy + plan.per_structure(induced_charges * acting_potential) / 2
+    groups = None if total_charge is None else total_charge.groups_of(plan.batch)
+    induction = Induction(positions, multipoles, cells, plan, groups)
+    driving = _driving(induction, potential, gradient, latent_field)
+    if mutual is None:
+        induced = induction.taken_up(driving)
+        energy = energy - induction.dot(driving, induced) / 2
+    elif induction.kinds:
+        induced = induced_moments(induction, driving, mutual)
+        energy = energy + energy_of_induction(induction, driving, induced)
+    else:
+        induced = ()
+
+    values = dict(zip(induction.kinds, induced, strict=True))
+    at_atoms = induction.moments(induced)
+    induced_charges = at_atoms.charges if shared is None else at_atoms.charges + shared
+    induced_dipoles = torch.zeros_like(gradient) if at_atoms.dipoles is None else at_atoms.dipoles
     induced_flows = None
-    if flows is not None:
-        drops = flows.drops(potential, at_atoms)
-        induced_flows = flows.induced(drops)
-        induced_charges = induced_charges + flows.received(induced_flows)
-        structure = plan.batch.index_select(0, flows.pairs[0])
-        energy = energy.index_add(0, structure, induced_flows * drops / 2)
-    if multipoles.polarizability is not None:
-        induced_dipoles = multipoles.induced_dipoles(acting_field)
-        energy = energy - plan.per_structure((induced_dipoles * acting_field).sum(1)) / 2
-
+    if multipoles.flows is not None:
+        induced_flows = values.get("flows", torch.zeros_like(multipoles.flows.charges))
     if not plan.batched:
         energy, scaling = energy[0], scaling[0]
-    return ElectrostaticResult(energy, potential, field, induced_charges, induced_dipoles, scaling, induced_flows)
+    return ElectrostaticResult(energy, potential, -gradient, induced_charges, induced_dipoles, scaling, induced_flows)
 
 
-class _Moments:
-    """q, mu and the traceless part of Q, and the highest order of derivative that they take."""
-
-    def __init__(self, multipoles: Multipoles):
-        self.charges = multipoles.charges
-        self.dipoles = multipoles.dipoles
-        self.quadrupoles = multipoles.traceless_quadrupoles()
-        self.order = 2 if self.quadrupoles is not None else 1 if self.dipoles is not None else 0
-
-    def coefficients(self, basis: Tensor | None = None, atoms: Tensor | None = None) -> Tensor:
-        """Coefficients of derivatives with respect to r or, with basis = du/dr [n, 3, 3], with respect to u."""
-        q, mu, Q = self.charges, self.dipoles, self.quadrupoles
-        if atoms is not None:
-            q, mu, Q = q[atoms], None if mu is None else mu[atoms], None if Q is None else Q[atoms]
-        if basis is not None:
-            mu = None if mu is None else (mu[:, None, :] @ basis)[:, 0]
-            Q = None if Q is None else basis.transpose(1, 2) @ Q @ basis
-        return coefficients_of(q, mu, Q)
-
-    def own_energy(self, sigma: float) -> Tensor:
-        """U_self of every atom, [N]."""
-        squares = self.charges**2 / sigma
-        if self.dipoles is not None:
-            squares = squares + (self.dipoles**2).sum(1) / (3 * sigma**3)
-        if self.quadrupoles is not None:
-            squares = squares + (self.quadrupoles**2).sum((1, 2)) / (10 * sigma**5)
-        return _SELF / 2 * squares
+def _driving(induction: Induction, potential: Tensor, gradient: Tensor, latent_field: Tensor | None) -> Parts:
+    """-V: what drives induced charges, flows and dipoles, the external field and electronegativities included."""
+    electronegativity = induction.multipoles.electronegativity
+    felt = potential if electronegativity is None else potential + electronegativity
+    parts = {kind: -part for kind, part in zip(induction.kinds, induction.felt(potential, gradient), strict=True)}
+    if "charges" in parts:
+        parts["charges"] = -felt
+    driving = tuple(parts.values())
+    return driving if latent_field is None else plus(driving, driven_by_field(induction, latent_field))
 
 
-def _permanent(
-    positions: Tensor, moments: _Moments, cells: Tensor | None, plan: ElectrostaticPlan
-) -> tuple[Tensor, Tensor, Tensor]:
-    """U_perm [B], Phi' [N] and grad Phi' [N, 3]."""
-    energy = positions.new_zeros(plan.num_structures)
-    potential = positions.new_zeros(plan.num_atoms)
-    gradient = positions.new_zeros(plan.num_atoms, 3)
-    if plan.pairs is not None:
-        coefficients = moments.coefficients()
-        derivatives = pair_potential(positions, coefficients, plan.pairs, max(1, moments.order), moments.order)
-        energy = energy + plan.per_structure((coefficients * derivatives[:, : count(moments.order)]).sum(1)) / 2
-        potential, gradient = derivatives[:, 0], derivatives[:, 1:4]
-    for group in plan.groups:
-        assert cells is not None, "the plan has checked that there is a cell"
-        group_energy, derivatives = _reciprocal(positions, moments, cells, group)
-        energy = energy.index_add(0, group.structures, group_energy)
-        chosen = slice(None) if group.atoms is None else group.atoms
-        energy = energy.index_add(0, plan.batch[chosen], -moments.own_energy(plan.sigma)[chosen])
-        group_potential = derivatives[:, 0] - _SELF / plan.sigma * moments.charges[chosen]
-        group_gradient = derivatives[:, 1:]
-        if moments.dipoles is not None:
-            group_gradient = group_gradient - _SELF / (3 * plan.sigma**3) * moments.dipoles[chosen]
-        if group.atoms is None:
-            potential, gradient = group_potential, group_gradient
+def driven_by_field(induction: Induction, field: Tensor) -> Parts:
+    """What drives induced charges, flows and dipoles in a uniform latent field [N, 3] at the atoms, V/A."""
+    multipoles, parts = induction.multipoles, []
+    for kind in induction.kinds:
+        if kind == "charges":
+            assert multipoles.softness is not None
+            parts.append(_applied_potential(induction.positions, multipoles.softness, field, induction.plan))
+        elif kind == "flows":
+            assert multipoles.flows is not None
+            parts.append(-multipoles.flows.drops_in(field))
         else:
-            potential = potential.index_add(0, group.atoms, group_potential)
-            gradient = gradient.index_add(0, group.atoms, group_gradient)
-    return energy, potential, gradient
+            parts.append(field)
+    return tuple(parts)
 
 
-def _reciprocal(positions: Tensor, moments: _Moments, cells: Tensor, group: PeriodicGroup) -> tuple[Tensor, Tensor]:
-    """Reciprocal sum of a group of boxes, with the own-atom parts: energy [b], and Phi and its gradient [n, 4]."""
-    inverse, volume = inverse_and_volume(group.reduction @ cells[group.structures])
-    scale = torch.tensor(group.basis.scale, dtype=positions.dtype, device=positions.device)
-    inverse_of_atom = inverse[group.structure]
-    r = positions if group.atoms is None else positions[group.atoms]
-    fractional = (r[:, None, :] @ inverse_of_atom)[:, 0]
-    u = (fractional - torch.floor(fractional)) * scale
-    basis = inverse_of_atom * scale  # du/dr
-    order = moments.order
-    amplitudes = spread(u, moments.coefficients(basis, group.atoms), group.basis, order)
-    potential = group.basis.potential(amplitudes, inverse, volume)
-    energy = group.basis.energy(amplitudes, potential)
-    derivatives = gather(u, potential, group.basis, 1)
-    gradient = (basis @ derivatives[:, 1:, None])[:, :, 0]
-    return energy, torch.cat([derivatives[:, :1], gradient], 1)
+def _dipoles(positions: Tensor, moments: Moments, flows: Flows | None) -> Tensor:
+    """The dipole of each atom [N, 3] that an external field acts on; their sum is the polarization."""
+    if flows is None:
+        dipoles = moments.charges[:, None] * positions
+    else:
+        dipoles = flows.local_charges[:, None] * positions + flows.dipoles(flows.charges)
+    return dipoles if moments.dipoles is None else dipoles + moments.dipoles
+
+
+def _cost_of_sharing(multipoles: Multipoles, shared: Tensor) -> Tensor:
+    """Energy of charge that has been shared out in proportion to the softness, apart from what it does to other atoms: [N]."""
+    softness = multipoles.softness
+    assert softness is not None
+    cost = shared.square() / (2 * torch.where(softness > 0, softness, 1.0))
+    if multipoles.electronegativity is not None:
+        cost = cost + multipoles.electronegativity * shared
+    return cost
 
 
 def screening(multipoles: Multipoles, cells: Tensor | None, plan: ElectrostaticPlan, eps_inf: float | Tensor) -> Tensor:

@@ -64,12 +64,13 @@ class Flows:
         gained = moved.new_zeros(self.local_charges.shape[0], *moved.shape[1:])
         return gained.index_add(0, self.pairs[0], moved).index_add(0, self.pairs[1], -moved)
 
-    def drops(self, potential: Tensor, field: Tensor | None = None) -> Tensor:
-        """Phi_i - Phi_j of each pair, [P], in V; with a uniform field [N, 3] at the atoms less E.d_ij."""
-        drop = potential.index_select(0, self.pairs[0]) - potential.index_select(0, self.pairs[1])
-        if field is not None:
-            drop = drop - (field.index_select(0, self.pairs[0]) * self.vectors).sum(1)
-        return drop
+    def drops(self, potential: Tensor) -> Tensor:
+        """Phi_i - Phi_j of each pair, [P], in V."""
+        return potential.index_select(0, self.pairs[0]) - potential.index_select(0, self.pairs[1])
+
+    def drops_in(self, field: Tensor) -> Tensor:
+        """-E.d_ij of each pair, [P], in V: the drop along it in a uniform field [N, 3] at the atoms, V/A."""
+        return -(field.index_select(0, self.pairs[0]) * self.vectors).sum(1)
 
     def induced(self, drops: Tensor) -> Tensor:
         """p_ij = -f_ij (Phi_i - Phi_j) of each pair, [P], in e; zeros without conductance."""

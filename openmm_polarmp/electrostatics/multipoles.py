@@ -26,6 +26,8 @@ class Multipoles:
         kappa >= 0, the charge that an atom takes up per unit of potential, e^2/eV.
     polarizability : Tensor [N], [N, 1] or [N, 3, 3], optional
         alpha, e^2 A^2/eV; tensors are positive semi-definite, and only their symmetric part acts.
+    electronegativity : Tensor [N] or [N, 1], optional
+        chi, V: acts on the induced charges as a potential does (theory.md section 9).
     flows : Flows, optional
         Charge that neighbours exchange. What they have exchanged permanently is part of ``charges``.
     """
@@ -35,6 +37,7 @@ class Multipoles:
     quadrupoles: Tensor | None = None
     softness: Tensor | None = None
     polarizability: Tensor | None = None
+    electronegativity: Tensor | None = None
     flows: Flows | None = None
 
     def __post_init__(self) -> None:
@@ -47,6 +50,8 @@ class Multipoles:
         n = len(self.charges)
         if self.softness is not None:
             self.softness = _one_per_atom("softness", self.softness)
+        if self.electronegativity is not None:
+            self.electronegativity = _one_per_atom("electronegativity", self.electronegativity)
         if self.polarizability is not None and self.polarizability.shape != (n, 3, 3):
             self.polarizability = _one_per_atom("polarizability", self.polarizability, "[N], [N, 1] and [N, 3, 3]")
         shapes = {"dipoles": (n, 3), "quadrupoles": (n, 3, 3)}
@@ -95,11 +100,7 @@ class Multipoles:
     def traceless_quadrupoles(self) -> Tensor | None:
         """Symmetric traceless part of Q, which is the one that acts (a trace would differ between a box and vacuum)."""
         Q = self.quadrupoles
-        if Q is None:
-            return None
-        trace = Q.diagonal(dim1=1, dim2=2).sum(1) / 3
-        identity = torch.eye(3, dtype=Q.dtype, device=Q.device)
-        return (Q + Q.transpose(1, 2)) / 2 - trace[:, None, None] * identity
+        return None if Q is None else traceless((Q + Q.transpose(1, 2)) / 2)
 
     def isotropic_polarizability(self) -> Tensor:
         """tr(alpha)/3, [N]; zeros where polarizability is absent."""
@@ -124,6 +125,12 @@ class Multipoles:
         if alpha.dim() == 1:
             return alpha[:, None] * field
         return ((alpha + alpha.transpose(1, 2)) / 2 * field[:, None, :]).sum(2)
+
+
+def traceless(matrices: Tensor) -> Tensor:
+    """Matrices [N, 3, 3] less a third of their trace on the diagonal."""
+    trace = matrices.diagonal(dim1=1, dim2=2).sum(1) / 3
+    return matrices - trace[:, None, None] * torch.eye(3, dtype=matrices.dtype, device=matrices.device)
 
 
 def _one_per_atom(name: str, value: Tensor, accepted: str = "[N] and [N, 1]") -> Tensor:

@@ -18,6 +18,7 @@ from openmm_polarmp.electrostatics._lattice import lattice_reduction, wave_vecto
 from openmm_polarmp.electrostatics._mesh import Mesh
 from openmm_polarmp.electrostatics._pair_potential import ClusterPairs
 from openmm_polarmp.electrostatics._plane_waves import PlaneWaves
+from openmm_polarmp.electrostatics.boundary import check_boundary
 from openmm_polarmp.electrostatics.mesh_table import MESH_RULES, choose_mesh_rule, converged_k, mesh_shape
 
 METHODS = ("auto", "direct", "ewald", "pme")
@@ -65,7 +66,7 @@ class ElectrostaticPlan:
     ----------
     positions : Tensor [N, 3]
         Only the number of atoms, the dtype and the device are used.
-    cell, batch, pbc, sigma, accuracy, k_max, method
+    cell, batch, pbc, sigma, accuracy, k_max, method, boundary
         As for `electrostatic_energy`.
     """
 
@@ -80,6 +81,7 @@ class ElectrostaticPlan:
         accuracy: float = 1e-6,
         k_max: float | None = None,
         method: str = "auto",
+        boundary: str = "conducting",
     ):
         self.sigma = positive("sigma", sigma)
         self.k_max = None if k_max is None else positive("k_max", k_max)
@@ -89,6 +91,7 @@ class ElectrostaticPlan:
         if method not in METHODS:
             raise ValueError(f"method is {method!r}; {', '.join(map(repr, METHODS))} are accepted")
         check_cell(cell, positions)
+        self.boundary = check_boundary(boundary, None if cell is None else cell.reshape(-1, 3, 3))
         if batch is not None:
             check_batch(batch, positions)
         self.num_atoms, self.device, self.dtype = len(positions), positions.device, positions.dtype
@@ -181,6 +184,7 @@ class ElectrostaticPlan:
     def check_options(**options: Any) -> None:
         """Check that the options of a call with a plan, which replaces them, have their defaults."""
         defaults = {"batch": None, "pbc": None, "sigma": 1.0, "accuracy": 1e-6, "k_max": None, "method": "auto"}
+        defaults["boundary"] = "conducting"
         changed = [name for name, value in options.items() if value is not defaults[name] and value != defaults[name]]
         if changed:
             raise ValueError(

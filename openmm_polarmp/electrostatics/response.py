@@ -12,8 +12,15 @@ from torch import Tensor
 
 from openmm_polarmp.electrostatics._checks import check_atoms
 from openmm_polarmp.electrostatics.born_charges import charge_transfer, position_gradient, without_mean_charge
-from openmm_polarmp.electrostatics.energy import ElectrostaticResult, electrostatic_energy, screening
+from openmm_polarmp.electrostatics.energy import (
+    ElectrostaticResult,
+    driven_by_field,
+    electrostatic_energy,
+    screening,
+)
+from openmm_polarmp.electrostatics.induction import Induction, Parts
 from openmm_polarmp.electrostatics.multipoles import Multipoles
+from openmm_polarmp.electrostatics.mutual import induced_moments
 from openmm_polarmp.electrostatics.plan import ElectrostaticPlan
 
 
@@ -117,33 +124,65 @@ def polarizability(
     multipoles: Multipoles,
     cell: Tensor | None = None,
     *,
-    batch: Tensor | None = None,
-    pbc: Tensor | None = None,
-    eps_inf: float | Tensor = 1.0,
     induced_charges: bool = True,
+    **options: Any,
 ) -> Scaled:
     """alpha_tot = dP/dE0 in e^2 A^2/eV, [B, 3, 3], or [3, 3] if no batch was given. Times k_e: a volume in A^3.
 
-    s^2 sum_i alpha_i and, unless ``induced_charges`` is False, that of flows, s^2 sum_ij f_ij d_ij d_ij^T, and for clusters
-    of induced charges, s^2 sum_i kappa_i (r_i - r_c)(r_i - r_c)^T. In a box the field does not act through the softness.
+    With the direct response s^2 sum_i alpha_i and, unless ``induced_charges`` is False, that of flows, s^2 sum_ij f_ij d_ij
+    d_ij^T, and for clusters of induced charges, s^2 sum_i kappa_i (r_i - r_c)(r_i - r_c)^T. With ``mutual`` what the three
+    fields induce is solved for. In a box the field does not act through the softness.
+
+    Parameters
+    ----------
+    positions, multipoles, cell, options
+        As for `electrostatic_energy`; the charges and other permanent moments do not matter.
+    induced_charges : bool
+        Whether dq counts.
     """
     check_atoms(positions, multipoles)
-    # The plan is used for its structures only: no mesh, and as few wave vectors as can be.
-    plan = ElectrostaticPlan(positions, cell, batch=batch, pbc=pbc, k_max=1e-3)
+    mutual = options.pop("mutual", None)
+    if mutual is None and "plan" not in options:
+        # The plan is used for its structures only: no mesh, and as few wave vectors as can be.
+        options["k_max"], options["accuracy"] = 1e-3, 1e-6
+    plan, rest = _plan(positions, multipoles, cell, options)
     cells = None if cell is None else cell.expand(plan.num_structures, 3, 3)
-    scaling = screening(multipoles, cells, plan, eps_inf)
-    total = plan.per_structure(multipoles.polarizability_tensor())
-    if induced_charges and multipoles.flows is not None:
-        total = total + plan.per_structure(multipoles.flows.polarizability())
-    if induced_charges and multipoles.softness is not None:
-        kappa = torch.where(plan.periodic[plan.batch], 0.0, multipoles.softness)
-        arm = positions - plan.centre(positions, multipoles.softness)[plan.batch]
-        total = total + plan.per_structure(kappa[:, None, None] * arm[:, :, None] * arm[:, None, :])
-    total = scaling[:, None, None] ** 2 * total
+    total_charge = rest.get("total_charge")
+    scaling = screening(multipoles, cells, plan, rest.get("eps_inf", 1.0))
+    groups = None if total_charge is None else total_charge.groups_of(plan.batch)
+    induction = Induction(positions, multipoles, cells, plan, groups)
+    unit_fields = torch.eye(3, dtype=positions.dtype, device=positions.device)
+    columns = []
+    for unit_field in unit_fields:
+        driving = driven_by_field(induction, unit_field.expand(len(positions), 3))
+        if mutual is None:
+            induced = induction.taken_up(driving)
+        else:
+            induced = induced_moments(induction, driving, mutual)
+        columns.append(plan.per_structure(_induced_dipoles(induction, induced, induced_charges)))
+    total = scaling[:, None, None] ** 2 * torch.stack(columns, 2)
     return Scaled(total, scaling) if plan.batched else Scaled(total[0], scaling[0])
 
 
-_PLAN_OPTIONS = ("batch", "pbc", "sigma", "accuracy", "k_max", "method")
+def _induced_dipoles(induction: Induction, induced: Parts, induced_charges: bool) -> Tensor:
+    """The dipole [N, 3] in e A that induced moments amount to at each atom, as the polarization counts them."""
+    values = dict(zip(induction.kinds, induced, strict=True))
+    dipoles = values.get("dipoles", torch.zeros_like(induction.positions))
+    if not induced_charges:
+        return dipoles
+    flows = induction.multipoles.flows
+    if "flows" in values and flows is not None:
+        dipoles = dipoles + flows.dipoles(values["flows"])
+    softness = induction.multipoles.softness
+    if "charges" in values and softness is not None:
+        plan = induction.plan
+        in_box = plan.periodic[plan.batch]
+        arms = induction.positions - plan.centre(induction.positions, softness)[plan.batch]
+        dipoles = dipoles + torch.where(in_box, 0.0, values["charges"])[:, None] * arms
+    return dipoles
+
+
+_PLAN_OPTIONS = ("batch", "pbc", "sigma", "accuracy", "k_max", "method", "boundary")
 
 
 def _plan(positions: Tensor, moments: Multipoles, cell: Tensor | None, options: dict) -> tuple[ElectrostaticPlan, dict]:

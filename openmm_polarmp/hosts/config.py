@@ -47,8 +47,8 @@ class HostedConfig:
         Atomic numbers, in the host's order.
     cutoff, receptive_field : float
         The host's, A.
-    rung, charges, formal_charges, polarizability
-        As in `NetworkSettings`.
+    rung, response, charges, formal_charges, polarizability, rounds
+        As in `NetworkSettings`. The rounds change the moments, not the host's energy.
     channels, hidden : int
         Vectors and tensors that the heads combine, and width of the heads.
     n_radial : int
@@ -67,9 +67,11 @@ class HostedConfig:
     host_licence: str = ""
     host_origin: str = ""
     rung: str = "sr"
+    response: str = "direct"
     charges: str = "local"
     formal_charges: dict[int, float] = field(default_factory=dict)
     polarizability: str = "scalar"
+    rounds: int = 0
     channels: int = 32
     hidden: int = 64
     n_radial: int = 8
@@ -85,6 +87,11 @@ class HostedConfig:
                 raise ValueError(f"{name} has the atomic numbers {unknown}; only those of the host are accepted")
         if self.formal_charges and (missing := sorted(set(self.species) - set(self.formal_charges))):
             raise ValueError(f"formal_charges lacks the atomic numbers {missing}; every species needs one")
+
+    @property
+    def mutual(self) -> bool:
+        """Whether induced moments feel each other."""
+        return self.response == "mutual" or Rung.parse(self.rung).electronegativity
 
     @property
     def has_flows(self) -> bool:

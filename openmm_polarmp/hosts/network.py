@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 
+from openmm_polarmp.electrostatics.flows import Flows
 from openmm_polarmp.electrostatics.multipoles import Multipoles
+from openmm_polarmp.electrostatics.potentials import Potentials
 from openmm_polarmp.hosts.config import HostedConfig
 from openmm_polarmp.hosts.protocol import Host
 from openmm_polarmp.hosts.registry import make_host
 from openmm_polarmp.models import ExactConstants, RadialBasis, Rung
 from openmm_polarmp.models.edge_heads import EdgeHeads
 from openmm_polarmp.models.heads import Heads
+from openmm_polarmp.models.potential_inputs import PotentialsOf
 from openmm_polarmp.neighbors.table import displacements, neighbor_table, table_vectors
 
 NAMES = ("scalars", "vectors", "tensors")
@@ -74,7 +78,11 @@ class HostedNet(ExactConstants):
             config.hidden,
             local_charges=not formal,
             energy=False,
+            mutual=config.mutual,
+            rounds=config.rounds > 0,
         )
+        if self.heads.of_species is not None:
+            self.heads.set_electronegativities(self.species)
         self._check_features(self.heads.l_max)
         for n in self.host.multiplicities[1 : self.heads.l_max + 1]:
             self.mixing.append(torch.nn.Parameter(torch.randn(n, config.channels) / math.sqrt(n)))
@@ -105,28 +113,58 @@ class HostedNet(ExactConstants):
         batch: torch.Tensor | None = None,
         total_charge: torch.Tensor | float | None = None,
         multiplicity: torch.Tensor | float | None = None,
+        potentials: PotentialsOf | None = None,
     ) -> tuple[torch.Tensor, Multipoles]:
-        """Energy per atom and raw multipoles; parameters as in `PolarMPNet.forward`. The last two have no influence."""
+        """Energy per atom and raw multipoles; parameters as in `PolarMPNet.forward`.
+
+        Total charge and multiplicity have no influence.
+        """
         kind = self._lookup.index_select(0, species)
         vectors = displacements(positions, edge_index, edge_shifts, cell, batch)
         result = self.host(vectors, edge_index, kind)
         energies = result.energies + self.energy_shift[kind]
         if self.heads is None:
             return energies, Multipoles(torch.zeros_like(energies))
-        hidden = self.heads.hidden(result.features[0][0], kind)
-        out = self.heads(hidden, self._mixed(result.features))
-        charges = out.pop("charges", None)
-        if self.config.formal_charges:
-            charges = self.formal_charges[kind]
-        if charges is None:
-            charges = hidden.new_zeros(kind.shape[0])
-        flows = None
-        if self.edge_heads is not None and self.radial is not None:
-            table = neighbor_table(edge_index, edge_shifts, positions.shape[0])
-            apart = table_vectors(positions, table, cell, batch, 2 * self.cutoff).to(hidden.dtype)
-            radial = self.radial(apart.square().sum(2).sqrt())
-            charges, flows = self.edge_heads(hidden, charges, radial, kind, kind[table.senders], apart, table)
-        return energies, Multipoles(charges, **out, flows=flows)
+        heads, features = self.heads, self._mixed(result.features)
+        exchange = self._exchange(positions, kind, edge_index, edge_shifts, cell, batch, features.dtype)
+
+        def evaluate_heads(felt: Potentials | None) -> Multipoles:
+            hidden = heads.hidden(result.features[0][0], kind, felt)
+            out = heads(hidden, features, kind, felt)
+            charges = out.pop("charges", None)
+            if self.config.formal_charges:
+                charges = self.formal_charges[kind]
+            if charges is None:
+                charges = hidden.new_zeros(kind.shape[0])
+            charges, flows = exchange(hidden, charges)
+            return Multipoles(charges, **out, flows=flows)
+
+        multipoles = evaluate_heads(None)
+        for _ in range(self.config.rounds):
+            if potentials is None:
+                raise TypeError("potentials is missing; networks with rounds accept a function of multipoles")
+            multipoles = evaluate_heads(potentials(multipoles))
+        return energies, multipoles
+
+    def _exchange(
+        self,
+        positions: torch.Tensor,
+        kind: torch.Tensor,
+        edge_index: torch.Tensor,
+        edge_shifts: torch.Tensor,
+        cell: torch.Tensor | None,
+        batch: torch.Tensor | None,
+        dtype: torch.dtype,
+    ) -> Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, Flows | None]]:
+        """A function of hidden layer and charges: charges after the exchange between neighbours, and the flows."""
+        edge_heads, radial = self.edge_heads, self.radial
+        if edge_heads is None or radial is None:
+            return lambda hidden, charges: (charges, None)
+        table = neighbor_table(edge_index, edge_shifts, positions.shape[0])
+        vectors = table_vectors(positions, table, cell, batch, 2 * self.cutoff).to(dtype)
+        functions = radial(vectors.square().sum(2).sqrt())
+        kinds = kind[table.senders]
+        return lambda hidden, charges: edge_heads(hidden, charges, functions, kind, kinds, vectors, table)
 
     def _mixed(self, features: list[torch.Tensor]) -> torch.Tensor:
         """Features [(l_max + 1)^2, N, channels] that the heads combine; they combine no scalars, whose places are zero."""

@@ -17,7 +17,10 @@ class NetworkSettings:
     ----------
     rung : str
         What it predicts: ``sr``, ``q``, ``qu``, ``quQ``, ``qu+k``, ``qu+a``, ``qu+ka``, ``quQ+ka``, ``qu+c``, ``qu+ca``,
-        ``quQ+ca``.
+        ``quQ+ca``, ``qeq``, ``qeq+a``.
+    response : str
+        ``"direct"``: induced moments feel the permanent ones. ``"mutual"``: they feel each other, too (theory.md section 9).
+        In rungs ``qeq`` and ``qeq+a`` they always do.
     charges : str
         ``"local"``: every atom has a charge of its own. ``"flow"``: neighbours exchange charge, which conserves it
         (theory.md section 8).
@@ -42,6 +45,9 @@ class NetworkSettings:
         Factors in the products of an atom's density: 2 is three-body, 3 four-body.
     polarizability : str
         ``"scalar"`` or ``"tensor"``.
+    rounds : int
+        How often (0 to 4) the moments are computed again from the potential, the field and its gradient that they make at
+        the atoms: the fixed point of theory.md section 9.
     zbl : bool
         Add the nuclear repulsion of Ziegler, Biersack and Littmark at distances below the sum of the covalent radii.
     total_charge_input, multiplicity_input : bool
@@ -49,6 +55,7 @@ class NetworkSettings:
     """
 
     rung: str = "qu+ka"
+    response: str = "direct"
     charges: str = "local"
     formal_charges: dict[int, float] = field(default_factory=dict)
     cutoff: float = 4.5
@@ -61,21 +68,36 @@ class NetworkSettings:
     hidden: int = 64
     correlation: int = 3
     polarizability: str = "scalar"
+    rounds: int = 0
     zbl: bool = False
     total_charge_input: bool = False
     multiplicity_input: bool = False
 
     def __post_init__(self) -> None:
         rung = Rung.parse(self.rung)
+        if self.response not in ("direct", "mutual"):
+            raise ValueError(f"response is {self.response!r}; 'direct' and 'mutual' are accepted")
+        if rung.electronegativity and self.charges == "flow":
+            raise ValueError(f"charges is 'flow'; 'local' is accepted with rung {self.rung!r}")
         if self.charges not in ("local", "flow"):
             raise ValueError(f"charges is {self.charges!r}; 'local' and 'flow' are accepted")
+        if self.rounds and not rung.charges:
+            raise ValueError(
+                f"rounds is {self.rounds}; 0 is accepted with rung {self.rung!r}, which makes no potential"
+            )
         if self.charges == "flow" and not rung.charges:
             raise ValueError(f"charges is 'flow'; rung {self.rung!r} has no charges that could flow")
         if self.formal_charges and self.charges != "flow":
             raise ValueError("formal_charges is given; it needs charges: flow")
         formal = {int(z): float(value) for z, value in self.formal_charges.items()}
         object.__setattr__(self, "formal_charges", formal)
-        for name, low, high in (("layers", 1, 3), ("l_max", 1, 2), ("l_message", 0, 1), ("correlation", 1, 4)):
+        for name, low, high in (
+            ("layers", 1, 3),
+            ("l_max", 1, 2),
+            ("l_message", 0, 1),
+            ("correlation", 1, 4),
+            ("rounds", 0, 4),
+        ):
             value = getattr(self, name)
             if not low <= value <= high:
                 raise ValueError(f"{name} is {value}; integers from {low} to {high} are accepted")
@@ -91,6 +113,11 @@ class NetworkSettings:
             raise ValueError("l_max is 1; quadrupoles and a tensor polarizability need 2")
         if self.l_message > self.l_max:
             raise ValueError(f"l_message is {self.l_message}; at most l_max = {self.l_max} is accepted")
+
+    @property
+    def mutual(self) -> bool:
+        """Whether induced moments feel each other."""
+        return self.response == "mutual" or Rung.parse(self.rung).electronegativity
 
     @property
     def has_flows(self) -> bool:
@@ -113,7 +140,6 @@ class NetworkConfig(NetworkSettings):
     """
 
     architecture: ClassVar[str] = "PolarMPNet"
-    native_obstacles: ClassVar[tuple[str, ...]] = ()
 
     species: tuple[int, ...]
     average_neighbors: float = 40.0
@@ -143,6 +169,11 @@ class NetworkConfig(NetworkSettings):
         if unknown := sorted(set(values) - set(known)):
             raise ValueError(f"network configuration has the unknown entries {unknown}; known are {', '.join(known)}")
         return cls(**values)
+
+    @property
+    def native_obstacles(self) -> tuple[str, ...]:
+        """What keeps the plugin's own kernels from evaluating the network, as a user reads it; empty if they can."""
+        return (f"rounds: {self.rounds}",) if self.rounds else ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -10,6 +10,7 @@ import torch
 from openmm_polarmp.electrostatics.multipoles import Multipoles
 from openmm_polarmp.models.chunks import atoms_at_once, run_layer
 from openmm_polarmp.models.network import PolarMPNet
+from openmm_polarmp.models.potential_inputs import PotentialsOf
 from openmm_polarmp.neighbors.table import NeighborTable
 
 
@@ -19,7 +20,7 @@ class TableEvaluator:
     The number of atoms that layers take at once is chosen once for each table, because on a GPU the choice queries the free
     memory. Compiled code has dynamic shapes, as the number of pairs changes with every search. Where the network runs in
     chunks of atoms, its layers on a chunk are compiled, otherwise all of it. If compiling fails, the network runs eagerly,
-    with a warning. Networks with flows are not compiled.
+    with a warning. Networks with flows or rounds are not compiled.
 
     Parameters
     ----------
@@ -33,7 +34,7 @@ class TableEvaluator:
         self._table: NeighborTable | None = None
         self._at_once = 0
         self._whole: Any = None
-        if compile and not network.config.has_flows:
+        if compile and not network.config.has_flows and network.config.rounds == 0:
             try:
                 self._whole = torch.compile(self._tensors, dynamic=True)
                 self._chunk = torch.compile(run_layer, dynamic=True)
@@ -54,10 +55,11 @@ class TableEvaluator:
         batch: torch.Tensor | None = None,
         total_charge: torch.Tensor | float | None = None,
         multiplicity: torch.Tensor | float | None = None,
+        potentials: PotentialsOf | None = None,
     ) -> tuple[torch.Tensor, Multipoles]:
         """See `PolarMPNet.forward_table`."""
         at_once = self._atoms_at_once(table)
-        arguments = (positions, species, table, cell, batch, total_charge, multiplicity)
+        arguments = (positions, species, table, cell, batch, total_charge, multiplicity, potentials)
         if self._whole is not None:
             try:
                 if at_once >= len(species):

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 
+from openmm_polarmp.electrostatics.potentials import Potentials
 from openmm_polarmp.models._angular import slice_of, tensor_to_cartesian
 from openmm_polarmp.models._constants import ExactConstants
+from openmm_polarmp.models.electronegativity import PAULING
+from openmm_polarmp.models.potential_inputs import CURVATURE, FIELD, PotentialInputs, limited
 from openmm_polarmp.models.rung import Rung
+from openmm_polarmp.units import COULOMB
 
 # Units of the heads: the outputs of an untrained network's last layer are about 0.2 of them, the responses about 1.
 CHARGE = 0.5  # e
@@ -22,6 +27,14 @@ LARGEST_DIPOLE = 1.0  # e A
 LARGEST_QUADRUPOLE = 1.5  # e A^2
 LARGEST_SOFTNESS = 0.1  # e^2/eV
 LARGEST_POLARIZABILITY = 0.5  # e^2 A^2/eV, 7 A^3
+ELECTRONEGATIVITY = 3.0  # V
+HARDNESS = 8.0  # eV/e^2, on top of the own energy of the smeared charge
+LARGEST_ELECTRONEGATIVITY = 30.0  # V
+# Induced moments that feel each other are stable for certain where an atom's own smeared charge and dipole would cost more than
+# k_e sqrt(2/pi)/sigma and k_e sqrt(2/pi)/(3 sigma^3): with these limits for every sigma of 1 A and more.
+OWN_CHARGE = COULOMB * math.sqrt(2 / math.pi)  # eV/e^2
+LARGEST_MUTUAL_SOFTNESS = 0.95 / OWN_CHARGE
+LARGEST_MUTUAL_POLARIZABILITY = 0.95 * 3 / OWN_CHARGE
 LOWEST_ENERGY = 30.0  # eV below the energy of the single atom; upwards there is no limit
 UNIT_SOFTPLUS = math.log(math.e - 1)  # softplus of this is one
 
@@ -54,20 +67,31 @@ class Heads(ExactConstants):
         hidden: int,
         local_charges: bool = True,
         energy: bool = True,
+        mutual: bool = False,
+        rounds: bool = False,
     ) -> None:
         super().__init__()
-        self.rung, self.channels = rung, channels
+        self.rung, self.channels, self.mutual = rung, channels, mutual
         self.tensor_polarizability = rung.polarizability and polarizability == "tensor"
         self.species = torch.nn.Embedding(n_species, hidden)
         self.trunk = torch.nn.Linear(n_invariants, hidden)
+        equilibrated = rung.electronegativity
         scalars = ["energy"] if energy else []
-        scalars += ["charge"] if rung.charges and local_charges else []
-        scalars += ["softness"] if rung.softness else []
+        scalars += ["charge"] if rung.charges and local_charges and not equilibrated else []
+        scalars += ["electronegativity", "hardness"] if equilibrated else ["softness"] if rung.softness else []
         scalars += ["polarizability"] if rung.polarizability else []
+        self.potential_inputs = PotentialInputs(hidden) if rounds else None
+        scalars += ["dipole_of_field"] if rounds and rung.dipoles else []
+        scalars += ["quadrupole_of_curvature"] if rounds and rung.quadrupoles else []
         weighted = ["dipole"] if rung.dipoles else []
         weighted += ["quadrupole"] if rung.quadrupoles else []
         weighted += ["anisotropy"] if self.tensor_polarizability else []
         self.scalars, self.weighted = scalars, weighted
+        self.of_species: torch.nn.Parameter | None = (
+            None  # electronegativity of each element, before the network's part
+        )
+        if equilibrated:
+            self.of_species = torch.nn.Parameter(torch.zeros(n_species))
         outputs = len(scalars) + len(weighted) * channels
         self.final = torch.nn.Linear(hidden, outputs) if outputs else None
         self.constant("to_matrix", tensor_to_cartesian().flatten(1))
@@ -78,12 +102,17 @@ class Heads(ExactConstants):
         """Highest degree of the features that the heads read."""
         return 2 if {"quadrupole", "anisotropy"} & set(self.weighted) else 1 if self.weighted else 0
 
-    def hidden(self, invariants: torch.Tensor, kind: torch.Tensor) -> torch.Tensor:
+    def hidden(self, invariants: torch.Tensor, kind: torch.Tensor, felt: Potentials | None = None) -> torch.Tensor:
         """The hidden layer of each atom [N, hidden]; ``kind`` [N] is the index of each atom's element."""
-        return torch.nn.functional.silu(self.trunk(invariants) + self.species(kind))
+        inputs = self.trunk(invariants) + self.species(kind)
+        if felt is not None and self.potential_inputs is not None:
+            inputs = inputs + self.potential_inputs(felt)
+        return torch.nn.functional.silu(inputs)
 
-    def forward(self, hidden: torch.Tensor, features: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Energies and the members of `Multipoles` by name."""
+    def forward(
+        self, hidden: torch.Tensor, features: torch.Tensor, kind: torch.Tensor, felt: Potentials | None = None
+    ) -> dict[str, torch.Tensor]:
+        """Energies and the members of `Multipoles` by name; ``kind`` [N] is the index of each atom's element."""
         if self.final is None:
             return {}
         out = self.final(hidden)
@@ -98,16 +127,37 @@ class Heads(ExactConstants):
             result["charges"] = bounded(CHARGE * scalar["charge"], LARGEST_CHARGE)
         if "dipole" in weight:
             dipoles = MOMENT * self._combine(features, 1, weight["dipole"])
+            if felt is not None:
+                along = limited(felt.gradient / FIELD).to(dipoles.dtype)
+                dipoles = dipoles - MOMENT * scalar["dipole_of_field"][:, None] * along
             result["dipoles"] = bounded(dipoles, LARGEST_DIPOLE)
         if "quadrupole" in weight:
             quadrupoles = MOMENT * self._matrix(self._combine(features, 2, weight["quadrupole"]))
+            if felt is not None and felt.curvature is not None:
+                along = limited(felt.curvature / CURVATURE).to(quadrupoles.dtype)
+                quadrupoles = quadrupoles - MOMENT * scalar["quadrupole_of_curvature"][:, None, None] * along
             result["quadrupoles"] = bounded(quadrupoles, LARGEST_QUADRUPOLE)
         if "softness" in scalar:
             softness = SOFTNESS * torch.nn.functional.softplus(scalar["softness"] + UNIT_SOFTPLUS)
-            result["softness"] = bounded(softness, LARGEST_SOFTNESS)
+            result["softness"] = bounded(softness, LARGEST_MUTUAL_SOFTNESS if self.mutual else LARGEST_SOFTNESS)
+        if "electronegativity" in scalar:
+            assert self.of_species is not None
+            electronegativity = ELECTRONEGATIVITY * (self.of_species[kind] + scalar["electronegativity"])
+            result["electronegativity"] = bounded(electronegativity, LARGEST_ELECTRONEGATIVITY)
+            hardness = HARDNESS * torch.nn.functional.softplus(scalar["hardness"] + UNIT_SOFTPLUS)
+            result["softness"] = 1 / (OWN_CHARGE + hardness)
         if "polarizability" in scalar:
-            result["polarizability"] = bounded(self._polarizability(scalar, weight, features), LARGEST_POLARIZABILITY)
+            limit = LARGEST_MUTUAL_POLARIZABILITY if self.mutual else LARGEST_POLARIZABILITY
+            result["polarizability"] = bounded(self._polarizability(scalar, weight, features), limit)
         return result
+
+    @torch.no_grad()
+    def set_electronegativities(self, species: Sequence[int]) -> None:
+        """Begin with the elements' electronegativities of Pauling's scale, so that charges of ordinary size flow."""
+        assert self.of_species is not None
+        known = [PAULING[z] for z in species if z in PAULING]
+        mean = sum(known) / len(known) if known else 0.0
+        self.of_species.copy_(torch.tensor([PAULING.get(z, mean) - mean for z in species]))
 
     @torch.no_grad()
     def flip_signs(self) -> None:
@@ -115,13 +165,15 @@ class Heads(ExactConstants):
         if self.final is None:
             return
         n = len(self.scalars)
-        rows = [self.scalars.index("charge")] if "charge" in self.scalars else []
+        rows = [self.scalars.index(name) for name in ("charge", "electronegativity") if name in self.scalars]
         for name in ("dipole", "quadrupole"):
             if name in self.weighted:
                 first = n + self.weighted.index(name) * self.channels
                 rows += range(first, first + self.channels)
         self.final.weight[rows] *= -1
         self.final.bias[rows] *= -1
+        if self.of_species is not None:
+            self.of_species.mul_(-1)
 
     def _combine(self, features: torch.Tensor, l: int, weight: torch.Tensor) -> torch.Tensor:
         """Weighted sum of the channels' components of degree l, [N, 2 l + 1]."""

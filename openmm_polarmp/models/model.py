@@ -8,9 +8,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 
 from openmm_polarmp.electrostatics.multipoles import Multipoles
+from openmm_polarmp.electrostatics.mutual import Mutual
+from openmm_polarmp.electrostatics.permanent import Moments, permanent_potential
+from openmm_polarmp.electrostatics.plan import ElectrostaticPlan
+from openmm_polarmp.electrostatics.potentials import Potentials
+from openmm_polarmp.electrostatics.total_charge import TotalCharge
 from openmm_polarmp.models import file
 from openmm_polarmp.models.description import ModelDescription
 from openmm_polarmp.models.kinds import KINDS, is_storable
+from openmm_polarmp.models.potential_inputs import PotentialsOf
 from openmm_polarmp.models.rung import Rung
 from openmm_polarmp.models.total_charge import with_total_charge
 from openmm_polarmp.models.training_range import TrainingRange
@@ -110,6 +116,11 @@ class PolarMPModel(torch.nn.Module):
             raise ValueError(f"accuracy must lie between 0 and 1, got {accuracy}")
         if k_max is not None and not k_max > 0:
             raise ValueError(f"k_max must be positive (1/A) or None, got {k_max}")
+        if getattr(getattr(network, "config", None), "mutual", False) and sigma < 1:
+            raise ValueError(
+                f"sigma is {sigma:g} A; at least 1 A is accepted with self-consistent response, where the limits of the network's outputs "
+                "keep the response stable"
+            )
         self.network = network
         self.sigma, self.accuracy, self.k_max = float(sigma), float(accuracy), k_max
         self.charge_projection = bool(charge_projection)
@@ -146,7 +157,24 @@ class PolarMPModel(torch.nn.Module):
     @property
     def imposes_total_charge(self) -> bool:
         """Whether charges are shifted to the total charge; formal charges have it by themselves."""
-        return self.charge_projection and self.has_electrostatics and not self.formal_charges
+        return (
+            self.charge_projection
+            and self.has_electrostatics
+            and not self.formal_charges
+            and not self.equilibrates_charges
+        )
+
+    @property
+    def equilibrates_charges(self) -> bool:
+        """Whether all charges follow from electronegativities; the total charge is a constraint on them."""
+        return self.rung is not None and self.rung.electronegativity
+
+    @property
+    def mutual(self) -> Mutual | None:
+        """Settings of the self-consistent response; None for models with the direct one."""
+        config = getattr(self.network, "config", None)
+        # The energy is right to the square of the tolerance, forces to the tolerance.
+        return Mutual(0.1 * self.accuracy) if getattr(config, "mutual", False) else None
 
     @property
     def formal_charges(self) -> dict[int, float]:
@@ -182,7 +210,7 @@ class PolarMPModel(torch.nn.Module):
         if edges is None:
             edges = batched_pairs(positions, self.cutoff, cell, pbc=pbc, batch=batch)
         result = self.evaluate_network(
-            positions, species, cell, edges, batch=batch, total_charge=total_charge, multiplicity=multiplicity
+            positions, species, cell, edges, batch=batch, total_charge=total_charge, multiplicity=multiplicity, pbc=pbc
         )
         return result.energies, result.multipoles
 
@@ -215,6 +243,8 @@ class PolarMPModel(torch.nn.Module):
         total_charge: torch.Tensor | float | None = None,
         multiplicity: torch.Tensor | float | None = None,
         network: torch.nn.Module | TableEvaluator | None = None,
+        pbc: bool | torch.Tensor | None = None,
+        plan: ElectrostaticPlan | None = None,
     ) -> NetworkResult:
         """Evaluate the network on pairs that have been searched for, and impose the total charge.
 
@@ -228,17 +258,68 @@ class PolarMPModel(torch.nn.Module):
             All within the cutoff; farther ones contribute nothing. Only a `PolarMPNet` takes tables.
         network : torch.nn.Module or TableEvaluator, optional
             Evaluated in place of the model's network; for example a copy of it in another precision.
+        pbc : bool or Tensor [B] of bool, optional
+            As in `multipoles`; matters only to networks that ask for potentials, as the plan does.
+        plan : ElectrostaticPlan, optional
+            Of these structures, for repeated calls.
         """
         evaluator: Any = self.network if network is None else network
-        state = (cell, batch, total_charge, multiplicity)
+        state: tuple[Any, ...] = (cell, batch, total_charge, multiplicity)
+        if self.asks_for_potentials:
+            if plan is None:
+                plan = self.electrostatic_plan(positions, cell, batch=batch, pbc=pbc)
+            state = (*state, self._potentials(positions, cell, batch, total_charge, plan))
         if isinstance(pairs, NeighborTable):
             energies, multipoles = evaluator.forward_table(positions, species, pairs, *state)
         else:
             energies, multipoles = evaluator(positions, species, *pairs, *state)
+        if not isinstance(multipoles, Multipoles):
+            raise TypeError(f"the network must return (energies, Multipoles), got {type(multipoles).__name__}")
         raw_charges = multipoles.charges
         if self.imposes_total_charge:
             multipoles = with_total_charge(multipoles, total_charge, batch)
         return NetworkResult(energies, multipoles, raw_charges)
+
+    @property
+    def asks_for_potentials(self) -> bool:
+        """Whether the network takes a function ``potentials`` as its last argument: the fixed point of theory.md section 9.
+
+        Networks of one's own say so by an attribute ``asks_for_potentials``.
+        """
+        config = getattr(self.network, "config", None)
+        return bool(getattr(self.network, "asks_for_potentials", getattr(config, "rounds", 0)))
+
+    def electrostatic_plan(
+        self,
+        positions: torch.Tensor,
+        cell: torch.Tensor | None,
+        *,
+        batch: torch.Tensor | None = None,
+        pbc: bool | torch.Tensor | None = None,
+    ) -> ElectrostaticPlan:
+        """The plan of these structures in the precision of the positions, but at least in that of the weights."""
+        return ElectrostaticPlan(
+            positions, cell, batch=batch, pbc=pbc, sigma=self.sigma, accuracy=self.accuracy, k_max=self.k_max
+        )
+
+    def _potentials(
+        self,
+        positions: torch.Tensor,
+        cell: torch.Tensor | None,
+        batch: torch.Tensor | None,
+        total_charge: torch.Tensor | float | None,
+        plan: ElectrostaticPlan,
+    ) -> PotentialsOf:
+        """What the atoms feel of multipoles, as a function of these."""
+        cells = None if cell is None else cell.expand(plan.num_structures, 3, 3)
+
+        def potentials(multipoles: Multipoles) -> Potentials:
+            if self.imposes_total_charge:
+                multipoles = with_total_charge(multipoles, total_charge, batch)
+            moments = Moments.of(multipoles.to(positions.dtype))
+            return permanent_potential(positions, moments, cells, plan, order=2)[1]
+
+        return potentials
 
     def evaluate(
         self,
@@ -284,9 +365,18 @@ class PolarMPModel(torch.nn.Module):
                 k_max=self.k_max,
                 method=method,
                 eps_inf=eps_inf,
+                **self.response_options(total_charge, n_structures),
             )
             total = total + electrostatics.energy
         return ModelResult(total if batch is not None else total[0], multipoles, electrostatics)
+
+    def response_options(self, total_charge: torch.Tensor | float | None, n_structures: int) -> dict[str, Any]:
+        """Keywords ``mutual`` and ``total_charge`` of `electrostatic_energy` for ``n_structures`` with these total charges."""
+        options: dict[str, Any] = {"mutual": self.mutual}
+        if self.equilibrates_charges:
+            charges = torch.as_tensor(0.0 if total_charge is None else total_charge, dtype=torch.float64)
+            options["total_charge"] = TotalCharge(charges.reshape(-1).expand(n_structures))
+        return options
 
     def energy(
         self, positions: torch.Tensor, species: torch.Tensor, cell: torch.Tensor | None = None, **options: Any

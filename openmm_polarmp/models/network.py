@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 
 from openmm_polarmp.electrostatics.multipoles import Multipoles
+from openmm_polarmp.electrostatics.potentials import Potentials
 from openmm_polarmp.models._angular import SphericalHarmonics
 from openmm_polarmp.models._constants import ExactConstants
 from openmm_polarmp.models._layers import (
@@ -24,6 +25,7 @@ from openmm_polarmp.models.chunks import atoms_at_once, in_chunks, pair_function
 from openmm_polarmp.models.config import NetworkConfig
 from openmm_polarmp.models.edge_heads import EdgeHeads
 from openmm_polarmp.models.heads import Heads
+from openmm_polarmp.models.potential_inputs import PotentialsOf
 from openmm_polarmp.models.rung import Rung
 from openmm_polarmp.models.zbl import ZBLRepulsion
 from openmm_polarmp.neighbors.table import NeighborTable, from_senders, neighbor_table, table_vectors
@@ -60,7 +62,8 @@ class PolarMPNet(ExactConstants):
         self.config = config
         self.rung = Rung.parse(config.rung)
         self.cutoff = float(config.cutoff)
-        self.receptive_field = config.layers * self.cutoff
+        # With rounds an atom's outputs depend on all others.
+        self.receptive_field = None if config.rounds else config.layers * self.cutoff
         self.species = config.species
         n_species, c, m = len(config.species), config.channels, config.message_channels
 
@@ -81,8 +84,18 @@ class PolarMPNet(ExactConstants):
         self.state_embedding = torch.nn.Linear(extra, c, bias=False) if extra else None
         flow, formal = config.charges == "flow", bool(config.formal_charges)
         self.heads = Heads(
-            self.rung, config.polarizability, n_species, config.layers * c, c, config.hidden, local_charges=not formal
+            self.rung,
+            config.polarizability,
+            n_species,
+            config.layers * c,
+            c,
+            config.hidden,
+            local_charges=not formal,
+            mutual=config.mutual,
+            rounds=config.rounds > 0,
         )
+        if self.heads.of_species is not None:
+            self.heads.set_electronegativities(config.species)
         self.edge_heads = None
         if flow or self.rung.conductance:
             self.edge_heads = EdgeHeads(flow, self.rung.conductance, n_species, config.hidden, config.n_radial)
@@ -116,6 +129,7 @@ class PolarMPNet(ExactConstants):
         batch: torch.Tensor | None = None,
         total_charge: torch.Tensor | float | None = None,
         multiplicity: torch.Tensor | float | None = None,
+        potentials: PotentialsOf | None = None,
     ) -> tuple[torch.Tensor, Multipoles]:
         """Energy per atom and raw multipoles (the total charge is not imposed here).
 
@@ -135,9 +149,11 @@ class PolarMPNet(ExactConstants):
             Structure of each atom.
         total_charge, multiplicity : Tensor [B] or float, optional
             Of each structure; needed only by networks with these inputs.
+        potentials : function of Multipoles that returns Potentials, optional
+            What the atoms feel of each other's multipoles; needed only by networks with ``rounds``.
         """
         table = neighbor_table(edge_index, edge_shifts, positions.shape[0])
-        return self.forward_table(positions, species, table, cell, batch, total_charge, multiplicity)
+        return self.forward_table(positions, species, table, cell, batch, total_charge, multiplicity, potentials)
 
     def forward_table(
         self,
@@ -148,6 +164,7 @@ class PolarMPNet(ExactConstants):
         batch: torch.Tensor | None = None,
         total_charge: torch.Tensor | float | None = None,
         multiplicity: torch.Tensor | float | None = None,
+        potentials: PotentialsOf | None = None,
         *,
         at_once: int | None = None,
         run_chunk: Callable[..., tuple[torch.Tensor, ...]] = run_layer,
@@ -156,7 +173,7 @@ class PolarMPNet(ExactConstants):
 
         Parameters
         ----------
-        positions, species, cell, batch, total_charge, multiplicity
+        positions, species, cell, batch, total_charge, multiplicity, potentials
             As in `forward`.
         table : NeighborTable
             The pairs.
@@ -200,20 +217,31 @@ class PolarMPNet(ExactConstants):
             (features,) = run(layer, sent, density, features)
             invariants.append(features[0])
 
-        hidden = self.heads.hidden(torch.cat(invariants, dim=1), kind)
-        out = self.heads(hidden, features)
-        energy = out.pop("energy").double() * self.energy_scale[kind] + self.energy_shift[kind]
+        every_invariant = torch.cat(invariants, dim=1)
+
+        def evaluate_heads(felt: Potentials | None) -> tuple[torch.Tensor, Multipoles]:
+            hidden = self.heads.hidden(every_invariant, kind, felt)
+            out = self.heads(hidden, features, kind, felt)
+            energy = out.pop("energy")
+            charges = out.pop("charges", None)
+            if self.config.formal_charges:
+                charges = self.formal_charges[kind]
+            if charges is None:
+                charges = vectors.new_zeros(kind.shape[0])
+            flows = None
+            if self.edge_heads is not None:
+                charges, flows = self.edge_heads(hidden, charges, basis, kind, kinds, vectors, table)
+            return energy, Multipoles(charges, **out, flows=flows)
+
+        energy, multipoles = evaluate_heads(None)
+        for _ in range(self.config.rounds):
+            if potentials is None:
+                raise TypeError("potentials is missing; networks with rounds accept a function of multipoles")
+            energy, multipoles = evaluate_heads(potentials(multipoles))
+        energy = energy.double() * self.energy_scale[kind] + self.energy_shift[kind]
         if self.zbl is not None:
             energy = energy + self.zbl(distances, kinds, kind).double()
-        charges = out.pop("charges", None)
-        if self.config.formal_charges:
-            charges = self.formal_charges[kind]
-        if charges is None:
-            charges = vectors.new_zeros(kind.shape[0])
-        flows = None
-        if self.edge_heads is not None:
-            charges, flows = self.edge_heads(hidden, charges, basis, kind, kinds, vectors, table)
-        return energy, Multipoles(charges, **out, flows=flows)
+        return energy, multipoles
 
     def _state(
         self,

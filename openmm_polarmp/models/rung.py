@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from openmm_polarmp.moments import MOMENTS
 
-RUNGS = ("sr", "q", "qu", "quQ", "qu+k", "qu+a", "qu+ka", "quQ+ka", "qu+c", "qu+ca", "quQ+ca")
+RUNGS = ("sr", "q", "qu", "quQ", "qu+k", "qu+a", "qu+ka", "quQ+ka", "qu+c", "qu+ca", "quQ+ca", "qeq", "qeq+a")
+EQUILIBRATED = ("qeq", "qeq+a")
+"""Rungs whose charges follow from electronegativities and hardnesses (theory.md section 9)."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,8 @@ class Rung:
         Response coefficients of the induced charges (k) and induced dipoles (a).
     conductance : bool
         Of pairs of neighbours, between which charge flows (c).
+    electronegativity : bool
+        All charges are induced: by electronegativities, against hardnesses (qeq).
     """
 
     word: str
@@ -32,6 +36,7 @@ class Rung:
     softness: bool
     polarizability: bool
     conductance: bool = False
+    electronegativity: bool = False
 
     @property
     def moments(self) -> tuple[str, ...]:
@@ -41,6 +46,8 @@ class Rung:
     @classmethod
     def parse(cls, word: str) -> Rung:
         """Read a word such as ``"sr"``, ``"qu"`` or ``"quQ+ka"``; other combinations (``"q+a"``) are accepted too."""
+        if word in EQUILIBRATED:
+            return cls(word, True, False, False, True, word.endswith("a"), electronegativity=True)
         permanent, plus, induced = str(word).partition("+")
         valid = (
             permanent in ("q", "qu", "quQ") and induced in ("k", "a", "ka", "c", "ca") if plus else permanent in RUNGS
@@ -48,7 +55,8 @@ class Rung:
         if not valid:
             raise ValueError(
                 f"rung is {word!r}; {', '.join(RUNGS)} are accepted "
-                "(q charges, u dipoles, Q quadrupoles, k induced charges, c charges that flow, a induced dipoles)"
+                "(q charges, u dipoles, Q quadrupoles, k induced charges, c charges that flow, a induced dipoles, "
+                "qeq charges from electronegativities)"
             )
         return cls(
             word=word,

@@ -20,7 +20,7 @@ from openmm_polarmp.models.radii import COVALENT_RADII
 from openmm_polarmp.models.rung import Rung
 from openmm_polarmp.moments import MOMENTS
 from openmm_polarmp.sources.options import SourceOptions
-from openmm_polarmp.sources.protocol import MomentFlags, check_no_flows
+from openmm_polarmp.sources.protocol import MomentFlags, check_direct, check_no_flows
 
 if TYPE_CHECKING:
     from openmm_polarmp.models import PolarMPModel
@@ -55,6 +55,7 @@ class NativeSource(_polarmp.NetworkSource, MomentFlags):
                 "PolarMPNet"
             )
         check_no_flows(config.has_flows)
+        check_direct(config.mutual)
         weights = contents.arrays()
         try:
             super().__init__(*_arguments(config, weights, description.charge_projection, options))

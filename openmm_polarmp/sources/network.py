@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from openmm_polarmp.electrostatics.multipoles import Multipoles
+from openmm_polarmp.electrostatics.plan import ElectrostaticPlan
 from openmm_polarmp.models import PolarMPModel, TableEvaluator
 from openmm_polarmp.models.model import NetworkResult
 from openmm_polarmp.models.tensor_products import check_tensor_products, use_tensor_products
@@ -23,9 +23,11 @@ from openmm_polarmp.neighbors import NeighborList, Neighbors, NeighborTable, nei
 from openmm_polarmp.sources._streams import stream_of
 from openmm_polarmp.sources.buffers import not_finite, write_forces, write_moments
 from openmm_polarmp.sources.options import SourceOptions
-from openmm_polarmp.sources.protocol import Buffers, MomentFlags, check_no_flows
+from openmm_polarmp.sources.protocol import Buffers, MomentFlags, check_direct, check_no_flows
 from openmm_polarmp.sources.torch_models import without_atomic_energies
 
+LARGEST_CHANGE = 0.01
+"""Of box vectors, relative, for which a plan is kept."""
 DTYPES = {"single": torch.float32, "double": torch.float64}
 
 
@@ -69,6 +71,7 @@ class TorchSource(MomentFlags):
         self.model = without_atomic_energies(model) if self.options.interaction_energy else model
         config = getattr(self.model.network, "config", None)
         check_no_flows(getattr(config, "has_flows", False))
+        check_direct(getattr(config, "mutual", False))
         self.model.check_species(torch.tensor(self.options.atomic_numbers, dtype=torch.long))
         self.skin = float(skin)
         self.device = None if self.options.device is None else torch.device(self.options.device)
@@ -110,11 +113,16 @@ class TorchSource(MomentFlags):
         positions = torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.0, 0.5 * self.model.cutoff]], dtype=torch.float64)
         index, shifts = neighbor_pairs(positions, self.model.cutoff)
         network = self.network_on(torch.device("cpu"))
-        state = (None, None, self.options.total_charge, self.options.multiplicity)
         with torch.no_grad():
-            _, multipoles = network(positions, torch.tensor(kinds), index, shifts.double(), *state)
-        if not isinstance(multipoles, Multipoles):
-            raise TypeError(f"the network must return (energies, Multipoles), got {type(multipoles).__name__}")
+            multipoles = self.model.evaluate_network(
+                positions,
+                torch.tensor(kinds),
+                None,
+                (index, shifts.double()),
+                total_charge=self.options.total_charge,
+                multiplicity=self.options.multiplicity,
+                network=network,
+            ).multipoles
         return tuple(name for name, _ in multipoles.members())
 
 
@@ -144,6 +152,7 @@ class NetworkEvaluation:
         self._guesses = self._device.type == "cuda"
         self._list = NeighborList(source.model.cutoff, source.skin, cut=not self._guesses)
         self._state: tuple[torch.Tensor, NetworkResult] | None = None
+        self._plan: tuple[torch.Tensor | None, ElectrostaticPlan] | None = None
 
     @property
     def stream(self) -> int:
@@ -218,8 +227,19 @@ class NetworkEvaluation:
                 total_charge=options.total_charge,
                 multiplicity=options.multiplicity,
                 network=self._network,
+                plan=self._plan_for(leaf, neighbors.cell) if self._source.model.asks_for_potentials else None,
             )
         return leaf, result
+
+    def _plan_for(self, positions: torch.Tensor, cell: torch.Tensor | None) -> ElectrostaticPlan:
+        """The plan of the rounds' potentials, made anew when the box has changed by more than a per cent."""
+        if self._plan is not None:
+            before, plan = self._plan
+            if before is None or cell is None or (cell - before).abs().max() < LARGEST_CHANGE * before.abs().max():
+                return plan
+        plan = self._source.model.electrostatic_plan(positions, cell)
+        self._plan = cell, plan
+        return plan
 
     def _table_of(self, neighbors: Neighbors) -> NeighborTable:
         """The pairs as a table.

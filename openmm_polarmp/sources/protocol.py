@@ -57,6 +57,15 @@ def check_no_flows(has_flows: bool) -> None:
         )
 
 
+def check_direct(mutual: bool) -> None:
+    """Raise ValueError for a model with self-consistent response, which the force cannot evaluate."""
+    if mutual:
+        raise ValueError(
+            "the response of this model is self-consistent (response: mutual, or rung qeq), which PolarMPForce cannot evaluate; "
+            "PolarMPModel.evaluate can, and polarmp evaluate"
+        )
+
+
 class MomentFlags:
     """Which optional moments a source gives, from the names in its ``moments``."""
 

@@ -159,7 +159,7 @@ def compare(
             if name in elements:
                 elements[name].append(structure.species.numpy())
         species.append(structure.species.numpy())
-        charges.append(result.multipoles.charges.detach().cpu().numpy())
+        charges.append(result.charges.detach().cpu().numpy())
         if progress is not None:
             progress(done + 1)
     return Comparison(
@@ -178,7 +178,10 @@ def _polarizability(model: PolarMPModel, batch: Batch, result: Prediction, eps_i
     if not model.has_electrostatics:
         return batch.positions.new_zeros(1, 3, 3)
     moments = result.multipoles.to(batch.positions.dtype)
-    return polarizability(batch.positions, moments, batch=batch.batch, eps_inf=eps_inf).value
+    options = model.response_options(batch.total_charge, len(batch.sizes))
+    return polarizability(
+        batch.positions, moments, batch=batch.batch, sigma=model.sigma, eps_inf=eps_inf, **options
+    ).value
 
 
 def _statistics(reference: NDArray, predicted: NDArray) -> dict[str, float]:

@@ -20,7 +20,17 @@ from openmm_polarmp.training.data import labels
 from openmm_polarmp.training.data.statistics import average_neighbors, single_atoms
 from openmm_polarmp.training.data.structure import Structure
 
-HEAD_SETTINGS = ("rung", "charges", "formal_charges", "polarizability", "channels", "hidden", "n_radial")
+HEAD_SETTINGS = (
+    "rung",
+    "response",
+    "charges",
+    "formal_charges",
+    "polarizability",
+    "rounds",
+    "channels",
+    "hidden",
+    "n_radial",
+)
 FRAMES = 50  # for the energies of single atoms
 
 
@@ -113,7 +123,9 @@ def _shifted(network: HostedNet, frames: Sequence[ase.Atoms]) -> dict[int, float
 
     Codes and functionals differ in them, and only in the elements of the data they can be fitted.
     """
-    bare = HostedNet(dataclasses.replace(network.config, rung="sr", charges="local", formal_charges={}), network.host)
+    bare = HostedNet(
+        dataclasses.replace(network.config, rung="sr", charges="local", formal_charges={}, rounds=0), network.host
+    )
     bare = bare.double()
     some = frames[:: max(1, len(frames) // FRAMES)]
     elements = sorted({int(z) for frame in some for z in frame.numbers})

@@ -18,9 +18,9 @@ import torch
 
 from openmm_polarmp.electrostatics import Multipoles
 from openmm_polarmp.models import PolarMPModel
+from openmm_polarmp.models.electronegativity import PAULING
 from openmm_polarmp.models.heads import CHARGE, LARGEST_CHARGE
 from openmm_polarmp.training.data.structure import Batch, Structure
-from openmm_polarmp.training.electronegativity import PAULING
 
 CHARGE_PER_UNIT = 0.8
 """e for one unit of Pauling's scale: sodium and chlorine in salt begin at +0.9 and -0.9, near their formal charges."""

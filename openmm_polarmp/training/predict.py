@@ -27,6 +27,8 @@ class Prediction:
         eV/A.
     multipoles : Multipoles
         Of all atoms.
+    charges : Tensor [N]
+        Permanent ones or, where all charges are induced, these; e.
     stress : Tensor [B, 3, 3] or None
         eV/A^3; zeros for clusters.
     dipole : Tensor [B, 3] or None
@@ -40,6 +42,7 @@ class Prediction:
     energy: torch.Tensor
     forces: torch.Tensor
     multipoles: Multipoles
+    charges: torch.Tensor
     stress: torch.Tensor | None = None
     dipole: torch.Tensor | None = None
     born_charges: torch.Tensor | None = None
@@ -93,7 +96,10 @@ def predict(
     inputs = [r] if strain is None else [r, strain]
     more = train or dipole or born_of is not None
     gradients = torch.autograd.grad(evaluated.energy.sum(), inputs, create_graph=train, retain_graph=more)
-    result = Prediction(evaluated.energy, -gradients[0], evaluated.multipoles)
+    charges = evaluated.multipoles.charges
+    if model.equilibrates_charges and evaluated.electrostatics is not None:
+        charges = charges + evaluated.electrostatics.induced_charges
+    result = Prediction(evaluated.energy, -gradients[0], evaluated.multipoles, charges)
     if strain is not None:
         volumes = torch.linalg.det(batch.cells).abs()[:, None, None]
         result.stress = torch.where(batch.periodic[:, None, None], gradients[1] / volumes, 0.0)
@@ -134,6 +140,7 @@ def all_born_charges(model: PolarMPModel, batch: Batch, eps_inf: float = 1.0) ->
         accuracy=model.accuracy,
         k_max=model.k_max,
         eps_inf=eps_inf,
+        **model.response_options(batch.total_charge, len(batch.sizes)),
     )
     return born.value.detach()
 

@@ -12,9 +12,9 @@ import torch
 
 from openmm_polarmp._version import __version__
 from openmm_polarmp.models import PolarMPModel, load_model, use_tensor_products
+from openmm_polarmp.models.electronegativity import reversed_signs
 from openmm_polarmp.training.config import TrainingConfig
 from openmm_polarmp.training.data import Structure
-from openmm_polarmp.training.electronegativity import reversed_signs
 from openmm_polarmp.training.evaluation import Comparison, compare
 from openmm_polarmp.training.parallel import Processes, processes
 from openmm_polarmp.training.prepare import (

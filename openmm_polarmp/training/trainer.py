@@ -87,7 +87,8 @@ class Trainer:
         self.seconds: dict[str, float] = defaultdict(float)
         self.hold_steps = 0
         self.initial_charges: dict[int, float] = {}
-        chosen = self.model.has_electrostatics and not self.model.formal_charges
+        predicted = not self.model.formal_charges and not self.model.equilibrates_charges
+        chosen = self.model.has_electrostatics and predicted
         if chosen and config.model.start is None and settings.hold_charges > 0:
             self.initial_charges = guess_charges(training)
             self.hold_steps = settings.hold_charges if self.initial_charges else 0

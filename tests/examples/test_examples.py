@@ -26,6 +26,7 @@ SHORT = {
     "13": (["--steps", "20"], "in vacuum: dipole"),
     "14": (["--steps", "160", "--windows", "2", "--edge", "1.3"], "hydration free energy:"),
     "15": (["--frames", "20", "--epochs", "2", "--steps", "5"], "charges after MD, e:"),
+    "16": (["--steps", "2", "--edge", "1.4"], "charge of the peptide:"),
     "17": (["--steps", "6", "--beads", "2", "--molecules", "8"], "7 rows; kinetic energy"),
 }
 

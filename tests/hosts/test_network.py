@@ -12,6 +12,7 @@ from openmm_polarmp.neighbors import neighbor_pairs
 VARIANTS = {
     "all moments": {"polarizability": "tensor"},
     "flows": {"rung": "quQ+ca", "charges": "flow"},
+    "electronegativities": {"rung": "qeq+a"},
     "formal charges": {"rung": "qu", "charges": "flow", "formal_charges": {1: 1.0, 8: -2.0}},
 }
 

@@ -25,7 +25,11 @@ CONFIGURATIONS = [
         if layers > 1 or l_message == 0
     ),
     *({"correlation": correlation, "layers": layers} for correlation in (1, 2, 4) for layers in (1, 2)),
-    *({"rung": rung, "layers": 2} for rung in RUNGS if not Rung.parse(rung).conductance),
+    *(
+        {"rung": rung, "layers": 2}
+        for rung in RUNGS
+        if not Rung.parse(rung).conductance and not Rung.parse(rung).electronegativity
+    ),
     {"polarizability": "tensor"},
     {"polarizability": "tensor", "rung": "q+a", "layers": 2},
     {"channels": 1, "message_channels": 1, "n_radial": 1, "hidden": 1, "layers": 2},

@@ -7,8 +7,8 @@ import ase.io
 import numpy as np
 from support.ionic import ionic_frames, known_charges
 
+from openmm_polarmp.models.electronegativity import PAULING, reversed_signs
 from openmm_polarmp.training import Structure, TrainingConfig, compare, train
-from openmm_polarmp.training.electronegativity import PAULING, reversed_signs
 
 
 def test_training_recovers_the_charges_of_the_reference(tmp_path):

@@ -16,7 +16,8 @@ from openmm_polarmp.hosts.so3lr.network import SO3LR
 from openmm_polarmp.models import ModelFileError, PolarMPModel
 
 PACKAGE = "so3krates-torch"
-PIP_LINE = "pip install 'so3krates-torch==0.2.1'"
+PIP_LINE = "pip install 'openmm-polarmp[so3lr]' (so3krates-torch 0.2.1, which needs torch 2.6 or newer)"
+TRAINING_DATA = "doi 10.5281/zenodo.14779793: forces, dipoles and Hirshfeld ratios, no energies"
 SPECIES = (1, 6, 7, 8, 9, 15, 16, 17)
 """The elements in the training data of the pretrained model."""
 
@@ -76,6 +77,10 @@ def convert(
     if importlib.util.find_spec("so3krates_torch") is None:
         raise ImportError(f"converting a model of SO3LR needs {PACKAGE}, not installed here: {PIP_LINE}")
     pretrained = path is None
+    accepted = SPECIES if pretrained else tuple(range(1, 101))  # as far as the package's tables of elements go
+    if unknown := sorted(set(species) - set(accepted)):
+        trained = f"the elements of the training, {', '.join(map(str, SPECIES))}," if pretrained else "1 to 100"
+        raise ValueError(f"species has the atomic numbers {unknown}; {trained} are accepted")
     place = _pretrained() if path is None else Path(path)
     host = read_pickle(place)
     config = _configuration(host, tuple(sorted(species)), dispersion_cutoff, dispersion_switch)
@@ -86,7 +91,7 @@ def convert(
         network.eval(),
         sigma=float(host.electrostatic_energy_scale) / math.sqrt(2),
         licence="MIT (so3krates-torch)" if pretrained else licence,
-        training_data="see the paper of SO3LR, J. Am. Chem. Soc. 147, 33723 (2025)" if pretrained else "",
+        training_data=TRAINING_DATA if pretrained else "",
         metadata={"host": f"SO3LR, converted from {place.name} with {PACKAGE} {version}"},
     )
 
@@ -97,7 +102,6 @@ def read_pickle(path: Path) -> Any:
 
     if not path.is_file():
         raise FileNotFoundError(f"model is {str(path)!r}; an existing file is accepted")
-    printing, precision = torch.get_default_dtype(), torch._tensor_str.PRINT_OPTS.precision
     try:
         names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
         allowed = [_allowed_class(name, path) for name in names]
@@ -107,9 +111,6 @@ def read_pickle(path: Path) -> Any:
         raise
     except Exception as error:
         raise ModelFileError(f"{path}: not a model of {PACKAGE} ({error})") from error
-    finally:  # the package changes both for the whole process
-        torch.set_default_dtype(printing)
-        torch.set_printoptions(precision=precision)
     if type(host) is not so3krates_torch.modules.models.SO3LR:
         raise ModelFileError(f"{path}: holds a {type(host).__name__}; a model of the class SO3LR is accepted")
     return host
@@ -220,7 +221,7 @@ def _layer(theirs: dict[str, torch.Tensor], name: str, other: str) -> dict[str, 
 
 def _filter(theirs: dict[str, torch.Tensor], name: str, other: str) -> dict[str, torch.Tensor]:
     """Two perceptrons whose outputs are added, as one: their last layers stand side by side."""
-    ours = {}
+    ours: dict[str, torch.Tensor] = {}
     for mine, its in (("of_distance", "mlp_rbf"), ("of_norms", "mlp_ev")):
         ours |= {f"{name}.{mine}.{kind}": theirs[f"{other}.{its}.0.{kind}"] for kind in ("weight", "bias")}
     last = [f"{other}.{its}.{its}_layer_1.0" for its in ("mlp_rbf", "mlp_ev")]

@@ -91,7 +91,7 @@ class SO3LR(nn.Module):
         Arguments as in `PolarMPNet.forward`; ``multiplicity`` is 1 by default.
         """
         kind = self._lookup.index_select(0, species)
-        near, far = self._select(positions, edge_index, edge_shifts, cell, batch)
+        near, far = self.select_pairs(positions, edge_index, edge_shifts, cell, batch)
         (a, b), distances, pairs = self._near_pairs(positions, near, cell, batch)
         spin = None if multiplicity is None else multiplicity - 1
         features = (
@@ -108,10 +108,12 @@ class SO3LR(nn.Module):
         number = self._number[kind]
         repulsion = 0.5 * self.repulsion(distances, pairs.envelope, number[a], number[b]).double()
         energy = energy.index_add(0, a, repulsion).index_add(0, b, repulsion)
-        energy = energy + self._dispersion(self._hirshfeld_ratios(features, kind), kind, positions, far, cell, batch)
+        energy = energy + self.dispersion_energy(
+            self._hirshfeld_ratios(features, kind), species, positions, far, cell, batch
+        )
         return energy, Multipoles((self.charge(features) + self.charge_bias(kind))[:, 0])
 
-    def _select(
+    def select_pairs(
         self,
         positions: torch.Tensor,
         edge_index: torch.Tensor,
@@ -119,16 +121,20 @@ class SO3LR(nn.Module):
         cell: torch.Tensor | None,
         batch: torch.Tensor | None,
     ) -> tuple[EdgeList, EdgeList]:
-        """The pairs of the network and those of the dispersion, each in one direction."""
+        """The pairs (edge_index, edge_shifts) of the network and those of the dispersion, each in one direction."""
         with torch.no_grad():
             squares = displacements(positions, edge_index, edge_shifts, cell, batch).square().sum(1)
             a, b = edge_index
-            # An atom and its images: one of two opposite shifts.
-            ahead = edge_shifts.to(positions.dtype) @ positions.new_tensor([1e4, 1e2, 1.0]) > 0
+            # Of an atom and its images, one of two opposite shifts.
+            x, y, z = edge_shifts.unbind(1)
+            ahead = 1e4 * x + 1e2 * y + z > 0
             one_way = (a < b) | ((a == b) & ahead)
             near = ((squares < self.config.network_cutoff**2) & one_way).nonzero()[:, 0]
             far = ((squares < self.config.dispersion_cutoff**2) & one_way).nonzero()[:, 0]
-        return tuple((edge_index.index_select(1, of), edge_shifts.index_select(0, of)) for of in (near, far))
+        return (
+            (edge_index.index_select(1, near), edge_shifts.index_select(0, near)),
+            (edge_index.index_select(1, far), edge_shifts.index_select(0, far)),
+        )
 
     def _near_pairs(
         self, positions: torch.Tensor, edges: EdgeList, cell: torch.Tensor | None, batch: torch.Tensor | None
@@ -148,17 +154,17 @@ class SO3LR(nn.Module):
         key, query = self.hirshfeld_key(features), self.hirshfeld_query(kind)
         return (self.hirshfeld_bias(kind)[:, 0] + (query * key).sum(1) / math.sqrt(key.shape[1])).abs()
 
-    def _dispersion(
+    def dispersion_energy(
         self,
         ratios: torch.Tensor,
-        kind: torch.Tensor,
+        species: torch.Tensor,
         positions: torch.Tensor,
         edges: EdgeList,
         cell: torch.Tensor | None,
         batch: torch.Tensor | None,
     ) -> torch.Tensor:
-        """Energy of each atom, [N] in eV."""
-        config, (a, b) = self.config, edges[0]
+        """Dispersion energy [N] in eV of the atoms, from their Hirshfeld ratios [N] and the pairs of `select_pairs`."""
+        config, kind, (a, b) = self.config, self._lookup.index_select(0, species), edges[0]
         vectors = displacements(positions, *edges, cell, batch).to(ratios.dtype)
         distances = vectors.square().sum(1).sqrt()
         polarizability = self.free_polarizability[kind] * ratios

@@ -1,0 +1,112 @@
+"""Models whose induced moments feel each other, and charges that follow from electronegativities (theory.md section 9)."""
+
+import pytest
+import torch
+
+from openmm_polarmp import PolarMPForce
+from openmm_polarmp.electrostatics import ElectrostaticPlan, Multipoles, electrostatic_energy
+from openmm_polarmp.electrostatics.induction import Induction
+from openmm_polarmp.electrostatics.mutual import smallest_eigenvalue
+from openmm_polarmp.models import PolarMPModel, load_model
+
+VARIANTS = {
+    "mutual": {"rung": "qu+ka", "response": "mutual"},
+    "mutual, tensors": {"rung": "quQ+ka", "response": "mutual", "polarizability": "tensor"},
+    "equilibrated": {"rung": "qeq"},
+    "equilibrated, dipoles": {"rung": "qeq+a"},
+}
+
+
+def model_of(models, variant, **options):
+    return PolarMPModel(models.make_network(**VARIANTS[variant]), accuracy=1e-8, **options)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_forces_by_differences(models, variant):
+    atoms, model = models.structure(), model_of(models, variant)
+    r = atoms.positions.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(model.energy(r, atoms.species, atoms.cell), r)
+    for atom, axis in ((0, 0), (3, 2)):
+        step = torch.zeros_like(r)
+        step[atom, axis] = 1e-4
+        up, down = (model.energy(atoms.positions + s * step, atoms.species, atoms.cell).detach() for s in (1, -1))
+        assert abs(float((up - down) / 2e-4 - gradient[atom, axis])) < 1e-6 * float(gradient.abs().max() + 1)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_file(models, variant, tmp_path):
+    atoms, model = models.structure(), model_of(models, variant)
+    model.save(tmp_path / "model.polarmp")
+    again = load_model(tmp_path / "model.polarmp")
+    assert again.mutual == model.mutual is not None
+    energies = [m.energy(atoms.positions, atoms.species, atoms.cell, total_charge=1.0) for m in (model, again)]
+    torch.testing.assert_close(*energies, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("total_charge", (0.0, -1.0))
+@pytest.mark.parametrize("variant", ("equilibrated", "equilibrated, dipoles"))
+def test_equilibrated_charges(models, variant, total_charge):
+    """They have the total charge, are those of lowest energy, and oxygen is negative from the beginning."""
+    atoms, model = models.structure(), model_of(models, variant)
+    result = model.evaluate(atoms.positions, atoms.species, atoms.cell, total_charge=total_charge)
+    q = result.electrostatics.induced_charges
+    torch.testing.assert_close(q.sum(), torch.tensor(total_charge, dtype=q.dtype), rtol=0, atol=1e-9)
+    oxygen = atoms.species == 8
+    assert q[oxygen].mean() < q[~oxygen].mean()
+    assert (result.multipoles.charges == 0).all()
+    # no other charge with the same sum has a lower energy
+    m = result.multipoles
+    chi, hardness = m.electronegativity, 1 / m.softness
+    if m.polarizability is None:
+
+        def energy(charges):
+            between = electrostatic_energy(atoms.positions, Multipoles(charges), atoms.cell, accuracy=1e-8).energy
+            return (between + (chi * charges + hardness * charges**2 / 2).sum()).detach()
+
+        lowest = float(energy(q.detach()))
+        generator = torch.Generator().manual_seed(0)
+        for _ in range(5):
+            change = 0.02 * torch.randn(len(q), generator=generator, dtype=q.dtype)
+            assert float(energy(q.detach() + change - change.mean())) > lowest
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_response_is_stable_even_where_atoms_nearly_touch(models, variant):
+    """The limits of the heads keep every eigenvalue of 1 + R T positive."""
+    atoms, model = models.structure(), model_of(models, variant)
+    with torch.no_grad():
+        model.network.heads.final.bias += 30.0  # the largest responses
+    for scale in (1.0, 0.3):
+        r = scale * atoms.positions
+        cell = None if atoms.cell is None else scale * atoms.cell
+        _, multipoles = model.multipoles(r, atoms.species, cell)
+        cells = None if cell is None else cell[None]
+        induction = Induction(r, multipoles, cells, ElectrostaticPlan(r, cell, accuracy=1e-6))
+        assert float(smallest_eigenvalue(induction, steps=40)) > 0
+
+
+def test_a_step_of_training_has_gradients_for_every_weight(models):
+    """A loss of forces differentiates the solution of the self-consistent equation."""
+    atoms, model = models.structure(), model_of(models, "equilibrated, dipoles")
+    r = atoms.positions.clone().requires_grad_()
+    energy = model.energy(r, atoms.species, atoms.cell)
+    (gradient,) = torch.autograd.grad(energy, r, create_graph=True)
+    (gradient**2).sum().backward()
+    missing = [name for name, weight in model.network.named_parameters() if weight.grad is None]
+    assert not missing
+    assert model.network.heads.of_species.grad.abs().max() > 0
+
+
+def test_refusals(models, tmp_path):
+    model = model_of(models, "mutual")
+    model.save(tmp_path / "model.polarmp")
+    for source in (model, tmp_path / "model.polarmp"):
+        for evaluator in ("native", "torch"):
+            with pytest.raises(ValueError, match="response of this model is self-consistent"):
+                PolarMPForce(source, atomic_numbers=[8, 1, 1], evaluator=evaluator)
+    with pytest.raises(ValueError, match=r"sigma is 0\.8 A; at least 1 A"):
+        model_of(models, "mutual", sigma=0.8)
+    with pytest.raises(ValueError, match="response is 'scf'; 'direct' and 'mutual' are accepted"):
+        models.make_network(rung="qu+a", response="scf")
+    with pytest.raises(ValueError, match="charges is 'flow'; 'local' is accepted with rung 'qeq'"):
+        models.make_network(rung="qeq", charges="flow")
