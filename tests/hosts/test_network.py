@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from support.hosts import hosted
+from support.hosts import hosted, hosted_model
 from support.torch_sources import CELL, make_atoms
 
 from openmm_polarmp.neighbors import neighbor_pairs
@@ -45,6 +45,8 @@ def test_rotations_and_inversion(host, variant, matrix):
     positions, species = make_atoms(9, CELL)
     before = outputs(network, positions, species, CELL)
     after = outputs(network, positions @ matrix.T, species, CELL @ matrix.T)
+    if network.rung.electronegativity:
+        assert not before.pop("charges").any()  # all of them are induced
     for name, value in before.items():
         scale = float(value.abs().max())
         assert scale > 1e-4, f"{name} is too small to test"
@@ -110,3 +112,17 @@ def test_heads_without_features_are_an_error():
     with pytest.raises(ValueError, match="tensor polarizability, which reads vectors and tensors"):
         hosted("toy", "q+a", settings={"l_max": 0}, polarizability="tensor")
     hosted("toy", "q+ka", settings={"l_max": 0})
+
+
+@pytest.mark.parametrize("config", [{"response": "mutual"}, {"rung": "qeq+a"}, {"rounds": 2}], ids=str)
+def test_forces_with_self_consistent_moments(config):
+    model = hosted_model("toy", **config)
+    model.accuracy = 1e-8
+    positions, species = make_atoms(6, CELL)
+    moving = positions.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(model.energy(moving, species, CELL), moving)
+    for place in ((0, 0), (5, 2)):
+        step = torch.zeros_like(positions)
+        step[place] = 1e-4
+        ends = [model.energy(positions + sign * step, species, CELL).item() for sign in (1, -1)]
+        assert gradient[place].item() == pytest.approx((ends[0] - ends[1]) / 2e-4, rel=1e-5, abs=1e-6)

@@ -53,8 +53,16 @@ def test_forces_by_finite_differences(host, platform):
 
 
 def test_the_same_as_torch_alone(host):
+    compare_with_torch(hosted_model(host))
+
+
+def test_moments_computed_again_from_their_potentials():
+    compare_with_torch(hosted_model("toy", rounds=2))
+
+
+def compare_with_torch(model):
+    """Energy and forces in OpenMM, and of the model in torch."""
     positions, species = make_atoms(9, BOX, closest=1.1)
-    model = hosted_model(host)
     context = CPU.context(system_of(model, positions, species))
     context.setPositions(0.1 * positions.numpy())
     energy, forces = energy_and_forces(context)
