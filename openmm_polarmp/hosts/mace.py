@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from openmm_polarmp.hosts.building import plain_float64
+from openmm_polarmp.hosts.building import plain_modules
 from openmm_polarmp.hosts.features import joined, multiplicities, split_irreps
 from openmm_polarmp.hosts.protocol import Host, HostResult
 
@@ -21,6 +21,9 @@ with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
     from e3nn import o3
     from mace.modules import ScaleShiftMACE, gate_dict, interaction_classes, readout_classes
     from mace.modules.wrapper_ops import CUET_AVAILABLE, CuEquivarianceConfig
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 @dataclass(frozen=True)
@@ -134,7 +137,26 @@ class Adapter(Host):
             multiplicities=np.sum([multiplicities(irreps) for irreps in layers], axis=0),
         )
         self._layers, self._head = layers, int(configuration.get("head", 0))
+        self._built_for = torch.float64
         self.network = self.adopt(build(configuration))
+
+    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> Self:
+        super()._apply(fn, recurse)
+        weight = next(self.network.parameters())
+        if self.configuration.get("cuequivariance", False) and weight.dtype != self._built_for:
+            self._build_again(weight.dtype, weight.device)
+        return self
+
+    def _build_again(self, dtype: torch.dtype, device: torch.device) -> None:
+        """Build the network for another precision, which the operations of cuequivariance cannot change, with its weights."""
+        parameters = dict(self.network.named_parameters())
+        self._exact.clear()
+        with torch.random.fork_rng(devices=[]):
+            self.network = self.adopt(build(self.configuration, dtype).to(device))
+        for name, parameter in parameters.items():
+            owner, _, own_name = name.rpartition(".")
+            setattr(self.network.get_submodule(owner), own_name, parameter)
+        self._built_for = dtype
 
     def forward(self, vectors: torch.Tensor, edge_index: torch.Tensor, kind: torch.Tensor) -> HostResult:
         """See `Host.forward`."""
@@ -179,8 +201,8 @@ def layer_irreps(configuration: dict[str, Any]) -> list[Any]:
     return [hidden] * (count - 1) + [last]
 
 
-def build(configuration: dict[str, Any]) -> ScaleShiftMACE:
-    """The network in float64, with random weights and without the energies of single atoms."""
+def build(configuration: dict[str, Any], dtype: torch.dtype = torch.float64) -> ScaleShiftMACE:
+    """The network with random weights and without the energies of single atoms."""
     values = {name: value for name, value in configuration.items() if name not in ("head", "cuequivariance")}
     heads = values.get("heads")
     values |= {
@@ -201,5 +223,5 @@ def build(configuration: dict[str, Any]) -> ScaleShiftMACE:
                 "this MACE network uses cuequivariance, not installed here: pip install 'openmm-polarmp[cuequivariance]'"
             )
         values["cueq_config"] = CuEquivarianceConfig(enabled=True, layout="mul_ir", group="O3_e3nn", optimize_all=True)
-    with plain_float64():
+    with plain_modules(dtype):
         return ScaleShiftMACE(**values)

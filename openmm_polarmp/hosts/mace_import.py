@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from openmm_polarmp.hosts.building import plain_float64
+from openmm_polarmp.hosts.building import plain_modules
 from openmm_polarmp.hosts.config import HostedConfig
 from openmm_polarmp.hosts.mace import Adapter, gate_dict, interaction_classes, readout_classes
 from openmm_polarmp.hosts.network import HostedNet
@@ -200,7 +200,7 @@ def _compare(original: Any, hosted: HostedNet, head: int) -> None:
         "ptr": torch.tensor([0, n_atoms]),
         "head": torch.tensor([head]),
     }
-    with plain_float64():
+    with plain_modules():
         theirs = original.double()(data, compute_force=False)["node_energy"].detach()
     original.to(dtype)
     difference = (ours.detach() - theirs).abs().max().item()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from openmm_polarmp.hosts.building import plain_float64
+from openmm_polarmp.hosts.building import plain_modules
 from openmm_polarmp.hosts.features import joined, multiplicities, split_irreps
 from openmm_polarmp.hosts.protocol import Host, HostResult
 from openmm_polarmp.models.elements import SYMBOLS
@@ -113,7 +113,7 @@ class GraphHost(Host):
         # Other arguments of the builders can name code to run, which no file shall do.
         if unknown := sorted(set(values) - set(names)):
             raise ValueError(f"host_configuration has the unknown entries {unknown}; known are {', '.join(names)}")
-        with plain_float64(), conditional_torchscript_mode(False):
+        with plain_modules(), conditional_torchscript_mode(False):
             types = [SYMBOLS[z] for z in self.species]
             whole = build(r_max=self.cutoff, type_names=types, do_derivatives=False, **values)
         self.network = self.adopt(whole.func)

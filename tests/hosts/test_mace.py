@@ -6,7 +6,7 @@ import ase
 import numpy as np
 import pytest
 import torch
-from support.hosts import hosted, require
+from support.hosts import hosted, hosted_model, require
 from support.processes import run_python
 from support.torch_sources import CELL, make_atoms
 
@@ -177,3 +177,26 @@ def test_species_that_the_host_does_not_know(tmp_path):
     model = PolarMPModel(hosted("mace", "q"))
     with pytest.raises(ValueError, match=r"atomic numbers \[6\] that the model does not know; it knows \[1, 8\]"):
         model.energy(torch.zeros(1, 3, dtype=torch.float64), torch.tensor([6]))
+
+
+def test_cuequivariance_in_both_precisions(tmp_path):
+    """Its operations have a precision of their own; elsewhere than on a GPU they run as plain torch."""
+    require("mace")
+    pytest.importorskip("cuequivariance_torch")
+    settings = {"cuequivariance": True}
+    model = hosted_model("mace", settings=settings)
+    positions, species = make_atoms(9, CELL)
+    expected = model.evaluate(positions, species, CELL)
+    weights = list(model.network.host.parameters())
+    single = model.float().evaluate(positions, species, CELL)
+    assert single.energy.item() == pytest.approx(expected.energy.item(), abs=1e-4)
+    torch.testing.assert_close(single.multipoles.dipoles.double(), expected.multipoles.dipoles, rtol=1e-4, atol=1e-6)
+    assert all(a is b for a, b in zip(weights, model.network.host.parameters(), strict=True))
+    model.double().save(tmp_path / "model.polarmp")
+    again = load_model(tmp_path / "model.polarmp").evaluate(positions, species, CELL)
+    assert again.energy.item() == pytest.approx(model.evaluate(positions, species, CELL).energy.item(), abs=1e-9)
+    rotation, _ = torch.linalg.qr(torch.randn(3, 3, dtype=torch.float64))
+    turned = model.evaluate(positions @ rotation.T, species, CELL @ rotation.T)
+    before = model.evaluate(positions, species, CELL)
+    torch.testing.assert_close(turned.multipoles.dipoles, before.multipoles.dipoles @ rotation.T, rtol=0, atol=1e-12)
+    assert before.multipoles.dipoles.abs().max() > 1e-3
