@@ -102,7 +102,7 @@ class Settings:
             "interaction_cls": "RealAgnosticResidualInteractionBlock",
             "interaction_cls_first": "RealAgnosticInteractionBlock",
             "num_interactions": self.layers,
-            "hidden_irreps": "+".join(f"{self.channels}x{l}{'eoe'[l % 2]}" for l in range(self.l_max + 1)),
+            "hidden_irreps": "+".join(f"{self.channels}x{l}{'eo'[l % 2]}" for l in range(self.l_max + 1)),
             "MLP_irreps": f"{self.readout}x0e",
             "avg_num_neighbors": float(average_neighbors),
             "atomic_numbers": [int(z) for z in species],

@@ -173,9 +173,10 @@ def _copy_weights(original: Any, built: Any) -> None:
             parameter.copy_(source[name])
     constants = dict(original.named_buffers())
     for name, buffer in built.named_buffers():
-        if name.startswith("atomic_energies_fn") or name not in constants or not buffer.numel():
+        theirs = constants.get(name)
+        if theirs is None or name.startswith("atomic_energies_fn") or not buffer.is_floating_point():
             continue
-        if buffer.is_floating_point() and not torch.allclose(constants[name].to(buffer), buffer, rtol=1e-5, atol=1e-5):
+        if theirs.shape != buffer.shape or not torch.allclose(theirs.to(buffer), buffer, rtol=1e-5, atol=1e-5):
             raise ValueError(f"this MACE network has other constants than this version of mace-torch gives it: {name}")
 
 

@@ -79,7 +79,7 @@ class Settings:
     ) -> dict[str, Any]:
         """The configuration of the network; parameters as in `openmm_polarmp.hosts.mace.Settings.configuration`."""
         degrees = range(self.l_max + 1)
-        parities = [(l, p) for l in degrees for p in ("eo" if self.parity else "eoe"[l % 2])]
+        parities = [(l, p) for l in degrees for p in ("eo" if self.parity else "eo"[l % 2])]
         hidden = "+".join(f"{self.channels}x{l}{p}" for l, p in parities)
         return {
             "species": [int(z) for z in species],

@@ -91,6 +91,7 @@ def test_how_a_host_is_trained(tmp_path, how):
     assert (change == 0.0) if how == "frozen" else (0 < change < 1e-5) if how == "slow" else change > 1e-4
     config = result.model.network.config
     assert config.host_licence == "a licence" and config.host_origin == "host.polarmp"
+    assert result.model.metadata["training"]["host_training"] == how
     losses = [row["loss"] for row in result.rows]
     assert losses[-1] < losses[0]
 
