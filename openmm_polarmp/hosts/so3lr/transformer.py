@@ -98,7 +98,7 @@ class Attention(nn.Module):
         """[2, P, heads], with the envelope of the cutoff."""
         query = project(invariant, self.query).index_select(0, pairs.receivers)
         key = project(invariant, self.key).index_select(0, pairs.senders)
-        products = (query * key).unflatten(0, (2, -1)) * self.filter(pairs.radial, norms)
+        products = (query * key).unflatten(0, (2, len(norms))) * self.filter(pairs.radial, norms)
         return products.unflatten(2, self.shape).sum(3) * (pairs.envelope / self.average_neighbors)[:, None]
 
 
@@ -129,7 +129,7 @@ class TransformerLayer(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Features of the atoms, [N, F] and [N, M]."""
         senders, receivers = pairs.senders, pairs.receivers
-        first, second = receivers.unflatten(0, (2, -1))
+        first, second = receivers.unflatten(0, (2, len(pairs.envelope)))
         difference = equivariant.index_select(0, first) - equivariant.index_select(0, second)
         norms = difference.square() @ self.contraction
         attention = self.attention(invariant, pairs, norms)
