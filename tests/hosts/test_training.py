@@ -1,6 +1,7 @@
 """Training of hosts with heads, from a new host and from that of a file."""
 
 import dataclasses
+from pathlib import Path
 
 import ase.io
 import numpy as np
@@ -16,6 +17,7 @@ from openmm_polarmp.training.ladder import climb
 from openmm_polarmp.training.prepare import build_model
 from openmm_polarmp.training.trainer import Trainer
 
+EXAMPLES = Path(__file__).parents[2] / "examples" / "hosts"
 IONS = {"species": (3, 9, 11, 17), "cutoff": 4.0, "energy_shift": {}}
 
 
@@ -147,7 +149,13 @@ def test_settings_that_do_not_fit(tmp_path):
             train(configure(tmp_path, model=model), quiet=True)
 
 
-def test_weights_of_one_host_under_the_heads_of_several_rungs():
-    config = hosted("toy", "sr").config
-    for rung in ("q", "qu", "quQ+ka"):
-        assert dataclasses.replace(config, rung=rung).to_dict()["rung"] == rung
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_configurations_of_the_examples(path):
+    """Each is accepted, and its host has the features that its rungs read."""
+    model = TrainingConfig.read(path).model
+    rungs = path.read_text().splitlines()[0].partition("--rungs")[2].partition(":")[0].split() or [model.rung]
+    for rung in rungs:
+        if model.host is None:
+            assert dataclasses.replace(model, rung=rung).rung == rung
+        else:
+            assert hosted(model.host, rung, settings=model.host_settings).rung.word == rung
