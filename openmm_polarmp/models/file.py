@@ -165,8 +165,9 @@ def _split(data: bytes, source: str) -> tuple[dict[str, Any], bytes]:
 def _header(data: bytes, source: str) -> tuple[dict[str, Any], bytes]:
     if data.startswith(PICKLES):
         raise ModelFileError(
-            f"{source}: not a model file, but a pickle, which is never loaded; `polarmp import-so3lr OUT.polarmp --model FILE` "
-            "converts one of so3krates-torch"
+            f"{source}: not a model file, but a pickle, which is never loaded because it can contain code; "
+            "`polarmp import-mace FILE OUT.polarmp` converts a model of mace-torch, `polarmp import-so3lr OUT.polarmp --model "
+            "FILE` one of so3krates-torch"
         )
     if len(data) < 8:
         raise ModelFileError(f"{source}: not a model file, as it has only {len(data)} bytes")

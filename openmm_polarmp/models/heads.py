@@ -47,7 +47,8 @@ def bounded(value: torch.Tensor, limit: float) -> torch.Tensor:
 class Heads(ExactConstants):
     """Energy and moments of each atom from invariants [N, n] and features [(l + 1)^2, N, channels].
 
-    A vector or tensor is a sum of the channels' vectors or tensors, each weighted by a function of the invariants.
+    A vector or tensor is a sum of the channels' vectors or tensors, each weighted by a function of the invariants. Heads
+    on a network that has an energy already give none.
     """
 
     to_matrix: torch.Tensor
@@ -62,6 +63,7 @@ class Heads(ExactConstants):
         channels: int,
         hidden: int,
         local_charges: bool = True,
+        energy: bool = True,
         mutual: bool = False,
         rounds: bool = False,
     ) -> None:
@@ -71,7 +73,8 @@ class Heads(ExactConstants):
         self.species = torch.nn.Embedding(n_species, hidden)
         self.trunk = torch.nn.Linear(n_invariants, hidden)
         equilibrated = rung.electronegativity
-        scalars = ["energy", "charge"] if rung.charges and local_charges and not equilibrated else ["energy"]
+        scalars = ["energy"] if energy else []
+        scalars += ["charge"] if rung.charges and local_charges and not equilibrated else []
         scalars += ["electronegativity", "hardness"] if equilibrated else ["softness"] if rung.softness else []
         scalars += ["polarizability"] if rung.polarizability else []
         self.potential_inputs = PotentialInputs(hidden) if rounds else None
@@ -86,7 +89,8 @@ class Heads(ExactConstants):
         )
         if equilibrated:
             self.of_species = torch.nn.Parameter(torch.zeros(n_species))
-        self.final = torch.nn.Linear(hidden, len(scalars) + len(weighted) * channels)
+        outputs = len(scalars) + len(weighted) * channels
+        self.final = torch.nn.Linear(hidden, outputs) if outputs else None
         self.constant("to_matrix", tensor_to_cartesian().flatten(1))
         self.constant("identity", torch.eye(3))
 
@@ -106,12 +110,16 @@ class Heads(ExactConstants):
         self, hidden: torch.Tensor, features: torch.Tensor, kind: torch.Tensor, felt: Potentials | None = None
     ) -> dict[str, torch.Tensor]:
         """Energies and the members of `Multipoles` by name; ``kind`` [N] is the index of each atom's element."""
+        if self.final is None:
+            return {}
         out = self.final(hidden)
         scalar = dict(zip(self.scalars, out[:, : len(self.scalars)].unbind(1), strict=True))
         weights = out[:, len(self.scalars) :].view(out.shape[0], len(self.weighted), self.channels).unbind(1)
         weight = dict(zip(self.weighted, weights, strict=True))
-        energy = scalar["energy"]
-        result = {"energy": torch.where(energy < 0, bounded(energy, LOWEST_ENERGY), energy)}
+        result = {}
+        if "energy" in scalar:
+            energy = scalar["energy"]
+            result["energy"] = torch.where(energy < 0, bounded(energy, LOWEST_ENERGY), energy)
         if "charge" in scalar:
             result["charges"] = bounded(CHARGE * scalar["charge"], LARGEST_CHARGE)
         if "dipole" in weight:
@@ -151,6 +159,8 @@ class Heads(ExactConstants):
     @torch.no_grad()
     def flip_signs(self) -> None:
         """Reverse every permanent moment: energies and forces stay the same."""
+        if self.final is None:
+            return
         n = len(self.scalars)
         rows = [self.scalars.index(name) for name in ("charge", "electronegativity") if name in self.scalars]
         for name in ("dipole", "quadrupole"):

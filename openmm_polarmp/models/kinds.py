@@ -68,6 +68,7 @@ class NetworkKind:
 
 KINDS: dict[str, NetworkKind] = {
     "PolarMPNet": NetworkKind("openmm_polarmp.models.config:NetworkConfig", "openmm_polarmp.models.network:PolarMPNet"),
+    "HostedNet": NetworkKind("openmm_polarmp.hosts.config:HostedConfig", "openmm_polarmp.hosts.network:HostedNet"),
     "SO3LR": NetworkKind("openmm_polarmp.hosts.so3lr.config:SO3LRConfig", "openmm_polarmp.hosts.so3lr.network:SO3LR"),
 }
 

@@ -100,11 +100,16 @@ def export_module(
 
     Raises
     ------
+    ValueError
+        For another network.
     RuntimeError
         If module and model do not agree.
     """
     if not isinstance(model.network, PolarMPNet):
-        raise TypeError(f"only a PolarMPNet can be exported, the model has a {type(model.network).__name__}")
+        raise ValueError(
+            f"the model has a {type(model.network).__name__}; only a PolarMPNet can be exported. In OpenMM use the model file "
+            "itself: PolarMPForce(path)"
+        )
     check_no_flows(model.network.config.has_flows)
     check_has_charges(model.rung)
     options = SourceOptions.of(
