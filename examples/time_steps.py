@@ -11,7 +11,7 @@ import argparse
 
 import numpy as np
 import openmm
-from openmm import app, unit
+from openmm import unit
 from openmmml import MLPotential
 
 from openmm_polarmp.demo.run import water_box

@@ -364,7 +364,7 @@ class PolarMPForce(openmm.Force):
         numpy.ndarray
             [13]: charge (e), dipole x y z (e nm), quadrupole xx xy xz yx yy yz zx zy zz (e nm^2, traceless), with respect
             to the center of mass, as AmoebaMultipoleForce has it. In a periodic box only the lowest moment that
-            does not vanish is well defined; where neighbours exchange charge their vectors enter the dipole (theory section 8).
+            does not vanish is well defined. Charge that neighbours have exchanged enters with their vectors (theory section 8).
         """
         step = self.getStepData(context)
         system, particles = context.getSystem(), self._particles_in(context)

@@ -14,60 +14,6 @@ from openmm_polarmp.moments import CHARGES, DIPOLES, MOMENTS, SOFTNESS
 
 
 @dataclass(frozen=True)
-class PairFlows:
-    """Charge that neighbours have exchanged at a Context's present positions (theory.md section 8), latent.
-
-    A pair may stand there several times, of which it has the sum: PolarMPNet lists each pair from both of its atoms, with half
-    of its values. No pairs: charges stay with their atoms.
-
-    Attributes
-    ----------
-    pairs : array [P,2] of int
-        Atoms i and j, in the order of the force's particles.
-    vectors : array [P,3]
-        d_ij = r_i - r_j between the images that are meant, nm.
-    charges : array [P]
-        t_ij, what j has given to i permanently, e.
-    induced_charges : array [P]
-        p_ij, what has flowed from j to i in response to potentials, e.
-    conductances : array [P]
-        f_ij, e^2/(kJ/mol).
-    """
-
-    pairs: NDArray[np.int32]
-    vectors: NDArray[np.float64]
-    charges: NDArray[np.float64]
-    induced_charges: NDArray[np.float64]
-    conductances: NDArray[np.float64]
-
-    @classmethod
-    def from_model_units(cls, values: Mapping[str, Any]) -> PairFlows:
-        """From what the C++ side gives by name, in the model's units."""
-        return cls(
-            pairs=values["pairs"],
-            vectors=values["vectors"] * units.LENGTH_TO_OPENMM,
-            charges=values["charges"] * CHARGES.to_openmm,
-            induced_charges=values["induced"] * CHARGES.to_openmm,
-            conductances=values["conductances"] * SOFTNESS.to_openmm,
-        )
-
-    def received(self, n_atoms: int) -> NDArray[np.float64]:
-        """What each atom has gained in response to potentials, sum_j p_ij [N] in e."""
-        gained = np.bincount(self.pairs[:, 0], self.induced_charges, n_atoms)
-        return gained - np.bincount(self.pairs[:, 1], self.induced_charges, n_atoms)
-
-    @property
-    def dipole(self) -> NDArray[np.float64]:
-        """sum (t_ij + p_ij) d_ij [3] in e nm, the part of charge that has moved in the polarization."""
-        return (self.charges + self.induced_charges) @ self.vectors
-
-    @property
-    def polarizability(self) -> NDArray[np.float64]:
-        """sum f_ij d_ij d_ij^T [3,3] in e^2 nm^2/(kJ/mol)."""
-        return np.einsum("p,pa,pb->ab", self.conductances, self.vectors, self.vectors)
-
-
-@dataclass(frozen=True)
 class StepData:
     """Energies, moments and what acts on them at a Context's present positions.
 
@@ -125,10 +71,7 @@ class StepData:
         # With M[f] = ... + 1/2 Q : grad grad f an atom's Q is the second moment itself, so it simply adds.
         quadrupole = quadrupole + self.quadrupoles.sum(0)
         quadrupole -= np.eye(3) * np.trace(quadrupole) / 3
-        dipole = q @ r + mu.sum(0)
-        if len(flows.pairs):
-            others = self.induced_charges - flows.received(len(q))  # by softness
-            dipole = (self.local_charges + others) @ r + flows.dipole + mu.sum(0)
+        dipole = flows.dipole_of_charges(self, r) + mu.sum(0)
         return np.concatenate([[q.sum()], dipole, quadrupole.ravel()])
 
     @classmethod
@@ -146,3 +89,73 @@ class StepData:
             gradients={moment.name: values[moment.gradient] * moment.gradient_to_openmm for moment in MOMENTS},
             **{moment.name: values[moment.name] * moment.to_openmm for moment in MOMENTS},
         )
+
+
+@dataclass(frozen=True)
+class PairFlows:
+    """Charge that neighbours have exchanged at a Context's present positions (theory.md section 8), latent.
+
+    A pair may stand there several times, of which it has the sum: PolarMPNet lists each pair from both of its atoms, with half
+    of its values. No pairs: charges stay with their atoms.
+
+    Attributes
+    ----------
+    pairs : array [P,2] of int
+        Atoms i and j, in the order of the force's particles.
+    vectors : array [P,3]
+        d_ij = r_i - r_j between the images that are meant, nm.
+    charges : array [P]
+        t_ij, what j has given to i permanently, e.
+    induced_charges : array [P]
+        p_ij, what has flowed from j to i in response to potentials, e.
+    conductances : array [P]
+        f_ij, e^2/(kJ/mol).
+    """
+
+    pairs: NDArray[np.int32]
+    vectors: NDArray[np.float64]
+    charges: NDArray[np.float64]
+    induced_charges: NDArray[np.float64]
+    conductances: NDArray[np.float64]
+
+    @classmethod
+    def from_model_units(cls, values: Mapping[str, Any]) -> PairFlows:
+        """From what the C++ side gives by name, in the model's units."""
+        return cls(
+            pairs=values["pairs"],
+            vectors=values["vectors"] * units.LENGTH_TO_OPENMM,
+            charges=values["charges"] * CHARGES.to_openmm,
+            induced_charges=values["induced"] * CHARGES.to_openmm,
+            conductances=values["conductances"] * SOFTNESS.to_openmm,
+        )
+
+    def received(self, n_atoms: int) -> NDArray[np.float64]:
+        """What each atom has gained in response to potentials, sum_j p_ij [N] in e."""
+        gained = np.bincount(self.pairs[:, 0], self.induced_charges, n_atoms)
+        lost = np.bincount(self.pairs[:, 1], self.induced_charges, n_atoms)
+        return np.asarray(gained - lost, dtype=np.float64)
+
+    @property
+    def dipole(self) -> NDArray[np.float64]:
+        """sum (t_ij + p_ij) d_ij [3] in e nm, the part of charge that has moved in the polarization."""
+        return (self.charges + self.induced_charges) @ self.vectors
+
+    def dipole_of_charges(self, step: StepData, positions: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The part of permanent and induced charges in the polarization, [3] in e nm.
+
+        That is sum q0 r + sum (t + p) d, with the charges that softness induces among the q0.
+
+        Parameters
+        ----------
+        step : StepData
+            Of the same positions.
+        positions : array [N,3]
+            nm; not wrapped.
+        """
+        local = step.local_charges + step.induced_charges - self.received(len(positions))
+        return local @ positions + self.dipole
+
+    @property
+    def polarizability(self) -> NDArray[np.float64]:
+        """sum f_ij d_ij d_ij^T [3,3] in e^2 nm^2/(kJ/mol)."""
+        return np.einsum("p,pa,pb->ab", self.conductances, self.vectors, self.vectors)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+from typing import Any
 
 import torch
 
@@ -20,7 +21,7 @@ MODELS = {
 }
 
 
-def untrained(**settings: str) -> PolarMPModel:
+def untrained(**settings: Any) -> PolarMPModel:
     """A network for water."""
     torch.manual_seed(0)
     return PolarMPModel(PolarMPNet(NetworkConfig(species=(1, 8), **settings)))

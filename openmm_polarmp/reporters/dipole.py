@@ -112,8 +112,7 @@ class DipoleReporter(ForceReporter):
         flows = force.getPairFlows(self._context)
         if len(flows.pairs):
             # Charge that has moved between the atoms of a pair counts as a dipole, whatever the molecules are.
-            local = step.local_charges + step.induced_charges - flows.received(len(positions))
-            of_charges = local @ positions + flows.dipole
+            of_charges = flows.dipole_of_charges(step, positions)
         numbers = [*of_charges, *step.dipoles.sum(0), *step.induced_dipoles.sum(0), np.mean(molecular) * DEBYE_PER_E_NM]
         periodic = force.usesPeriodicBoundaryConditions()
         volume = state.getPeriodicBoxVolume().value_in_unit(unit.nanometer**3) if periodic else np.nan

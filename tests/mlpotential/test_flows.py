@@ -78,7 +78,9 @@ def test_born_charges_and_their_sum(platform):
             context.setPositions(present)
             values.append(polarization())
         slope = scale * (values[0] - values[1]) / (2 * h)
-        np.testing.assert_allclose(born[atom, :, b], slope, atol=(1e-5 if platform == REFERENCE else 1e-3) * np.abs(born).max())
+        np.testing.assert_allclose(
+            born[atom, :, b], slope, atol=(1e-5 if platform == REFERENCE else 1e-3) * np.abs(born).max()
+        )
 
 
 @pytest.mark.parametrize("rung", ["quQ", "quQ+ca"], ids=["transfers", "flows"])

@@ -1,7 +1,6 @@
 """The plugin's own evaluation of a network equals torch's: energy, moments, their gradients, forces."""
 
 import itertools
-
 from contextlib import nullcontext
 
 import numpy as np

@@ -40,6 +40,7 @@ private:
     void createAtomKernels(const NetworkCode& code, const std::map<std::string, std::string>& common, bool hasWarps);
     void createMessageKernels(const NetworkCode& code, const std::map<std::string, std::string>& common);
     void createEdgeKernels(OpenMM::ComputeProgram& program);
+    void exchangeBackward(const double transferField[3]);
     Launch launchFor(int lanes, int realsOfAtom, int integersOfAtom, bool inWarp) const;
     void updateBox();
     /** What a backward pass starts from, and where its forces go. */
