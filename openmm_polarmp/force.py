@@ -459,7 +459,7 @@ class PolarMPForce(openmm.Force):
         numpy.ndarray
             [3] in e nm/ps, scaled by s = sqrt(eps_e) with the force's epsInf.
         """
-        particles, periodic = self._particles_in(context), self.usesPeriodicBoundaryConditions()
+        particles = self._particles_in(context)
         velocities = context.getState(velocities=True).getVelocities(asNumpy=True)._value[particles]
         step = self.getStepData(context)
         current = current_of_charges(step.local_charges, self.getChargeTransfer(context), velocities)

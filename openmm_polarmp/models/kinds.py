@@ -33,6 +33,10 @@ class NetworkConfiguration(Protocol):
         """Whether neighbours exchange charge."""
 
     @property
+    def mutual(self) -> bool:
+        """Whether induced moments feel each other."""
+
+    @property
     def native_obstacles(self) -> tuple[str, ...]:
         """What keeps the plugin's own kernels from evaluating it, as a user reads it; empty if they can."""
 

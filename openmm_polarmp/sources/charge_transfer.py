@@ -43,7 +43,9 @@ def charge_transfer(
     r = torch.from_numpy(np.array(positions, dtype=np.float64))
     box = None if cell is None else torch.from_numpy(np.array(cell, dtype=np.float64))
     if isinstance(source, TorchSource):
-        reach, projected = source.model.receptive_field, source.model.imposes_total_charge
+        # what asks for potentials depends on all atoms
+        reach = None if source.model.asks_for_potentials else source.model.receptive_field
+        projected = source.model.imposes_total_charge
     elif isinstance(source, TorchScriptSource):
         reach, projected = None, source.total_charge is not None
     else:

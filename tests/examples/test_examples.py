@@ -62,3 +62,11 @@ def test_example(path, tmp_path):
         line = next(line for line in text.splitlines() if line.startswith("dP/dE"))
         by_field, by_alpha = (float(part.split()[0]) for part in line.split(": ")[1:])
         assert by_field == pytest.approx(by_alpha, rel=1e-3)
+
+
+def test_time_steps(tmp_path):
+    text = run(FOLDER / "time_steps.py", tmp_path, "--molecules", "16", "--picoseconds", "0.05", "--only", "6")
+    rows = [line for line in text.splitlines() if line.startswith("| flexible")]
+    assert (
+        len(rows) == 6 and rows[0].startswith("| flexible | 1.008 | 0.25 |") and rows[5].startswith("| flexible | 2 |")
+    )

@@ -124,8 +124,6 @@ def test_what_only_our_own_network_can(tmp_path, capsys):
         system_of(model, positions, species, evaluator="native")
     with pytest.raises(ValueError, match=r"atomic numbers \[6\] that the model does not know"):
         system_of(model, positions, torch.full_like(species, 6))
-    with pytest.raises(ValueError, match="charge flows between neighbours"):
-        system_of(hosted_model("toy", "qu+c"), positions, species)
     topology, place = water(1, False)
     with (tmp_path / "water.pdb").open("w") as out:
         openmm.app.PDBFile.writeFile(topology, place, out)

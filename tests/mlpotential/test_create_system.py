@@ -223,5 +223,5 @@ def test_heavier_hydrogens():
 
 @pytest.mark.parametrize("keyword", [{"constraints": app.HBonds}, {"rigidWater": True}])
 def test_constraints_are_refused_with_a_way_out(keyword):
-    with pytest.raises(TypeError, match="a model has no bond lengths that could be fixed. Use hydrogenMass"):
+    with pytest.raises(TypeError, match=r"a model has no bond lengths that could be fixed\. Use hydrogenMass"):
         MLPotential("polarmp-water").createSystem(water(2)[0], **keyword)

@@ -36,6 +36,7 @@ class SO3LRConfig:
     native_obstacles: ClassVar[tuple[str, ...]] = ("the network SO3LR",)
     rung: ClassVar[str] = "q"
     has_flows: ClassVar[bool] = False
+    mutual: ClassVar[bool] = False
 
     species: tuple[int, ...]
     network_cutoff: float = 4.5
