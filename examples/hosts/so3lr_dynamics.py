@@ -67,7 +67,7 @@ def summarize(rows: list[dict[str, str]], output: Path) -> None:
     values = {name: np.array([float(row[name]) for row in rows]) for name in COLUMNS}
     half = len(rows) // 2
     temperature, energy = values["temperature_K"][half:], values["potential_kJ/mol"]
-    quarters = [part.mean() for part in np.array_split(energy, 4)]
+    quarters = [part.mean() for part in np.array_split(energy, min(4, len(energy)))]
     print(f"{len(rows) * REPORT} steps, {len(rows) * REPORT * 0.0005:g} ps")
     print(f"temperature, second half: {temperature.mean():.1f} K, standard deviation {temperature.std():.1f} K")
     print(f"potential energy, means of quarters: {', '.join(f'{q:.0f}' for q in quarters)} kJ/mol")
