@@ -82,6 +82,7 @@ def induced_charge_part(
     *,
     sigma: float,
     accuracy: float,
+    mutual: bool = False,
 ) -> NDArray[np.float64]:
     """What the induced charges add in a periodic box, s [ dq_i delta_ab + sum_j (r_j - r_i)_a d(dq_j)/dr_i,b ].
 
@@ -105,6 +106,8 @@ def induced_charge_part(
         Width of the pair kernel, A.
     accuracy : float
         Relative force accuracy of the electrostatics; it is not taken larger than 1e-6.
+    mutual : bool
+        Whether induced moments feel each other.
 
     Returns
     -------
@@ -116,7 +119,7 @@ def induced_charge_part(
     require_torch("the induced charges' part of Born charges in a box (induced_charges=False leaves it out)")
     import torch
 
-    from openmm_polarmp.electrostatics import electrostatic_energy
+    from openmm_polarmp.electrostatics import Mutual, electrostatic_energy
     from openmm_polarmp.electrostatics.born_charges import charge_transfer, without_mean_charge
     from openmm_polarmp.electrostatics.response import local_moments
 
@@ -125,7 +128,9 @@ def induced_charge_part(
     r = torch.tensor(positions, requires_grad=True)
     cell = torch.tensor(np.array(state.getPeriodicBoxVectors(asNumpy=True).value_in_unit(unit.angstrom)))
     multipoles = _multipoles(source, r, cell)
-    result = electrostatic_energy(r, multipoles, cell, sigma=sigma, accuracy=min(LARGEST_ERROR, accuracy))
+    accuracy = min(LARGEST_ERROR, accuracy)
+    response = Mutual(accuracy) if mutual else None
+    result = electrostatic_energy(r, multipoles, cell, sigma=sigma, accuracy=accuracy, mutual=response)
     box = torch.ones(1, dtype=torch.bool), torch.zeros(len(r), dtype=torch.long)
     _, induced, _ = local_moments(multipoles, result)
     dq = without_mean_charge(induced, *box)

@@ -20,6 +20,19 @@ def require_torch(what: str) -> None:
         )
 
 
+def checked_device(name: Any) -> Any:
+    """A torch.device of this machine; raises a ValueError for any other."""
+    import torch
+
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"device is {str(name)!r}; only devices of this machine are accepted ({reason})") from error
+    return device
+
+
 def is_torch_module(value: Any) -> bool:
     """Whether a value is a torch.nn.Module, without importing torch."""
     torch = sys.modules.get("torch")

@@ -12,6 +12,7 @@ from openmm import unit
 
 from openmm_polarmp import _polarmp, external_field, units
 from openmm_polarmp._born_charges import forces_per_field, induced_charge_part
+from openmm_polarmp._polarization import current_of_charges, current_of_dipoles, torch_charge_transfer
 from openmm_polarmp.fixed import FixedMultipoles
 from openmm_polarmp.moments import MOMENTS
 from openmm_polarmp.step_data import PairFlows, StepData
@@ -48,6 +49,8 @@ class PolarMPForce(openmm.Force):
     PME = 1
     Direct = 0
     NoPolarization = 1
+    Mutual = 2
+    BOUNDARIES = ("conducting", "slab_z", "vacuum")
     EMBEDDING_KERNELS = ("smeared", "point")
     FIELD_PARAMETERS = external_field.PARAMETERS
 
@@ -94,6 +97,8 @@ class PolarMPForce(openmm.Force):
         set_source(self._address, described.source, described.kind, described.properties)
         if described.sigma is not None:
             self.setSigma(described.sigma * unit.angstrom)
+        if described.mutual:
+            self.setPolarizationType(self.Mutual)
         if described.k_max is not None:
             self.setKMax(described.k_max / unit.angstrom)
         if described.periodic is not None:
@@ -130,12 +135,53 @@ class PolarMPForce(openmm.Force):
         _polarmp.set_nonbonded_method(self._address, method)
 
     def getPolarizationType(self) -> int:
-        """`PolarMPForce.Direct` or `PolarMPForce.NoPolarization`."""
+        """`PolarMPForce.Direct`, `PolarMPForce.NoPolarization` or `PolarMPForce.Mutual`."""
         return _polarmp.get_polarization_type(self._address)
 
     def setPolarizationType(self, type: int) -> None:
-        """Set whether softness, polarizability and conductance act (`Direct`) or are ignored (`NoPolarization`)."""
+        """Set how softness, polarizability and conductance act.
+
+        `Direct`: charges and dipoles are induced by the permanent moments. `Mutual`: they feel each other, too (theory.md
+        section 9). `NoPolarization`: nothing is induced.
+        """
         _polarmp.set_polarization_type(self._address, type)
+
+    def getBoundary(self) -> str:
+        """What surrounds a periodic box: 'conducting', 'slab_z' or 'vacuum'."""
+        return self.BOUNDARIES[_polarmp.get_boundary(self._address)]
+
+    def setBoundary(self, boundary: str) -> None:
+        """Set what surrounds a periodic box (theory.md section 10).
+
+        Parameters
+        ----------
+        boundary : str
+            'conducting' (default); 'slab_z': vacuum above and below a slab that is normal to z, in a box with some vacuum;
+            'vacuum': around a large sphere of boxes, which have to be neutral. With the latter two a molecule that is moved by a box
+            vector along z, or by any, has another energy: OpenMM does not move atoms by itself.
+        """
+        if boundary not in self.BOUNDARIES:
+            raise ValueError(f"boundary is {boundary!r}; {list(self.BOUNDARIES)} are accepted")
+        _polarmp.set_boundary(self._address, self.BOUNDARIES.index(boundary))
+
+    def getMutualInducedTargetEpsilon(self) -> float:
+        """Residual of mutual induction over what drives it, where the iteration ends."""
+        return _polarmp.get_mutual_induced_target_epsilon(self._address)
+
+    def setMutualInducedTargetEpsilon(self, epsilon: float) -> None:
+        """Set where mutual induction ends (default 1e-5).
+
+        The relative error of induced moments and their forces is of this size, that of the energy of its square.
+        """
+        _polarmp.set_mutual_induced_target_epsilon(self._address, epsilon)
+
+    def getMutualInducedMaxIterations(self) -> int:
+        """Largest number of iterations of mutual induction."""
+        return _polarmp.get_mutual_induced_max_iterations(self._address)
+
+    def setMutualInducedMaxIterations(self, iterations: int) -> None:
+        """Set the largest number of iterations of mutual induction (default 60); more are an error."""
+        _polarmp.set_mutual_induced_max_iterations(self._address, iterations)
 
     def getSigma(self) -> unit.Quantity:
         """The width of the pair kernel erf(r / (sqrt(2) sigma)) / r."""
@@ -327,15 +373,7 @@ class PolarMPForce(openmm.Force):
         masses = np.array([system.getParticleMass(i).value_in_unit(unit.dalton) for i in particles])
         if masses.sum() == 0:
             masses[:] = 1
-        r = positions - masses @ positions / masses.sum()
-        q = step.charges + step.induced_charges
-        mu = step.dipoles + step.induced_dipoles
-        quadrupole = np.einsum("i,ia,ib->ab", q, r, r) + np.einsum("ia,ib->ab", r, mu) + np.einsum("ia,ib->ab", mu, r)
-        # With M[f] = ... + 1/2 Q : grad grad f an atom's Q is the second moment itself, so it simply adds.
-        quadrupole = quadrupole + step.quadrupoles.sum(0)
-        quadrupole -= np.eye(3) * np.trace(quadrupole) / 3
-        dipole = self.getPairFlows(context).dipole_of_charges(step, r) + mu.sum(0)
-        return np.concatenate([[q.sum()], dipole, quadrupole.ravel()])
+        return step.multipole_moments(positions - masses @ positions / masses.sum(), self.getPairFlows(context))
 
     def setExternalField(self, context: openmm.Context, field: Any) -> None:
         """Set the uniform external field of a Context.
@@ -390,8 +428,43 @@ class PolarMPForce(openmm.Force):
                 self.getStepData(context),
                 sigma=self.getSigma().value_in_unit(unit.angstrom),
                 accuracy=self.getEwaldErrorTolerance(),
+                mutual=self.getPolarizationType() == self.Mutual,
             )
         return born
+
+    def getChargeTransfer(self, context: openmm.Context) -> NDArray[np.float64]:
+        """The part of Born charges of permanent charges that change with their surroundings, sum_j (r_j - r_i)_a dq_j/dr_i,b.
+
+        One backward pass of a network that the plugin evaluates itself; several and an evaluation of a larger cluster in torch.
+
+        Returns
+        -------
+        numpy.ndarray
+            [N,3,3] in e, latent: row = polarization, column = displacement.
+        """
+        transfer = _polarmp.get_charge_transfer(self._address, int(context.this))
+        if transfer is not None:
+            return transfer
+        periodic = self.usesPeriodicBoundaryConditions()
+        return torch_charge_transfer(context, self._particles_in(context), self.getModel(), periodic)
+
+    def getPolarizationCurrent(self, context: openmm.Context) -> NDArray[np.float64]:
+        """The polarization current dP/dt = sum_i Z_i v_i at the Context's positions and velocities.
+
+        The charges' part comes from `getChargeTransfer`, that of the dipoles from two evaluations along the velocities. In a
+        periodic box the induced charges' part is not in it, as in `getBornEffectiveCharges(induced_charges=False)`.
+
+        Returns
+        -------
+        numpy.ndarray
+            [3] in e nm/ps, scaled by s = sqrt(eps_e) with the force's epsInf.
+        """
+        particles = self._particles_in(context)
+        velocities = context.getState(velocities=True).getVelocities(asNumpy=True)._value[particles]
+        step = self.getStepData(context)
+        current = current_of_charges(step.local_charges, self.getChargeTransfer(context), velocities)
+        current += current_of_dipoles(self, context, particles, velocities)
+        return step.field_scale * current
 
     def _particles_in(self, context: openmm.Context) -> list[int]:
         return self.getParticles() or list(range(context.getSystem().getNumParticles()))

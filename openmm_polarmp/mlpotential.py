@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from openmmml.mlpotential import MLPotentialImpl
 
 from openmm_polarmp.embedding import electrostatic, mixed
 from openmm_polarmp.force import PolarMPForce
+from openmm_polarmp.hydrogen_mass import repartition
 from openmm_polarmp.models import ModelDescription, shipped_models
 from openmm_polarmp.models.description import medium_eps_inf
 from openmm_polarmp.models.file import ModelFile, load
@@ -23,9 +24,13 @@ from openmm_polarmp.topology_charge import expected_charge
 
 WHOLE = 0.01
 """e, by which the sum of a force field's charges may differ from a whole number; two hydrogens of TIP4P water have 1.04."""
-POLARIZATION = {"direct": PolarMPForce.Direct, "none": PolarMPForce.NoPolarization}
+POLARIZATION = {
+    "direct": PolarMPForce.Direct,
+    "mutual": PolarMPForce.Mutual,
+    "none": PolarMPForce.NoPolarization,
+}
 ENERGY_TYPES = ("interaction_energy", "energy")
-FORCE_KEYWORDS = ("polarization", "ewaldErrorTolerance", "returnEnergyType", "embed")
+FORCE_KEYWORDS = ("polarization", "mutualInducedTargetEpsilon", "ewaldErrorTolerance", "returnEnergyType", "embed")
 # OpenMM-ML's word for each option of `SourceOptions`.
 NETWORK_KEYWORDS = {
     "precision": "precision",
@@ -59,12 +64,15 @@ class PolarMPPotentialImpl(MLPotentialImpl):
     charge : total charge of the atoms in e (default 0), or 'auto': what the System's NonbondedForce gives these atoms, or else
         what the residues' names and hydrogens suggest. A number that differs from the latter is warned of
     multiplicity : spin multiplicity (default 1)
-    polarization : 'direct' (default), or 'none': no induced charges and dipoles
+    polarization : 'direct': induced charges and dipoles feel the permanent moments, 'mutual': also each other, 'none': there are
+        none; by default as the model was trained
+    mutualInducedTargetEpsilon : relative error of mutual induction (default 1e-5)
     ewaldErrorTolerance : error of the forces over their rms that the mesh may make (default 5e-4)
     returnEnergyType : 'interaction_energy' (default): without the energies of the single atoms; 'energy': with them
     compile : with torch: whether the network runs through torch.compile (default False): under a minute of compiling, then a little
         faster for systems of up to some thousand atoms on the CPU; where it fails, a warning, and the network runs as it is
     tensorProducts : with torch: 'dense' (default), or 'cuequivariance' for GPUs, if it is installed: the network's products by NVIDIA's kernels
+    hydrogenMass : of `createSystem` only: mass of every hydrogen, Da, taken from the atom that it is bonded to, for longer time steps
     embed : whether the System's XML holds the model itself instead of its path (default False)
     """
 
@@ -87,7 +95,15 @@ class PolarMPPotentialImpl(MLPotentialImpl):
     ) -> None:
         """Add a `PolarMPForce` to the System. Keywords: see the class."""
         # createSystem, which takes all atoms, has no keywords but these; an embedding may have others.
-        settings = PotentialSettings.of({**self.defaults, **(args if atoms is None else _known(args))})
+        if atoms is None:
+            args = {**self.defaults, **args}
+            hydrogen_mass = args.pop("hydrogenMass", None)
+            _refuse_constraints(args)
+            if hydrogen_mass is not None:
+                repartition(topology, system, hydrogen_mass)
+            settings = PotentialSettings.of(args)
+        else:
+            settings = PotentialSettings.of({**self.defaults, **_known(args)})
         atoms = None if atoms is None else list(atoms)
         settings.source_options["total_charge"] = _total_charge(topology, system, atoms, settings.source_options)
         # createSystem's System has no periodic force yet: the topology knows.
@@ -105,7 +121,10 @@ class PolarMPPotentialImpl(MLPotentialImpl):
         numbers = _atomic_numbers(topology, atoms)
         model = self.modelPath if self.modelPath is not None else _shipped_model_for(set(numbers))
         force = PolarMPForce(model, atomic_numbers=numbers, embed=settings.embed, **settings.source_options)
-        force.setPolarizationType(POLARIZATION[settings.polarization])
+        if settings.polarization is not None:
+            force.setPolarizationType(POLARIZATION[settings.polarization])
+        if settings.mutualInducedTargetEpsilon is not None:
+            force.setMutualInducedTargetEpsilon(settings.mutualInducedTargetEpsilon)
         if settings.ewaldErrorTolerance is not None:
             force.setEwaldErrorTolerance(settings.ewaldErrorTolerance)
         if atoms is not None:
@@ -138,12 +157,18 @@ class PolarMPPotentialImpl(MLPotentialImpl):
         subset is taken away as it is between all its atoms. What they do to the rest stays in mechanical embedding; in
         electrostatic embedding the model's moments take their place.
         """
+        if embedding not in self.getSupportedEmbeddings():
+            raise ValueError(
+                f"embedding is {embedding!r}{_meant(embedding, self.getSupportedEmbeddings())}; "
+                f"{' and '.join(self.getSupportedEmbeddings())} are accepted"
+            )
         if embedding == "electrostatic":
             info = self._embed(topology, system, atoms, forceGroup, interpolate, **args)
             return info if returnInfo else info["system"]
         # Imported here, because versions of OpenMM-ML without embeddings lack it and never call this.
         from openmmml.embeddings.mechanicalembedding import MechanicalEmbedding
 
+        _check_keywords(args, (*KEYWORDS, *MECHANICAL_KEYWORDS))
         topology = mixed.marked(topology)
         result = MechanicalEmbedding().createMixedSystem(
             self, topology, system, atoms, forceGroup, interpolate, returnInfo=returnInfo, **args
@@ -162,11 +187,7 @@ class PolarMPPotentialImpl(MLPotentialImpl):
         interpolate: bool,
         **args: Any,
     ) -> dict[str, Any]:
-        unknown = sorted(set(args) - set(KEYWORDS) - set(electrostatic.KEYWORDS))
-        if unknown:
-            raise TypeError(
-                f"unknown keywords {unknown}; accepted are {', '.join((*electrostatic.KEYWORDS, *KEYWORDS))}"
-            )
+        _check_keywords(args, (*electrostatic.KEYWORDS, *KEYWORDS))
         if not self.getMLLongRange():
             raise ValueError(
                 "embedding='electrostatic' needs a model with charges; this one has no electrostatics (rung sr)"
@@ -213,7 +234,10 @@ class PotentialSettings:
 
     Attributes
     ----------
-    polarization : str
+    polarization : str or None
+        None: as the model was trained.
+    mutualInducedTargetEpsilon : float or None
+        None: the force's default.
     ewaldErrorTolerance : float or None
         None: the force's default.
     returnEnergyType : str
@@ -222,14 +246,15 @@ class PotentialSettings:
         Keywords of `SourceOptions`.
     """
 
-    polarization: str = "direct"
+    polarization: str | None = None
+    mutualInducedTargetEpsilon: float | None = None
     ewaldErrorTolerance: float | None = None
     returnEnergyType: str = "interaction_energy"
     embed: bool = False
     source_options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.polarization not in POLARIZATION:
+        if self.polarization is not None and self.polarization not in POLARIZATION:
             raise ValueError(f"polarization is {self.polarization!r}; {sorted(POLARIZATION)} are accepted")
         if self.returnEnergyType not in ENERGY_TYPES:
             raise ValueError(f"returnEnergyType is {self.returnEnergyType!r}; {list(ENERGY_TYPES)} are accepted")
@@ -237,11 +262,7 @@ class PotentialSettings:
     @classmethod
     def of(cls, keywords: dict[str, Any]) -> PotentialSettings:
         """From the keywords that a user gives."""
-        unknown = sorted(set(keywords) - set(KEYWORDS))
-        if unknown:
-            nearest = difflib.get_close_matches(unknown[0], KEYWORDS, n=1, cutoff=0.5)
-            meant = f" (is {nearest[0]!r} meant?)" if nearest else ""
-            raise TypeError(f"unknown keywords {unknown}{meant}; accepted are {', '.join(KEYWORDS)}")
+        _check_keywords(keywords, KEYWORDS)
         network = {option: keywords[name] for name, option in NETWORK_KEYWORDS.items() if name in keywords}
         settings = cls(**{name: keywords[name] for name in FORCE_KEYWORDS if name in keywords}, source_options=network)
         network["interaction_energy"] = settings.returnEnergyType == "interaction_energy"
@@ -249,6 +270,31 @@ class PotentialSettings:
 
 
 KEYWORDS = (*FORCE_KEYWORDS, *NETWORK_KEYWORDS)
+MECHANICAL_KEYWORDS = ("mlLongRange", "linkAtomDistances")
+"""Of OpenMM-ML's mechanical embedding."""
+
+
+def _refuse_constraints(args: dict[str, Any]) -> None:
+    """Raise a TypeError for keywords of `ForceField.createSystem` that a model cannot follow."""
+    for name in ("constraints", "rigidWater"):
+        if args.pop(name, None) not in (None, False):
+            raise TypeError(
+                f"{name} is not accepted: a model has no bond lengths that could be fixed. Use hydrogenMass, or add constraints to the "
+                "System with lengths of your choice (docs/time-steps.md)"
+            )
+
+
+def _check_keywords(keywords: Iterable[str], accepted: Sequence[str]) -> None:
+    """Raise a TypeError for unknown keywords, which names the nearest known one."""
+    if unknown := sorted(set(keywords) - set(accepted)):
+        raise TypeError(
+            f"unknown keywords {unknown}{_meant(unknown[0], accepted)}; accepted are {', '.join(dict.fromkeys(accepted))}"
+        )
+
+
+def _meant(word: str, accepted: Iterable[str]) -> str:
+    nearest = difflib.get_close_matches(word, accepted, n=1, cutoff=0.5)
+    return f" (is {nearest[0]!r} meant?)" if nearest else ""
 
 
 def _known(args: dict[str, Any]) -> dict[str, Any]:
@@ -308,15 +354,24 @@ def _atomic_numbers(topology: openmm.app.Topology, atoms: Iterable[int] | None) 
 
 
 def _shipped_model_for(elements: set[int]) -> ModelFile:
-    """The shipped model that covers these elements and the fewest others."""
+    """The shipped model that covers these elements and the fewest others, among those that need no torch.
+
+    Models of other projects, which do, are taken only by their names.
+    """
     symbol = openmm.app.Element.getByAtomicNumber
     files = {name: load(name) for name in shipped_models()}
-    covered = {name: set(ModelDescription.of(contents).species) for name, contents in files.items()}
-    fitting = [name for name, species in covered.items() if elements <= species]
-    if not fitting:
-        listed = [f"{name} ({', '.join(symbol(z).symbol for z in sorted(s))})" for name, s in sorted(covered.items())]
+    models = {name: ModelDescription.of(contents).config for name, contents in files.items()}
+    fitting = [name for name, model in models.items() if elements <= set(model.species)]
+    chosen = [name for name in fitting if not models[name].native_obstacles]
+    if not chosen:
+        wanted = ", ".join(symbol(z).symbol for z in sorted(elements))
+        if fitting:
+            raise ValueError(
+                f"modelPath is not given; for the elements {wanted} a shipped model is accepted only by its name: "
+                f"{' or '.join(f'modelPath={name!r}' for name in fitting)}"
+            )
+        listed = [f"{name} ({', '.join(symbol(z).symbol for z in m.species)})" for name, m in sorted(models.items())]
         raise ValueError(
-            f"no shipped model covers the elements {', '.join(symbol(z).symbol for z in sorted(elements))}; "
-            f"shipped are: {'; '.join(listed) or 'none'}. Give modelPath."
+            f"no shipped model covers the elements {wanted}; shipped are: {'; '.join(listed) or 'none'}. Give modelPath."
         )
-    return files[min(sorted(fitting), key=lambda name: len(covered[name]))]
+    return files[min(sorted(chosen), key=lambda name: len(models[name].species))]

@@ -44,6 +44,8 @@ class StepData:
     gradients : dict
         Derivatives of the electrostatic energy with respect to every moment, by the moment's name, in kJ/mol by the
         moment's unit.
+    iterations : int
+        Of mutual induction; 0 with direct response.
     """
 
     source_energy: float
@@ -59,11 +61,24 @@ class StepData:
     embedding_potential: NDArray[np.float64]
     embedding_field: NDArray[np.float64]
     gradients: dict[str, NDArray[np.float64]]
+    iterations: int = 0
+
+    def multipole_moments(self, r: NDArray[np.float64], flows: PairFlows) -> NDArray[np.float64]:
+        """Charge (e), dipole (e nm) and traceless quadrupole (e nm^2) of all atoms at r [N,3] (nm) together, [13]."""
+        q = self.charges + self.induced_charges
+        mu = self.dipoles + self.induced_dipoles
+        quadrupole = np.einsum("i,ia,ib->ab", q, r, r) + np.einsum("ia,ib->ab", r, mu) + np.einsum("ia,ib->ab", mu, r)
+        # With M[f] = ... + 1/2 Q : grad grad f an atom's Q is the second moment itself, so it simply adds.
+        quadrupole = quadrupole + self.quadrupoles.sum(0)
+        quadrupole -= np.eye(3) * np.trace(quadrupole) / 3
+        dipole = flows.dipole_of_charges(self, r) + mu.sum(0)
+        return np.concatenate([[q.sum()], dipole, quadrupole.ravel()])
 
     @classmethod
     def from_model_units(cls, values: Mapping[str, Any]) -> StepData:
         """From what the C++ side gives by name, in the model's units."""
         return cls(
+            iterations=values["iterations"],
             source_energy=values["source_energy"] * units.ENERGY_TO_OPENMM,
             field_scale=values["field_scale"],
             local_charges=values["local_charges"] * CHARGES.to_openmm,

@@ -31,6 +31,20 @@ print("\\nRUNS ON", platform.getPropertyValue(context, "OpenCLPlatformName") if 
 """
 
 
+def require_platform(name: str) -> None:
+    """Raise a ValueError with a reason and what is accepted unless this platform of OpenMM works here."""
+    import openmm
+
+    names = [openmm.Platform.getPlatform(i).getName() for i in range(openmm.Platform.getNumPlatforms())]
+    if name not in names:
+        install = "; CUDA comes with pip install 'openmm[cuda12]'" if name == "CUDA" else ""
+        raise ValueError(
+            f"--platform is {name!r}, which OpenMM does not have here; {', '.join(names)} are accepted{install}"
+        )
+    if name not in ("Reference", "CPU") and (reason := try_platform(name)[0]):
+        raise ValueError(f"--platform is {name!r}, which does not work here: {reason}")
+
+
 def try_platform(name: str) -> tuple[str, str]:
     """Why a platform does not work ('' if it does), and what it runs on.
 

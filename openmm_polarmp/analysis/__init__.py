@@ -5,6 +5,7 @@ from openmm_polarmp.analysis.dielectric import high_frequency_constant, static_d
 from openmm_polarmp.analysis.distributions import Distribution, distribution, molecular_dipoles, molecules_of
 from openmm_polarmp.analysis.series import Table, has_column, read_columns
 from openmm_polarmp.analysis.spectra import Spectrum, infrared, power_spectrum, raman
+from openmm_polarmp.analysis.sum_rule import f_sum, parse_bands
 
 __all__ = [
     "Distribution",
@@ -12,12 +13,14 @@ __all__ = [
     "Table",
     "correlation_steps",
     "distribution",
+    "f_sum",
     "has_column",
     "high_frequency_constant",
     "independent_values",
     "infrared",
     "molecular_dipoles",
     "molecules_of",
+    "parse_bands",
     "power_spectrum",
     "raman",
     "read_columns",

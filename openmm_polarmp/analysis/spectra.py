@@ -60,6 +60,12 @@ class Spectrum:
         error = None if self.error is None else np.sqrt(convolve(self.error**2))
         return Spectrum(self.wavenumber, convolve(self.intensity), error, self.unit, {**self.notes, "smoothing": width})
 
+    def integral(self, low: float, high: float) -> float:
+        """Integral over the wavenumbers from low to high (1/cm), in ``unit`` times 1/cm."""
+        step = self.wavenumber[1] - self.wavenumber[0]
+        edges = np.clip([self.wavenumber - step / 2, self.wavenumber + step / 2], low, high)
+        return float(self.intensity @ (edges[1] - edges[0]))
+
     def peak(self, low: float, high: float) -> float | None:
         """Wavenumber of the highest point between two wavenumbers, refined by a parabola through its neighbours.
 

@@ -58,6 +58,18 @@ def charges_in(path: str) -> tuple[float, float]:
     return total, largest
 
 
+def born_sum_in(path: str) -> float | None:
+    """The mean of sum_i Z_i:Z_i / m_i in e^2/Da; None for a file that does not have it."""
+    import numpy as np
+
+    from openmm_polarmp.analysis import has_column, read_columns
+    from openmm_polarmp.reporters.columns import BORN_COLUMN
+
+    if not has_column(path, BORN_COLUMN):
+        return None
+    return float(np.mean(read_columns(path, [BORN_COLUMN])[1]))
+
+
 def check_sampling(table: Table) -> float:
     """The highest wavenumber of the series; warns where faster motion would be folded into its spectrum."""
     from openmm_polarmp.analysis.spectra import C

@@ -36,8 +36,10 @@ def add(commands: argparse._SubParsersAction) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the benchmarks."""
     require_torch("this command")
+    from openmm_polarmp._platforms.trial import require_platform
     from openmm_polarmp.bench import run_bench
 
+    require_platform(options.platform)
     run_bench(
         options.atoms,
         options.platform,

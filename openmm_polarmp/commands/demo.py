@@ -21,7 +21,10 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the demonstration."""
+    from openmm_polarmp._platforms.trial import require_platform
     from openmm_polarmp.demo import run_demo
 
+    if options.platform is not None:
+        require_platform(options.platform)
     run_demo(options.output, options.molecules, options.steps, options.model, options.platform)
     return 0

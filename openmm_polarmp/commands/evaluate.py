@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from openmm_polarmp.commands._parser import command
+from openmm_polarmp.commands._parser import add_keys, command, parse_keys
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -29,17 +29,22 @@ def add(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--precision", choices=("single", "double"), default="double")
     parser.add_argument("--device", default="cpu")
+    add_keys(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Compare the model with the labels, and write tables and plots."""
+    from openmm_polarmp._torch import checked_device, require_torch
+
+    require_torch("this command")
     from openmm_polarmp.models import load_model
     from openmm_polarmp.training import compare, read_frames
     from openmm_polarmp.training.prepare import DTYPES, structures
 
     model = load_model(options.model).to(DTYPES[options.precision])
     symbols = _symbols(model.species)
-    frames = [frame for path in options.data for frame in read_frames(path, symbols)]
+    keys, device = parse_keys(options.keys), checked_device(options.device)
+    frames = [frame for path in options.data for frame in read_frames(path, symbols, keys)]
 
     def progress(done: int) -> None:
         if sys.stderr.isatty():
@@ -51,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
         members,
         born_charges=not options.no_born_charges,
         eps_inf=options.eps_inf,
-        device=options.device,
+        device=device,
         progress=progress,
     )
     print(f"{options.model} on {len(frames)} structures, {options.precision} precision")

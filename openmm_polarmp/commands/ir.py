@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from openmm_polarmp.commands._parser import command
-from openmm_polarmp.commands._series import LARGEST_CHARGE, charges_in, check_sampling, volume_of, warn
+from openmm_polarmp.commands._series import LARGEST_CHARGE, born_sum_in, charges_in, check_sampling, volume_of, warn
 from openmm_polarmp.commands._spectra import blocks, draw_curves, print_length, spectrum_options, write_curves
+
+if TYPE_CHECKING:
+    from openmm_polarmp.analysis import Spectrum
+
+BANDS = "0-400,400-1200,1200-2000,2800-4000"
+"""1/cm: hydrogen bonds, librations, bends and stretches of water."""
+SIGNALS = {
+    "polarization": "dP/dt, with charge that moves between molecules",
+    "molecules": "the dipoles of molecules about their own centres; charge that moves between them is left out",
+    "current": "the current of files of earlier versions",
+}
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -22,8 +34,15 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("dipoles", help="CSV file of a DipoleReporter, preferably from a run at constant energy")
     parser.add_argument("--volume", type=float, help="of the box, nm^3, for older files that do not have it")
     parser.add_argument(
-        "--current", action="store_true", help="from the current of DipoleReporter(current=True), not from the dipole"
+        "--signal",
+        choices=tuple(SIGNALS),
+        help="; ".join(f"{name}: {text}" for name, text in SIGNALS.items())
+        + " (default: polarization where the file has it)",
     )
+    parser.add_argument(
+        "--current", action="store_const", const="current", dest="signal", help="the same as --signal current"
+    )
+    parser.add_argument("--bands", default=BANDS, help=f"1/cm, whose integrals are printed (default {BANDS})")
     parser.add_argument(
         "--experiment", nargs="*", default=[], help="optical constants n and k, files of refractiveindex.info"
     )
@@ -31,23 +50,21 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Compute the spectrum; print its peaks, write and plot it."""
+    """Compute the spectrum; print its peaks and integrals, write and plot it."""
     import math
 
-    import numpy as np
-
-    from openmm_polarmp.analysis import infrared
+    from openmm_polarmp.analysis import f_sum, infrared, parse_bands
     from openmm_polarmp.analysis.optical import read_absorption
-    from openmm_polarmp.reporters.columns import CURRENT_COLUMNS, DIPOLE_COLUMNS
 
-    columns = CURRENT_COLUMNS if options.current else DIPOLE_COLUMNS
+    bands = parse_bands(options.bands)
+    signal, columns = _signal(options.dipoles, options.signal)
     table, pieces = blocks(options.dipoles, columns, options.resolution, options.skip)
     volume = volume_of(options.dipoles, options.volume)
     charge, largest = charges_in(options.dipoles)
-    if not options.current and max(charge, largest) > LARGEST_CHARGE:
+    if signal == "molecules" and max(charge, largest) > LARGEST_CHARGE:
         warn(
             f"a charge of {charge:.2g} e in the box, {largest:.2g} e on a molecule: the motion of ions is not in the dipole of "
-            "molecules; use --current"
+            "molecules; use --signal polarization, of a DipoleReporter with current=True"
         )
     check_sampling(table)
     scaling = math.sqrt(options.eps_e)
@@ -56,35 +73,27 @@ def run(options: argparse.Namespace) -> int:
         table.interval,
         volume,
         options.temperature,
-        signal="current" if options.current else "dipole",
+        signal="current" if signal == "current" else "dipole",
         scaling=scaling,
         window=options.window,
         correction=options.correction,
         overlap=0.5,
     )
     print_length(table)
+    print(f"signal: {signal}, {SIGNALS[signal]}")
+    born_sum = born_sum_in(options.dipoles)
+    expected = None if born_sum is None else f_sum(born_sum, volume, scaling)
+    _print_integrals(curve, expected, bands, options.highest)
     if options.smooth > 0:
         curve = curve.smoothed(options.smooth)
     print(
         ", ".join(
             f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
             for name, value in curve.notes.items()
+            if name != "signal"
         )
     )
-    for name, low, high in (
-        ("below 400", 30, 400),
-        ("400 to 1000", 400, 1000),
-        ("1400 to 1900", 1400, 1900),
-        ("2800 to 4000", 2800, 4000),
-    ):
-        inside = (curve.wavenumber >= low) & (curve.wavenumber <= high)
-        if inside.any():
-            peak = curve.peak(low, high)
-            if peak is None:
-                print(f"no peak {name} 1/cm")
-                continue
-            height = np.interp(peak, curve.wavenumber, curve.intensity)
-            print(f"highest point {name} 1/cm: {peak:.0f} 1/cm, n alpha = {height:.0f} 1/cm")
+    _print_peaks(curve, bands)
     measured = {Path(path).stem: read_absorption(path) for path in options.experiment}
     if options.output:
         write_curves(options.output, {"n alpha": curve}, options.highest)
@@ -97,3 +106,51 @@ def run(options: argparse.Namespace) -> int:
             measured,
         )
     return 0
+
+
+def _signal(path: str, wanted: str | None) -> tuple[str, list[str]]:
+    """The signal and its columns, which are added for each axis."""
+    from openmm_polarmp.analysis import has_column
+    from openmm_polarmp.reporters.columns import CURRENT_COLUMNS, DIPOLE_COLUMNS, POLARIZATION_COLUMNS
+
+    columns = {
+        "polarization": [*POLARIZATION_COLUMNS, *DIPOLE_COLUMNS[3:]],
+        "molecules": DIPOLE_COLUMNS,
+        "current": CURRENT_COLUMNS,
+    }
+    signal = wanted
+    if signal is None:
+        whole = Path(path).is_file() and has_column(path, POLARIZATION_COLUMNS[0])
+        signal = "polarization" if whole else "molecules"
+        if not whole:
+            warn(
+                f"{path!r} has no polarization of charges: charge that moves between molecules is left out, and intensities may be "
+                "far off; a DipoleReporter with current=True writes it"
+            )
+    return signal, columns[signal]
+
+
+def _print_integrals(curve: Spectrum, expected: float | None, bands: list[tuple[float, float]], highest: float) -> None:
+    """The integral beside the f-sum of the model's own Born charges, and that of each band."""
+    total = curve.integral(0, highest)
+    beside = "no Born charges in the file" if expected is None else f"f-sum of the Born charges {expected:.4g} 1/cm^2"
+    ratio = "" if expected is None else f", ratio {total / expected:.3f}"
+    print(f"integral up to {highest:g} 1/cm: {total:.4g} 1/cm^2; {beside}{ratio}")
+    for low, high in bands:
+        part = curve.integral(low, high)
+        print(f"  {low:g} to {high:g} 1/cm: {part:.4g} 1/cm^2, {100 * part / total:.0f} %")
+
+
+def _print_peaks(curve: Spectrum, bands: list[tuple[float, float]]) -> None:
+    import numpy as np
+
+    for low, high in bands:
+        low = max(low, 30.0)  # the mean that is subtracted leaves a dip at zero
+        if not ((curve.wavenumber >= low) & (curve.wavenumber <= high)).any():
+            continue
+        peak = curve.peak(low, high)
+        if peak is None:
+            print(f"no peak {low:g} to {high:g} 1/cm")
+            continue
+        height = np.interp(peak, curve.wavenumber, curve.intensity)
+        print(f"highest point {low:g} to {high:g} 1/cm: {peak:.0f} 1/cm, n alpha = {height:.0f} 1/cm")

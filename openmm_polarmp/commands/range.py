@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from openmm_polarmp._torch import require_torch
-from openmm_polarmp.commands._parser import command
+from openmm_polarmp.commands._parser import add_keys, command, parse_keys
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -22,6 +22,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--output", required=True, help="the .polarmp file to write; weights and moments stay as they are"
     )
+    add_keys(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -35,7 +36,8 @@ def run(options: argparse.Namespace) -> int:
     from openmm_polarmp.training import Structure, read_frames, training_range
 
     model = load_model(options.model)
-    frames = [frame for path in options.data for frame in read_frames(path)]
+    keys = parse_keys(options.keys)
+    frames = [frame for path in options.data for frame in read_frames(path, None, keys)]
     model.check_species(torch.tensor(sorted({int(z) for frame in frames for z in frame.numbers})))
     covered = training_range([Structure.of(frame, model.cutoff, torch.float64) for frame in frames], model)
     # Distances and forces were kept from all training frames; these frames may be a part of them.

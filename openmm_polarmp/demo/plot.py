@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from openmm import app
 
-from openmm_polarmp.analysis import Spectrum, infrared
+from openmm_polarmp.analysis import Spectrum, f_sum, infrared
+from openmm_polarmp.reporters.columns import BORN_COLUMN, DIPOLE_COLUMNS, POLARIZATION_COLUMNS
 
 
 def read_table(path: Path) -> tuple[list[str], NDArray]:
@@ -19,11 +26,15 @@ def read_table(path: Path) -> tuple[list[str], NDArray]:
     return rows[0], np.array(rows[1:], dtype=float)
 
 
-def short_infrared(dipoles: NDArray, volume: float, temperature: float, smooth: float = 40.0) -> Spectrum | None:
+def short_infrared(
+    titles: list[str], dipoles: NDArray, volume: float, temperature: float, smooth: float = 40.0
+) -> Spectrum | None:
     """Infrared spectrum (latent scale) of the last three quarters of a run; None if these are less than 100 rows.
 
     Parameters
     ----------
+    titles : list of str
+        Of the columns.
     dipoles : array
         Rows of a DipoleReporter's file.
     volume : float
@@ -37,8 +48,35 @@ def short_infrared(dipoles: NDArray, volume: float, temperature: float, smooth: 
     if len(rows) < 100:
         return None
     interval = float(rows[1, 1] - rows[0, 1])
-    totals = rows[:, 2:11].reshape(len(rows), 3, 3).sum(1)
-    return infrared([totals], interval, volume, temperature).smoothed(smooth)
+    whole = POLARIZATION_COLUMNS[0] in titles
+    columns = [*(POLARIZATION_COLUMNS if whole else DIPOLE_COLUMNS[:3]), *DIPOLE_COLUMNS[3:]]
+    totals = rows[:, [titles.index(column) for column in columns]].reshape(len(rows), 3, 3).sum(1)
+    spectrum = infrared([totals], interval, volume, temperature)
+    if BORN_COLUMN in titles:
+        expected = f_sum(rows[:, titles.index(BORN_COLUMN)].mean(), volume)
+        print(
+            f"Infrared, latent: integral up to 4170 1/cm {spectrum.integral(0, 4170):.3g} 1/cm^2, "
+            f"f-sum of the model's Born charges {expected:.3g} 1/cm^2"
+        )
+    return spectrum.smoothed(smooth)
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """Nothing on the standard output and error, not even from C code, as mdtraj's readers write there."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = [os.dup(descriptor) for descriptor in (1, 2)]
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    try:
+        for descriptor in (1, 2):
+            os.dup2(nothing, descriptor)
+        yield
+    finally:
+        for descriptor, copy in zip((1, 2), kept, strict=True):
+            os.dup2(copy, descriptor)
+            os.close(copy)
+        os.close(nothing)
 
 
 def plot_demo(
@@ -80,8 +118,11 @@ def plot_demo(
     import matplotlib.pyplot as plt
 
     _, energy = read_table(energies)
-    _, dipole = read_table(dipoles)
-    frames = mdtraj.load_dcd(str(trajectory), top=mdtraj.Topology.from_openmm(topology))
+    titles, dipole = read_table(dipoles)
+    with tempfile.TemporaryDirectory() as plain:  # mdtraj's reader takes paths of ASCII letters only
+        copy = shutil.copy(trajectory, Path(plain) / "water.dcd")
+        with _silent():
+            frames = mdtraj.load_dcd(str(copy), top=mdtraj.Topology.from_openmm(topology))
     frames = frames[len(frames) // 4 :]
     oxygens = frames.topology.select("element O")
     pairs = frames.topology.select_pairs(oxygens, oxygens)
@@ -100,7 +141,7 @@ def plot_demo(
     axes[1, 1].hist(molecular_dipoles, bins=40, density=True, histtype="stepfilled", alpha=0.6)
     axes[1, 1].set(xlabel="molecular dipole, latent (D)", ylabel="probability density (1/D)")
     volume = float(frames.unitcell_volumes[-1])
-    spectrum = short_infrared(dipole, volume, temperature)
+    spectrum = short_infrared(titles, dipole, volume, temperature)
     if spectrum is None:
         axes[1, 2].text(0.5, 0.5, "too short a run for a spectrum", ha="center", transform=axes[1, 2].transAxes)
     else:

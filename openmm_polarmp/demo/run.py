@@ -128,7 +128,9 @@ def run_demo(
             kineticEnergy=True,
             temperature=True,
         ),
-        DipoleReporter(str(files["dipoles"]), min(4, interval)),  # every 2 fs: O-H bonds vibrate with a period of 10 fs
+        DipoleReporter(
+            str(files["dipoles"]), min(8, interval)
+        ),  # every 4 fs: the spectrum ends at 4170 1/cm, above the O-H stretch
         _Progress(steps),
     ]
     simulation.step(steps)
@@ -161,9 +163,9 @@ class _MolecularDipoles:
         return next_report(simulation, self._interval, ["positions", "energy"])
 
     def report(self, simulation: app.Simulation, state: openmm.State) -> None:
-        force, particles = the_force(simulation, "demo")
-        charges = force.getCharges(simulation.context) + force.getInducedCharges(simulation.context)
-        dipoles = force.getTotalDipoles(simulation.context)
+        force, particles, context = the_force(simulation, "demo")
+        charges = force.getCharges(context) + force.getInducedCharges(context)
+        dipoles = force.getTotalDipoles(context)
         positions = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)[particles]
         molecules = [[atom.index for atom in residue.atoms()] for residue in simulation.topology.residues()]
         of_molecules = molecular_dipoles(positions, charges, dipoles, molecules)

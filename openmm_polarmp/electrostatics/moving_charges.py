@@ -87,7 +87,7 @@ def field_force(
                 force = force + inside[:, None] * (strengths[d] * product(offset))
                 own = own + inside * (strengths[d] * offset)
     if projected:
-        own = own + sum(strengths[d] * _mean_wrapped(fractional[:, d]) for d in directions)
+        own = own + sum(strengths[d] * mean_wrapped(fractional[:, d]) for d in directions)
     return force - own[:, None] * product(torch.ones_like(raw_charges))
 
 
@@ -106,7 +106,7 @@ def _atom_by_atom(
     return torch.stack(rows)
 
 
-def _mean_wrapped(s: torch.Tensor) -> torch.Tensor:
+def mean_wrapped(s: torch.Tensor) -> torch.Tensor:
     """mean_j wrap(s_j - s_i) for each i, for s in [0, 1): by sorting, not pair by pair."""
     n = len(s)
     ordered = torch.sort(s).values

@@ -8,6 +8,7 @@ which covers the configuration, the names, types and shapes of the tensors, and 
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import hashlib
 import json
 import os
@@ -28,6 +29,8 @@ FORMAT = "polarmp"
 FORMAT_VERSION = 1
 SUFFIX = ".polarmp"
 SHIPPED = Path(__file__).parent / "data"
+# How files of torch.save (new and old) and of pickle begin; no header of a model file is as long as these bytes would say.
+PICKLES = (b"PK\x03\x04", b"\x80\x02\x8a\n", b"\x80\x04\x95", b"\x80\x05\x95")
 LONGEST_HEADER = 100_000_000  # bytes; as the safetensors format has it
 
 
@@ -145,7 +148,11 @@ def find(path_or_name: str | os.PathLike[str]) -> Path:
         return Path(text)
     if Path(text).suffix == SUFFIX or os.sep in text:
         raise FileNotFoundError(f"model file is {text!r}; an existing file is accepted")
-    raise FileNotFoundError(f"model is {text!r}; a model file or a shipped model ({', '.join(shipped)}) is accepted")
+    nearest = difflib.get_close_matches(text, shipped, n=1)
+    meant = f" (is {nearest[0]!r} meant?)" if nearest else ""
+    raise FileNotFoundError(
+        f"model is {text!r}{meant}; a model file or a shipped model ({', '.join(shipped)}) is accepted"
+    )
 
 
 def _split(data: bytes, source: str) -> tuple[dict[str, Any], bytes]:
@@ -156,6 +163,12 @@ def _split(data: bytes, source: str) -> tuple[dict[str, Any], bytes]:
 
 
 def _header(data: bytes, source: str) -> tuple[dict[str, Any], bytes]:
+    if data.startswith(PICKLES):
+        raise ModelFileError(
+            f"{source}: not a model file, but a pickle, which is never loaded because it can contain code; "
+            "`polarmp import-mace FILE OUT.polarmp` converts a model of mace-torch, `polarmp import-so3lr OUT.polarmp --model "
+            "FILE` one of so3krates-torch"
+        )
     if len(data) < 8:
         raise ModelFileError(f"{source}: not a model file, as it has only {len(data)} bytes")
     (length,) = struct.unpack("<Q", data[:8])

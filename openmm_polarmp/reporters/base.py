@@ -9,23 +9,26 @@ from typing import Any, TextIO
 
 import openmm
 
+from openmm_polarmp.embedding.find import find_forces
 from openmm_polarmp.external_field import warn_of_implausible_field
 from openmm_polarmp.force import PolarMPForce
 
 
-def the_force(simulation: Any, reporter: str) -> tuple[PolarMPForce, list[int]]:
-    """The System's one PolarMPForce, and its particles.
+def the_force(simulation: Any, reporter: str) -> tuple[PolarMPForce, list[int], openmm.Context]:
+    """The System's one PolarMPForce, its particles, and the Context that its getters take.
+
+    In a mixed system with ``interpolate=True`` the force stands in a CustomCVForce, which has a Context for it.
 
     Raises
     ------
     ValueError
         If the System has none, or several; ``reporter`` is named in it.
     """
-    forces = [f for f in simulation.system.getForces() if PolarMPForce.isinstance(f)]
-    if len(forces) != 1:
-        raise ValueError(f"{reporter} needs a System with one PolarMPForce; this one has {len(forces)}")
-    force = PolarMPForce.cast(forces[0])
-    return force, force.getParticles() or list(range(simulation.system.getNumParticles()))
+    found = find_forces(simulation.context)
+    if len(found) != 1:
+        raise ValueError(f"{reporter} needs a System with one PolarMPForce; this one has {len(found)}")
+    force, context = found[0]
+    return force, force.getParticles() or list(range(simulation.system.getNumParticles())), context
 
 
 def next_report(simulation: Any, interval: int, include: list[str]) -> dict[str, Any]:
@@ -38,7 +41,7 @@ class ForceReporter:
     """Reports on the System's one PolarMPForce every ``reportInterval`` steps.
 
     Subclasses say in ``include`` what of a State they need, in `_prepare` what they look up once, and in `_report` what
-    they write.
+    they write, from `_context`.
     """
 
     include: tuple[str, ...] = ("positions", "energy")
@@ -47,6 +50,7 @@ class ForceReporter:
         self._interval = reportInterval
         self._force: PolarMPForce | None = None
         self._particles: list[int] = []
+        self._context: openmm.Context
 
     def describeNextReport(self, simulation: Any) -> dict[str, Any]:
         """What the next report needs (called by Simulation)."""
@@ -55,10 +59,10 @@ class ForceReporter:
     def report(self, simulation: Any, state: openmm.State) -> None:
         """Report one state (called by Simulation)."""
         if self._force is None:
-            force, self._particles = the_force(simulation, type(self).__name__)
+            force, self._particles, self._context = the_force(simulation, type(self).__name__)
             self._prepare(simulation, force)
             self._force = force
-            warn_of_implausible_field(simulation.context)
+            warn_of_implausible_field(self._context)
         self._report(simulation, state, self._force)
 
     def _prepare(self, simulation: Any, force: PolarMPForce) -> None:

@@ -6,5 +6,8 @@ DIPOLE_PARTS = ("charges", "permanent dipoles", "induced dipoles")
 DIPOLE_COLUMNS = [f"{part} {axis} (e nm)" for part in DIPOLE_PARTS for axis in "xyz"]
 VOLUME_COLUMN = "volume (nm^3)"
 CHARGE_COLUMNS = ["charge (e)", "largest molecular charge (e)"]
+# of files of earlier versions
 CURRENT_COLUMNS = [f"current {axis} (e nm/ps)" for axis in "xyz"]
+POLARIZATION_COLUMNS = [f"polarization of charges {axis} (e nm)" for axis in "xyz"]
+BORN_COLUMN = "sum of Z:Z/m (e^2/Da)"
 POLARIZABILITY_COLUMNS = [f"latent polarizability {c} (A^3)" for c in ("xx", "yy", "zz", "xy", "xz", "yz")]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import os
+from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
@@ -11,15 +13,26 @@ from numpy.typing import NDArray
 from openmm import unit
 
 from openmm_polarmp.force import PolarMPForce
+from openmm_polarmp.reporters._polarization import ChargePolarization, born_sum
 from openmm_polarmp.reporters.base import ForceReporter, TextFile
-from openmm_polarmp.reporters.columns import CHARGE_COLUMNS, CURRENT_COLUMNS, DIPOLE_COLUMNS, VOLUME_COLUMN
+from openmm_polarmp.reporters.columns import (
+    BORN_COLUMN,
+    CHARGE_COLUMNS,
+    DIPOLE_COLUMNS,
+    POLARIZATION_COLUMNS,
+    VOLUME_COLUMN,
+)
 from openmm_polarmp.units import DEBYE_PER_E_NM
+
+MEAN_COLUMN = "mean molecular dipole (D)"
+BORN_INTERVAL = 500
+"""Reports from one evaluation of the Born charges to the next."""
 
 
 class DipoleReporter(ForceReporter):
     """Writes the dipole of the system, its parts, and the mean dipole of the molecules, as comma-separated values.
 
-    The numbers come from the evaluation that the report makes, which on the CPU serves the next step as well; on a GPU a
+    The moments come from the evaluation that the report makes, which on the CPU serves the next step as well; on a GPU a
     report costs an evaluation.
 
     Parameters
@@ -27,13 +40,13 @@ class DipoleReporter(ForceReporter):
     file : str, os.PathLike or file object
         Where to write.
     reportInterval : int
-        In steps.
+        In steps; 4 fs or less for infrared spectra of molecules with hydrogen.
     append : bool
-        Continue an existing file.
-    current : bool
-        Also write the polarization current J = sum_i Z_i v_i from Born effective charges Z and velocities, which counts
-        charge that moves between molecules and ions that travel. It takes six more evaluations of the force at each report. In
-        a periodic box the long-ranged part of the induced charges is not in it (`getBornEffectiveCharges`).
+        Continue an existing file. What the charges' polarization changed by since its last row is not known and left out.
+    current : bool, optional
+        Whether to write the polarization of the charges, whose time derivative is the current of infrared spectra. A report then
+        takes about half a step more with a network of one layer that the plugin evaluates itself, and an evaluation of a larger
+        cluster with one in torch. Without this option: where the plugin evaluates the network itself.
 
     Notes
     -----
@@ -41,29 +54,51 @@ class DipoleReporter(ForceReporter):
     dipoles' part, the mean dipole of a molecule (D), the volume of the box (nm^3, NaN without one), the charge of all atoms
     and the largest of a molecule (e). In a periodic box the charges' part is well defined only for
     molecules that are whole and neutral: every molecule is taken together, with the molecules that the System's topology
-    knows. Where neighbours exchange charge it is sum q0 r + sum (t + p) d instead, with the charges q0 before the exchange and
-    the pairs' vectors d, which needs no molecules (theory.md section 8). The current, x y z (e nm/ps), follows. All are latent quantities, not yet multiplied by s = sqrt(eps_e).
+    knows; charge that moves between them is not in it. Where neighbours exchange charge it is sum q0 r + sum (t + p) d instead,
+    with the charges q0 before the exchange and the pairs' vectors d, which needs no molecules (theory.md section 8).
+
+    With ``current``: the polarization of the charges x y z (e nm), and sum_i Z_i:Z_i / m_i of the Born charges (e^2/Da), the
+    f-sum of theory.md section 12, computed anew every 500 reports. In a periodic box that polarization begins with zero and is
+    summed from report to report, Z_i (r_i(t) - r_i(t')) with the mean of the charges' part of Z_i at both times: it contains
+    charge that moves between molecules, and ions that travel. Induced charges are not in it (`getBornEffectiveCharges`). In a
+    cluster it is sum (q + dq) r, dq about the centre of softness. All are latent quantities, not yet multiplied by s = sqrt(eps_e).
     """
 
     def __init__(
-        self, file: str | os.PathLike[str] | TextIO, reportInterval: int, append: bool = False, current: bool = False
+        self,
+        file: str | os.PathLike[str] | TextIO,
+        reportInterval: int,
+        append: bool = False,
+        current: bool | None = None,
     ) -> None:
         super().__init__(reportInterval)
-        self._current = current
-        if current:
-            self.include = (*self.include, "velocities")
-        titles = ["step", "time (ps)", *DIPOLE_COLUMNS, "mean molecular dipole (D)", VOLUME_COLUMN, *CHARGE_COLUMNS]
-        titles += CURRENT_COLUMNS * current
-        self._file = TextFile(file, titles, append)
+        self._path, self._append, self._wants = file, append, current
+        self._file: TextFile | None = None
+        self._polarization: ChargePolarization | None = None
         self._molecules: list[NDArray[np.int64]] = []
+        self._masses = np.empty(0)
+        self._reports, self._born = 0, np.nan
 
     def _prepare(self, simulation: Any, force: PolarMPForce) -> None:
         place = {atom: i for i, atom in enumerate(self._particles)}
         residues = [[place[a.index] for a in r.atoms() if a.index in place] for r in simulation.topology.residues()]
         self._molecules = [np.array(atoms) for atoms in residues if atoms]
+        self._masses = np.array([simulation.system.getParticleMass(i)._value for i in self._particles])
+        titles = ["step", "time (ps)", *DIPOLE_COLUMNS, MEAN_COLUMN, VOLUME_COLUMN, *CHARGE_COLUMNS]
+        wants = self._wants
+        if wants is None:
+            wants = getattr(force.getModel(), "evaluator", "native") == "native"
+        if wants:
+            titles += [*POLARIZATION_COLUMNS, BORN_COLUMN]
+        last = _last_row(self._path, titles) if self._append else None
+        if wants:
+            start = np.zeros(3) if last is None else np.array([last[column] for column in POLARIZATION_COLUMNS])
+            self._polarization = ChargePolarization(force, self._particles, start)
+        self._file = TextFile(self._path, titles, self._append)
 
     def _report(self, simulation: Any, state: openmm.State, force: PolarMPForce) -> None:
-        step = force.getStepData(simulation.context)
+        assert self._file is not None
+        step = force.getStepData(self._context)
         positions = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)[self._particles]
         charges = step.charges + step.induced_charges
         dipoles = step.dipoles + step.induced_dipoles
@@ -74,7 +109,7 @@ class DipoleReporter(ForceReporter):
             of_charges += dipole
             molecular_charges.append(abs(q.sum()))
             molecular.append(np.linalg.norm(dipole + dipoles[atoms].sum(0)))
-        flows = force.getPairFlows(simulation.context)
+        flows = force.getPairFlows(self._context)
         if len(flows.pairs):
             # Charge that has moved between the atoms of a pair counts as a dipole, whatever the molecules are.
             of_charges = flows.dipole_of_charges(step, positions)
@@ -82,9 +117,27 @@ class DipoleReporter(ForceReporter):
         periodic = force.usesPeriodicBoundaryConditions()
         volume = state.getPeriodicBoxVolume().value_in_unit(unit.nanometer**3) if periodic else np.nan
         numbers += [volume, step.charges.sum(), max(molecular_charges)]
-        if self._current:
-            velocities = state.getVelocities(asNumpy=True).value_in_unit(unit.nanometer / unit.picosecond)
-            born = force.getBornEffectiveCharges(simulation.context, induced_charges=not periodic)
-            numbers += list(np.einsum("iab,ib->a", born, velocities[self._particles]) / step.field_scale)
+        if self._polarization is not None:
+            numbers += list(self._polarization.at(self._context, step, positions))
+            if self._reports % BORN_INTERVAL == 0:
+                self._born = born_sum(self._context, force, self._masses, step.field_scale)
+            numbers.append(self._born)
+        self._reports += 1
         time = state.getTime().value_in_unit(unit.picosecond)
-        self._file.write(simulation.currentStep, f"{time:.6g}", *(f"{x:.8g}" for x in numbers))
+        self._file.write(simulation.currentStep, f"{time:.6g}", *(f"{x:.9g}" for x in numbers))
+
+
+def _last_row(file: str | os.PathLike[str] | TextIO, titles: list[str]) -> dict[str, float] | None:
+    """The last complete row of a file with these columns; None if there is none."""
+    if not isinstance(file, (str, os.PathLike)) or not Path(file).is_file():
+        return None
+    with Path(file).open(encoding="utf-8", newline="") as stream:
+        lines = [line for line in stream.read().splitlines(keepends=True) if line.endswith("\n")]
+    if lines and next(csv.reader(lines[:1])) != titles:
+        raise ValueError(
+            f"file is {str(file)!r} with other columns than this reporter writes; append=True needs a file with the same columns "
+            "(current=False for a file without the polarization of charges)"
+        )
+    if len(lines) < 2:
+        return None
+    return dict(zip(titles, map(float, lines[-1].split(",")), strict=True))

@@ -69,7 +69,7 @@ class MultipoleReporter(ForceReporter):
         write_atomically(self._folder / "description.json", json.dumps(description).encode())
 
     def _report(self, simulation: Any, state: openmm.State, force: PolarMPForce) -> None:
-        step = force.getStepData(simulation.context)
+        step = force.getStepData(self._context)
         self._chunks.add(
             {
                 "step": simulation.currentStep,

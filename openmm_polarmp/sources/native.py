@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from openmm_polarmp import _polarmp
 from openmm_polarmp._torch import require_torch
+from openmm_polarmp.models import limits
 from openmm_polarmp.models.config import NetworkConfig
 from openmm_polarmp.models.couplings import TENSORS, message_coupling, product_couplings, second_harmonics
 from openmm_polarmp.models.description import ModelDescription
@@ -20,7 +21,7 @@ from openmm_polarmp.models.radii import COVALENT_RADII
 from openmm_polarmp.models.rung import Rung
 from openmm_polarmp.moments import MOMENTS
 from openmm_polarmp.sources.options import SourceOptions
-from openmm_polarmp.sources.protocol import MomentFlags, check_direct
+from openmm_polarmp.sources.protocol import MomentFlags, check_has_charges
 
 if TYPE_CHECKING:
     from openmm_polarmp.models import PolarMPModel
@@ -54,7 +55,7 @@ class NativeSource(_polarmp.NetworkSource, MomentFlags):
                 f"{contents.source} has {' and '.join(config.native_obstacles)}; the plugin's own kernels evaluate a "
                 "PolarMPNet"
             )
-        check_direct(config.mutual)
+        check_has_charges(description.rung)
         weights = contents.arrays()
         try:
             super().__init__(*_arguments(config, weights, description.charge_projection, options))
@@ -143,6 +144,10 @@ def _arguments(
         "radial_scale": 1 / math.sqrt(config.average_neighbors),
         **{moment.name: moment.name in rung.moments for moment in MOMENTS},
         "tensor_polarizability": rung.polarizability and config.polarizability == "tensor",
+        "largest_softness": limits.LARGEST_MUTUAL_SOFTNESS if config.mutual else limits.LARGEST_SOFTNESS,
+        "largest_polarizability": limits.LARGEST_MUTUAL_POLARIZABILITY
+        if config.mutual
+        else limits.LARGEST_POLARIZABILITY,
         "charges": rung.charges and not config.formal_charges,  # the network's
         "transfers": config.charges == "flow",
         "conducts": rung.conductance,

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from openmm_polarmp._torch import checked_device
 from openmm_polarmp.electrostatics.flows import Flows
 from openmm_polarmp.electrostatics.plan import ElectrostaticPlan
 from openmm_polarmp.models import PolarMPModel, TableEvaluator
@@ -25,7 +26,7 @@ from openmm_polarmp.sources._streams import stream_of
 from openmm_polarmp.sources.buffers import not_finite, write_forces, write_moments
 from openmm_polarmp.sources.flows import FlowState, PairArrays, let_flow, pair_arrays
 from openmm_polarmp.sources.options import SourceOptions
-from openmm_polarmp.sources.protocol import Buffers, MomentFlags, check_direct
+from openmm_polarmp.sources.protocol import Buffers, MomentFlags, check_has_charges
 from openmm_polarmp.sources.torch_models import without_atomic_energies
 
 LARGEST_CHANGE = 0.01
@@ -71,13 +72,12 @@ class TorchSource(MomentFlags):
         check_tensor_products(self.options.tensor_products)
         model = model if isinstance(model, PolarMPModel) else PolarMPModel(model)
         self.model = without_atomic_energies(model) if self.options.interaction_energy else model
-        config = getattr(self.model.network, "config", None)
-        check_direct(getattr(config, "mutual", False))
+        check_has_charges(self.model.rung)
         species = torch.tensor(self.options.atomic_numbers, dtype=torch.long)
         self.model.check_species(species)
         self.model.check_formal_charges(species, self.options.total_charge)
         self.skin = float(skin)
-        self.device = None if self.options.device is None else torch.device(self.options.device)
+        self.device = None if self.options.device is None else checked_device(self.options.device)
         self._networks: dict[torch.device, torch.nn.Module] = {}
         self._lock = threading.Lock()
         self.moments = self._predicted()

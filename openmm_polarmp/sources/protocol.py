@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     import torch
 
+    from openmm_polarmp.models.rung import Rung
+
 
 class Buffers(Protocol):
     """A platform's memory as tensors, in the model's units (A, e, eV) and the order of the force's particles.
@@ -71,11 +73,11 @@ def check_no_flows(has_flows: bool) -> None:
         )
 
 
-def check_direct(mutual: bool) -> None:
-    """Raise ValueError for a model with self-consistent response, which the force cannot evaluate."""
-    if mutual:
+def check_has_charges(rung: Rung | None) -> None:
+    """Raise ValueError for a model whose charges follow from electronegativities, which the force cannot evaluate."""
+    if rung is not None and rung.electronegativity:
         raise ValueError(
-            "the response of this model is self-consistent (response: mutual, or rung qeq), which PolarMPForce cannot evaluate; "
+            f"the charges of this model follow from electronegativities (rung {rung.word}), which PolarMPForce cannot evaluate; "
             "PolarMPModel.evaluate can, and polarmp evaluate"
         )
 

@@ -38,6 +38,8 @@ class Comparison:
     sum_rule : dict of float
         For ``reference`` and ``predicted`` Born charges the largest deviation (e) of their sum over a structure from its
         total charge, which translational invariance (the acoustic sum rule) demands; empty without such labels.
+    atomic_energies : array [S] or float
+        The sum of the atoms' reference energies of each structure, eV/atom; 0 for a network that has none.
     """
 
     reference: dict[str, NDArray]
@@ -47,6 +49,7 @@ class Comparison:
     charges: NDArray
     eps_inf: float
     sum_rule: dict[str, float]
+    atomic_energies: NDArray | float = 0.0
 
     @property
     def born_sign(self) -> int:
@@ -131,7 +134,8 @@ def compare(
     reference: dict[str, list[NDArray]] = {name: [] for name in UNITS}
     predicted: dict[str, list[NDArray]] = {name: [] for name in UNITS}
     elements: dict[str, list[NDArray]] = {name: [] for name in PER_ATOM}
-    species, charges = [], []
+    species, charges, atomic_energies = [], [], []
+    references = _reference_energies(model)
     sum_rule: dict[str, float] = {}
     for done, structure in enumerate(structures):
         batch = Batch.of([structure], device)
@@ -159,6 +163,7 @@ def compare(
             if name in elements:
                 elements[name].append(structure.species.numpy())
         species.append(structure.species.numpy())
+        atomic_energies.append(np.mean([references.get(int(z), 0.0) for z in structure.species]))
         charges.append(result.charges.detach().cpu().numpy())
         if progress is not None:
             progress(done + 1)
@@ -170,7 +175,14 @@ def compare(
         charges=np.concatenate(charges).astype(float),
         eps_inf=eps_inf,
         sum_rule=sum_rule,
+        atomic_energies=np.array(atomic_energies),
     )
+
+
+def _reference_energies(model: PolarMPModel) -> dict[int, float]:
+    """Energies of the single atoms, eV, by atomic number; none for a network that has none."""
+    config = getattr(model.network, "config", None)
+    return dict(config.energy_shift) if config is not None else {}
 
 
 def _polarizability(model: PolarMPModel, batch: Batch, result: Prediction, eps_inf: float) -> torch.Tensor:

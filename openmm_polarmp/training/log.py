@@ -11,6 +11,9 @@ from typing import Any
 
 from openmm_polarmp._files import write_atomically
 
+LINE_SECONDS = 60.0
+"""Between two lines of an epoch in a file."""
+
 
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
     """Write the whole log again: it is small, and a resumed run then repeats no row."""
@@ -69,21 +72,39 @@ class Progress:
         self.terminal = sys.stdout.isatty()
         self.start = self.shown = time.monotonic()
 
-    def step(self, epoch: int, step: int, loss: float, force_rmse: float) -> None:
-        """Update the bar after a step, twice a second at most."""
+    def step(self, epoch: int, of_epoch: str, step: int, loss: float, force_rmse: float) -> None:
+        """Update the bar after a step, twice a second at most; in a file a line, once a minute at most.
+
+        Parameters
+        ----------
+        epoch : int
+        of_epoch : str
+            The step within the epoch and their number, as ``3/50``.
+        step : int
+            Of the run.
+        loss, force_rmse : float
+            Of the last step, and the mean of the epoch so far (eV/A).
+        """
         now = time.monotonic()
-        if self.quiet or not self.terminal or now - self.shown < 0.5:
+        if self.quiet or now - self.shown < (0.5 if self.terminal else LINE_SECONDS):
             return
         self.shown = now
+        if not self.terminal:
+            forces = f"forces {1e3 * force_rmse:.1f} meV/A"
+            print(
+                f"epoch {epoch:4d}  step {of_epoch}  loss {loss:.3g}  {forces}  {self.time_left(step)} left", flush=True
+            )
+            return
         bar = "#" * int(20 * step / self.total)
         left = self.time_left(step)
-        text = f"\r[{bar:20}] epoch {epoch}, loss {loss:.3g}, forces {1e3 * force_rmse:.1f} meV/A, {left} left "
+        text = f"\r[{bar:20}] epoch {epoch}, step {of_epoch}, loss {loss:.3g}, forces {1e3 * force_rmse:.1f} meV/A, {left} left "
         print(f"{text:<95}", end="", flush=True)
 
     def epoch(self, row: dict[str, Any], step: int, best: bool) -> None:
         """Print the errors of an epoch, with a star if it is the best so far."""
         if self.quiet:
             return
+        self.shown = time.monotonic()
         parts = [f"epoch {row['epoch']:4d}  loss {row['loss']:.4g}"]
         for name in ("train", "validation"):
             if f"{name}_forces" in row:

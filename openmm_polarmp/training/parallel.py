@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import torch
 import torch.distributed as dist
 
+from openmm_polarmp._torch import checked_device
+
 
 @dataclass(frozen=True)
 class Processes:
@@ -74,11 +76,7 @@ def processes(device: str) -> Iterator[Processes]:
     local = int(os.environ.get("LOCAL_RANK", 0))
     if device == "auto":
         device = f"cuda:{local}" if torch.cuda.is_available() else "cpu"
-    try:
-        chosen = torch.device(device)
-        torch.zeros(1, device=chosen)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device is {device!r}; only devices of this machine are accepted ({error})") from error
+    chosen = checked_device(device)
     count = int(os.environ.get("WORLD_SIZE", 1))
     if count == 1:
         yield Processes(0, 1, chosen)

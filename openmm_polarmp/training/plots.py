@@ -17,8 +17,26 @@ if TYPE_CHECKING:
 MOST_POINTS = 20_000
 
 
-def draw(path: Path, comparison: Comparison, rows: list[dict[str, Any]] | None = None, title: str = "") -> None:
-    """Draw parity plots, errors per element, latent charges and, from the log's rows, learning curves."""
+def draw(
+    path: Path,
+    comparison: Comparison,
+    rows: list[dict[str, Any]] | None = None,
+    title: str = "",
+    held: float = 0.0,
+) -> None:
+    """Draw parity plots, errors per element, latent charges and, from the log's rows, learning curves.
+
+    Parameters
+    ----------
+    path : Path
+        PNG file to write.
+    comparison : Comparison
+    rows : list of dict, optional
+        Of the log.
+    title : str
+    held : float
+        Epochs in which the charges were held at their initial values (``optimizer.hold_charges``).
+    """
     from matplotlib.figure import Figure
 
     panels = [*comparison.reference, "elements", "charges", *(["learning"] if rows else [])]
@@ -31,7 +49,7 @@ def draw(path: Path, comparison: Comparison, rows: list[dict[str, Any]] | None =
         elif panel == "charges":
             _charges(axis, comparison)
         elif panel == "learning":
-            _learning(axis, rows or [])
+            _learning(axis, rows or [], held)
         else:
             _parity(axis, comparison, panel)
     for axis in axes[len(panels) :]:
@@ -46,9 +64,8 @@ def _parity(axis: Axes, comparison: Comparison, name: str) -> None:
     rmse = factor * np.sqrt(np.mean((predicted - reference) ** 2))
     base = {"energy": "eV/atom", "forces": "eV/A", "stress": "eV/A^3"}.get(name, unit)
     if name == "energy":
-        centre = reference.mean()
-        reference, predicted = reference - centre, predicted - centre
-        base += ", about the mean"
+        reference, predicted = reference - comparison.atomic_energies, predicted - comparison.atomic_energies
+        base += ", without the atoms' reference energies"
     some = np.random.default_rng(0).permutation(len(reference))[:MOST_POINTS]
     axis.plot(reference[some], predicted[some], ".", markersize=2, alpha=0.4)
     ends = [reference.min(), reference.max()]
@@ -72,10 +89,12 @@ def _charges(axis: Axes, comparison: Comparison) -> None:
     axis.set(title="latent charges", xlabel="q (e)", ylabel="atoms")
 
 
-def _learning(axis: Axes, rows: list[dict[str, Any]]) -> None:
+def _learning(axis: Axes, rows: list[dict[str, Any]], held: float) -> None:
     epochs = [row["epoch"] for row in rows]
     for name in ("train_forces", "validation_forces"):
         if name in rows[0]:
             axis.semilogy(epochs, [1e3 * row[name] for row in rows], label=name.replace("_", " "))
+    if held > 0:
+        axis.axvline(held, color="k", linestyle=":", linewidth=1, label="charges are let go: errors jump")
     axis.legend(loc="upper right")  # "best" searches for long where there are many points
     axis.set(title="learning", xlabel="epoch", ylabel="force RMSE (meV/A)")

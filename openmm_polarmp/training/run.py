@@ -74,7 +74,7 @@ def train(config: TrainingConfig, *, restart: bool = False, quiet: bool = False)
     check_units(frames, config)
     with processes(config.device) as group:
         if group.first:
-            _prepare_folder(folder, config, restart)
+            _prepare_folder(folder, restart)
         group.wait()
         result = _run(folder, config, frames, group, quiet)
         group.wait()  # no process closes its connections while another still works
@@ -83,6 +83,8 @@ def train(config: TrainingConfig, *, restart: bool = False, quiet: bool = False)
 
 def _run(folder: Path, config: TrainingConfig, frames: Frames, group: Processes, quiet: bool) -> TrainingResult | None:
     """Train; the first process also evaluates and reports."""
+    import yaml
+
     model = build_model(config, frames.train)
     use_tensor_products(model.network, config.tensor_products)
     training = structures(frames.train, model.cutoff, config.precision)
@@ -90,6 +92,8 @@ def _run(folder: Path, config: TrainingConfig, frames: Frames, group: Processes,
     covered = training_range(training, model)
     model.training_range = covered if config.model.start is None else model.training_range.extended(covered)
     trainer = Trainer(config, model, training, validation, frames.fingerprint(), group, quiet)
+    if group.first:
+        (folder / "config.yaml").write_text(yaml.safe_dump(config.to_dict(), sort_keys=False))
     if trainer.resumed:
         trainer.progress.message(f"continuing after step {trainer.step} of {trainer.total_steps}")
     else:
@@ -105,14 +109,10 @@ def _run(folder: Path, config: TrainingConfig, frames: Frames, group: Processes,
     return _finish(folder, config, trainer, {"validation": validation, "test": test}, group.device)
 
 
-def _prepare_folder(folder: Path, config: TrainingConfig, restart: bool) -> None:
-    import yaml
-
+def _prepare_folder(folder: Path, restart: bool) -> None:
     if restart and (folder / "checkpoint.pt").is_file():
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / "checkpoint.pt").is_file():
-        (folder / "config.yaml").write_text(yaml.safe_dump(config.to_dict(), sort_keys=False))
 
 
 def _finish(
@@ -150,6 +150,7 @@ def _finish(
             "optimizer": dataclasses.asdict(config.optimizer),
             "loss": json.loads(json.dumps(dataclasses.asdict(config.loss))),
             "seed": config.seed,
+            **({"host_training": config.model.host_training} if hasattr(model.network, "host") else {}),
         },
         "errors": {
             name: {label: {"rmse": v["rmse"], "mae": v["mae"]} for label, v in statistics.items()}
@@ -184,6 +185,7 @@ def _draw(trainer: Trainer, comparison: Comparison, title: str) -> None:
     try:
         from openmm_polarmp.training.plots import draw
 
-        draw(trainer.folder / "report.png", comparison, trainer.rows, title)
+        held = trainer.hold_steps / trainer.steps_per_epoch
+        draw(trainer.folder / "report.png", comparison, trainer.rows, title, held)
     except ImportError as error:
         trainer.progress.message(f"no report.png: {error}")

@@ -20,6 +20,7 @@ from openmm_polarmp.models import PolarMPModel
 from openmm_polarmp.training import checkpoint
 from openmm_polarmp.training.config import TrainingConfig
 from openmm_polarmp.training.data.structure import Batch, Structure
+from openmm_polarmp.training.hosts import parameter_groups
 from openmm_polarmp.training.initial_charges import fit_charge_head, fixed_charges, guess_charges
 from openmm_polarmp.training.log import Progress, TensorBoard, write_rows
 from openmm_polarmp.training.loss import TrainingLoss, optional_labels, total_of, weights_at
@@ -71,7 +72,10 @@ class Trainer:
         self.loss = TrainingLoss(self.model, config.loss)
         settings = config.optimizer
         self.optimizer = torch.optim.Adam(
-            self.model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, amsgrad=True
+            parameter_groups(self.model, config.model),
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            amsgrad=True,
         )
         self.mean = AveragedModel(self.model, multi_avg_fn=self._average)
         self.steps_per_epoch = math.ceil(len(training) / settings.batch_size)
@@ -111,6 +115,10 @@ class Trainer:
                     self._save()
                     written = time.monotonic()
                 if self.processes.any(stop.is_set()):
+                    self.progress.message(
+                        f"\ninterrupted after step {self.step} of {self.total_steps}: everything is kept in {self.folder}, and the "
+                        "same command goes on from here"
+                    )
                     raise KeyboardInterrupt
 
     def learning_rate(self, step: int) -> float:
@@ -150,7 +158,7 @@ class Trainer:
         numbers = numbers if len(numbers) else chosen[:1]
         batch = Batch.of([self.training[i] for i in numbers], self.processes.device, weights)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate(self.step)
+            group["lr"] = group["rate"] * self.learning_rate(self.step)
         began = clock()
         self.seconds["data"] += began - start
         weight = weights_at(self.config.loss, self.step / self.steps_per_epoch)
@@ -184,7 +192,8 @@ class Trainer:
         self.seconds["forward"] += forward - began
         self.seconds["backward"] += backward - forward
         self.seconds["optimizer"] += clock() - backward
-        self.progress.step(epoch, self.step, value, self.sums.rmse().get("forces", math.nan))
+        of_epoch = f"{number + 1}/{self.steps_per_epoch}"
+        self.progress.step(epoch, of_epoch, self.step, value, self.sums.rmse().get("forces", math.nan))
 
     def _diverged(self, what: str, epoch: int) -> FloatingPointError:
         return FloatingPointError(
@@ -241,8 +250,7 @@ class Trainer:
     def _identity(self) -> dict[str, Any]:
         """Configuration and data, which must not change when a run continues."""
         values = self.config.to_dict()
-        free = ("output", "device", "tensor_products", "checkpoint_minutes")
-        return {name: value for name, value in values.items() if name not in free} | {"data": self.fingerprint}
+        return _that_must_not_change(values) | {"data": self.fingerprint}
 
     def _save(self) -> None:
         total = self.processes.total(self.sums.values)
@@ -270,10 +278,11 @@ class Trainer:
         if not path.is_file():
             return False
         state = checkpoint.load(path)
-        if different := _differences(self._identity(), state["identity"]):
+        if different := _differences(self._identity(), _that_must_not_change(state["identity"])):
             raise ValueError(
                 f"output is {str(self.folder)!r}, which holds another run ({'; '.join(different)}); an empty folder is "
-                "accepted, or --restart, which deletes that run"
+                "accepted, or --restart, which deletes that run. To train on from its model with other settings, choose another "
+                f"output and set model.start: {self.folder / 'model.polarmp'}"
             )
         self.step, self.rows, self.best = state["step"], state["rows"], state["best"]
         self.model.load_state_dict(state["model"])
@@ -290,6 +299,13 @@ class Trainer:
         """Time of each phase of a training step, per structure."""
         count = max(1, min(self.step * self.config.optimizer.batch_size, self.step * len(self.training)))
         return {phase: 1e3 * self.seconds[phase] / count for phase in PHASES}
+
+
+def _that_must_not_change(values: dict[str, Any]) -> dict[str, Any]:
+    """A configuration without what a run may change when it goes on, the number of epochs among it."""
+    free = ("output", "device", "tensor_products", "checkpoint_minutes")
+    optimizer = {k: v for k, v in values["optimizer"].items() if k not in ("epochs", "patience")}
+    return {name: value for name, value in values.items() if name not in free} | {"optimizer": optimizer}
 
 
 def _differences(present: dict[str, Any], saved: dict[str, Any], prefix: str = "") -> list[str]:

@@ -9,13 +9,7 @@ template <class Real>
 BlockNetwork<Real>::BlockNetwork(shared_ptr<const NetworkParameters> parameters, const vector<int>& kinds, WorkerThreads& threads)
         : parameters(parameters), kinds(kinds), threads(threads), loops(networkLoops<Real>()), builder(*parameters, loops.lanes),
           plan(builder.getPlan()), table(loops.lanes, parameters->numSpecies), keptSize(loops.keptSize(plan)) {
-    const int n = threads.getNumThreads();
-    scratch.resize(n);
-    bySites.resize(n);
-    for (int layer = 1; layer < plan.layers; layer++) {
-        bySent[layer].resize(n);
-        bySentPointers[layer].resize(n);
-    }
+    scratch.resize(threads.getNumThreads());
 }
 
 template <class Real>
@@ -29,15 +23,12 @@ void BlockNetwork<Real>::arrange(const PairList& pairs) {
     for (int layer = 1; layer < plan.layers; layer++) {
         const size_t rowSize = plan.messages[layer].rowSize;
         sent[layer].assign((pairs.getNumAtoms() + 1) * rowSize, Real(0));
-        for (int thread = 0; thread < threads.getNumThreads(); thread++) {
-            bySent[layer][thread].allocate(pairs.getNumSites() * rowSize);
-            bySentPointers[layer][thread] = bySent[layer][thread].data();
-        }
     }
-    for (UntouchedArray<Real>& memory : bySites)
-        memory.allocate(4 * (size_t) (pairs.getNumSites() + 2));
     if (exchanges())
         arrangeEdges(pairs);
+    allocate(pairs, gradients);
+    for (Gradients& target : armGradients)
+        target.isAllocated = false;
     windows.assign(threads.getNumThreads(), {0, 0});
     pairs.share(table.getNumBlocks(), [&](long first, long last, int thread) { windows[thread] = windowOf(pairs, first, last); });
 }
@@ -60,6 +51,23 @@ template <class Real>
 void BlockNetwork<Real>::toAtoms(const PairList& pairs, const double* values, LargeArray<Real>& target) const {
     for (int atom = 0; atom < pairs.getNumAtoms(); atom++)
         target[atom] = values[pairs.getParticle(atom)];
+}
+
+template <class Real>
+void BlockNetwork<Real>::allocate(const PairList& pairs, Gradients& target) {
+    const int n = threads.getNumThreads();
+    target.bySites.resize(n);
+    for (UntouchedArray<Real>& memory : target.bySites)
+        memory.allocate(4 * (size_t) (pairs.getNumSites() + 2));
+    for (int layer = 1; layer < plan.layers; layer++) {
+        target.bySent[layer].resize(n);
+        target.bySentPointers[layer].resize(n);
+        for (int thread = 0; thread < n; thread++) {
+            target.bySent[layer][thread].allocate(pairs.getNumSites() * (size_t) plan.messages[layer].rowSize);
+            target.bySentPointers[layer][thread] = target.bySent[layer][thread].data();
+        }
+    }
+    target.isAllocated = true;
 }
 
 /** The range of sites of the atoms in some blocks and of their neighbours. Sites are sorted in space, so that the ranges of threads overlap little. */
@@ -93,7 +101,7 @@ AtomBlock<Real> BlockNetwork<Real>::blockOf(int block) {
 }
 
 template <class Real>
-SharedArrays<Real> BlockNetwork<Real>::sharedOf(const PairList& pairs) {
+SharedArrays<Real> BlockNetwork<Real>::sharedOf(const PairList& pairs, Gradients& target) {
     SharedArrays<Real> shared = {};
     shared.positions = pairs.getPositions();
     shared.atomOf = pairs.getAtoms();
@@ -106,7 +114,7 @@ SharedArrays<Real> BlockNetwork<Real>::sharedOf(const PairList& pairs) {
     shared.windows = windows.data();
     for (int layer = 1; layer < plan.layers; layer++) {
         shared.sent[layer] = sent[layer].data();
-        shared.bySent[layer] = bySentPointers[layer].data();
+        shared.bySent[layer] = target.bySentPointers[layer].data();
     }
     shared.rowOf = rowOf.data();
     shared.edgeRows = edgeRows.data();
@@ -119,19 +127,19 @@ SharedArrays<Real> BlockNetwork<Real>::sharedOf(const PairList& pairs) {
 }
 
 template <class Real>
-Workspace<Real> BlockNetwork<Real>::workspaceOf(int thread) {
-    return {scratch[thread].data(), bySites[thread].data(), thread, 0.0};
+Workspace<Real> BlockNetwork<Real>::workspaceOf(int thread, Gradients& target) {
+    return {scratch[thread].data(), target.bySites[thread].data(), thread, 0.0};
 }
 
 template <class Real>
 void BlockNetwork<Real>::forward(const PairList& pairs, bool searched, Outputs& outputs) {
     if (searched)
         arrange(pairs);
-    const SharedArrays<Real> shared = sharedOf(pairs);
+    const SharedArrays<Real> shared = sharedOf(pairs, gradients);
     vector<pair<int, int>> overlaps(threads.getNumThreads(), {-1, -1});
     for (int layer = 0; layer < plan.layers; layer++)
         pairs.share(table.getNumBlocks(), [&](long first, long last, int thread) {
-            Workspace<Real> workspace = workspaceOf(thread);
+            Workspace<Real> workspace = workspaceOf(thread, gradients);
             for (long block = first; block < last; block++) {
                 loops.forward(plan, layer, blockOf(block), shared, workspace, outputs);
                 energies[block] = workspace.energy;
@@ -145,7 +153,7 @@ void BlockNetwork<Real>::forward(const PairList& pairs, bool searched, Outputs& 
     outputs.energy = accumulate(energies.begin(), energies.end(), 0.0);
     if (exchanges())
         pairs.share(table.getNumBlocks(), [&](long first, long last, int thread) {
-            const Workspace<Real> workspace = workspaceOf(thread);
+            const Workspace<Real> workspace = workspaceOf(thread, gradients);
             for (long block = first; block < last; block++)
                 loops.exchange(plan, blockOf(block), shared, workspace, outputs);
         });
@@ -154,7 +162,7 @@ void BlockNetwork<Real>::forward(const PairList& pairs, bool searched, Outputs& 
 template <class Real>
 void BlockNetwork<Real>::flow(const PairList& pairs, const FlowPotential& from, double* charges, double* flowEnergies) {
     toAtoms(pairs, from.potential, potential);
-    const SharedArrays<Real> shared = sharedOf(pairs);
+    const SharedArrays<Real> shared = sharedOf(pairs, gradients);
     pairs.share(table.getNumBlocks(), [&](long first, long last, int) {
         for (long block = first; block < last; block++)
             loops.flow(plan, blockOf(block), shared, from, charges, flowEnergies);
@@ -179,34 +187,64 @@ void BlockNetwork<Real>::getPairFlows(const PairList& pairs, PairFlows& flows) c
 
 template <class Real>
 void BlockNetwork<Real>::backward(const PairList& pairs, const Cotangents& cotangents, double* gradient) {
-    if (exchanges() && cotangents.flows != nullptr)
-        toAtoms(pairs, cotangents.moments[CHARGE], byCharges);
-    const SharedArrays<Real> shared = sharedOf(pairs);
-    for (int layer = plan.layers - 1; layer >= 0; layer--)
-        pairs.share(table.getNumBlocks(), [&](long first, long last, int thread) {
-            if (layer + 1 == plan.layers)
-                clearGradients(pairs, thread);
-            Workspace<Real> workspace = workspaceOf(thread);
-            for (long block = first; block < last; block++)
-                loops.backward(plan, layer, blockOf(block), shared, workspace, cotangents);
-        });
-    addGradients(pairs, gradient);
+    runBackward(pairs, cotangents, gradients, nullptr);
+    sumGradients(pairs, gradients, gradient, 3);
 }
 
 template <class Real>
-void BlockNetwork<Real>::clearGradients(const PairList& pairs, int thread) {
-    const size_t begin = windows[thread].begin, end = max(windows[thread].begin, windows[thread].end), n = pairs.getNumSites();
-    Real* gradient = bySites[thread].data();
-    fill(gradient + 4 * begin, gradient + 4 * end, Real(0));
-    fill(gradient + 4 * n, gradient + 4 * (n + 2), Real(0));  // of the padding sites
-    for (int layer = 1; layer < plan.layers; layer++) {
-        const size_t rowSize = plan.messages[layer].rowSize;
-        fill(bySent[layer][thread].data() + begin * rowSize, bySent[layer][thread].data() + end * rowSize, Real(0));
+void BlockNetwork<Real>::chargeTransfer(const PairList& pairs, double* gradient, double* transfer) {
+    for (Gradients& target : armGradients)
+        if (!target.isAllocated)
+            allocate(pairs, target);
+    const vector<double> ones(kinds.size(), 1.0);
+    Cotangents ofCharges;
+    ofCharges.moments[CHARGE] = ones.data();
+    runBackward(pairs, ofCharges, gradients, armGradients);
+    sumGradients(pairs, gradients, gradient, 3);
+    for (int a = 0; a < 3; a++) {
+        // What was sent has been multiplied by the arm of its own message; the motion of earlier senders passes through it.
+        if (plan.layers > 1)
+            runBackward(pairs, Cotangents(), armGradients[a], nullptr);
+        sumGradients(pairs, armGradients[a], transfer + 3 * a, 9);
     }
 }
 
 template <class Real>
-void BlockNetwork<Real>::addGradients(const PairList& pairs, double* gradient) const {
+void BlockNetwork<Real>::runBackward(const PairList& pairs, const Cotangents& cotangents, Gradients& target, Gradients* arms) {
+    if (exchanges() && cotangents.flows != nullptr)
+        toAtoms(pairs, cotangents.moments[CHARGE], byCharges);
+    const SharedArrays<Real> shared = sharedOf(pairs, target);
+    const bool isArms = (&target != &gradients);  // these continue from what is there
+    for (int layer = plan.layers - 1; layer >= 0; layer--)
+        pairs.share(table.getNumBlocks(), [&](long first, long last, int thread) {
+            Workspace<Real> workspace = workspaceOf(thread, target);
+            if (layer + 1 == plan.layers && !isArms)
+                clear(pairs, target, thread);
+            for (int a = 0; a < 3 && arms != nullptr; a++) {
+                if (layer + 1 == plan.layers)
+                    clear(pairs, arms[a], thread);
+                workspace.arms[a] = {arms[a].bySites[thread].data(), layer > 0 ? arms[a].bySentPointers[layer][thread] : nullptr};
+            }
+            for (long block = first; block < last; block++)
+                loops.backward(plan, layer, blockOf(block), shared, workspace, cotangents);
+        });
+}
+
+template <class Real>
+void BlockNetwork<Real>::clear(const PairList& pairs, Gradients& target, int thread) {
+    const size_t begin = windows[thread].begin, end = max(windows[thread].begin, windows[thread].end), n = pairs.getNumSites();
+    Real* gradient = target.bySites[thread].data();
+    fill(gradient + 4 * begin, gradient + 4 * end, Real(0));
+    fill(gradient + 4 * n, gradient + 4 * (n + 2), Real(0));  // of the padding sites
+    for (int layer = 1; layer < plan.layers; layer++) {
+        const size_t rowSize = plan.messages[layer].rowSize;
+        Real* bySent = target.bySent[layer][thread].data();
+        fill(bySent + begin * rowSize, bySent + end * rowSize, Real(0));
+    }
+}
+
+template <class Real>
+void BlockNetwork<Real>::sumGradients(const PairList& pairs, const Gradients& target, double* result, int stride) const {
     pairs.share(pairs.getNumAtoms(), [&](long first, long last, int) {
         for (int atom = first; atom < last; atom++) {
             double sum[3] = {0, 0, 0};
@@ -214,8 +252,8 @@ void BlockNetwork<Real>::addGradients(const PairList& pairs, double* gradient) c
                 for (size_t thread = 0; thread < windows.size(); thread++)
                     if (*site >= windows[thread].begin && *site < windows[thread].end)
                         for (int a = 0; a < 3; a++)
-                            sum[a] += bySites[thread].data()[4 * (size_t) *site + a];
-            copy(sum, sum + 3, gradient + 3 * pairs.getParticle(atom));
+                            sum[a] += target.bySites[thread].data()[4 * (size_t) *site + a];
+            copy(sum, sum + 3, result + (size_t) stride * pairs.getParticle(atom));
         }
     });
 }

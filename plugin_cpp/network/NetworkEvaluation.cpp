@@ -1,5 +1,7 @@
 #include "NetworkEvaluation.h"
+#include "MovingCharges.h"
 #include "openmm/OpenMMException.h"
+#include <algorithm>
 #include <numeric>
 
 using namespace PolarMPPlugin;
@@ -14,8 +16,7 @@ const double SKIN = 0.5;
 NetworkEvaluation::NetworkEvaluation(const NetworkSource& source, const SourceBuffers& buffers, unique_ptr<NetworkPasses> passes)
         : buffers(buffers), charges(source.getParameters().charges), flows(source.getParameters().flows()), projected(source.getParameters().chargeProjection),
           totalCharge(source.getTotalCharge()), pairs(buffers.numParticles, source.getParameters().cutoff, SKIN, buffers.threads),
-          passes(move(passes)), movingCharges(buffers.numParticles, source.getParameters().layers * source.getParameters().cutoff, projected),
-          chargeCotangents(buffers.numParticles) {
+          passes(move(passes)), chargeCotangents(buffers.numParticles) {
 }
 
 void NetworkEvaluation::forward(bool) {
@@ -75,12 +76,25 @@ void NetworkEvaluation::backward(const double field[3]) {
     passes->backward(pairs, cotangents, forces);
     for (int i = 0; i < 3 * n; i++)
         forces[i] = -forces[i];
-    if (charges && buffers.periodic && (field[0] != 0 || field[1] != 0 || field[2] != 0)) {
-        auto product = [&](const double* vector, double* result) {
-            Cotangents ofCharges;
-            ofCharges.moments[CHARGE] = vector;
-            passes->backward(pairs, ofCharges, result);
-        };
-        movingCharges.addForces((const double*) buffers.positions, buffers.cell, field, product, forces);
+    if (!buffers.periodic || (field[0] == 0 && field[1] == 0 && field[2] == 0))
+        return;
+    transfer.resize(9 * n);
+    chargeTransfer(transfer.data());
+    for (int i = 0; i < n; i++)
+        for (int a = 0; a < 3; a++)
+            for (int b = 0; b < 3; b++)
+                forces[3 * i + b] += field[a] * transfer[9 * i + 3 * a + b];
+}
+
+bool NetworkEvaluation::chargeTransfer(double* result) {
+    const int n = buffers.numParticles;
+    if (!charges) {
+        fill(result, result + 9 * n, 0.0);
+        return true;
     }
+    chargeGradient.resize(3 * n);
+    passes->chargeTransfer(pairs, chargeGradient.data(), result);
+    if (projected)
+        addProjectionTransfer(n, (const double*) buffers.positions, buffers.periodic ? buffers.cell : nullptr, chargeGradient.data(), result);
+    return true;
 }

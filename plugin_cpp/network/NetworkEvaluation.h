@@ -1,5 +1,4 @@
 #pragma once
-#include "MovingCharges.h"
 #include "NetworkPasses.h"
 #include "openmm_polarmp/NetworkSource.h"
 #include <memory>
@@ -14,6 +13,7 @@ public:
     void backward(const double field[3]) override;
     void flow(const double field[3], bool responds) override;
     void getPairFlows(PairFlows& flows) override;
+    bool chargeTransfer(double* transfer) override;
     bool usesThreads() const override {
         return buffers.threads != nullptr;
     }
@@ -24,8 +24,7 @@ private:
     const double totalCharge;
     PairList pairs;
     std::unique_ptr<NetworkPasses> passes;
-    MovingCharges movingCharges;
-    std::vector<double> chargeCotangents;
+    std::vector<double> chargeCotangents, chargeGradient, transfer;
     FlowPotential flowed;  // the last flow()
 };
 

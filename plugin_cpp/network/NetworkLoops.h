@@ -47,6 +47,12 @@ struct SharedArrays {
     const Real *potential, *byCharges;   // of the atoms: Phi', and the gradient by their charges
 };
 
+/** Gradients of the same layout as SharedArrays::bySent and Workspace::bySites, of one thread. */
+template <class Real>
+struct ArmGradients {
+    Real *bySites = nullptr, *bySent = nullptr;
+};
+
 /** One thread's memory. */
 template <class Real>
 struct Workspace {
@@ -55,6 +61,8 @@ struct Workspace {
     int thread;
     double energy;              // eV, of the last block
     int overlap[2] = {-1, -1};  // an atom and a site at the same position, or -1
+    // For each direction: receives each sender's gradient times the component of receiver - sender. Null: not wanted.
+    ArmGradients<Real> arms[3];
 };
 
 /** The network's passes for a block, compiled for several instruction sets and chosen once at run time. */

@@ -25,6 +25,15 @@ public:
     virtual void getPairFlows(const PairList& pairs, PairFlows& flows) const = 0;
     /** Gradient [N,3] by the particles' positions. May be called several times. */
     virtual void backward(const PairList& pairs, const Cotangents& cotangents, double* gradient) = 0;
+    /**
+     * The charge that an atom's motion moves to others, times the distance: sum_j (r_j - r_i)_a dq_j/dr_i,b for the atoms i. The
+     * arm r_j - r_i is the sum of the displacements of the pairs along which the network's messages go from i to j, so that it
+     * is unique in a periodic box of any size.
+     *
+     * @param gradient  [N,3] of the sum of all charges
+     * @param transfer  [N,3,3] in e, a: row, b: column
+     */
+    virtual void chargeTransfer(const PairList& pairs, double* gradient, double* transfer) = 0;
 };
 
 } // namespace PolarMPPlugin

@@ -107,6 +107,7 @@ struct NetworkPlan {
     const Real* speciesHidden;  // [kinds][hidden], with the bias of the trunk
     Mixing<Real> trunk, final;
     bool tensorPolarizability;
+    double largestSoftness, largestPolarizability;
     const double *energyScale, *energyShift;
     double tensors[5][9];  // components of l = 2 to a matrix
 

@@ -268,6 +268,8 @@ void NetworkPlanBuilder<Real>::addHeads() {
     plan.softness = p.softness ? row++ : -1;
     plan.polarizability = p.polarizability ? row++ : -1;
     plan.tensorPolarizability = p.tensorPolarizability;
+    plan.largestSoftness = p.largestSoftness;
+    plan.largestPolarizability = p.largestPolarizability;
     auto head = [&](bool present, TensorHead::Moment moment, int l) {
         if (!present)
             return;

@@ -79,14 +79,49 @@ void ReferenceNetwork::forward(const PairList& pairs, bool, Outputs& outputs) {
 }
 
 void ReferenceNetwork::backward(const PairList& pairs, const Cotangents& cotangents, double* gradient) {
+    fill(gradient, gradient + 3 * pairs.getNumAtoms(), 0.0);
+    clearGradients();
+    runBackward(cotangents, gradient);
+}
+
+void ReferenceNetwork::chargeTransfer(const PairList& pairs, double* gradient, double* result) {
     const int n = pairs.getNumAtoms();
-    fill(gradient, gradient + 3 * n, 0.0);
-    byDensity.assign(n, Array(components(p.lMax) * p.channels));
+    fill(result, result + 9 * n, 0.0);
+    const Array ones(n, 1.0);
+    Cotangents ofCharges;
+    ofCharges.moments[CHARGE] = ones.data();
+    for (vector<AtomState>& layer : states)
+        for (AtomState& state : layer)
+            for (Array& arms : state.bySentArms)
+                arms.assign(state.sent.size(), 0.0);
+    transfer = result;
+    backward(pairs, ofCharges, gradient);
+    transfer = nullptr;
+    for (int a = 0; a < 3; a++) {
+        // What was sent has been multiplied by the arm of its own message; the motion of earlier senders passes through it.
+        clearGradients();
+        for (vector<AtomState>& layer : states)
+            for (AtomState& state : layer)
+                state.bySent = state.bySentArms[a];
+        Array earlier(3 * n);
+        runBackward(Cotangents(), earlier.data());
+        for (int i = 0; i < n; i++)
+            for (int b = 0; b < 3; b++)
+                result[9 * i + 3 * a + b] += earlier[3 * i + b];
+    }
+}
+
+void ReferenceNetwork::clearGradients() {
+    byDensity.assign(states[0].size(), Array(components(p.lMax) * p.channels));
     for (vector<AtomState>& layer : states)
         for (AtomState& state : layer) {
             state.byFeatures.assign(state.features.size(), 0.0);
             state.bySent.assign(state.sent.size(), 0.0);
         }
+}
+
+void ReferenceNetwork::runBackward(const Cotangents& cotangents, double* gradient) {
+    const int n = states[0].size();
     for (int atom = 0; atom < n; atom++) {
         const int kind = kindOf[atom], particle = particleOf[atom];
         AtomOutputs by;
@@ -295,7 +330,10 @@ void ReferenceNetwork::messageBackward(int layer, int atom, double* gradient) {
                     for (int c = 0; c < m; c++) {
                         const double by = bySums[((part * harmonics + lm) * p.numRadial + n) * m + c];
                         byProducts[lm * p.numRadial + n] += by * sender.sent[part * m + c];
-                        sender.bySent[part * m + c] += by * f.Y[lm] * f.B[n];
+                        const double bySent = by * f.Y[lm] * f.B[n];
+                        sender.bySent[part * m + c] += bySent;
+                        for (int a = 0; a < 3 && transfer != nullptr; a++)
+                            sender.bySentArms[a][part * m + c] -= pair.displacement[a] * bySent;
                     }
         addPairGradient(atom, pair, f, byProducts, gradient);
     }
@@ -317,5 +355,7 @@ void ReferenceNetwork::addPairGradient(int atom, const Pair& pair, const PairFun
                 derivative += byProducts[lm * p.numRadial + n] * (f.dY[a][lm] * f.B[n] + f.Y[lm] * f.dB[a][n]);
         gradient[3 * particleOf[pair.sender] + a] += derivative;
         gradient[3 * particleOf[atom] + a] -= derivative;
+        for (int d = 0; d < 3 && transfer != nullptr; d++)
+            transfer[9 * particleOf[pair.sender] + 3 * d + a] -= pair.displacement[d] * derivative;
     }
 }

@@ -17,6 +17,7 @@ public:
     void flow(const PairList& pairs, const FlowPotential& from, double* charges, double* energies) override;
     void getPairFlows(const PairList& pairs, PairFlows& flows) const override;
     void backward(const PairList& pairs, const Cotangents& cotangents, double* gradient) override;
+    void chargeTransfer(const PairList& pairs, double* gradient, double* transfer) override;
 
 private:
     struct Pair {
@@ -36,7 +37,11 @@ private:
         Array ungated, features;
         Array sent;      // features that its neighbours receive
         Array byFeatures, bySent;
+        Array bySentArms[3];  // bySent times the distance, for chargeTransfer()
     };
+    void clearGradients();
+    /** Adds to the gradient. */
+    void runBackward(const Cotangents& cotangents, double* gradient);
     std::vector<Pair> pairsWithin(const PairList& pairs, int atom) const;
     Array embeddingOf(int atom) const;
     double nuclearRepulsion(int atom, const Pair& pair, double* derivative) const;
@@ -75,6 +80,7 @@ private:
     std::vector<Array> edgeNumbers;              // of each atom, what its pairs use
     std::vector<std::vector<ReferenceEdges::Values>> edgeValues;  // of the pairs
     std::vector<Array> byDensity;                // gradient by the first layer's density, from all layers
+    double* transfer = nullptr;                  // [N,3,3] receives the senders' gradients times the distance; null: not wanted
 };
 
 } // namespace PolarMPPlugin

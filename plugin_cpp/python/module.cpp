@@ -24,10 +24,10 @@ using namespace std;
 namespace {
 
 PolarMPForce& force(uintptr_t address) {
-    auto* result = dynamic_cast<PolarMPForce*>(reinterpret_cast<Force*>(address));
-    if (result == nullptr)
-        throw nb::type_error("this Force is not a PolarMPForce");
-    return *result;
+    auto* base = reinterpret_cast<Force*>(address);
+    if (!PolarMPForce::exists(base))
+        throw OpenMMException("this PolarMPForce no longer exists: it was deleted with its System, which must be kept as long as the force is used");
+    return static_cast<PolarMPForce&>(*base);
 }
 
 Context& context(uintptr_t address) {
@@ -49,6 +49,7 @@ nb::dict stepData(uintptr_t forceAddress, uintptr_t contextAddress) {
     }
     size_t n = data.numParticles;
     nb::dict result;
+    result["iterations"] = data.iterations;
     result["source_energy"] = data.sourceEnergy;
     result["field_scale"] = data.fieldScale;
     for (Moment m : ALL_MOMENTS) {
@@ -82,6 +83,20 @@ nb::dict pairFlows(uintptr_t forceAddress, uintptr_t contextAddress) {
     return result;
 }
 
+/** [N,3,3], or None if the source cannot compute it. */
+nb::object chargeTransfer(uintptr_t forceAddress, uintptr_t contextAddress) {
+    vector<double> transfer;
+    bool isAvailable;
+    {
+        nb::gil_scoped_release release;
+        isAvailable = force(forceAddress).getChargeTransfer(context(contextAddress), transfer);
+    }
+    if (!isAvailable)
+        return nb::none();
+    const size_t n = transfer.size() / 9;
+    return numpyArray(move(transfer), {n, 3, 3});
+}
+
 nb::object potentialAt(uintptr_t forceAddress, uintptr_t contextAddress, nb::ndarray<const double, nb::shape<-1, 3>, nb::c_contig> points) {
     vector<Vec3> positions;
     for (size_t i = 0; i < points.shape(0); i++)
@@ -103,7 +118,7 @@ NB_MODULE(_polarmp, m) {
     bindSources(m);
     bindNetworkSource(m);
 
-    m.def("is_polarmp_force", [](uintptr_t f) { return dynamic_cast<PolarMPForce*>(reinterpret_cast<Force*>(f)) != nullptr; });
+    m.def("is_polarmp_force", [](uintptr_t f) { return PolarMPForce::exists(reinterpret_cast<Force*>(f)); });
     m.def("set_fixed_source", [](uintptr_t f, vector<double> charges, vector<double> dipoles, vector<double> quadrupoles, vector<double> softness,
                                  vector<double> polarizability) {
         force(f).setSource(make_shared<FixedMultipoles>(MomentArrays{charges, dipoles, quadrupoles, softness, polarizability}));
@@ -135,6 +150,12 @@ NB_MODULE(_polarmp, m) {
     m.def("get_nonbonded_method", [](uintptr_t f) { return (int) force(f).getNonbondedMethod(); });
     m.def("set_nonbonded_method", [](uintptr_t f, int method) { force(f).setNonbondedMethod((PolarMPForce::NonbondedMethod) method); });
     m.def("get_polarization_type", [](uintptr_t f) { return (int) force(f).getPolarizationType(); });
+    m.def("get_boundary", [](uintptr_t f) { return (int) force(f).getBoundary(); });
+    m.def("set_boundary", [](uintptr_t f, int boundary) { force(f).setBoundary((PolarMPForce::Boundary) boundary); });
+    m.def("get_mutual_induced_target_epsilon", [](uintptr_t f) { return force(f).getMutualInducedTargetEpsilon(); });
+    m.def("set_mutual_induced_target_epsilon", [](uintptr_t f, double epsilon) { force(f).setMutualInducedTargetEpsilon(epsilon); });
+    m.def("get_mutual_induced_max_iterations", [](uintptr_t f) { return force(f).getMutualInducedMaxIterations(); });
+    m.def("set_mutual_induced_max_iterations", [](uintptr_t f, int iterations) { force(f).setMutualInducedMaxIterations(iterations); });
     m.def("set_polarization_type", [](uintptr_t f, int type) { force(f).setPolarizationType((PolarMPForce::PolarizationType) type); });
     m.def("get_sigma", [](uintptr_t f) { return force(f).getSigma(); });
     m.def("set_sigma", [](uintptr_t f, double sigma) { force(f).setSigma(sigma); });
@@ -159,6 +180,7 @@ NB_MODULE(_polarmp, m) {
     m.def("get_step_data", &stepData);
     m.def("get_pair_flows", &pairFlows);
     m.def("get_electrostatic_potential", &potentialAt);
+    m.def("get_charge_transfer", &chargeTransfer);
     m.def("update_parameters_in_context", [](uintptr_t f, uintptr_t c) {
         nb::gil_scoped_release release;
         force(f).updateParametersInContext(context(c));

@@ -1,6 +1,9 @@
 #include "Check.h"
 #include "openmm_polarmp/PolarMPUnits.h"
 #include "openmm_polarmp/internal/MeshChoice.h"
+#include "openmm_polarmp/internal/MeshMemory.h"
+#include "openmm/OpenMMException.h"
+#include <string>
 
 using namespace PolarMPPlugin;
 using namespace OpenMM;
@@ -129,6 +132,23 @@ void influenceOfLatticeVectors() {
     CHECK(inside > 10);
 }
 
+void aMeshMustFitIntoMemory() {
+    const Vec3 box[3] = {Vec3(300, 0, 0), Vec3(0, 300, 0), Vec3(0, 0, 300)};
+    const int size[3] = {540, 540, 540};
+    CHECK(availableMemory() > 0);
+    checkMeshMemory(box, size, 0);
+    checkMeshMemory(box, size, 1e-6);
+    string message;
+    try {
+        checkMeshMemory(box, size, 1e9);
+    }
+    catch (const OpenMMException& error) {
+        message = error.what();
+    }
+    CHECK(message.find("540 x 540 x 540 points and 1.57e+08 GB of memory") != string::npos);
+    CHECK(message.find("use NoCutoff") != string::npos);
+}
+
 } // namespace
 
 int main() {
@@ -139,5 +159,6 @@ int main() {
                      {"a mesh survives small changes of the box", aMeshSurvivesSmallChangesOfTheBox},
                      {"absurd boxes are refused", absurdBoxesAreRefused},
                      {"grid coordinates of box vectors", gridCoordinatesOfBoxVectors},
-                     {"influence of lattice vectors", influenceOfLatticeVectors}});
+                     {"influence of lattice vectors", influenceOfLatticeVectors},
+                     {"a mesh must fit into memory", aMeshMustFitIntoMemory}});
 }

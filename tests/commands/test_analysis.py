@@ -39,7 +39,7 @@ def test_infrared_line_of_a_known_signal(tmp_path, capsys):
     assert main([*arguments, "--experiment", str(tmp_path / "nk.yml"), "--smooth", "5"]) == 0
     text = capsys.readouterr().out
     assert (
-        "highest point 1400 to 1900 1/cm: 1640 1/cm" in text and "6000 rows of 2 fs" in text and "scaling s 1" in text
+        "highest point 1200 to 2000 1/cm: 1640 1/cm" in text and "6000 rows of 2 fs" in text and "scaling s 1" in text
     )
     rows = np.loadtxt(tmp_path / "ir.csv", delimiter=",", skiprows=1)
     assert rows[rows[:, 1].argmax(), 0] == pytest.approx(1640, abs=5)
@@ -61,6 +61,43 @@ def test_infrared_from_the_current(tmp_path):
         rows = np.loadtxt(out, delimiter=",", skiprows=1)
         areas.append(np.trapezoid(rows[:, 1], rows[:, 0]))
     assert areas[0] == pytest.approx(areas[1], rel=0.01)
+
+
+def test_infrared_integrals_beside_the_f_sum(tmp_path, capsys):
+    """Two lines in two bands, of charges and of dipoles, and a Born sum that demands twice their area."""
+    from openmm_polarmp.analysis import f_sum
+    from openmm_polarmp.reporters.columns import BORN_COLUMN, DIPOLE_COLUMNS, POLARIZATION_COLUMNS, VOLUME_COLUMN
+
+    time = INTERVAL * np.arange(6000)
+    omegas = [2 * np.pi * nu * C * 1e-12 for nu in (600, 1640)]
+    values = np.zeros((6000, 14))
+    values[:, 3] = 0.01 * np.cos(omegas[0] * time)  # permanent dipoles
+    values[:, 9] = 0.01 * np.cos(omegas[1] * time)  # charges
+    values[:, 0] = 7.0 * np.cos(omegas[1] * time)  # those of molecules are not taken
+    square = sum((0.01 * w) ** 2 / 2 for w in omegas)  # <J^2>, (e nm/ps)^2 = kT sum Z:Z/m
+    values[:, 12] = 2 * square / (0.00831446262 * 300)
+    values[:, 13] = 2.0
+    path = reporter_file(
+        tmp_path / "d.csv", [*DIPOLE_COLUMNS, *POLARIZATION_COLUMNS, BORN_COLUMN, VOLUME_COLUMN], values
+    )
+    assert main(["ir", path, "--bands", "400-1200,1200-2000"]) == 0
+    both = capsys.readouterr()
+    assert both.err == "" and "signal: polarization" in both.out and "ratio 0.500" in both.out
+    assert f"f-sum of the Born charges {f_sum(values[0, 12], 2.0):.4g} 1/cm^2" in both.out
+    share = 100 * 600**2 / (600**2 + 1640**2)
+    assert f"400 to 1200 1/cm: {share / 100 * f_sum(values[0, 12], 2.0) / 2:.2g}"[:20] in both.out
+    assert f"{share:.0f} %" in both.out and f"{100 - share:.0f} %" in both.out
+    assert main(["ir", path, "--signal", "molecules"]) == 0
+    assert "charge that moves between them is left out" in capsys.readouterr().out
+    assert main(["ir", path, "--bands", "400-x"]) == 1
+    assert "LOW-HIGH in 1/cm, separated by commas, is accepted" in capsys.readouterr().err
+
+
+def test_old_files_say_what_is_left_out(tmp_path, capsys):
+    assert main(["ir", dipoles(tmp_path / "d.csv"), "--volume", "2"]) == 0
+    both = capsys.readouterr()
+    assert "has no polarization of charges: charge that moves between molecules is left out" in both.err
+    assert "no Born charges in the file" in both.out
 
 
 def test_raman_line_of_a_known_signal(tmp_path, capsys):
@@ -164,7 +201,7 @@ def test_what_has_no_dielectric_constant(tmp_path, capsys):
         assert main(["dielectric", path]) == 1
         assert message in capsys.readouterr().err
         assert main(["ir", path]) == 0
-        assert "use --current" in capsys.readouterr().err
+        assert "use --signal polarization" in capsys.readouterr().err
     assert main(["dielectric", path, "--eps-inf", "0.5"]) == 1
     assert "--eps-inf is 0.5; the optical dielectric constant of a medium is 1 or more" in capsys.readouterr().err
 

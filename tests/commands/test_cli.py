@@ -12,7 +12,7 @@ from openmm_polarmp._platforms import trial
 from openmm_polarmp._platforms.driver import compiler_too_new
 from openmm_polarmp.cli import main
 
-COMMANDS = "check info demo train evaluate ladder label range export eps-inf ir raman dielectric bench".split()
+COMMANDS = "check info demo train evaluate ladder label range export import-mace import-so3lr eps-inf ir raman dielectric bench".split()
 
 
 def test_help_of_everything(capsys):
@@ -98,6 +98,56 @@ def test_a_platform_that_ends_the_process(monkeypatch):
 def test_a_platform_that_is_not_there():
     reason, _ = trial.try_platform("Abacus")
     assert "Abacus" in reason
+
+
+@pytest.mark.parametrize("arguments", [["demo"], ["bench", "--atoms", "100"]], ids=str)
+def test_platforms_that_do_not_work_are_said(arguments, capsys):
+    assert main([*arguments, "--platform", "Abacus"]) == 1
+    error = capsys.readouterr().err
+    assert (
+        "--platform is 'Abacus', which OpenMM does not have here; Reference, CPU" in error and "Traceback" not in error
+    )
+    if why_unusable(PlatformChoice("CUDA", "mixed")):
+        assert main([*arguments, "--platform", "CUDA"]) == 1
+        assert "--platform is 'CUDA', which" in capsys.readouterr().err
+
+
+def test_a_device_that_is_not_there_is_said(tmp_path, capsys):
+    import torch
+    from support.ionic import ionic_frames
+
+    ase_io = pytest.importorskip("ase.io")
+    ase_io.write(tmp_path / "d.extxyz", ionic_frames(1))
+    device = "cuda" if not torch.cuda.is_available() else "cuda:99"
+    assert main(["evaluate", "polarmp-water", str(tmp_path / "d.extxyz"), "--device", device]) == 1
+    assert f"device is {device!r}; only devices of this machine are accepted" in capsys.readouterr().err
+
+
+def test_names_of_labels_on_the_command_line(tmp_path, capsys):
+    from support.ionic import ionic_frames
+
+    ase_io = pytest.importorskip("ase.io")
+    frames = ionic_frames(2)
+    for frame in frames:
+        frame.info["REF_energy"], frame.arrays["REF_forces"] = frame.get_potential_energy(), frame.get_forces()
+        frame.calc = None
+    data, model = tmp_path / "d.extxyz", tmp_path / "m.polarmp"
+    ase_io.write(data, frames)
+    tiny_model((3, 9, 11, 17), "q").save(model)
+    keys = ["--keys", "energy=REF_energy", "forces=REF_forces"]
+    assert main(["evaluate", str(model), str(data), *keys]) == 0
+    assert "on 2 structures" in capsys.readouterr().out
+    assert main(["range", str(model), str(data), "--output", str(tmp_path / "n.polarmp"), *keys]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", str(model), str(data), "--keys", "energy"]) == 1
+    assert "--keys has 'energy'; LABEL=NAME is accepted" in capsys.readouterr().err
+    assert main(["evaluate", str(model), str(data), "--keys", "enery=E"]) == 1
+    assert "keys has enery" in capsys.readouterr().err
+
+
+def test_a_misspelled_model_names_the_nearest(capsys):
+    assert main(["info", "polarmp-watr"]) == 1
+    assert "model is 'polarmp-watr' (is 'polarmp-water' meant?)" in capsys.readouterr().err
 
 
 def test_a_compiler_newer_than_the_driver():

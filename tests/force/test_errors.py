@@ -191,3 +191,17 @@ def test_hard_cutoff_with_a_barostat_warns(platform_once):
     force.setKMax(40)
     with pytest.warns(UserWarning, match=r"kMax.*jumps when MonteCarloBarostat"):
         platform_once.context(make_system(10, atoms.cell, force, openmm.MonteCarloBarostat(1.0, 300.0)))
+
+
+def test_a_force_whose_system_is_gone_is_an_error_and_no_crash():
+    import gc
+
+    def cast_from_a_system():
+        system = make_system(2, CUBIC, make_force(random_atoms(2, CUBIC)))
+        return PolarMPForce.cast(system.getForce(0))
+
+    force = cast_from_a_system()
+    gc.collect()
+    with pytest.raises(Exception, match="no longer exists: it was deleted with its System"):
+        force.getSigma()
+    assert not PolarMPForce.isinstance(force)

@@ -84,3 +84,19 @@ def test_the_same_from_run_to_run(device_platform):
         context.setPositions(0.1 * atoms.positions)
         _, forces = energy_and_forces(context)
         np.testing.assert_array_equal(forces, expected)
+
+
+def test_a_box_whose_mesh_would_not_fit_is_refused(fast_platform_once):
+    """Before anything is allocated; the Context goes on in a smaller box."""
+    if fast_platform_once.name != "CPU" and fast_platform_once.precision == "single":
+        pytest.skip("one precision is enough")
+    atoms = random_atoms(2, CUBIC)
+    energy, *_, context = evaluate(atoms, fast_platform_once)
+    box = context.getState().getPeriodicBoxVectors()
+    context.setPeriodicBoxVectors(*(98.7 * np.eye(3)))
+    with pytest.raises(
+        openmm.OpenMMException, match=r"box vectors of 987, 987, 987 A need a mesh of \d+ x .*use NoCutoff"
+    ):
+        context.getState(energy=True)
+    context.setPeriodicBoxVectors(*box)
+    assert context.getState(energy=True).getPotentialEnergy()._value == pytest.approx(energy)

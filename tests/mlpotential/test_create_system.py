@@ -8,7 +8,7 @@ import numpy as np
 import openmm
 import pytest
 import torch
-from openmm import app
+from openmm import app, unit
 from openmmml import MLPotential
 from support.models import tiny_model
 from support.oracle import model_energy_and_forces
@@ -202,3 +202,26 @@ def test_entry_points():
     names = {e.name for e in importlib.metadata.entry_points(group="openmmml.potentials")}
     assert {"polarmp", "polarmp-water", "polarmp-demo-bio"} <= names
     assert "polarmp" in MLPotential._implFactories
+
+
+def test_heavier_hydrogens():
+    """Of the same total mass, as ForceField.createSystem makes them."""
+    topology, _ = water(2)
+    system = MLPotential("polarmp-water").createSystem(topology, hydrogenMass=3 * unit.dalton)
+    plain = MLPotential("polarmp-water").createSystem(topology)
+    masses, before = ([s.getParticleMass(i)._value for i in range(6)] for s in (system, plain))
+    assert masses[1:3] == [3.0, 3.0] and sum(masses) == pytest.approx(sum(before))
+    with pytest.raises(ValueError, match=r"hydrogenMass is 9 Da, which leaves .* Da for atom 0 \(O\)"):
+        MLPotential("polarmp-water").createSystem(topology, hydrogenMass=9)
+    bare = app.Topology()
+    residue = bare.addResidue("HOH", bare.addChain())
+    for symbol in "OHH":
+        bare.addAtom(symbol, app.Element.getBySymbol(symbol), residue)
+    with pytest.raises(ValueError, match="needs the bonds of hydrogens, and atom 1 has none"):
+        MLPotential("polarmp-water").createSystem(bare, hydrogenMass=2)
+
+
+@pytest.mark.parametrize("keyword", [{"constraints": app.HBonds}, {"rigidWater": True}])
+def test_constraints_are_refused_with_a_way_out(keyword):
+    with pytest.raises(TypeError, match=r"a model has no bond lengths that could be fixed\. Use hydrogenMass"):
+        MLPotential("polarmp-water").createSystem(water(2)[0], **keyword)

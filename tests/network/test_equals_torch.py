@@ -1,7 +1,6 @@
 """The plugin's own evaluation of a network equals torch's: energy, moments, their gradients, forces."""
 
 import itertools
-from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -91,8 +90,11 @@ def test_structures_with_flows(evaluator, structure):
     assert_equal_results(results(evaluator.context(model, structure)), expected, evaluator.tolerance)
 
 
-@pytest.mark.parametrize("formal", [True, False], ids=["formal charges", "charges that move"])
-@pytest.mark.parametrize("structure", ["slabs", "thin", "cluster"])
+# In a thin box torch takes nearest images for charges that move, where the plugin follows the network's pairs.
+@pytest.mark.parametrize(
+    ("structure", "formal"),
+    [("slabs", True), ("slabs", False), ("thin", True), ("cluster", True), ("cluster", False)],
+)
 def test_field_on_flows(evaluator, structure, formal):
     cell = {"slabs": np.array([[20.0, 0, 0], [4, 19, 0], [-5, 6, 21]]), "thin": THIN, "cluster": None}[structure]
     structure = random_structure(12 if cell is THIN else 60, cell)
@@ -105,9 +107,7 @@ def test_field_on_flows(evaluator, structure, formal):
     for context in (found, expected):
         for axis, value in zip("xyz", (0.7, -0.4, 0.3), strict=True):
             context.setParameter(f"polarmp_field_{axis}", value)
-    atom_by_atom = cell is THIN and not formal
-    with pytest.warns(UserWarning, match="thinner than twice the reach") if atom_by_atom else nullcontext():
-        expected, found = results(expected), results(found)
+    expected, found = results(expected), results(found)
     assert np.abs(found["forces"] - without["forces"]).max() > 30  # kJ/mol/nm
     assert_equal_results(found, expected, evaluator.tolerance)
     assert found["energy"] == pytest.approx(expected["energy"], rel=evaluator.tolerance)
@@ -115,21 +115,17 @@ def test_field_on_flows(evaluator, structure, formal):
 
 @pytest.mark.parametrize("projection", [True, False])
 @pytest.mark.parametrize("layers", [1, 2])
-@pytest.mark.parametrize("structure", ["slabs", "atom by atom", "cluster"])
-def test_field(evaluator, structure, layers, projection):
-    """The force of the moving charges in a field: by slabs, and atom by atom where the box is too thin for them."""
-    cell = {"slabs": np.array([[20.0, 0, 0], [4, 19, 0], [-5, 6, 21]]), "atom by atom": THIN, "cluster": None}[
-        structure
-    ]
-    structure = random_structure(12 if cell is THIN else 60, cell)
+@pytest.mark.parametrize("cell", [np.array([[20.0, 0, 0], [4, 19, 0], [-5, 6, 21]]), None], ids=["box", "cluster"])
+def test_field(evaluator, cell, layers, projection):
+    """The force of the moving charges in a field. In a box thinner than twice their reach torch takes nearest images."""
+    structure = random_structure(60, cell)
     model = random_model(layers=layers, charge_projection=projection)
     found, expected = (make(model, structure) for make in (evaluator.context, evaluator.torch_context))
     without = results(found)
     for context in (found, expected):
         for axis, value in zip("xyz", (0.7, -0.4, 0.0), strict=True):
             context.setParameter(f"polarmp_field_{axis}", value)
-    with pytest.warns(UserWarning, match="thinner than twice the reach") if cell is THIN else nullcontext():
-        expected = results(expected)
-        found = results(found)
+    expected = results(expected)
+    found = results(found)
     assert np.abs(found["forces"] - without["forces"]).max() > 1e-3 * np.abs(found["forces"]).max()
     assert_equal_results(found, expected, evaluator.tolerance)

@@ -13,6 +13,7 @@ from support.water import water
 
 from openmm_polarmp import units
 from openmm_polarmp.reporters import DipoleReporter, MultipoleFile, MultipoleReporter, PolarizabilityReporter
+from openmm_polarmp.reporters.columns import POLARIZATION_COLUMNS
 
 
 @pytest.fixture(scope="module")
@@ -100,39 +101,41 @@ def test_the_dipole_is_the_sum_of_its_parts(model):
     np.testing.assert_allclose(total, expected, rtol=1e-5, atol=1e-7)
 
 
-def test_the_current_is_the_derivative_of_the_dipole(model):
-    """Of a cluster, where P is exact: from positions a little before and after."""
+def test_the_polarization_of_a_cluster_is_plain(model):
+    """sum (q + dq) r, with dq about the centre of softness."""
     out = io.StringIO()
-    simulation, force = simulate(model, [DipoleReporter(out, 6, current=True)], periodic=False, platform="Reference")
-    header, row = out.getvalue().splitlines()
-    assert header.endswith("current x (e nm/ps),current y (e nm/ps),current z (e nm/ps)")
-    current = np.array(row.split(",")[-3:], dtype=float)
+    simulation, force = simulate(model, [DipoleReporter(out, 6)], periodic=False, platform="Reference")
+    titles, row = (line.split(",") for line in out.getvalue().splitlines())
+    found = np.array([float(row[titles.index(column)]) for column in POLARIZATION_COLUMNS])
     context = simulation.context
-    state = context.getState(positions=True, velocities=True)
-    r, v = (x._value for x in (state.getPositions(asNumpy=True), state.getVelocities(asNumpy=True)))
-    step, dipoles = 1e-5, []
-    for sign in (1, -1):
-        moved = r + sign * step * v
-        context.setPositions(moved)
-        context.getState(energy=True)
-        kappa = force.getSoftness(context)
-        of_charges = force.getCharges(context) @ moved
-        of_charges += force.getInducedCharges(context) @ (moved - kappa @ moved / kappa.sum())
-        dipoles.append(of_charges + force.getTotalDipoles(context).sum(0))
-    context.setPositions(r)
-    expected = (dipoles[0] - dipoles[1]) / (2 * step)
-    np.testing.assert_allclose(current, expected, rtol=1e-5, atol=1e-6 * np.abs(expected).max())
+    r = context.getState(positions=True).getPositions(asNumpy=True)._value
+    kappa = force.getSoftness(context)
+    expected = force.getCharges(context) @ r + force.getInducedCharges(context) @ (r - kappa @ r / kappa.sum())
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-8)
 
 
-@pytest.mark.filterwarnings("ignore:external field. the box is thinner")
-def test_the_current_changes_nothing(model):
-    """The run goes on as without it, and the getters still say what they said."""
-    for periodic in (True, False):
-        runs = [simulate(model, [DipoleReporter(io.StringIO(), 2, current=c)], periodic) for c in (False, True)]
-        positions = [s.context.getState(positions=True).getPositions(asNumpy=True)._value for s, _ in runs]
-        np.testing.assert_allclose(positions[0], positions[1], atol=1e-6)
-        parameters = [dict(s.context.getParameters()) for s, _ in runs]
-        assert parameters[0] == parameters[1]
+@pytest.mark.parametrize("periodic", [True, False], ids=["box", "cluster"])
+def test_reports_change_nothing(model, periodic):
+    """The run goes on as without the polarization, and the getters still say what they said."""
+    runs = [simulate(model, [DipoleReporter(io.StringIO(), 2, current=c)], periodic) for c in (False, True)]
+    positions = [s.context.getState(positions=True).getPositions(asNumpy=True)._value for s, _ in runs]
+    np.testing.assert_allclose(positions[0], positions[1], atol=1e-6)
+    parameters = [dict(s.context.getParameters()) for s, _ in runs]
+    assert parameters[0] == parameters[1]
+
+
+def test_a_file_is_continued(model, tmp_path):
+    path = tmp_path / "d.csv"
+    simulate(model, [DipoleReporter(path, 2)], steps=6)
+    first = path.read_text().splitlines()
+    simulate(model, [DipoleReporter(path, 2, append=True)], steps=4)
+    lines = path.read_text().splitlines()
+    assert lines[:4] == first and len(lines) == 6
+    columns = slice(lines[0].split(",").index(POLARIZATION_COLUMNS[0]), -1)
+    # what happened between the two runs is not known
+    assert lines[4].split(",")[columns] == first[-1].split(",")[columns]
+    with pytest.raises(ValueError, match="with other columns than this reporter writes"):
+        simulate(model, [DipoleReporter(path, 2, append=True, current=False)])
 
 
 @pytest.mark.parametrize("make", [DipoleReporter, PolarizabilityReporter])

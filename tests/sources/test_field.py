@@ -4,7 +4,7 @@ import pytest
 import torch
 from support.torch_sources import CELL, brute_force_field, fill_gradients, make_atoms, make_buffers, make_model
 
-from openmm_polarmp.electrostatics.moving_charges import _mean_wrapped, _slabs, field_force
+from openmm_polarmp.electrostatics.moving_charges import _slabs, field_force, mean_wrapped
 from openmm_polarmp.neighbors import neighbor_pairs
 from openmm_polarmp.sources.network import TorchSource
 
@@ -80,7 +80,7 @@ def test_number_of_slabs(height, reach, n):
 def test_mean_displacement_by_sorting():
     s = torch.rand(101, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     differences = s[None, :] - s[:, None]
-    torch.testing.assert_close(_mean_wrapped(s), (differences - torch.round(differences)).mean(1))
+    torch.testing.assert_close(mean_wrapped(s), (differences - torch.round(differences)).mean(1))
 
 
 def test_no_field_term_in_a_cluster():

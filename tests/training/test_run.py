@@ -123,6 +123,47 @@ def test_another_configuration_or_other_data_do_not_go_on(tmp_path, runs):
     train(runs.configure(tmp_path), restart=True, quiet=True)
 
 
+def test_a_finished_run_goes_on_with_more_epochs(tmp_path, runs):
+    first = train(runs.configure(tmp_path), quiet=True)
+    epochs = len(first.rows)
+    second = train(runs.configure(tmp_path, optimizer={"epochs": epochs + 2}), quiet=True)
+    assert len(second.rows) == epochs + 2 and second.rows[:epochs] == first.rows
+    assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["optimizer"]["epochs"] == epochs + 2
+
+
+def test_a_conflict_names_the_way_to_train_on(tmp_path, runs):
+    train(runs.configure(tmp_path), quiet=True)
+    with pytest.raises(ValueError, match=r"choose another output and set model.start: .*run/model.polarmp"):
+        train(runs.configure(tmp_path, optimizer={"learning_rate": 0.02}), quiet=True)
+    start = {"start": "run/model.polarmp", "rung": "qu"}
+    with pytest.raises(
+        ValueError, match=r"model.rung is 'qu', but the model of model.start .*run/model.polarmp' has 'q'"
+    ):
+        train(runs.configure(tmp_path, output="other", model=start), quiet=True)
+
+
+def test_an_interruption_says_that_all_is_kept(tmp_path, runs, monkeypatch, capsys):
+    step = trainer.Trainer._train_step
+
+    def interrupted(self, epoch, number):
+        step(self, epoch, number)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(trainer.Trainer, "_train_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(runs.configure(tmp_path))
+    assert "interrupted after step 1 of" in (text := capsys.readouterr().out)
+    assert "everything is kept in" in text and "the same command goes on from here" in text
+
+
+def test_progress_within_an_epoch(monkeypatch, capsys):
+    from openmm_polarmp.training import log
+
+    monkeypatch.setattr(log, "LINE_SECONDS", 0.0)
+    log.Progress(False, 100, 0).step(2, "3/50", 53, 0.1, 0.02)
+    assert "epoch    2  step 3/50  loss 0.1  forces 20.0 meV/A" in capsys.readouterr().out
+
+
 def test_a_damaged_checkpoint_is_named(tmp_path, runs):
     train(runs.configure(tmp_path), quiet=True)
     path = tmp_path / "run" / "checkpoint.pt"

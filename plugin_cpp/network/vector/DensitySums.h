@@ -166,6 +166,18 @@ inline void addToSites(const V<Real>* gradient, Real sign, const int* sites, Rea
         *(Four<Real>*) (bySites + 4 * (long) sites[k]) += row[k];
 }
 
+/** Adds the senders' gradients times the distance to their receivers, where that is wanted. */
+template <class Real>
+inline void addArms(const V<Real>* gradient, const Displacements<Real>& r, const int* sites, const Workspace<Real>& workspace) {
+    if (workspace.arms[0].bySites == nullptr)
+        return;
+    const V<Real> displacement[3] = {r.x, r.y, r.z};
+    for (int a = 0; a < 3; a++) {
+        const V<Real> scaled[3] = {displacement[a] * gradient[0], displacement[a] * gradient[1], displacement[a] * gradient[2]};
+        addToSites<Real>(scaled, -1, sites, workspace.arms[a].bySites);
+    }
+}
+
 /** Adds to the gradient by the sites; `byEnergy` is the derivative by the atoms' energies. */
 template <class Real, int H, int N>
 void densitySumsBackOf(const NetworkPlan<Real>& plan, const AtomBlock<Real>& block, const SharedArrays<Real>& shared, Workspace<Real>& workspace,
@@ -202,6 +214,7 @@ void densitySumsBackOf(const NetworkPlan<Real>& plan, const AtomBlock<Real>& blo
             for (int a = 0; a < 3; a++)
                 total[a] += gradient[a];
             addToSites<Real>(gradient, 1, neighbors, workspace.bySites);
+            addArms<Real>(gradient, r, neighbors, workspace);
         }
     }
     addToSites<Real>(total, -1, block.sites, workspace.bySites);

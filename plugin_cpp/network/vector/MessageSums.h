@@ -141,23 +141,26 @@ void productsOfFunctionsOf(const NetworkPlan<Real>& plan, const AtomPairs<Real>&
 /** From the gradient by these products to the gradient by the sites. */
 template <class Real, int H, int N>
 void productsOfFunctionsBack(const NetworkPlan<Real>& plan, const AtomPairs<Real>& pairs, const V<Real>* byProducts, int ownSite, V<Real>* radial,
-                             Real* bySites) {
+                             const Workspace<Real>& workspace) {
     const int numRadial = N > 0 ? N : plan.numRadial;
     V<Real> Y[H], byY[H], ofPair[4 * (N > 0 ? N : 1)], total[3] = {}, gradient[3];
     V<Real>*B = N > 0 ? ofPair : radial, *sines = B + numRadial, *cosines = sines + numRadial, *byB = cosines + numRadial;
     for (int v = 0; v < pairs.vectors; v++) {
-        const PairFunctions<Real> functions(plan, pairs.displacements(v));
+        const Displacements<Real> r = pairs.displacements(v);
+        const int* sites = pairs.sites + v * LANES<Real>;
+        const PairFunctions<Real> functions(plan, r);
         functions.harmonics(H, Y);
         functions.radial(numRadial, sines, cosines, B);
         functionsBack<Real, H>(byProducts + v, pairs.vectors, Y, B, numRadial, byY, byB);
         functions.gradient(plan, H, numRadial, sines, cosines, byY, byB, V<Real>{}, gradient);
         for (int a = 0; a < 3; a++)
             total[a] += gradient[a];
-        addToSites<Real>(gradient, 1, pairs.sites + v * LANES<Real>, bySites);
+        addToSites<Real>(gradient, 1, sites, workspace.bySites);
+        addArms<Real>(gradient, r, sites, workspace);
     }
     for (int a = 0; a < 3; a++)
         for (int k = 0; k < LANES<Real>; k++)
-            bySites[4 * (long) ownSite + a] -= total[a][k];
+            workspace.bySites[4 * (long) ownSite + a] -= total[a][k];
 }
 
 template <class Real>
@@ -218,6 +221,18 @@ void messageSums(const NetworkPlan<Real>& plan, int layer, const AtomBlock<Real>
     }
 }
 
+/** Adds the gradients by what was sent times the distance from the senders to the receiver. */
+template <class Real>
+void addSentArms(const AtomPairs<Real>& pairs, const V<Real>* byPair, int rowVectors, const Workspace<Real>& workspace) {
+    const Real* displacement[3] = {pairs.x, pairs.y, pairs.z};
+    for (int a = 0; a < 3; a++) {
+        V<Real>* target = (V<Real>*) workspace.arms[a].bySent;
+        for (int k = 0; k < pairs.count; k++)
+            for (int v = 0; v < rowVectors; v++)
+                target[pairs.sites[k] * (long) rowVectors + v] -= displacement[a][k] * byPair[k * rowVectors + v];
+    }
+}
+
 /** From the gradient by the sums to the gradients by the sites and by what was sent. */
 template <class Real>
 void messageSumsBack(const NetworkPlan<Real>& plan, int layer, const AtomBlock<Real>& block, const SharedArrays<Real>& shared,
@@ -249,6 +264,8 @@ void messageSumsBack(const NetworkPlan<Real>& plan, int layer, const AtomBlock<R
         for (int k = 0; k < pairs.count; k++)
             for (int v = 0; v < rowVectors; v++)
                 target[pairs.sites[k] * (long) rowVectors + v] += scratch.byPair[k * rowVectors + v];
+        if (workspace.arms[0].bySent != nullptr)
+            addSentArms(pairs, scratch.byPair, rowVectors, workspace);
         // by the pair functions
         for (int v = 0; v < pairs.vectors; v++)
             for (int w = 0; w < rowVectors; w++) {
@@ -261,7 +278,7 @@ void messageSumsBack(const NetworkPlan<Real>& plan, int layer, const AtomBlock<R
             }
         multiplyRows<Real>(terms, pairs.vectors, m.parts * m.channels, (const Real*) by, m.rowSize, 1, scratch.sendersByPair, pairs.vectors,
                            scratch.byFunctions, pairs.vectors);
-        POLARMP_FOR_FUNCTIONS(productsOfFunctionsBack, plan, pairs, scratch.byFunctions, block.sites[lane], scratch.radial, workspace.bySites);
+        POLARMP_FOR_FUNCTIONS(productsOfFunctionsBack, plan, pairs, scratch.byFunctions, block.sites[lane], scratch.radial, workspace);
     }
 }
 

@@ -1,5 +1,7 @@
 #include "openmm_polarmp/FixedMultipoles.h"
 #include "openmm/OpenMMException.h"
+#include <algorithm>
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -33,7 +35,7 @@ void fill(const vector<double>& values, size_t size, void* target) {
 /** Writes the moments when it is created; they stay in the buffers. */
 class FixedEvaluation : public SourceEvaluation {
 public:
-    FixedEvaluation(const MomentArrays& values, const SourceBuffers& buffers) {
+    FixedEvaluation(const MomentArrays& values, const SourceBuffers& buffers) : numParticles(buffers.numParticles) {
         auto write = [](const vector<double>& values, size_t size, void* target, bool isDouble) {
             if (isDouble)
                 fill<double>(values, size, target);
@@ -50,9 +52,16 @@ public:
     }
     void backward(const double[3]) override {
     }
+    bool chargeTransfer(double* transfer) override {
+        std::fill(transfer, transfer + 9 * numParticles, 0.0);
+        return true;
+    }
     bool isConstant() const override {
         return true;
     }
+
+private:
+    const size_t numParticles;
 };
 
 } // namespace

@@ -2,6 +2,7 @@
 #include "openmm/OpenMMException.h"
 #include "openmm_polarmp/internal/PolarMPForceImpl.h"
 #include <cmath>
+#include <mutex>
 #include <set>
 
 using namespace PolarMPPlugin;
@@ -12,6 +13,32 @@ namespace {
 unique_ptr<SourceFactory>& factory() {
     static unique_ptr<SourceFactory> instance;
     return instance;
+}
+/** The addresses of all forces of this kind; threads may create and delete them. */
+class Addresses {
+public:
+    void add(const Force* force) {
+        lock_guard<mutex> guard(lock);
+        addresses.insert(force);
+    }
+    void remove(const Force* force) {
+        lock_guard<mutex> guard(lock);
+        addresses.erase(force);
+    }
+    bool contains(const Force* force) {
+        lock_guard<mutex> guard(lock);
+        return addresses.count(force) > 0;
+    }
+
+private:
+    mutex lock;
+    set<const Force*> addresses;
+};
+
+/** Never deleted: Python may delete Systems after this library's own objects. */
+Addresses& existing() {
+    static auto* instance = new Addresses();
+    return *instance;
 }
 } // namespace
 
@@ -25,9 +52,19 @@ SourceFactory* SourceFactory::getFactory() {
 
 PolarMPForce::PolarMPForce() {
     setName("PolarMPForce");
+    existing().add(this);
+}
+
+PolarMPForce::~PolarMPForce() {
+    existing().remove(this);
+}
+
+bool PolarMPForce::exists(const Force* address) {
+    return existing().contains(address);
 }
 
 PolarMPForce::PolarMPForce(shared_ptr<MultipoleSource> source) : source(source) {
+    existing().add(this);
     setName("PolarMPForce");
 }
 
@@ -99,9 +136,29 @@ void PolarMPForce::setNonbondedMethod(NonbondedMethod method) {
 }
 
 void PolarMPForce::setPolarizationType(PolarizationType type) {
-    if (type != Direct && type != NoPolarization)
-        throw OpenMMException("PolarMPForce: polarization type is " + to_string((int) type) + "; Direct (0) and NoPolarization (1) are accepted");
+    if (type != Direct && type != NoPolarization && type != Mutual)
+        throw OpenMMException("PolarMPForce: polarization type is " + to_string((int) type)
+                              + "; Direct (0), NoPolarization (1) and Mutual (2) are accepted");
     polarizationType = type;
+}
+
+void PolarMPForce::setBoundary(Boundary newBoundary) {
+    if (newBoundary != Conducting && newBoundary != SlabZ && newBoundary != Vacuum)
+        throw OpenMMException("PolarMPForce: boundary is " + to_string((int) newBoundary)
+                              + "; Conducting (0), SlabZ (1) and Vacuum (2) are accepted");
+    boundary = newBoundary;
+}
+
+void PolarMPForce::setMutualInducedTargetEpsilon(double epsilon) {
+    if (!(epsilon > 0 && epsilon < 1))
+        throw OpenMMException("PolarMPForce: mutual induced target epsilon is " + to_string(epsilon) + "; a number between 0 and 1 is accepted");
+    mutualInducedTargetEpsilon = epsilon;
+}
+
+void PolarMPForce::setMutualInducedMaxIterations(int iterations) {
+    if (iterations < 1)
+        throw OpenMMException("PolarMPForce: mutual induced max iterations is " + to_string(iterations) + "; a positive number is accepted");
+    mutualInducedMaxIterations = iterations;
 }
 
 void PolarMPForce::setSigma(double newSigma) {
@@ -179,6 +236,10 @@ void PolarMPForce::getStepData(Context& context, StepData& data) const {
 
 void PolarMPForce::getPairFlows(Context& context, PairFlows& flows) const {
     impl(getImplInContext(context)).getPairFlows(getContextImpl(context), flows);
+}
+
+bool PolarMPForce::getChargeTransfer(Context& context, vector<double>& transfer) const {
+    return impl(getImplInContext(context)).getChargeTransfer(getContextImpl(context), transfer);
 }
 
 void PolarMPForce::getElectrostaticPotential(Context& context, const vector<Vec3>& points, vector<double>& potential) const {

@@ -27,6 +27,7 @@ void PolarMPForceImpl::initialize(ContextImpl& context) {
     numParticles = particles.empty() ? system.getNumParticles() : (int) particles.size();
     nonbondedMethod = owner.getNonbondedMethod();
     checkSource();
+    checkBoundary();
     checkEmbedding(system);
     embeddingParticles = owner.getEmbeddingParticles();
     for (int i = 0; i < system.getNumForces() && owner.getKMax() > 0 && owner.usesPeriodicBoundaryConditions(); i++)
@@ -42,6 +43,13 @@ void PolarMPForceImpl::checkSource() const {
     if (described != numParticles)
         throw OpenMMException("PolarMPForce: the source describes " + to_string(described) + " particles, but the force acts on "
                               + to_string(numParticles));
+}
+
+void PolarMPForceImpl::checkBoundary() const {
+    const char* const names[] = {"conducting", "slab_z", "vacuum"};
+    if (owner.getBoundary() != PolarMPForce::Conducting && !owner.usesPeriodicBoundaryConditions())
+        throw OpenMMException(string("PolarMPForce: boundary is '") + names[owner.getBoundary()]
+                              + "' without a periodic box; it is accepted with the nonbonded method PME");
 }
 
 void PolarMPForceImpl::checkEmbedding(const System& system) const {
@@ -101,6 +109,11 @@ void PolarMPForceImpl::getStepData(ContextImpl& context, StepData& data) {
 void PolarMPForceImpl::getPairFlows(ContextImpl& context, PairFlows& flows) {
     ensureEvaluated(context);
     implementation(kernel).getPairFlows(context, flows);
+}
+
+bool PolarMPForceImpl::getChargeTransfer(ContextImpl& context, vector<double>& transfer) {
+    ensureEvaluated(context);
+    return implementation(kernel).getChargeTransfer(context, transfer);
 }
 
 void PolarMPForceImpl::getElectrostaticPotential(ContextImpl& context, const vector<Vec3>& points, vector<double>& potential) {

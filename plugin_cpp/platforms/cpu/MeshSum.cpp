@@ -1,6 +1,7 @@
 #include "MeshSum.h"
 #include "openmm/OpenMMException.h"
 #include "openmm_polarmp/PolarMPUnits.h"
+#include "openmm_polarmp/internal/MeshMemory.h"
 #include <algorithm>
 #include <cmath>
 
@@ -60,7 +61,11 @@ template <class Real>
 void MeshSum<Real>::setBox(const Vec3 newBox[3]) {
     copy(newBox, newBox + 3, box);
     if (!sizeIsFixed && (size[0] == 0 || !meshIsFineEnough(box, sigma, kMax, rule, size))) {
-        chooseMeshSize(box, sigma, kMax, rule, size);
+        int next[3];
+        chooseMeshSize(box, sigma, kMax, rule, next);
+        // mesh, half a spectrum in two parts, half an influence function, and that in double precision while it is computed
+        checkMeshMemory(box, next, 2.5 * sizeof(Real) + 0.5 * sizeof(double));
+        copy(next, next + 3, size);
         allocateMesh();
     }
     vector<double> transform = gridTransform(box, size), g = influenceFunction(box, size, sigma, kMax, window);

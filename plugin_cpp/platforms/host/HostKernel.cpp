@@ -1,4 +1,5 @@
 #include "HostKernel.h"
+#include "SurfaceSolver.h"
 #include "openmm/OpenMMException.h"
 #include "openmm/internal/ContextImpl.h"
 #include "openmm/reference/ReferencePlatform.h"
@@ -8,6 +9,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <numeric>
 
 using namespace PolarMPPlugin;
 using namespace OpenMM;
@@ -48,8 +50,13 @@ void HostKernel::createSetup(const PolarMPForce& force) {
     next->epsInf = force.getEpsInf();
     next->evaluation = next->source->bind(allocate(next->memory));
     next->solver = createSolver(force);
+    if (periodic && force.getBoundary() != PolarMPForce::Conducting)
+        next->solver = make_unique<SurfaceSolver>(move(next->solver), force.getBoundary(), force.getSigma() * ANGSTROM_PER_NM);
+    next->needsNeutralBox = periodic && force.getBoundary() == PolarMPForce::Vacuum;
     ForAtoms threaded = [this](size_t n, const function<void(size_t, size_t)>& work) { forAtoms(n, work); };
     next->response = make_unique<OneShotResponse>(force.getSigma() * ANGSTROM_PER_NM, next->solver->containsOwnAtoms(), periodic, threaded);
+    if (force.getPolarizationType() == PolarMPForce::Mutual && next->moments.induces())
+        next->mutual = createMutualInduction(force);
     Embedding& embedding = next->embedding;
     embedding.particles = force.getEmbeddingParticles();
     for (double charge : force.getEmbeddingCharges())
@@ -253,9 +260,12 @@ void HostKernel::evaluateMoments(ContextImpl& context, bool includeForces) {
         field = latentField(context);
         computePermanentPotential(field);
     });
+    if (setup->mutual)
+        induceMutually(field);
     computeFlows(field);
     together([&]() {
-        computeInducedPotential();
+        if (!setup->mutual)
+            computeInducedPotential();
         if (isEmbedded() && includeForces)
             computeGradientsAtCharges();
         setup->response->differentiate(atoms, phi, phiInduced, setup->embedding.potential, field);
@@ -280,6 +290,12 @@ void HostKernel::computePotentialOfCharges() {
 }
 
 void HostKernel::computePermanentPotential(const Vec3& field) {
+    if (setup->needsNeutralBox) {
+        double charge = accumulate(setup->embedding.charges.begin(), setup->embedding.charges.end(), 0.0);
+        for (const Multipole& m : atoms.permanent)
+            charge += m.charge;
+        checkNeutralBox(charge);
+    }
     setup->solver->setPositions(atoms.positions);
     if (isEmbedded())
         computePotentialOfCharges();
@@ -292,18 +308,98 @@ void HostKernel::computePermanentPotential(const Vec3& field) {
     setup->response->induce(atoms, phi, field);
 }
 
-void HostKernel::computeFlows(const Vec3& field) {
-    const bool responds = setup->moments.conducts;
-    if (!setup->moments.flows || !(responds || field != Vec3()))
-        return;
-    vector<double>* flows = setup->memory.flows;
-    // The array keeps its place, at which the source knows it.
-    copy(setup->response->potential.begin(), setup->response->potential.end(), flows[FLOW_POTENTIAL].begin());
+bool HostKernel::flowsIn(const Vec3& field) const {
+    return setup->moments.flows && (setup->moments.conducts || field != Vec3());
+}
+
+void HostKernel::flow(const Vec3& field, bool responds) {
     const double latent[3] = {field[0], field[1], field[2]};
     setup->evaluation->flow(latent, responds);
     checkFlows(FLOW_CHARGE);
     checkFlows(FLOW_ENERGY);
-    setup->response->addFlows(flows[FLOW_CHARGE], flows[FLOW_ENERGY]);
+}
+
+void HostKernel::computeFlows(const Vec3& field) {
+    if (!flowsIn(field))
+        return;
+    vector<double>* flows = setup->memory.flows;
+    // The array keeps its place, at which the source knows it.
+    for (size_t i = 0; i < particles.size(); i++)
+        flows[FLOW_POTENTIAL][i] = setup->response->feltPotential(i);
+    flow(field, setup->moments.conducts);
+    if (setup->mutual)
+        setup->response->setFlows(flows[FLOW_CHARGE], flows[FLOW_ENERGY]);
+    else
+        setup->response->addFlows(flows[FLOW_CHARGE], flows[FLOW_ENERGY]);
+}
+
+unique_ptr<MutualInduction> HostKernel::createMutualInduction(const PolarMPForce& force) {
+    auto respond = [this](const Felt& felt, vector<Multipole>& induced) {
+        vector<double>* flows = setup->memory.flows;
+        if (setup->moments.conducts) {
+            for (size_t i = 0; i < felt.size(); i++)
+                flows[FLOW_POTENTIAL][i] = -felt.potential[i];
+            flow(Vec3(), true);
+        }
+        for (size_t i = 0; i < felt.size(); i++) {
+            induced[i] = Multipole();
+            if (!atoms.softness.empty())
+                induced[i].charge = atoms.softness[i] * felt.potential[i];
+            if (setup->moments.conducts)
+                induced[i].charge += flows[FLOW_CHARGE][i];
+            if (!atoms.polarizability.empty())
+                induced[i].dipole = atoms.polarizability[i] * felt.gradient[i];
+        }
+    };
+    auto interact = [this](const vector<Multipole>& induced, Felt& felt) {
+        together([&]() { setup->solver->potentialAtAtoms(induced, phiInduced); });
+        felt = setup->response->felt(phiInduced, induced);
+    };
+    return make_unique<MutualInduction>(force.getMutualInducedTargetEpsilon(), force.getMutualInducedMaxIterations(), respond, interact);
+}
+
+double HostKernel::respondDirectly(const Vec3& field) {
+    double size = setup->response->respond(atoms, field);
+    if (!setup->moments.conducts)
+        return size;
+    vector<double>* flows = setup->memory.flows;
+    auto energyOfFlows = [&](bool responds) {
+        flow(field, responds);
+        return accumulate(flows[FLOW_ENERGY].begin(), flows[FLOW_ENERGY].end(), 0.0);
+    };
+    for (size_t i = 0; i < particles.size(); i++)
+        flows[FLOW_POTENTIAL][i] = setup->response->feltPotential(i);
+    const double ofTransfers = field == Vec3() ? 0 : energyOfFlows(false);
+    size -= 2 * (energyOfFlows(true) - ofTransfers);
+    for (size_t i = 0; i < particles.size(); i++)
+        setup->response->induced[i].charge += flows[FLOW_CHARGE][i];
+    return size;
+}
+
+void HostKernel::induceMutually(const Vec3& field) {
+    OneShotResponse& response = *setup->response;
+    if (haveJumped())
+        setup->mutual->forget();
+    const Felt guess = setup->mutual->predict(particles.size());
+    response.fromInduced = guess;
+    const double size = respondDirectly(field);
+    setup->mutual->solve(guess, size, response.induced);
+    together([&]() { computeInducedPotential(); });
+    response.fromInduced = response.felt(phiInduced, response.induced);
+    response.sumInducedCharges();
+    setup->mutual->remember(response.fromInduced);
+}
+
+bool HostKernel::haveJumped() {
+    constexpr double LONGEST_STEP = 0.5;  // A
+    bool jumped = lastPositions.size() != atoms.positions.size() || !equal(setup->box, setup->box + 3, lastBox);
+    for (size_t i = 0; i < lastPositions.size() && !jumped; i++) {
+        Vec3 step = atoms.positions[i] - lastPositions[i];
+        jumped = step.dot(step) > LONGEST_STEP * LONGEST_STEP;
+    }
+    lastPositions = atoms.positions;
+    copy(setup->box, setup->box + 3, lastBox);
+    return jumped;
 }
 
 void HostKernel::computeInducedPotential() {

@@ -21,6 +21,7 @@ public:
     bool isCurrent(OpenMM::ContextImpl& context) override;
     void getStepData(OpenMM::ContextImpl& context, StepData& data) override;
     void getPairFlows(OpenMM::ContextImpl& context, PairFlows& flows) override;
+    bool getChargeTransfer(OpenMM::ContextImpl& context, std::vector<double>& transfer) override;
     void getPotential(OpenMM::ContextImpl& context, const std::vector<OpenMM::Vec3>& points, std::vector<double>& potential) override;
     void getPMEParameters(int& nx, int& ny, int& nz) const override;
     void copyParametersToContext(OpenMM::ContextImpl& context, const PolarMPForce& force) override;
@@ -64,10 +65,12 @@ private:
         std::shared_ptr<MultipoleSource> source;
         MomentSet moments;  // those that act
         double epsInf = 1;
+        bool needsNeutralBox = false;
         Memory memory;
         std::unique_ptr<SourceEvaluation> evaluation;
         std::unique_ptr<PotentialSolver> solver;
         std::unique_ptr<OneShotResponse> response;
+        std::unique_ptr<MutualInduction> mutual;  // null with direct response
         Embedding embedding;
         OpenMM::Vec3 box[3];  // that the solver knows, A
     };
@@ -77,9 +80,19 @@ private:
     void evaluateMoments(OpenMM::ContextImpl& context, bool includeForces);
     /** Everything that acts on the permanent moments, and what it induces at each atom. */
     void computePermanentPotential(const OpenMM::Vec3& field);
-    /** What flows between neighbours, by the source. */
+    /** What flows between neighbours, by the source; with mutual induction the induced charges contain it already. */
     void computeFlows(const OpenMM::Vec3& field);
+    bool flowsIn(const OpenMM::Vec3& field) const;
+    /** Lets the source compute what flows, into the memory. */
+    void flow(const OpenMM::Vec3& field, bool responds);
     void computeInducedPotential();
+    /** Induced moments that feel each other, from the direct ones. */
+    void induceMutually(const OpenMM::Vec3& field);
+    std::unique_ptr<MutualInduction> createMutualInduction(const PolarMPForce& force);
+    /** Induced moments from what the atoms feel, and y R y in eV. */
+    double respondDirectly(const OpenMM::Vec3& field);
+    /** Whether the atoms have moved so far since the last step that it says nothing about this one. */
+    bool haveJumped();
     void computePotentialOfCharges();
     void computeGradientsAtCharges();
     bool isEmbedded() const {
@@ -100,6 +113,8 @@ private:
     std::unique_ptr<Setup> setup;
     Atoms atoms;
     OpenMM::Vec3 externalField;
+    std::vector<OpenMM::Vec3> lastPositions;                 // A, with mutual induction
+    OpenMM::Vec3 lastBox[3];
     std::vector<Derivatives> phi, phiPermanent, phiInduced;  // phi: with the potential of the charges
 };
 

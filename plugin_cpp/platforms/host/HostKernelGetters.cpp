@@ -11,6 +11,7 @@ void HostKernel::getStepData(ContextImpl&, StepData& data) {
     const size_t n = particles.size();
     const vector<Multipole>& induced = setup->response->induced;
     data.numParticles = n;
+    data.iterations = setup->mutual ? setup->mutual->getIterations() : 0;
     data.sourceEnergy = setup->memory.energy;
     data.fieldScale = fieldScale;
     data.moments = setup->memory.moments;
@@ -39,9 +40,23 @@ void HostKernel::getPairFlows(ContextImpl&, PairFlows& flows) {
         return;
     setup->evaluation->getPairFlows(flows);
     Vec3 field = externalField * fieldScale;
-    flows.respond(setup->response->potential, &field[0]);
+    vector<double> felt(particles.size());
+    for (size_t i = 0; i < felt.size(); i++)
+        felt[i] = setup->response->feltPotential(i);
+    flows.respond(felt, &field[0]);
     if (!setup->moments.conducts)
         fill(flows.induced.begin(), flows.induced.end(), 0.0);
+}
+
+bool HostKernel::getChargeTransfer(ContextImpl&, vector<double>& transfer) {
+    transfer.resize(9 * particles.size());
+    bool isAvailable = false;
+    auto compute = [&]() { isAvailable = setup->evaluation->chargeTransfer(transfer.data()); };
+    if (setup->evaluation->usesThreads())
+        together(compute);
+    else
+        compute();
+    return isAvailable;
 }
 
 void HostKernel::getPotential(ContextImpl&, const vector<Vec3>& points, vector<double>& potential) {

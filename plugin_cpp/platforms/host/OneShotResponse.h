@@ -1,6 +1,7 @@
 #pragma once
 #include "ForAtoms.h"
 #include "Multipole.h"
+#include "MutualInduction.h"
 #include <vector>
 
 namespace PolarMPPlugin {
@@ -53,6 +54,21 @@ public:
      * @param energies  of the flows and of the transfers in the field, eV
      */
     void addFlows(const std::vector<double>& charges, const std::vector<double>& energies);
+    /** The same where the induced charges contain them already. */
+    void setFlows(const std::vector<double>& charges, const std::vector<double>& energies);
+    /**
+     * Induced moments, without flows, from what the atoms feel of the permanent ones and, in `fromInduced`, of induced ones.
+     *
+     * @return  y R y in eV, with R y the induced moments
+     */
+    double respond(const Atoms& atoms, const OpenMM::Vec3& field);
+    /** What induced moments, whose potential this is, make the other atoms feel. */
+    Felt felt(const std::vector<Derivatives>& phiInduced, const std::vector<Multipole>& moments) const;
+    /** What an atom feels of all others, permanent and induced; without the external field. */
+    double feltPotential(size_t i) const;
+    OpenMM::Vec3 feltField(size_t i) const;
+    /** To be called when `induced` has been changed. */
+    void sumInducedCharges();
     /**
      * @param phiInduced  potential of the induced moments; empty if there are none
      * @param phiCharges  the point charges' part of phi; empty if there are none
@@ -64,6 +80,7 @@ public:
     std::vector<double> potential;                    // Phi'
     std::vector<OpenMM::Vec3> electricField;          // E'
     std::vector<Multipole> induced;                   // (dq, dmu, 0)
+    Felt fromInduced;                                 // with mutual induction: what the induced moments make each other feel
     // after differentiate()
     double energy = 0;                                // eV
     std::vector<OpenMM::Vec3> forces;                 // eV/A, at fixed moments

@@ -106,6 +106,16 @@ public:
     /** The pairs of the last forward(), of a source whose charges flow. */
     virtual void getPairFlows(PairFlows& flows) {
     }
+    /**
+     * The charge that an atom's motion moves to others, times the distance, at the positions of the last forward():
+     * sum_j (r_j - r_i)_a dq_j/dr_i,b (theory.md section 6).
+     *
+     * @param transfer  [N,3,3] in e, a: row, b: column
+     * @return          whether the source can compute it
+     */
+    virtual bool chargeTransfer(double* transfer) {
+        return false;
+    }
     /** Whether it uses the threads of SourceBuffers, which the kernel then keeps awake for the whole step. */
     virtual bool usesThreads() const {
         return false;

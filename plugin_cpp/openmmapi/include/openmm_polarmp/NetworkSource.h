@@ -34,6 +34,7 @@ struct NetworkParameters {
     int numSpecies = 0, layers = 1, lMax = 2, lMessage = 1, channels = 0, messageChannels = 0, numRadial = 0, hidden = 0, correlation = 3;
     double cutoff = 0, radialScale = 1;  // the radial functions are multiplied by the scale
     bool charges = false, dipoles = false, quadrupoles = false, softness = false, polarizability = false, tensorPolarizability = false;
+    double largestSoftness = 0, largestPolarizability = 0;  // bounds of the responses, e^2/eV and e^2 A^2/eV
     // neighbours have exchanged charge, and it flows between them in response to potentials
     bool transfers = false, conducts = false;
     std::vector<double> formalCharges;     // e, by kind: the charges before the exchange; empty: the network's (`charges`)
@@ -113,6 +114,10 @@ public:
     }
     bool isDoublePrecision() const {
         return doublePrecision;
+    }
+    /** The same network, evaluated in double precision on the CPU. */
+    NetworkSource inDoublePrecision() const {
+        return NetworkSource(parameters, kinds, totalCharge, true);
     }
 
 private:

@@ -12,6 +12,7 @@ namespace PolarMPPlugin {
 /** Results of the last evaluation, in the model's units and in the order of the force's particles. */
 struct StepData {
     int numParticles = 0;
+    int iterations = 0;       // of mutual induction
     double sourceEnergy = 0;  // eV
     double fieldScale = 1;    // s of theory.md section 6
     MomentArrays moments;       // quadrupoles symmetric and traceless, polarizabilities symmetric; zeros where a moment is absent
@@ -40,7 +41,17 @@ public:
         /** Charges and dipoles are induced by the permanent moments alone. */
         Direct = 0,
         /** Softness, polarizability and the conductance between neighbours are ignored. */
-        NoPolarization = 1
+        NoPolarization = 1,
+        /** Induced charges and dipoles feel each other, too (theory.md section 9). */
+        Mutual = 2
+    };
+    enum Boundary {
+        /** A box with others around it in a conductor: k = 0 is left out. */
+        Conducting = 0,
+        /** A slab with vacuum above and below, normal to z (theory.md section 10). */
+        SlabZ = 1,
+        /** A large sphere of neutral boxes in vacuum. */
+        Vacuum = 2
     };
     enum EmbeddingKernel {
         /** Embedding charges act through the multipoles' pair kernel erf(r / (sqrt(2) sigma)) / r, smeared as the multipoles are. */
@@ -51,6 +62,10 @@ public:
 
     PolarMPForce();
     explicit PolarMPForce(std::shared_ptr<MultipoleSource> source);
+    PolarMPForce(const PolarMPForce&) = delete;
+    ~PolarMPForce() override;
+    /** Whether an address is that of a PolarMPForce that exists, so that Python can tell one whose System is gone. */
+    static bool exists(const OpenMM::Force* address);
 
     /** The source, or null if the force was read from XML and has not been used yet. */
     std::shared_ptr<MultipoleSource> getSource() const {
@@ -80,6 +95,17 @@ public:
     }
     void setPolarizationType(PolarizationType type);
 
+    /** With Mutual: the residual over the driving potential, in the norm of the responses, where the iteration ends. */
+    double getMutualInducedTargetEpsilon() const {
+        return mutualInducedTargetEpsilon;
+    }
+    void setMutualInducedTargetEpsilon(double epsilon);
+    /** With Mutual: more iterations than these are an error. */
+    int getMutualInducedMaxIterations() const {
+        return mutualInducedMaxIterations;
+    }
+    void setMutualInducedMaxIterations(int iterations);
+
     /** The width of the pair kernel erf(r / (sqrt(2) sigma)) / r, in nm. */
     double getSigma() const {
         return sigma;
@@ -101,6 +127,11 @@ public:
         return kMax;
     }
     void setKMax(double kMax);
+    /** What surrounds a periodic box. */
+    Boundary getBoundary() const {
+        return boundary;
+    }
+    void setBoundary(Boundary boundary);
     /** The high-frequency dielectric constant that scales how an external field acts (theory.md section 6). */
     double getEpsInf() const {
         return epsInf;
@@ -133,6 +164,13 @@ public:
     void getStepData(OpenMM::Context& context, StepData& data) const;
     /** The pairs between which charge flows at the Context's present positions; none if charges stay with their atoms. */
     void getPairFlows(OpenMM::Context& context, PairFlows& flows) const;
+    /**
+     * SourceEvaluation::chargeTransfer() at the Context's present positions: the part of the Born charges of permanent charges
+     * that depend on their surroundings.
+     *
+     * @return whether the source can compute it
+     */
+    bool getChargeTransfer(OpenMM::Context& context, std::vector<double>& transfer) const;
     /** The potential (V) of the permanent and induced moments at points (nm), through the pair kernel, latent scale. */
     void getElectrostaticPotential(OpenMM::Context& context, const std::vector<OpenMM::Vec3>& points, std::vector<double>& potential) const;
     /**
@@ -162,10 +200,13 @@ private:
     PolarizationType polarizationType = Direct;
     double sigma = 0.1, ewaldErrorTolerance = 5e-4, kMax = 0, epsInf = 1;
     int nx = 0, ny = 0, nz = 0;
+    double mutualInducedTargetEpsilon = 1e-5;
+    int mutualInducedMaxIterations = 60;
     std::vector<int> embeddingParticles;
     std::vector<double> embeddingCharges;
     double embeddingScale = 1;
     EmbeddingKernel embeddingKernel = Smeared;
+    Boundary boundary = Conducting;
 };
 
 } // namespace PolarMPPlugin

@@ -29,6 +29,8 @@ public:
     virtual void getStepData(OpenMM::ContextImpl& context, StepData& data) = 0;
     /** The pairs of the last execute(). */
     virtual void getPairFlows(OpenMM::ContextImpl& context, PairFlows& flows) = 0;
+    /** [N,3,3] of the last execute(); returns whether the source can compute it. */
+    virtual bool getChargeTransfer(OpenMM::ContextImpl& context, std::vector<double>& transfer) = 0;
     /** The potential (V) of the moments of the last execute() at points (A). */
     virtual void getPotential(OpenMM::ContextImpl& context, const std::vector<OpenMM::Vec3>& points, std::vector<double>& potential) = 0;
     virtual void getPMEParameters(int& nx, int& ny, int& nz) const = 0;

@@ -17,14 +17,15 @@ public:
     DeviceMovingCharges(OpenMM::ComputeContext& cc, int numParticles, double reach, const std::map<std::string, std::string>& defines,
                         OpenMM::ComputeArray& positions, OpenMM::ComputeArray& box, OpenMM::ComputeArray& atomOf);
     /**
-     * Adds to OpenMM's forces.
+     * Adds to OpenMM's forces, unless the box is too thin or as many slabs would be needed as there are atoms.
      *
+     * @return          whether it has
      * @param field     latent, V/A
      * @param vectors   the box, A
      * @param backward  queues a backward pass that takes getOffsets() for the derivatives by the charges, zero for all others, and
      *                  adds its forces to getForces()
      */
-    void addForces(const OpenMM::Vec3& field, const OpenMM::Vec3 vectors[3], const std::function<void()>& backward);
+    bool addForces(const OpenMM::Vec3& field, const OpenMM::Vec3 vectors[3], const std::function<void()>& backward);
     OpenMM::ComputeArray& getOffsets() {
         return offsets;
     }
@@ -36,13 +37,11 @@ public:
 
 private:
     void addSlabs(const double strengths[3], const int slabs[3], const std::function<void()>& backward);
-    void addAtomByAtom(const double strengths[3], const std::function<void()>& backward);
     OpenMM::ComputeContext& cc;
     const int numParticles;
     const double reach;
-    bool hasWarned = false;
     OpenMM::ComputeArray offsets, forces;
-    OpenMM::ComputeKernel offsetsKernel, atomOffsetsKernel, fillKernel, slabKernel, atomKernel, centerKernel;
+    OpenMM::ComputeKernel offsetsKernel, fillKernel, slabKernel, centerKernel;
 };
 
 } // namespace PolarMPPlugin

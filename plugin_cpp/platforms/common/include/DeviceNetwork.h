@@ -1,6 +1,7 @@
 #pragma once
 #include "CellList.h"
 #include "DeviceMovingCharges.h"
+#include "HostTransfer.h"
 #include "NetworkCode.h"
 #include "SourceLink.h"
 #include "openmm_polarmp/NetworkSource.h"
@@ -20,6 +21,7 @@ public:
     void backward(const double field[3]) override;
     void flow(const double field[3], bool responds) override;
     void getPairFlows(PairFlows& flows) override;
+    bool chargeTransfer(std::vector<double>& transfer) override;
     double getConstantEnergy() const override {
         return constantEnergy;
     }
@@ -49,9 +51,11 @@ private:
         OpenMM::ArrayInterface& forces;
     };
     void runBackward(const Cotangents& from);
+    void addFieldFromHost(const OpenMM::Vec3& field);
     void setReal(OpenMM::ComputeKernel& kernel, int index, double value) const;
 
     OpenMM::ComputeContext& cc;
+    const NetworkSource source;
     SourceArrays& arrays;
     OpenMM::ComputeArray& atomOf;
     const NetworkParameters& parameters;
@@ -73,6 +77,9 @@ private:
     Launch atomLaunch, messageLaunch;
     std::map<std::string, std::string> fieldDefines;
     std::unique_ptr<DeviceMovingCharges> movingCharges;  // created when a field first acts
+    const std::vector<int> particles;                    // the System's index of each
+    std::unique_ptr<HostTransfer> hostTransfer;          // created when it is first asked for
+    bool hasHostForces = false;                          // in arrays.forces, which are zero otherwise
 };
 
 } // namespace PolarMPPlugin

@@ -33,6 +33,10 @@ public:
     /** Phi' is in place; afterwards flow charges and energies are. See SourceEvaluation::flow(). */
     virtual void flow(const double field[3], bool responds) = 0;
     virtual void getPairFlows(PairFlows& flows) = 0;
+    /** SourceEvaluation::chargeTransfer() at the positions of the last forward(). */
+    virtual bool chargeTransfer(std::vector<double>& transfer) {
+        return false;
+    }
     /** Energy (eV) that does not depend on the positions and is not part of the energy array. */
     virtual double getConstantEnergy() const {
         return 0;
@@ -57,6 +61,7 @@ public:
     void getPairFlows(PairFlows& flows) override {
         evaluation->getPairFlows(flows);
     }
+    bool chargeTransfer(std::vector<double>& transfer) override;
     bool checks() const override {
         return checking;
     }

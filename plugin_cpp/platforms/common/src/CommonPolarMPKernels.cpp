@@ -1,5 +1,6 @@
 #include "CommonPolarMPKernels.h"
 #include "KernelSources.h"
+#include "openmm/OpenMMException.h"
 #include "openmm/common/ContextSelector.h"
 #include "openmm/internal/ContextImpl.h"
 #include "openmm_polarmp/PolarMPUnits.h"
@@ -134,6 +135,8 @@ void CommonCalcPolarMPForceKernel::readBox() {
     if (!changed)
         return;
     setup->solver->setBox(present);
+    if (setup->mutual)
+        setup->mutual->forget();
     copy(present, present + 3, box);
 }
 
@@ -174,9 +177,11 @@ double CommonCalcPolarMPForceKernel::execute(ContextImpl& context, bool includeF
         s.sums->start();
     FieldArguments field = {externalField, inverseVolume()};
     s.solver->induce(field);
+    if (s.mutual)
+        induceMutually(field);
     if (s.moments.flows)
         computeFlows();
-    if (s.moments.induces())
+    if (s.moments.induces() && !s.mutual)
         s.solver->potentialOfInduced();
     if (isEmbedded && includeForces)
         s.solver->forcesOnCharges();
@@ -227,10 +232,22 @@ void CommonCalcPolarMPForceKernel::computeFlows() {
         cc.clearBuffer(s.arrays.flows[FLOW_ENERGY]);  // of an earlier step in a field
         return;
     }
-    Vec3 field = latentField();
-    s.link->flow(&field[0], s.moments.conducts);
-    if (s.moments.conducts)
+    flow(latentField());
+    if (s.moments.conducts && !s.mutual)
         s.addFlows->execute(particles.size());
+}
+
+void CommonCalcPolarMPForceKernel::flow(const Vec3& field) {
+    const double latent[3] = {field[0], field[1], field[2]};
+    setup->link->flow(latent, setup->moments.conducts);
+}
+
+void CommonCalcPolarMPForceKernel::induceMutually(const FieldArguments& field) {
+    auto flowIn = [&](bool inField) { flow(inField ? latentField() : Vec3()); };
+    if (setup->mutual->solve(*setup->solver, field, flowIn))
+        return;
+    checkForces();  // names what is not finite
+    throw OpenMMException("PolarMPForce: the potential of the induced moments is not finite");
 }
 
 double CommonCalcPolarMPForceKernel::traceSum() const {
@@ -267,6 +284,7 @@ void CommonCalcPolarMPForceKernel::getStepData(ContextImpl&, StepData& data) {
     Setup& s = *setup;
     int n = particles.size();
     data.numParticles = n;
+    data.iterations = s.mutual ? s.mutual->getIterations() : 0;
     data.sourceEnergy = s.link->getConstantEnergy();
     for (double energy : downloaded(s.arrays.energy))
         data.sourceEnergy += energy;
@@ -318,6 +336,12 @@ void CommonCalcPolarMPForceKernel::getPairFlows(ContextImpl& context, PairFlows&
     flows.respond(downloaded(setup->arrays.flows[FLOW_POTENTIAL]), &field[0]);
     if (!setup->moments.conducts)
         fill(flows.induced.begin(), flows.induced.end(), 0.0);
+}
+
+bool CommonCalcPolarMPForceKernel::getChargeTransfer(ContextImpl&, vector<double>& transfer) {
+    ContextSelector selector(cc);
+    checkForces();
+    return setup->link->chargeTransfer(transfer);
 }
 
 void CommonCalcPolarMPForceKernel::getPotential(ContextImpl&, const vector<Vec3>& points, vector<double>& potential) {

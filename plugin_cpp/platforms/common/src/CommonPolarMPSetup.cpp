@@ -12,6 +12,12 @@ using namespace std;
 
 // What a kernel creates from the source and the settings of a force.
 
+namespace {
+bool isMutual(const PolarMPForce& force, const MomentSet& moments) {
+    return force.getPolarizationType() == PolarMPForce::Mutual && moments.induces();
+}
+} // namespace
+
 void CommonCalcPolarMPForceKernel::createSetup(const PolarMPForce& force) {
     auto next = make_unique<Setup>();
     int n = particles.size();
@@ -28,6 +34,8 @@ void CommonCalcPolarMPForceKernel::createSetup(const PolarMPForce& force) {
         next->solver = make_unique<DeviceMesh>(cc, force, next->arrays, next->response, next->charges, defines);
     else
         next->solver = make_unique<DevicePairSum>(cc, force.getSigma() * ANGSTROM_PER_NM, next->arrays, next->response, next->charges, defines);
+    if (isMutual(force, next->moments))
+        next->mutual = make_unique<DeviceMutual>(cc, force, next->arrays, next->response, next->moments.conducts, defines);
     createKernels(*next, defines);
     ComputeArray& sums = next->response.sums;
     next->sums = make_unique<AsyncDownload>(cc, sums, allocateHostMemory(sums.getSize() * sums.getElementSize()));
@@ -62,6 +70,11 @@ map<string, string> CommonCalcPolarMPForceKernel::responseDefines(const PolarMPF
         defines["HAS_POLARIZABILITY"] = "1";
     if (moments.induces())
         defines["INDUCES"] = "1";
+    if (isMutual(force, moments))
+        defines["MUTUAL"] = "1";
+    // Where charge flows between atoms, induced moments feel each other, or there is a surface, all potentials are needed first.
+    if (moments.conducts || isMutual(force, moments) || force.getBoundary() != PolarMPForce::Conducting)
+        defines["INDUCES_LATER"] = "1";
     if (moments.flows)
         defines["FLOWS"] = "1";
     if (moments.conducts)

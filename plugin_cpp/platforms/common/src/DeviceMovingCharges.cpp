@@ -1,7 +1,6 @@
 #include "DeviceMovingCharges.h"
 #include "DevicePotential.h"
 #include "KernelSources.h"
-#include "openmm_polarmp/internal/Warning.h"
 #include <algorithm>
 #include <cmath>
 
@@ -24,13 +23,11 @@ DeviceMovingCharges::DeviceMovingCharges(ComputeContext& cc, int n, double reach
     ArrayInterface* total = &cc.getLongForceBuffer();
     offsetsKernel = createKernel(program, "slabOffsets", {&positions, &box, later, later, later, &offsets});
     fillKernel = createKernel(program, "fillOffsets", {&offsets});
-    atomOffsetsKernel = createKernel(program, "atomOffsets", {&positions, &box, later, later, later, later, &offsets});
-    atomKernel = createKernel(program, "addAtom", {later, &atomOf, &forces, total});
     slabKernel = createKernel(program, "addSlab", {&positions, &box, later, later, later, later, &atomOf, &forces, total});
     centerKernel = createKernel(program, "addCenterOffsets", {&positions, &box, later, later, later, later, later, later, &atomOf, &forces, total});
 }
 
-void DeviceMovingCharges::addForces(const Vec3& field, const Vec3 vectors[3], const function<void()>& backward) {
+bool DeviceMovingCharges::addForces(const Vec3& field, const Vec3 vectors[3], const function<void()>& backward) {
     double volume = fabs(vectors[0].dot(vectors[1].cross(vectors[2])));
     double strengths[3];
     int slabs[3], passes = 0;
@@ -48,17 +45,9 @@ void DeviceMovingCharges::addForces(const Vec3& field, const Vec3 vectors[3], co
             slabs[d] = max(1, (int) ceil(1 / (1 - 2 * share) - 1e-9));
         passes += slabs[d];
     }
-    if (isThin && !hasWarned) {
-        warn("external field: the box is thinner than twice the reach of the network's charges (" + to_string(reach)
-             + " A): each step needs one backward pass for every atom");
-        hasWarned = true;
-    }
-    if (isThin || passes >= numParticles) {
-        fill(slabs, slabs + 3, 0);
-        addAtomByAtom(strengths, backward);
-    }
-    else
-        addSlabs(strengths, slabs, backward);
+    if (isThin || passes >= numParticles)
+        return false;
+    addSlabs(strengths, slabs, backward);
     fillKernel->execute(numParticles);
     backward();
     for (int d = 0; d < 3; d++) {
@@ -66,6 +55,7 @@ void DeviceMovingCharges::addForces(const Vec3& field, const Vec3 vectors[3], co
         setMixedArg(cc, centerKernel, 5 + d, strengths[d]);
     }
     centerKernel->execute(numParticles);
+    return true;
 }
 
 void DeviceMovingCharges::addSlabs(const double strengths[3], const int slabs[3], const function<void()>& backward) {
@@ -81,16 +71,4 @@ void DeviceMovingCharges::addSlabs(const double strengths[3], const int slabs[3]
             backward();
             slabKernel->execute(numParticles);
         }
-}
-
-void DeviceMovingCharges::addAtomByAtom(const double strengths[3], const function<void()>& backward) {
-    for (int d = 0; d < 3; d++)
-        setMixedArg(cc, atomOffsetsKernel, 3 + d, strengths[d]);
-    for (int atom = 0; atom < numParticles; atom++) {
-        atomOffsetsKernel->setArg(2, atom);
-        atomKernel->setArg(0, atom);
-        atomOffsetsKernel->execute(numParticles);
-        backward();
-        atomKernel->execute(numParticles);
-    }
 }

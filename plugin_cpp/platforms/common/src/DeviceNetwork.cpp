@@ -63,9 +63,9 @@ void defineSearch(ComputeContext& cc, int lanes, map<string, string>& defines) {
 
 DeviceNetwork::DeviceNetwork(ComputeContext& cc, const NetworkSource& source, const SourceBuffers& description, SourceArrays& arrays,
                              ComputeArray& atomOf, bool hasWarps)
-        : cc(cc), arrays(arrays), atomOf(atomOf), parameters(source.getParameters()), numParticles(source.getNumParticles()),
+        : cc(cc), source(source), arrays(arrays), atomOf(atomOf), parameters(source.getParameters()), numParticles(source.getNumParticles()),
           realSize(elementSize(cc, false)), periodic(description.periodic), projects(parameters.chargeProjection),
-          localMemory(hasWarps ? LOCAL_MEMORY_OF_CUDA : LOCAL_MEMORY), cells(cc, numParticles, parameters.cutoff, periodic, arrays.positions) {
+          localMemory(hasWarps ? LOCAL_MEMORY_OF_CUDA : LOCAL_MEMORY), cells(cc, numParticles, parameters.cutoff, periodic, arrays.positions), particles(description.particles) {
     NetworkCode code(cc, parameters);
     allocate(source, code);
     map<string, string> common = commonDefines(cc, numParticles);
@@ -319,6 +319,9 @@ void DeviceNetwork::backward(const double field[3]) {
     for (Moment m : ALL_MOMENTS)
         cotangents.moments[m] = &arrays.gradients[m];
     runBackward(cotangents);
+    if (hasHostForces)
+        cc.clearBuffer(arrays.forces);
+    hasHostForces = false;
     Vec3 latentField(field[0], field[1], field[2]);
     if (!periodic || latentField == Vec3() || !parameters.charges)
         return;
@@ -330,5 +333,25 @@ void DeviceNetwork::backward(const double field[3]) {
     Cotangents ofCharges = {0, {}, movingCharges->zeroSums, movingCharges->getForces()};
     for (Moment m : ALL_MOMENTS)
         ofCharges.moments[m] = (m == CHARGE ? &movingCharges->getOffsets() : &movingCharges->zeros);
-    movingCharges->addForces(latentField, box, [&]() { runBackward(ofCharges); });
+    if (!movingCharges->addForces(latentField, box, [&]() { runBackward(ofCharges); }))
+        addFieldFromHost(latentField);
+}
+
+/** A box too thin for slabs has few atoms. */
+void DeviceNetwork::addFieldFromHost(const Vec3& field) {
+    vector<double> transfer, forces(3 * numParticles);
+    chargeTransfer(transfer);
+    for (int i = 0; i < numParticles; i++)
+        for (int b = 0; b < 3; b++)
+            for (int a = 0; a < 3; a++)
+                forces[3 * i + b] += field[a] * transfer[9 * i + 3 * a + b];
+    arrays.forces.upload(forces, true);
+    hasHostForces = true;
+}
+
+bool DeviceNetwork::chargeTransfer(vector<double>& transfer) {
+    if (hostTransfer == nullptr)
+        hostTransfer = make_unique<HostTransfer>(cc, source, periodic, particles);
+    hostTransfer->compute(arrays.positions, arrays.cell, transfer);
+    return true;
 }

@@ -83,8 +83,8 @@ void NetworkCode::heads() {
     defines["LARGEST_CHARGE"] = cc.doubleToString(HeadUnits::LARGEST_CHARGE);
     defines["LARGEST_DIPOLE"] = cc.doubleToString(HeadUnits::LARGEST_DIPOLE);
     defines["LARGEST_QUADRUPOLE"] = cc.doubleToString(HeadUnits::LARGEST_QUADRUPOLE);
-    defines["LARGEST_SOFTNESS"] = cc.doubleToString(HeadUnits::LARGEST_SOFTNESS);
-    defines["LARGEST_POLARIZABILITY"] = cc.doubleToString(HeadUnits::LARGEST_POLARIZABILITY);
+    defines["LARGEST_SOFTNESS"] = cc.doubleToString(p.largestSoftness);
+    defines["LARGEST_POLARIZABILITY"] = cc.doubleToString(p.largestPolarizability);
     defines["LOWEST_ENERGY"] = cc.doubleToString(HeadUnits::LOWEST_ENERGY);
     defines["UNIT_SOFTPLUS"] = cc.doubleToString(HeadUnits::UNIT_SOFTPLUS);
     string values;

@@ -115,6 +115,11 @@ void HostLink::flow(const double field[3], bool responds) {
     uploadFlows(FLOW_ENERGY);
 }
 
+bool HostLink::chargeTransfer(vector<double>& transfer) {
+    transfer.resize(9 * particles.size());
+    return evaluation->chargeTransfer(transfer.data());
+}
+
 void HostLink::backward(const double field[3]) {
     if (isConstant())
         return;  // the array of its forces was cleared when it was created

@@ -34,23 +34,6 @@ KERNEL void slabOffsets(GLOBAL const mixed* RESTRICT positions, GLOBAL const mix
         offsets[i] = (real) wrapped(fractionalCoordinate(&positions[3*i], box, d)-(slab+(mixed) 0.5f)/slabs);
 }
 
-/** In a box too thin for slabs there is one pass for each atom. */
-KERNEL void atomOffsets(GLOBAL const mixed* RESTRICT positions, GLOBAL const mixed* RESTRICT box, int atom, mixed strengthX, mixed strengthY,
-        mixed strengthZ, GLOBAL real* RESTRICT offsets) {
-    const mixed strengths[3] = {strengthX, strengthY, strengthZ};
-    for (int i = GLOBAL_ID; i < NUM_PARTICLES; i += GLOBAL_SIZE) {
-        mixed sum = 0;
-        for (int d = 0; d < 3; d++)
-            sum += strengths[d]*wrapped(fractionalCoordinate(&positions[3*i], box, d)-fractionalCoordinate(&positions[3*atom], box, d));
-        offsets[i] = (real) sum;
-    }
-}
-
-KERNEL void addAtom(int atom, GLOBAL const int* RESTRICT atomOf, GLOBAL mm_long* RESTRICT passForces, GLOBAL mm_ulong* RESTRICT forces) {
-    for (int i = GLOBAL_ID; i < NUM_PARTICLES; i += GLOBAL_SIZE)
-        addPass(atomOf[i], i == atom ? 1 : 0, passForces, forces);
-}
-
 KERNEL void fillOffsets(GLOBAL real* RESTRICT offsets) {
     for (int i = GLOBAL_ID; i < NUM_PARTICLES; i += GLOBAL_SIZE)
         offsets[i] = 1;
@@ -64,7 +47,7 @@ KERNEL void addSlab(GLOBAL const mixed* RESTRICT positions, GLOBAL const mixed* 
     }
 }
 
-/** The terms -wrap(s_i - c), after a pass in which all derivatives by charges are 1. The numbers of slabs are 0 if there are none. */
+/** The terms -wrap(s_i - c), after a pass in which all derivatives by charges are 1. */
 KERNEL void addCenterOffsets(GLOBAL const mixed* RESTRICT positions, GLOBAL const mixed* RESTRICT box, int slabsX, int slabsY, int slabsZ,
         mixed strengthX, mixed strengthY, mixed strengthZ, GLOBAL const int* RESTRICT atomOf, GLOBAL mm_long* RESTRICT passForces,
         GLOBAL mm_ulong* RESTRICT forces) {
@@ -74,8 +57,7 @@ KERNEL void addCenterOffsets(GLOBAL const mixed* RESTRICT positions, GLOBAL cons
         mixed offset = 0;
         for (int d = 0; d < 3; d++) {
             mixed s = fractionalCoordinate(&positions[3*i], box, d);
-            if (slabs[d] > 0)
-                offset += strengths[d]*wrapped(s-(slabOf(s, slabs[d])+(mixed) 0.5f)/slabs[d]);
+            offset += strengths[d]*wrapped(s-(slabOf(s, slabs[d])+(mixed) 0.5f)/slabs[d]);
 #ifdef PROJECT_CHARGES
             // Charges are shifted to a fixed sum, which adds the mean over all atoms.
             if (strengths[d] != 0) {

@@ -227,6 +227,15 @@ KERNEL void differentiate(GLOBAL const mixed* RESTRICT positions, GLOBAL const r
         for (int n = 0; n < 10; n++)
             lambda[n] += pInduced[n];
 #endif
+#ifdef MUTUAL
+        // The induced moments feel each other, which has half of the energy in their potential with the opposite sign.
+        real mInduced[10];
+        for (int n = 0; n < 10; n++)
+            mInduced[n] = induced[10*i+n];
+        addGradientOf(mInduced, pInduced, force);
+        for (int n = 0; n < 4; n++)
+            energy -= 0.5f*mInduced[n]*(pInduced[n]-(n == 0 ? OWN_CHARGE : OWN_DIPOLE)*mInduced[n]);
+#endif
         real average = (lambda[4]+lambda[7]+lambda[9])/3;
         for (int a = 0; a < 3; a++)
             for (int b = 0; b < 3; b++)
