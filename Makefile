@@ -1,6 +1,10 @@
 # `make demo` runs water MD with the shipped model, `make test` runs all tests; each in an environment of its own.
 PYTHON ?= python3
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# Hosts and what they import beyond the test environment: 20 MB to download.
+MACE = mace-torch==0.3.16 e3nn==0.4.4 torch-ema torchmetrics lightning-utilities pandas matscipy lmdb orjson
+NEQUIP = nequip==0.19.0 nequip-allegro==0.8.3 matscipy torchmetrics lightning-utilities omegaconf lightning tqdm hydra-core \
+    antlr4-python3-runtime==4.9.3 requests urllib3 idna certifi charset-normalizer
 
 .PHONY: demo test test-torchforce docs clean
 
@@ -16,10 +20,15 @@ test: .venv-test
 	    && cmake --build build/ctest -j 2 && ctest --test-dir build/ctest --output-on-failure
 	# From the tests' folder, so that the installed package is tested and not the source tree.
 	cd tests && POCL_CACHE_DIR=$(CURDIR)/build/pocl-cache OMP_NUM_THREADS=1 ../.venv-test/bin/pytest -n 2 --dist worksteal .
-	# The oldest e3nn that is accepted, which mace-torch needs, in a folder before the environment's own. It warns of torch's future.
-	.venv-test/bin/python $(PIP_INSTALL) --no-deps --upgrade --target build/e3nn-0.4.4 e3nn==0.4.4
-	cd tests && PYTHONPATH=$(CURDIR)/build/e3nn-0.4.4 POLARMP_E3NN=0.4.4 OMP_NUM_THREADS=1 ../.venv-test/bin/pytest -n 2 \
+	# Networks of others with versions of e3nn of their own, each with what it imports in a folder before the environment's own
+	# packages. e3nn 0.4.4, which MACE needs, is the oldest that is accepted; it warns of torch's future.
+	.venv-test/bin/python $(PIP_INSTALL) --no-deps --upgrade --target build/mace $(MACE)
+	cd tests && PYTHONPATH=$(CURDIR)/build/mace POLARMP_E3NN=0.4.4 OMP_NUM_THREADS=1 ../.venv-test/bin/pytest -n 2 \
 	    -W default::DeprecationWarning models/test_tables.py models/test_equivariance.py
+	cd tests && PYTHONPATH=$(CURDIR)/build/mace POCL_CACHE_DIR=$(CURDIR)/build/pocl-cache OMP_NUM_THREADS=1 ../.venv-test/bin/pytest -n 2 \
+	    -W default::DeprecationWarning -k mace hosts examples
+	.venv-test/bin/python $(PIP_INSTALL) --no-deps --upgrade --target build/nequip $(NEQUIP)
+	cd tests && PYTHONPATH=$(CURDIR)/build/nequip OMP_NUM_THREADS=1 ../.venv-test/bin/pytest -n 2 -k "nequip or allegro" hosts
 
 # The route through openmm-torch, which works with an older torch only: an environment of about 7 GB.
 test-torchforce: .venv-torchforce

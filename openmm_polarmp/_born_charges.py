@@ -82,11 +82,13 @@ def induced_charge_part(
     *,
     sigma: float,
     accuracy: float,
+    mutual: bool = False,
 ) -> NDArray[np.float64]:
     """What the induced charges add in a periodic box, s [ dq_i delta_ab + sum_j (r_j - r_i)_a d(dq_j)/dr_i,b ].
 
     The differences are those between nearest images, and the mean is removed from the dq, as in
-    `openmm_polarmp.electrostatics.born_effective_charges`.
+    `openmm_polarmp.electrostatics.born_effective_charges`. Charge that flows between neighbours is not among the dq: its response
+    is in the forces.
 
     Every atom's induced charge depends on all atoms: this takes one backward pass through electrostatics and network for
     each of them, in torch and double precision.
@@ -104,6 +106,8 @@ def induced_charge_part(
         Width of the pair kernel, A.
     accuracy : float
         Relative force accuracy of the electrostatics; it is not taken larger than 1e-6.
+    mutual : bool
+        Whether induced moments feel each other.
 
     Returns
     -------
@@ -115,17 +119,21 @@ def induced_charge_part(
     require_torch("the induced charges' part of Born charges in a box (induced_charges=False leaves it out)")
     import torch
 
-    from openmm_polarmp.electrostatics import electrostatic_energy
+    from openmm_polarmp.electrostatics import Mutual, electrostatic_energy
     from openmm_polarmp.electrostatics.born_charges import charge_transfer, without_mean_charge
+    from openmm_polarmp.electrostatics.response import local_moments
 
     state = context.getState(positions=True)
     positions = state.getPositions(asNumpy=True).value_in_unit(unit.angstrom)[particles]
     r = torch.tensor(positions, requires_grad=True)
     cell = torch.tensor(np.array(state.getPeriodicBoxVectors(asNumpy=True).value_in_unit(unit.angstrom)))
     multipoles = _multipoles(source, r, cell)
-    result = electrostatic_energy(r, multipoles, cell, sigma=sigma, accuracy=min(LARGEST_ERROR, accuracy))
+    accuracy = min(LARGEST_ERROR, accuracy)
+    response = Mutual(accuracy) if mutual else None
+    result = electrostatic_energy(r, multipoles, cell, sigma=sigma, accuracy=accuracy, mutual=response)
     box = torch.ones(1, dtype=torch.bool), torch.zeros(len(r), dtype=torch.long)
-    dq = without_mean_charge(result.induced_charges, *box)
+    _, induced, _ = local_moments(multipoles, result)
+    dq = without_mean_charge(induced, *box)
     part = charge_transfer(dq, r, cell) + dq.detach()[:, None, None] * torch.eye(3, dtype=dq.dtype)
     return step.field_scale * part.numpy()
 

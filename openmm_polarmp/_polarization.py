@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import openmm
@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from openmm import unit
 
 from openmm_polarmp._torch import require_torch
-from openmm_polarmp.step_data import StepData
+
+if TYPE_CHECKING:
+    from openmm_polarmp.force import PolarMPForce
 
 LONGEST_SHIFT = 1e-4
 """nm, of the atoms between the two ends of a difference of dipoles: far above rounding in single precision, far below a bond."""
@@ -38,16 +40,12 @@ def current_of_charges(
 
 
 def current_of_dipoles(
-    context: openmm.Context,
-    particles: Sequence[int],
-    velocities: NDArray[np.float64],
-    step_data: Callable[[], StepData],
-    periodic: bool,
+    force: PolarMPForce, context: openmm.Context, particles: Sequence[int], velocities: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """d/dt of what has one value at any positions, latent, in e nm/ps: a central difference along the velocities.
 
-    In a box these are the permanent and induced dipoles. In a cluster it is also the dipole of the induced charges, about the
-    centre of softness. The Context is left at its positions.
+    In a box these are the permanent and induced dipoles, and those of charge that neighbours have exchanged. In a cluster it is
+    also the dipole of the charges that softness takes up, about its centre. The Context is left at its positions.
     """
     positions = context.getState(positions=True).getPositions(asNumpy=True)._value
     fastest = float(np.linalg.norm(velocities, axis=1).max(initial=0.0))
@@ -60,11 +58,12 @@ def current_of_dipoles(
             moved = positions.copy()
             moved[particles] += sign * time * velocities
             context.setPositions(moved)
-            step = step_data()
-            total = step.dipoles.sum(0) + step.induced_dipoles.sum(0)
-            if not periodic and step.softness.any():
+            step, flows = force.getStepData(context), force.getPairFlows(context)
+            total = step.dipoles.sum(0) + step.induced_dipoles.sum(0) + flows.dipole
+            if not force.usesPeriodicBoundaryConditions() and step.softness.any():
                 r = moved[particles]
-                total = total + step.induced_charges @ (r - step.softness @ r / step.softness.sum())
+                taken_up = step.induced_charges - flows.received(len(r))
+                total = total + taken_up @ (r - step.softness @ r / step.softness.sum())
             ends.append(total)
     finally:
         context.setPositions(positions)

@@ -15,7 +15,7 @@ from openmm_polarmp._born_charges import forces_per_field, induced_charge_part
 from openmm_polarmp._polarization import current_of_charges, current_of_dipoles, torch_charge_transfer
 from openmm_polarmp.fixed import FixedMultipoles
 from openmm_polarmp.moments import MOMENTS
-from openmm_polarmp.step_data import StepData
+from openmm_polarmp.step_data import PairFlows, StepData
 
 _EMPTY = '<Force type="PolarMPForce" version="1" forceGroup="0" name="PolarMPForce"><Particles/><Source kind=""><Properties/></Source></Force>'
 
@@ -49,6 +49,8 @@ class PolarMPForce(openmm.Force):
     PME = 1
     Direct = 0
     NoPolarization = 1
+    Mutual = 2
+    BOUNDARIES = ("conducting", "slab_z", "vacuum")
     EMBEDDING_KERNELS = ("smeared", "point")
     FIELD_PARAMETERS = external_field.PARAMETERS
 
@@ -95,6 +97,8 @@ class PolarMPForce(openmm.Force):
         set_source(self._address, described.source, described.kind, described.properties)
         if described.sigma is not None:
             self.setSigma(described.sigma * unit.angstrom)
+        if described.mutual:
+            self.setPolarizationType(self.Mutual)
         if described.k_max is not None:
             self.setKMax(described.k_max / unit.angstrom)
         if described.periodic is not None:
@@ -131,12 +135,53 @@ class PolarMPForce(openmm.Force):
         _polarmp.set_nonbonded_method(self._address, method)
 
     def getPolarizationType(self) -> int:
-        """`PolarMPForce.Direct` or `PolarMPForce.NoPolarization`."""
+        """`PolarMPForce.Direct`, `PolarMPForce.NoPolarization` or `PolarMPForce.Mutual`."""
         return _polarmp.get_polarization_type(self._address)
 
     def setPolarizationType(self, type: int) -> None:
-        """Set whether softness and polarizability act (`Direct`) or are ignored (`NoPolarization`)."""
+        """Set how softness, polarizability and conductance act.
+
+        `Direct`: charges and dipoles are induced by the permanent moments. `Mutual`: they feel each other, too (theory.md
+        section 9). `NoPolarization`: nothing is induced.
+        """
         _polarmp.set_polarization_type(self._address, type)
+
+    def getBoundary(self) -> str:
+        """What surrounds a periodic box: 'conducting', 'slab_z' or 'vacuum'."""
+        return self.BOUNDARIES[_polarmp.get_boundary(self._address)]
+
+    def setBoundary(self, boundary: str) -> None:
+        """Set what surrounds a periodic box (theory.md section 10).
+
+        Parameters
+        ----------
+        boundary : str
+            'conducting' (default); 'slab_z': vacuum above and below a slab that is normal to z, in a box with some vacuum;
+            'vacuum': around a large sphere of boxes, which have to be neutral. With the latter two a molecule that is moved by a box
+            vector along z, or by any, has another energy: OpenMM does not move atoms by itself.
+        """
+        if boundary not in self.BOUNDARIES:
+            raise ValueError(f"boundary is {boundary!r}; {list(self.BOUNDARIES)} are accepted")
+        _polarmp.set_boundary(self._address, self.BOUNDARIES.index(boundary))
+
+    def getMutualInducedTargetEpsilon(self) -> float:
+        """Residual of mutual induction over what drives it, where the iteration ends."""
+        return _polarmp.get_mutual_induced_target_epsilon(self._address)
+
+    def setMutualInducedTargetEpsilon(self, epsilon: float) -> None:
+        """Set where mutual induction ends (default 1e-5).
+
+        The relative error of induced moments and their forces is of this size, that of the energy of its square.
+        """
+        _polarmp.set_mutual_induced_target_epsilon(self._address, epsilon)
+
+    def getMutualInducedMaxIterations(self) -> int:
+        """Largest number of iterations of mutual induction."""
+        return _polarmp.get_mutual_induced_max_iterations(self._address)
+
+    def setMutualInducedMaxIterations(self, iterations: int) -> None:
+        """Set the largest number of iterations of mutual induction (default 60); more are an error."""
+        _polarmp.set_mutual_induced_max_iterations(self._address, iterations)
 
     def getSigma(self) -> unit.Quantity:
         """The width of the pair kernel erf(r / (sqrt(2) sigma)) / r."""
@@ -249,7 +294,7 @@ class PolarMPForce(openmm.Force):
         return self.getStepData(context).charges
 
     def getInducedCharges(self, context: openmm.Context) -> NDArray[np.float64]:
-        """Induced charges [N] in e."""
+        """Induced charges [N] in e, with what has flowed between neighbours."""
         return self.getStepData(context).induced_charges
 
     def getLabFramePermanentDipoles(self, context: openmm.Context) -> NDArray[np.float64]:
@@ -276,6 +321,10 @@ class PolarMPForce(openmm.Force):
     def getPolarizabilities(self, context: openmm.Context) -> NDArray[np.float64]:
         """Polarizabilities alpha [N,3,3] in e^2 nm^2/(kJ/mol)."""
         return self.getStepData(context).polarizability
+
+    def getPairFlows(self, context: openmm.Context) -> PairFlows:
+        """The pairs of neighbours that exchange charge, and what has moved in each (theory section 8)."""
+        return PairFlows.from_model_units(_polarmp.get_pair_flows(self._address, int(context.this)))
 
     def getElectrostaticPotential(self, points: ArrayLike, context: openmm.Context) -> NDArray[np.float64]:
         """Potential of the permanent and induced moments at any points.
@@ -315,7 +364,7 @@ class PolarMPForce(openmm.Force):
         numpy.ndarray
             [13]: charge (e), dipole x y z (e nm), quadrupole xx xy xz yx yy yz zx zy zz (e nm^2, traceless), with respect
             to the center of mass, as AmoebaMultipoleForce has it. In a periodic box only the lowest moment that
-            does not vanish is well defined.
+            does not vanish is well defined. Charge that neighbours have exchanged enters with their vectors (theory section 8).
         """
         step = self.getStepData(context)
         system, particles = context.getSystem(), self._particles_in(context)
@@ -324,7 +373,7 @@ class PolarMPForce(openmm.Force):
         masses = np.array([system.getParticleMass(i).value_in_unit(unit.dalton) for i in particles])
         if masses.sum() == 0:
             masses[:] = 1
-        return step.multipole_moments(positions - masses @ positions / masses.sum())
+        return step.multipole_moments(positions - masses @ positions / masses.sum(), self.getPairFlows(context))
 
     def setExternalField(self, context: openmm.Context, field: Any) -> None:
         """Set the uniform external field of a Context.
@@ -379,6 +428,7 @@ class PolarMPForce(openmm.Force):
                 self.getStepData(context),
                 sigma=self.getSigma().value_in_unit(unit.angstrom),
                 accuracy=self.getEwaldErrorTolerance(),
+                mutual=self.getPolarizationType() == self.Mutual,
             )
         return born
 
@@ -409,11 +459,11 @@ class PolarMPForce(openmm.Force):
         numpy.ndarray
             [3] in e nm/ps, scaled by s = sqrt(eps_e) with the force's epsInf.
         """
-        particles, periodic = self._particles_in(context), self.usesPeriodicBoundaryConditions()
+        particles = self._particles_in(context)
         velocities = context.getState(velocities=True).getVelocities(asNumpy=True)._value[particles]
         step = self.getStepData(context)
-        current = current_of_charges(step.charges, self.getChargeTransfer(context), velocities)
-        current += current_of_dipoles(context, particles, velocities, lambda: self.getStepData(context), periodic)
+        current = current_of_charges(step.local_charges, self.getChargeTransfer(context), velocities)
+        current += current_of_dipoles(self, context, particles, velocities)
         return step.field_scale * current
 
     def _particles_in(self, context: openmm.Context) -> list[int]:

@@ -24,9 +24,13 @@ from openmm_polarmp.topology_charge import expected_charge
 
 WHOLE = 0.01
 """e, by which the sum of a force field's charges may differ from a whole number; two hydrogens of TIP4P water have 1.04."""
-POLARIZATION = {"direct": PolarMPForce.Direct, "none": PolarMPForce.NoPolarization}
+POLARIZATION = {
+    "direct": PolarMPForce.Direct,
+    "mutual": PolarMPForce.Mutual,
+    "none": PolarMPForce.NoPolarization,
+}
 ENERGY_TYPES = ("interaction_energy", "energy")
-FORCE_KEYWORDS = ("polarization", "ewaldErrorTolerance", "returnEnergyType", "embed")
+FORCE_KEYWORDS = ("polarization", "mutualInducedTargetEpsilon", "ewaldErrorTolerance", "returnEnergyType", "embed")
 # OpenMM-ML's word for each option of `SourceOptions`.
 NETWORK_KEYWORDS = {
     "precision": "precision",
@@ -60,7 +64,9 @@ class PolarMPPotentialImpl(MLPotentialImpl):
     charge : total charge of the atoms in e (default 0), or 'auto': what the System's NonbondedForce gives these atoms, or else
         what the residues' names and hydrogens suggest. A number that differs from the latter is warned of
     multiplicity : spin multiplicity (default 1)
-    polarization : 'direct' (default), or 'none': no induced charges and dipoles
+    polarization : 'direct': induced charges and dipoles feel the permanent moments, 'mutual': also each other, 'none': there are
+        none; by default as the model was trained
+    mutualInducedTargetEpsilon : relative error of mutual induction (default 1e-5)
     ewaldErrorTolerance : error of the forces over their rms that the mesh may make (default 5e-4)
     returnEnergyType : 'interaction_energy' (default): without the energies of the single atoms; 'energy': with them
     compile : with torch: whether the network runs through torch.compile (default False): under a minute of compiling, then a little
@@ -115,7 +121,10 @@ class PolarMPPotentialImpl(MLPotentialImpl):
         numbers = _atomic_numbers(topology, atoms)
         model = self.modelPath if self.modelPath is not None else _shipped_model_for(set(numbers))
         force = PolarMPForce(model, atomic_numbers=numbers, embed=settings.embed, **settings.source_options)
-        force.setPolarizationType(POLARIZATION[settings.polarization])
+        if settings.polarization is not None:
+            force.setPolarizationType(POLARIZATION[settings.polarization])
+        if settings.mutualInducedTargetEpsilon is not None:
+            force.setMutualInducedTargetEpsilon(settings.mutualInducedTargetEpsilon)
         if settings.ewaldErrorTolerance is not None:
             force.setEwaldErrorTolerance(settings.ewaldErrorTolerance)
         if atoms is not None:
@@ -225,7 +234,10 @@ class PotentialSettings:
 
     Attributes
     ----------
-    polarization : str
+    polarization : str or None
+        None: as the model was trained.
+    mutualInducedTargetEpsilon : float or None
+        None: the force's default.
     ewaldErrorTolerance : float or None
         None: the force's default.
     returnEnergyType : str
@@ -234,14 +246,15 @@ class PotentialSettings:
         Keywords of `SourceOptions`.
     """
 
-    polarization: str = "direct"
+    polarization: str | None = None
+    mutualInducedTargetEpsilon: float | None = None
     ewaldErrorTolerance: float | None = None
     returnEnergyType: str = "interaction_energy"
     embed: bool = False
     source_options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.polarization not in POLARIZATION:
+        if self.polarization is not None and self.polarization not in POLARIZATION:
             raise ValueError(f"polarization is {self.polarization!r}; {sorted(POLARIZATION)} are accepted")
         if self.returnEnergyType not in ENERGY_TYPES:
             raise ValueError(f"returnEnergyType is {self.returnEnergyType!r}; {list(ENERGY_TYPES)} are accepted")
@@ -341,15 +354,24 @@ def _atomic_numbers(topology: openmm.app.Topology, atoms: Iterable[int] | None) 
 
 
 def _shipped_model_for(elements: set[int]) -> ModelFile:
-    """The shipped model that covers these elements and the fewest others."""
+    """The shipped model that covers these elements and the fewest others, among those that need no torch.
+
+    Models of other projects, which do, are taken only by their names.
+    """
     symbol = openmm.app.Element.getByAtomicNumber
     files = {name: load(name) for name in shipped_models()}
-    covered = {name: set(ModelDescription.of(contents).species) for name, contents in files.items()}
-    fitting = [name for name, species in covered.items() if elements <= species]
-    if not fitting:
-        listed = [f"{name} ({', '.join(symbol(z).symbol for z in sorted(s))})" for name, s in sorted(covered.items())]
+    models = {name: ModelDescription.of(contents).config for name, contents in files.items()}
+    fitting = [name for name, model in models.items() if elements <= set(model.species)]
+    chosen = [name for name in fitting if not models[name].native_obstacles]
+    if not chosen:
+        wanted = ", ".join(symbol(z).symbol for z in sorted(elements))
+        if fitting:
+            raise ValueError(
+                f"modelPath is not given; for the elements {wanted} a shipped model is accepted only by its name: "
+                f"{' or '.join(f'modelPath={name!r}' for name in fitting)}"
+            )
+        listed = [f"{name} ({', '.join(symbol(z).symbol for z in m.species)})" for name, m in sorted(models.items())]
         raise ValueError(
-            f"no shipped model covers the elements {', '.join(symbol(z).symbol for z in sorted(elements))}; "
-            f"shipped are: {'; '.join(listed) or 'none'}. Give modelPath."
+            f"no shipped model covers the elements {wanted}; shipped are: {'; '.join(listed) or 'none'}. Give modelPath."
         )
-    return files[min(sorted(fitting), key=lambda name: len(covered[name]))]
+    return files[min(sorted(chosen), key=lambda name: len(models[name].species))]

@@ -163,8 +163,8 @@ FAULTS = [
         "field_force",
         "a field pulls charges to the wrong side",
         f"{HOST}/OneShotResponse.cpp",
-        "forces[i] += field * m.charge;",
-        "forces[i] -= field * m.charge;",
+        "forces[i] += field * (m.charge + flowed);",
+        "forces[i] -= field * (m.charge + flowed);",
         "force/test_field.py -k forces_are_derivatives",
     ),
     (

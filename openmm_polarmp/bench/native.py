@@ -67,7 +67,13 @@ def machine_rate(threads: int) -> float:
 
 
 def stepper(
-    model: PolarMPModel, atoms: int, properties: dict[str, str], *, native: bool, precision: str = "single"
+    model: PolarMPModel,
+    atoms: int,
+    properties: dict[str, str],
+    *,
+    native: bool,
+    precision: str = "single",
+    platform: str = "CPU",
 ) -> Stepper:
     """A box of water whose network is evaluated natively or by torch."""
     positions, species, edge = water_box_nm(atoms)
@@ -88,7 +94,7 @@ def stepper(
         _polarmp.set_python_source(int(force.this), source, "", {})
     force.setNonbondedMethod(PolarMPForce.PME)
     system.addForce(force)
-    return Stepper(system, positions, "CPU", properties)
+    return Stepper(system, positions, platform, properties)
 
 
 def compare(model: PolarMPModel, atoms: int, threads: int, seconds: float, rounds: int = 5) -> dict[str, float]:

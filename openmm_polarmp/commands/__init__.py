@@ -8,6 +8,8 @@ from openmm_polarmp.commands import (
     eps_inf,
     evaluate,
     export,
+    import_mace,
+    import_so3lr,
     info,
     ir,
     label,
@@ -17,4 +19,21 @@ from openmm_polarmp.commands import (
     train,
 )
 
-COMMANDS = (check, info, demo, train, evaluate, ladder, label, range, export, eps_inf, ir, raman, dielectric, bench)
+COMMANDS = (
+    check,
+    info,
+    demo,
+    train,
+    evaluate,
+    ladder,
+    label,
+    range,
+    export,
+    import_mace,
+    import_so3lr,
+    eps_inf,
+    ir,
+    raman,
+    dielectric,
+    bench,
+)

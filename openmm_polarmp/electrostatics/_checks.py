@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from openmm_polarmp.electrostatics.flows import Flows
+from openmm_polarmp.electrostatics.flows import check_flows
 from openmm_polarmp.electrostatics.multipoles import Multipoles
 
 
@@ -54,7 +54,7 @@ def check_values(positions: Tensor, multipoles: Multipoles, external_field: Tens
             atom = int(bad.reshape(len(value), -1).any(1).nonzero()[0])
             raise ValueError(f"{name} is NaN or infinite for atom {atom}; finite numbers are accepted")
     if multipoles.flows is not None:
-        _check_flows(multipoles.flows, len(positions))
+        check_flows(multipoles.flows, len(positions))
     for name, response in (("softness", multipoles.softness), ("polarizability", multipoles.polarizability)):
         if response is None:
             continue
@@ -62,24 +62,6 @@ def check_values(positions: Tensor, multipoles: Multipoles, external_field: Tens
         if (smallest < 0).any():
             atom = int((smallest < 0).nonzero()[0])
             raise ValueError(f"{name} is {float(smallest[atom])} for atom {atom}; numbers >= 0 are accepted")
-
-
-def _check_flows(flows: Flows, n_atoms: int) -> None:
-    """Check that pairs are of atoms that exist, numbers are finite and conductances not negative."""
-    if flows.pairs.numel() and not 0 <= int(flows.pairs.min()) <= int(flows.pairs.max()) < n_atoms:
-        atoms = f"{int(flows.pairs.min())} to {int(flows.pairs.max())}"
-        raise ValueError(f"pairs of flows has the atoms {atoms}; 0 to {n_atoms - 1} are accepted")
-    for name, value in flows.members():
-        bad = ~torch.isfinite(value)
-        if bad.any():
-            row = int(bad.reshape(len(value), -1).any(1).nonzero()[0])
-            raise ValueError(f"{name} of flows is NaN or infinite in row {row}; finite numbers are accepted")
-    if flows.conductance is not None and (flows.conductance < 0).any():
-        pair = int((flows.conductance < 0).nonzero()[0])
-        raise ValueError(
-            f"conductance is {float(flows.conductance[pair])} between atoms {flows.pairs[:, pair].tolist()}; numbers >= 0 "
-            "are accepted"
-        )
 
 
 def check_cell(cell: Tensor | None, positions: Tensor) -> None:

@@ -88,3 +88,21 @@ class Flows:
             return self.charges.new_zeros(n, 3, 3)
         of_pairs = self.conductance[:, None, None] * self.vectors[:, :, None] * self.vectors[:, None, :]
         return of_pairs.new_zeros(n, 3, 3).index_add(0, self.pairs[0], of_pairs)
+
+
+def check_flows(flows: Flows, n_atoms: int) -> None:
+    """Check that pairs are of atoms that exist, numbers are finite and conductances not negative."""
+    if flows.pairs.numel() and not 0 <= int(flows.pairs.min()) <= int(flows.pairs.max()) < n_atoms:
+        atoms = f"{int(flows.pairs.min())} to {int(flows.pairs.max())}"
+        raise ValueError(f"pairs of flows has the atoms {atoms}; 0 to {n_atoms - 1} are accepted")
+    for name, value in flows.members():
+        bad = ~torch.isfinite(value)
+        if bad.any():
+            row = int(bad.reshape(len(value), -1).any(1).nonzero()[0])
+            raise ValueError(f"{name} of flows is NaN or infinite in row {row}; finite numbers are accepted")
+    if flows.conductance is not None and (flows.conductance < 0).any():
+        pair = int((flows.conductance < 0).nonzero()[0])
+        raise ValueError(
+            f"conductance is {float(flows.conductance[pair])} between atoms {flows.pairs[:, pair].tolist()}; numbers >= 0 "
+            "are accepted"
+        )

@@ -11,6 +11,8 @@ from openmm_polarmp.models.rung import RUNGS, Rung
 from openmm_polarmp.models.training_range import TrainingRange
 
 if TYPE_CHECKING:
+    from openmm_polarmp.models._constants import ExactConstants
+    from openmm_polarmp.models._radial import RadialBasis
     from openmm_polarmp.models.evaluator import TableEvaluator
     from openmm_polarmp.models.model import PolarMPModel, load_model
     from openmm_polarmp.models.network import PolarMPNet
@@ -20,8 +22,10 @@ if TYPE_CHECKING:
 __getattr__ = lazy_attributes(
     __name__,
     {
+        "ExactConstants": "._constants",
         "PolarMPModel": ".model",
         "PolarMPNet": ".network",
+        "RadialBasis": "._radial",
         "TENSOR_PRODUCTS": ".tensor_products",
         "TableEvaluator": ".evaluator",
         "load_model": ".model",
@@ -34,12 +38,14 @@ __getattr__ = lazy_attributes(
 __all__ = [
     "RUNGS",
     "TENSOR_PRODUCTS",
+    "ExactConstants",
     "ModelDescription",
     "ModelFileError",
     "NetworkConfig",
     "NetworkSettings",
     "PolarMPModel",
     "PolarMPNet",
+    "RadialBasis",
     "Rung",
     "TableEvaluator",
     "TrainingRange",

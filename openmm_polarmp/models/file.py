@@ -29,6 +29,8 @@ FORMAT = "polarmp"
 FORMAT_VERSION = 1
 SUFFIX = ".polarmp"
 SHIPPED = Path(__file__).parent / "data"
+# How files of torch.save (new and old) and of pickle begin; no header of a model file is as long as these bytes would say.
+PICKLES = (b"PK\x03\x04", b"\x80\x02\x8a\n", b"\x80\x04\x95", b"\x80\x05\x95")
 LONGEST_HEADER = 100_000_000  # bytes; as the safetensors format has it
 
 
@@ -161,6 +163,12 @@ def _split(data: bytes, source: str) -> tuple[dict[str, Any], bytes]:
 
 
 def _header(data: bytes, source: str) -> tuple[dict[str, Any], bytes]:
+    if data.startswith(PICKLES):
+        raise ModelFileError(
+            f"{source}: not a model file, but a pickle, which is never loaded because it can contain code; "
+            "`polarmp import-mace FILE OUT.polarmp` converts a model of mace-torch, `polarmp import-so3lr OUT.polarmp --model "
+            "FILE` one of so3krates-torch"
+        )
     if len(data) < 8:
         raise ModelFileError(f"{source}: not a model file, as it has only {len(data)} bytes")
     (length,) = struct.unpack("<Q", data[:8])

@@ -11,31 +11,28 @@ from openmm_polarmp.electrostatics.potentials import Potentials
 from openmm_polarmp.models._angular import slice_of, tensor_to_cartesian
 from openmm_polarmp.models._constants import ExactConstants
 from openmm_polarmp.models.electronegativity import PAULING
+from openmm_polarmp.models.limits import (
+    LARGEST_CHARGE,
+    LARGEST_DIPOLE,
+    LARGEST_ELECTRONEGATIVITY,
+    LARGEST_MUTUAL_POLARIZABILITY,
+    LARGEST_MUTUAL_SOFTNESS,
+    LARGEST_POLARIZABILITY,
+    LARGEST_QUADRUPOLE,
+    LARGEST_SOFTNESS,
+    LOWEST_ENERGY,
+    OWN_CHARGE,
+)
 from openmm_polarmp.models.potential_inputs import CURVATURE, FIELD, PotentialInputs, limited
 from openmm_polarmp.models.rung import Rung
-from openmm_polarmp.units import COULOMB
 
 # Units of the heads: the outputs of an untrained network's last layer are about 0.2 of them, the responses about 1.
 CHARGE = 0.5  # e
 MOMENT = 0.5  # e A, e A^2
 SOFTNESS = 0.003  # e^2/eV
 POLARIZABILITY = 0.02  # e^2 A^2/eV; a water molecule has 0.1 in all
-# Limits for an atom. Where atoms come far closer than in any training data the features grow without bound, and the
-# electrostatic energy with their square: without limits the first long step of a minimizer could end in a false minimum.
-LARGEST_CHARGE = 3.0  # e
-LARGEST_DIPOLE = 1.0  # e A
-LARGEST_QUADRUPOLE = 1.5  # e A^2
-LARGEST_SOFTNESS = 0.1  # e^2/eV
-LARGEST_POLARIZABILITY = 0.5  # e^2 A^2/eV, 7 A^3
 ELECTRONEGATIVITY = 3.0  # V
 HARDNESS = 8.0  # eV/e^2, on top of the own energy of the smeared charge
-LARGEST_ELECTRONEGATIVITY = 30.0  # V
-# Induced moments that feel each other are stable for certain where an atom's own smeared charge and dipole would cost more than
-# k_e sqrt(2/pi)/sigma and k_e sqrt(2/pi)/(3 sigma^3): with these limits for every sigma of 1 A and more.
-OWN_CHARGE = COULOMB * math.sqrt(2 / math.pi)  # eV/e^2
-LARGEST_MUTUAL_SOFTNESS = 0.95 / OWN_CHARGE
-LARGEST_MUTUAL_POLARIZABILITY = 0.95 * 3 / OWN_CHARGE
-LOWEST_ENERGY = 30.0  # eV below the energy of the single atom; upwards there is no limit
 UNIT_SOFTPLUS = math.log(math.e - 1)  # softplus of this is one
 
 
@@ -50,7 +47,8 @@ def bounded(value: torch.Tensor, limit: float) -> torch.Tensor:
 class Heads(ExactConstants):
     """Energy and moments of each atom from invariants [N, n] and features [(l + 1)^2, N, channels].
 
-    A vector or tensor is a sum of the channels' vectors or tensors, each weighted by a function of the invariants.
+    A vector or tensor is a sum of the channels' vectors or tensors, each weighted by a function of the invariants. Heads
+    on a network that has an energy already give none.
     """
 
     to_matrix: torch.Tensor
@@ -65,6 +63,7 @@ class Heads(ExactConstants):
         channels: int,
         hidden: int,
         local_charges: bool = True,
+        energy: bool = True,
         mutual: bool = False,
         rounds: bool = False,
     ) -> None:
@@ -74,7 +73,8 @@ class Heads(ExactConstants):
         self.species = torch.nn.Embedding(n_species, hidden)
         self.trunk = torch.nn.Linear(n_invariants, hidden)
         equilibrated = rung.electronegativity
-        scalars = ["energy", "charge"] if rung.charges and local_charges and not equilibrated else ["energy"]
+        scalars = ["energy"] if energy else []
+        scalars += ["charge"] if rung.charges and local_charges and not equilibrated else []
         scalars += ["electronegativity", "hardness"] if equilibrated else ["softness"] if rung.softness else []
         scalars += ["polarizability"] if rung.polarizability else []
         self.potential_inputs = PotentialInputs(hidden) if rounds else None
@@ -89,7 +89,8 @@ class Heads(ExactConstants):
         )
         if equilibrated:
             self.of_species = torch.nn.Parameter(torch.zeros(n_species))
-        self.final = torch.nn.Linear(hidden, len(scalars) + len(weighted) * channels)
+        outputs = len(scalars) + len(weighted) * channels
+        self.final = torch.nn.Linear(hidden, outputs) if outputs else None
         self.constant("to_matrix", tensor_to_cartesian().flatten(1))
         self.constant("identity", torch.eye(3))
 
@@ -109,12 +110,16 @@ class Heads(ExactConstants):
         self, hidden: torch.Tensor, features: torch.Tensor, kind: torch.Tensor, felt: Potentials | None = None
     ) -> dict[str, torch.Tensor]:
         """Energies and the members of `Multipoles` by name; ``kind`` [N] is the index of each atom's element."""
+        if self.final is None:
+            return {}
         out = self.final(hidden)
         scalar = dict(zip(self.scalars, out[:, : len(self.scalars)].unbind(1), strict=True))
         weights = out[:, len(self.scalars) :].view(out.shape[0], len(self.weighted), self.channels).unbind(1)
         weight = dict(zip(self.weighted, weights, strict=True))
-        energy = scalar["energy"]
-        result = {"energy": torch.where(energy < 0, bounded(energy, LOWEST_ENERGY), energy)}
+        result = {}
+        if "energy" in scalar:
+            energy = scalar["energy"]
+            result["energy"] = torch.where(energy < 0, bounded(energy, LOWEST_ENERGY), energy)
         if "charge" in scalar:
             result["charges"] = bounded(CHARGE * scalar["charge"], LARGEST_CHARGE)
         if "dipole" in weight:
@@ -154,6 +159,8 @@ class Heads(ExactConstants):
     @torch.no_grad()
     def flip_signs(self) -> None:
         """Reverse every permanent moment: energies and forces stay the same."""
+        if self.final is None:
+            return
         n = len(self.scalars)
         rows = [self.scalars.index(name) for name in ("charge", "electronegativity") if name in self.scalars]
         for name in ("dipole", "quadrupole"):

@@ -33,6 +33,10 @@ class NetworkConfiguration(Protocol):
         """Whether neighbours exchange charge."""
 
     @property
+    def mutual(self) -> bool:
+        """Whether induced moments feel each other."""
+
+    @property
     def native_obstacles(self) -> tuple[str, ...]:
         """What keeps the plugin's own kernels from evaluating it, as a user reads it; empty if they can."""
 
@@ -68,6 +72,8 @@ class NetworkKind:
 
 KINDS: dict[str, NetworkKind] = {
     "PolarMPNet": NetworkKind("openmm_polarmp.models.config:NetworkConfig", "openmm_polarmp.models.network:PolarMPNet"),
+    "HostedNet": NetworkKind("openmm_polarmp.hosts.config:HostedConfig", "openmm_polarmp.hosts.network:HostedNet"),
+    "SO3LR": NetworkKind("openmm_polarmp.hosts.so3lr.config:SO3LRConfig", "openmm_polarmp.hosts.so3lr.network:SO3LR"),
 }
 
 

@@ -37,7 +37,7 @@ class NetworkResult(NamedTuple):
     multipoles : Multipoles
         Their charges sum to the total charge, if the model imposes it.
     raw_charges : Tensor [N]
-        e, before the total charge was imposed: they depend on the neighbourhood alone.
+        e, before the total charge was imposed and before neighbours exchange some: they depend on the neighbourhood alone.
     """
 
     energies: torch.Tensor
@@ -206,7 +206,7 @@ class PolarMPModel(torch.nn.Module):
             Pairs within the cutoff, if they have been searched for.
         """
         self.check_species(species)
-        self._check_formal_charges(species, total_charge, batch)
+        self.check_formal_charges(species, total_charge, batch)
         if edges is None:
             edges = batched_pairs(positions, self.cutoff, cell, pbc=pbc, batch=batch)
         result = self.evaluate_network(
@@ -214,8 +214,8 @@ class PolarMPModel(torch.nn.Module):
         )
         return result.energies, result.multipoles
 
-    def _check_formal_charges(
-        self, species: torch.Tensor, total_charge: torch.Tensor | float | None, batch: torch.Tensor | None
+    def check_formal_charges(
+        self, species: torch.Tensor, total_charge: torch.Tensor | float | None, batch: torch.Tensor | None = None
     ) -> None:
         """Raise ValueError if a structure's formal charges have another sum than the total charge that is asked for."""
         if not self.formal_charges or total_charge is None:
@@ -275,7 +275,7 @@ class PolarMPModel(torch.nn.Module):
             energies, multipoles = evaluator(positions, species, *pairs, *state)
         if not isinstance(multipoles, Multipoles):
             raise TypeError(f"the network must return (energies, Multipoles), got {type(multipoles).__name__}")
-        raw_charges = multipoles.charges
+        raw_charges = multipoles.charges if multipoles.flows is None else multipoles.flows.local_charges
         if self.imposes_total_charge:
             multipoles = with_total_charge(multipoles, total_charge, batch)
         return NetworkResult(energies, multipoles, raw_charges)

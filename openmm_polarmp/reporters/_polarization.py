@@ -40,12 +40,16 @@ class ChargePolarization:
             if step.softness.any():
                 value = value - step.induced_charges.sum() * (step.softness @ positions / step.softness.sum())
             return value
-        born = self._force.getChargeTransfer(context) + step.charges[:, None, None] * np.eye(3)
-        if self._before is not None:
+        # Charge that neighbours have exchanged has a dipole in each pair; the rest moves with the atoms.
+        exchanged = self._force.getPairFlows(context).dipole
+        born = self._force.getChargeTransfer(context) + step.local_charges[:, None, None] * np.eye(3)
+        if self._before is None:
+            self._value = self._value - exchanged
+        else:
             earlier_positions, earlier_born = self._before
             self._value = self._value + 0.5 * np.einsum("iab,ib->a", born + earlier_born, positions - earlier_positions)
         self._before = positions, born
-        return self._value
+        return self._value + exchanged
 
 
 def born_sum(context: openmm.Context, force: PolarMPForce, masses: NDArray[np.float64], field_scale: float) -> float:

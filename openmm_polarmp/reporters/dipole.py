@@ -56,7 +56,8 @@ class DipoleReporter(ForceReporter):
     dipoles' part, the mean dipole of a molecule (D), the volume of the box (nm^3, NaN without one), the charge of all atoms
     and the largest of a molecule (e). In a periodic box the charges' part is well defined only for
     molecules that are whole and neutral: every molecule is taken together, with the molecules that the System's topology
-    knows; charge that moves between them is not in it.
+    knows; charge that moves between them is not in it. Where neighbours exchange charge it is sum q0 r + sum (t + p) d instead,
+    with the charges q0 before the exchange and the pairs' vectors d, which needs no molecules (theory.md section 8).
 
     With ``current``: the polarization of the charges x y z (e nm), and sum_i Z_i:Z_i / m_i of the Born charges (e^2/Da), the
     f-sum of theory.md section 12, computed anew every 500 reports. In a periodic box that polarization begins with zero and is
@@ -115,6 +116,10 @@ class DipoleReporter(ForceReporter):
             of_charges += dipole
             molecular_charges.append(abs(q.sum()))
             molecular.append(np.linalg.norm(dipole + dipoles[atoms].sum(0)))
+        flows = force.getPairFlows(self._context)
+        if len(flows.pairs):
+            # Charge that has moved between the atoms of a pair counts as a dipole, whatever the molecules are.
+            of_charges = flows.dipole_of_charges(step, positions)
         numbers = [*of_charges, *step.dipoles.sum(0), *step.induced_dipoles.sum(0), np.mean(molecular) * DEBYE_PER_E_NM]
         periodic = force.usesPeriodicBoundaryConditions()
         volume = state.getPeriodicBoxVolume().value_in_unit(unit.nanometer**3) if periodic else np.nan

@@ -9,6 +9,7 @@ import openmm
 from openmm import unit
 
 from openmm_polarmp import units
+from openmm_polarmp._polarizability import system_polarizability
 from openmm_polarmp.force import PolarMPForce
 from openmm_polarmp.reporters.base import ForceReporter, TextFile
 from openmm_polarmp.reporters.columns import POLARIZABILITY_COLUMNS
@@ -19,8 +20,9 @@ _PAIRS = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
 class PolarizabilityReporter(ForceReporter):
     """Writes the latent polarizability of the system as a volume in A^3, comma-separated.
 
-    That is k_e sum_i alpha_i; for clusters also the flow of induced charges, k_e sum_i kappa_i (r_i - r_c)(r_i - r_c)^T.
-    The physical one is eps_e times as large.
+    That is k_e sum_i alpha_i; for clusters also the flow of induced charges, k_e sum_i kappa_i (r_i - r_c)(r_i - r_c)^T; where
+    charge flows between neighbours also k_e sum_ij f_ij d_ij d_ij^T.
+    The physical one is eps_e times as large. Where induced moments feel each other a report takes seven evaluations of the force.
 
     Parameters
     ----------
@@ -37,12 +39,8 @@ class PolarizabilityReporter(ForceReporter):
         self._file = TextFile(file, ["step", "time (ps)", *POLARIZABILITY_COLUMNS], append)
 
     def _report(self, simulation: Any, state: openmm.State, force: PolarMPForce) -> None:
-        step = force.getStepData(self._context)
-        total = step.polarizability.sum(0)
-        if not force.usesPeriodicBoundaryConditions() and step.softness.sum() > 0:
-            r = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)[self._particles]
-            arm = r - step.softness @ r / step.softness.sum()
-            total = total + (step.softness[:, None] * arm).T @ arm
+        positions = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)[self._particles]
+        total = system_polarizability(force, self._context, positions)
         volume = units.COULOMB * total / units.POLARIZABILITY_TO_OPENMM  # A^3
         time = state.getTime().value_in_unit(unit.picosecond)
         self._file.write(simulation.currentStep, f"{time:.6g}", *(f"{volume[a, b]:.9g}" for a, b in _PAIRS))

@@ -9,19 +9,21 @@ import torch
 from openmm_polarmp.electrostatics.moving_charges import field_force
 from openmm_polarmp.models.model import NetworkResult
 from openmm_polarmp.moments import MOMENTS
-from openmm_polarmp.sources.protocol import Buffers, check_no_flows
+from openmm_polarmp.sources.flows import FlowState, write_flows
+from openmm_polarmp.sources.protocol import Buffers
 
 
 def write_moments(buffers: Buffers, result: NetworkResult) -> None:
     """Copy the sum of the short-range energies and the moments into the buffers."""
     multipoles = result.multipoles
-    check_no_flows(multipoles.flows is not None)
     with torch.no_grad():
         buffers.energy[0] = result.energies.sum()
         for name, value in multipoles.members():
             if name == "polarizability":
                 value = multipoles.polarizability_tensor()
             getattr(buffers, name).copy_(value)
+        if multipoles.flows is not None:
+            write_flows(buffers, multipoles.flows)
 
 
 def write_forces(
@@ -29,6 +31,7 @@ def write_forces(
     positions: torch.Tensor,
     result: NetworkResult,
     field: Sequence[float],
+    flowed: FlowState | None = None,
     *,
     reach: float | None,
     projected: bool,
@@ -45,6 +48,8 @@ def write_forces(
         As it went to `write_moments`.
     field : three floats
         Latent external field, V/A. In a periodic box the force of the moving charges in it is added.
+    flowed : FlowState, optional
+        What has flowed between neighbours.
     reach, projected
         Of `field_force`.
     """
@@ -59,6 +64,10 @@ def write_forces(
             gradient = gradient.diagonal(dim1=1, dim2=2).sum(1)
         outputs.append(value)
         cotangents.append(gradient)
+    if flowed is not None and result.multipoles.flows is not None:
+        for value, gradient in flowed.gradients(result.multipoles.flows, field):
+            outputs.append(value)
+            cotangents.append(gradient)
     differentiable = [k for k, value in enumerate(outputs) if value.requires_grad]
     latent_field = torch.tensor([float(x) for x in field], dtype=torch.float64)
     in_field = buffers.periodic and bool(latent_field.any()) and result.raw_charges.requires_grad

@@ -103,7 +103,11 @@ def _charges(
                 multiplicity=source.options.multiplicity,
             )
         )
-    return (result.multipoles.charges if cell is not None else result.raw_charges).double()
+    if cell is None:
+        return result.raw_charges.double()
+    # Where neighbours exchange charge, the rest of the polarization is in their flows.
+    flows = result.multipoles.flows
+    return (result.multipoles.charges if flows is None else flows.local_charges).double()
 
 
 def _pairs(r: torch.Tensor, cutoff: float, cell: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from openmm_polarmp import _polarmp
 from openmm_polarmp._torch import require_torch
+from openmm_polarmp.models import limits
 from openmm_polarmp.models.config import NetworkConfig
 from openmm_polarmp.models.couplings import TENSORS, message_coupling, product_couplings, second_harmonics
 from openmm_polarmp.models.description import ModelDescription
@@ -20,7 +21,7 @@ from openmm_polarmp.models.radii import COVALENT_RADII
 from openmm_polarmp.models.rung import Rung
 from openmm_polarmp.moments import MOMENTS
 from openmm_polarmp.sources.options import SourceOptions
-from openmm_polarmp.sources.protocol import MomentFlags, check_direct, check_no_flows
+from openmm_polarmp.sources.protocol import MomentFlags, check_has_charges
 
 if TYPE_CHECKING:
     from openmm_polarmp.models import PolarMPModel
@@ -54,8 +55,7 @@ class NativeSource(_polarmp.NetworkSource, MomentFlags):
                 f"{contents.source} has {' and '.join(config.native_obstacles)}; the plugin's own kernels evaluate a "
                 "PolarMPNet"
             )
-        check_no_flows(config.has_flows)
-        check_direct(config.mutual)
+        check_has_charges(description.rung)
         weights = contents.arrays()
         try:
             super().__init__(*_arguments(config, weights, description.charge_projection, options))
@@ -63,6 +63,8 @@ class NativeSource(_polarmp.NetworkSource, MomentFlags):
             raise ModelFileError(f"{contents.source}: the configuration does not describe a model: {error}") from error
         self.description, self.options = description, options
         self.moments = description.rung.moments
+        self.has_flows = description.config.has_flows
+        self.has_conductance = description.rung.conductance
         self._contents = contents
 
     @functools.cached_property
@@ -112,6 +114,13 @@ def _arguments(
         raise ValueError(
             f"species has atomic numbers {unknown} that the model does not know; it knows {list(config.species)}"
         )
+    if config.formal_charges:
+        total = sum(config.formal_charges[z] for z in options.atomic_numbers)
+        if abs(total - options.total_charge) > 1e-6:
+            raise ValueError(
+                f"total_charge is {options.total_charge}; the formal charges of these atoms sum to {total}, and charge that flows "
+                "between atoms is conserved"
+            )
     rung = Rung.parse(config.rung)
     head_degree = _head_degree(config, rung)
     arrays = {name: np.asarray(value, dtype=np.float64) for name, value in weights.items()}
@@ -120,6 +129,7 @@ def _arguments(
     state += [options.multiplicity - 1] if config.multiplicity_input else []
     if state:
         arrays["embedding.weight"] = arrays["embedding.weight"] + arrays.pop("state_embedding.weight") @ np.array(state)
+    _join_edge_heads(arrays)
     settings = {
         "num_species": len(config.species),
         "layers": config.layers,
@@ -134,7 +144,15 @@ def _arguments(
         "radial_scale": 1 / math.sqrt(config.average_neighbors),
         **{moment.name: moment.name in rung.moments for moment in MOMENTS},
         "tensor_polarizability": rung.polarizability and config.polarizability == "tensor",
-        "charge_projection": charge_projection and rung.charges,
+        "largest_softness": limits.LARGEST_MUTUAL_SOFTNESS if config.mutual else limits.LARGEST_SOFTNESS,
+        "largest_polarizability": limits.LARGEST_MUTUAL_POLARIZABILITY
+        if config.mutual
+        else limits.LARGEST_POLARIZABILITY,
+        "charges": rung.charges and not config.formal_charges,  # the network's
+        "transfers": config.charges == "flow",
+        "conducts": rung.conductance,
+        "formal_charges": [config.formal_charges[z] for z in config.species] if config.formal_charges else [],
+        "charge_projection": charge_projection and rung.charges and not config.formal_charges,
         "energy_scale": [config.energy_scale.get(z, 1.0) for z in config.species],
         "energy_shift": [
             0.0 if options.interaction_energy else config.energy_shift.get(z, 0.0) for z in config.species
@@ -152,6 +170,18 @@ def _arguments(
     flat = {name: (list(a.shape), np.ascontiguousarray(a).ravel().tolist()) for name, a in arrays.items()}
     kinds = [kind_of[z] for z in options.atomic_numbers]
     return settings, flat, kinds, float(options.total_charge), options.precision == "double"
+
+
+def _join_edge_heads(arrays: dict[str, NDArray[Any]]) -> None:
+    """Make the atoms' numbers of the heads of pairs the last rows of the heads' last map, and join what pairs look up."""
+    for part in ("weight", "bias"):
+        rows = arrays.pop(f"edge_heads.atoms.{part}", None)
+        if rows is not None:
+            arrays[f"heads.final.{part}"] = np.concatenate([arrays[f"heads.final.{part}"], rows])
+    for name, sign in (("transfer", -1), ("conductance", 1)):
+        table = arrays.pop(f"edge_heads.species_{name}", None)
+        if table is not None:
+            arrays[f"edge_heads.{name}"] = table + sign * table.transpose(1, 0, 2)
 
 
 def _head_degree(config: NetworkConfig, rung: Rung) -> int:

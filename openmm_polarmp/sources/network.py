@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from openmm_polarmp._torch import checked_device
+from openmm_polarmp.electrostatics.flows import Flows
 from openmm_polarmp.electrostatics.plan import ElectrostaticPlan
 from openmm_polarmp.models import PolarMPModel, TableEvaluator
 from openmm_polarmp.models.model import NetworkResult
@@ -23,8 +24,9 @@ from openmm_polarmp.models.tensor_products import check_tensor_products, use_ten
 from openmm_polarmp.neighbors import NeighborList, Neighbors, NeighborTable, neighbor_pairs, neighbor_table
 from openmm_polarmp.sources._streams import stream_of
 from openmm_polarmp.sources.buffers import not_finite, write_forces, write_moments
+from openmm_polarmp.sources.flows import FlowState, PairArrays, let_flow, pair_arrays
 from openmm_polarmp.sources.options import SourceOptions
-from openmm_polarmp.sources.protocol import Buffers, MomentFlags, check_direct, check_no_flows
+from openmm_polarmp.sources.protocol import Buffers, MomentFlags, check_has_charges
 from openmm_polarmp.sources.torch_models import without_atomic_energies
 
 LARGEST_CHANGE = 0.01
@@ -70,15 +72,15 @@ class TorchSource(MomentFlags):
         check_tensor_products(self.options.tensor_products)
         model = model if isinstance(model, PolarMPModel) else PolarMPModel(model)
         self.model = without_atomic_energies(model) if self.options.interaction_energy else model
-        config = getattr(self.model.network, "config", None)
-        check_no_flows(getattr(config, "has_flows", False))
-        check_direct(getattr(config, "mutual", False))
-        self.model.check_species(torch.tensor(self.options.atomic_numbers, dtype=torch.long))
+        check_has_charges(self.model.rung)
+        species = torch.tensor(self.options.atomic_numbers, dtype=torch.long)
+        self.model.check_species(species)
+        self.model.check_formal_charges(species, self.options.total_charge)
         self.skin = float(skin)
         self.device = None if self.options.device is None else checked_device(self.options.device)
         self._networks: dict[torch.device, torch.nn.Module] = {}
         self._lock = threading.Lock()
-        self.moments = self._predicted_moments()
+        self.moments = self._predicted()
 
     @property
     def num_particles(self) -> int:
@@ -106,9 +108,12 @@ class TorchSource(MomentFlags):
                 self._networks[device] = network.eval().requires_grad_(False)
             return self._networks[device]
 
-    def _predicted_moments(self) -> tuple[str, ...]:
-        """Names of the moments; those of a foreign network are seen in its outputs for a pair of atoms."""
+    def _predicted(self) -> tuple[str, ...]:
+        """Names of the moments, and whether charges flow; for a foreign network seen in its outputs for a pair of atoms."""
         if self.model.rung is not None:
+            config = getattr(self.model.network, "config", None)
+            self.has_flows = getattr(config, "has_flows", False)
+            self.has_conductance = self.has_flows and self.model.rung.conductance
             return self.model.rung.moments
         kinds = (self.options.atomic_numbers or self.model.species)[:1] * 2
         positions = torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.0, 0.5 * self.model.cutoff]], dtype=torch.float64)
@@ -124,6 +129,8 @@ class TorchSource(MomentFlags):
                 multiplicity=self.options.multiplicity,
                 network=network,
             ).multipoles
+        self.has_flows = multipoles.flows is not None
+        self.has_conductance = multipoles.flows is not None and multipoles.flows.conductance is not None
         return tuple(name for name, _ in multipoles.members())
 
 
@@ -153,6 +160,8 @@ class NetworkEvaluation:
         self._guesses = self._device.type == "cuda"
         self._list = NeighborList(source.model.cutoff, source.skin, cut=not self._guesses)
         self._state: tuple[torch.Tensor, NetworkResult] | None = None
+        self._flows: Flows | None = None
+        self._flowed: FlowState | None = None
         self._plan: tuple[torch.Tensor | None, ElectrostaticPlan] | None = None
 
     @property
@@ -162,10 +171,12 @@ class NetworkEvaluation:
 
     def forward(self, include_gradients: bool) -> None:
         """Positions and box in ``buffers`` -> energy and moments there."""
-        self._state = None
+        self._state = self._flows = self._flowed = None
         with self._on_device():
             state = self._at_present_positions(include_gradients)
             write_moments(self._buffers, state[1])
+            flows = state[1].multipoles.flows
+            self._flows = None if flows is None else flows.apply(torch.Tensor.detach)
         if include_gradients:
             self._state = state
 
@@ -187,9 +198,24 @@ class NetworkEvaluation:
                 positions,
                 result,
                 field,
+                self._flowed,
                 reach=model.receptive_field,
                 projected=model.imposes_total_charge,
             )
+
+    def flow(self, field: Sequence[float], responds: bool) -> None:
+        """Potentials in ``buffers`` -> what flows between neighbours there; see `MomentFlags`."""
+        if self._flows is None:
+            raise RuntimeError("flow() needs a forward() of a network with flows before it")
+        with self._on_device():
+            self._flowed = let_flow(self._buffers, self._flows, field, responds)
+
+    def pair_flows(self) -> PairArrays:
+        """The pairs of neighbours of the last `forward`."""
+        if self._flows is None:
+            raise RuntimeError("pair_flows() needs a forward() of a network with flows before it")
+        with self._on_device():
+            return pair_arrays(self._flows)
 
     @contextlib.contextmanager
     def _on_device(self) -> Iterator[None]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     import torch
 
+    from openmm_polarmp.models.rung import Rung
+
 
 class Buffers(Protocol):
     """A platform's memory as tensors, in the model's units (A, e, eV) and the order of the force's particles.
@@ -28,6 +30,15 @@ class Buffers(Protocol):
         Hold the derivatives of the electrostatic energy with respect to the moments.
     forces : Tensor [N, 3]
         Take the forces.
+    local_charges, flow_polarizability : Tensor [N]
+        Take, with the moments, the charges q0 before neighbours exchange some (e), and the isotropic polarizability by which
+        they exchange more, each pair's f_ij d_ij^2 / 3 at any of its atoms (e^2 A^2/eV). Like all that follow they are for
+        sources with ``has_flows``.
+    flow_potential : Tensor [N]
+        Holds Phi' (V) when ``flow`` is called.
+    flow_charges, flow_energies : Tensor [N]
+        Take from ``flow`` the charge that each atom has gained, sum_j p_ij (e), and the energies (eV) of the pairs at any of their
+        atoms, p_ij drop_ij / 2 - E.d_ij t_ij, where p_ij = -f_ij drop_ij and drop_ij = Phi'_i - Phi'_j - E.d_ij.
     """
 
     periodic: bool
@@ -46,30 +57,46 @@ class Buffers(Protocol):
     softness_gradients: torch.Tensor
     polarizability_gradients: torch.Tensor
     forces: torch.Tensor
+    local_charges: torch.Tensor
+    flow_polarizability: torch.Tensor
+    flow_potential: torch.Tensor
+    flow_charges: torch.Tensor
+    flow_energies: torch.Tensor
 
 
 def check_no_flows(has_flows: bool) -> None:
-    """Raise ValueError for a model whose charge flows between neighbours, which the force cannot evaluate."""
+    """Raise ValueError for a model whose charge flows between neighbours, of which a TorchScript module cannot tell."""
     if has_flows:
         raise ValueError(
-            "in this model charge flows between neighbours (charges: flow, or a rung with c), which PolarMPForce cannot "
-            "evaluate; PolarMPModel.evaluate can, and polarmp evaluate"
+            "in this model charge flows between neighbours (charges: flow, or a rung with c), which a TorchScript module cannot "
+            "return; PolarMPForce and MLPotential take the model file itself"
         )
 
 
-def check_direct(mutual: bool) -> None:
-    """Raise ValueError for a model with self-consistent response, which the force cannot evaluate."""
-    if mutual:
+def check_has_charges(rung: Rung | None) -> None:
+    """Raise ValueError for a model whose charges follow from electronegativities, which the force cannot evaluate."""
+    if rung is not None and rung.electronegativity:
         raise ValueError(
-            "the response of this model is self-consistent (response: mutual, or rung qeq), which PolarMPForce cannot evaluate; "
+            f"the charges of this model follow from electronegativities (rung {rung.word}), which PolarMPForce cannot evaluate; "
             "PolarMPModel.evaluate can, and polarmp evaluate"
         )
 
 
 class MomentFlags:
-    """Which optional moments a source gives, from the names in its ``moments``."""
+    """Which optional moments a source gives, from the names in its ``moments``, and whether its charges flow.
+
+    Attributes
+    ----------
+    has_flows : bool
+        Neighbours exchange charge: evaluations have ``flow(field, responds)``, called between ``forward`` and ``backward`` (the
+        latent field in V/A, and whether charge flows in response to potentials), and ``pair_flows()``, the pairs as NumPy arrays.
+    has_conductance : bool
+        They do so in response to potentials.
+    """
 
     moments: Collection[str]
+    has_flows: bool = False
+    has_conductance: bool = False
 
     @property
     def has_dipoles(self) -> bool:

@@ -50,6 +50,8 @@ class DescribedSource:
         Hard limit of the reciprocal sum, 1/A; None: the force's.
     periodic : bool or None
         Whether the particles fill a periodic box; None: as the force has it.
+    mutual : bool
+        Whether induced moments feel each other.
     """
 
     source: Any
@@ -58,6 +60,7 @@ class DescribedSource:
     sigma: float | None
     k_max: float | None
     periodic: bool | None = None
+    mutual: bool = False
 
 
 def make_source(
@@ -110,9 +113,12 @@ def _from_file(
         properties.update(path=contents.location, sha256=contents.sha256)
     if options.evaluator == "native":
         native = NativeSource(contents, options)
-        return DescribedSource(native, kind, properties, native.description.sigma, native.description.k_max)
+        description = native.description
+        mutual = description.config.mutual
+        return DescribedSource(native, kind, properties, description.sigma, description.k_max, mutual=mutual)
     source = _torch(model or contents, options, obstacles)
-    return DescribedSource(source, kind, properties, source.model.sigma, source.model.k_max)
+    model = source.model
+    return DescribedSource(source, kind, properties, model.sigma, model.k_max, mutual=model.mutual is not None)
 
 
 def _from_object(module: Any, options: SourceOptions) -> DescribedSource:
@@ -135,7 +141,8 @@ def _from_object(module: Any, options: SourceOptions) -> DescribedSource:
         key = f"{os.getpid()}-{next(_keys)}"
         _objects[key] = model
     properties = {"options": options.to_json(), "key": key}
-    return DescribedSource(_torch(model, options), "object", properties, model.sigma, model.k_max)
+    mutual = model.mutual is not None
+    return DescribedSource(_torch(model, options), "object", properties, model.sigma, model.k_max, mutual=mutual)
 
 
 def _is_torchforce(model: Any) -> bool:

@@ -14,7 +14,7 @@ from openmm_polarmp.moments import CHARGES
 from openmm_polarmp.neighbors import directed_pairs
 from openmm_polarmp.sources.network import DTYPES
 from openmm_polarmp.sources.options import SourceOptions
-from openmm_polarmp.sources.protocol import check_direct, check_no_flows
+from openmm_polarmp.sources.protocol import check_has_charges, check_no_flows
 from openmm_polarmp.sources.script_outputs import TO_OPENMM
 
 AGREEMENT = {"single": 1e-4, "double": 1e-9}  # largest relative difference of forces that a good export may have
@@ -100,13 +100,18 @@ def export_module(
 
     Raises
     ------
+    ValueError
+        For another network.
     RuntimeError
         If module and model do not agree.
     """
     if not isinstance(model.network, PolarMPNet):
-        raise TypeError(f"only a PolarMPNet can be exported, the model has a {type(model.network).__name__}")
+        raise ValueError(
+            f"the model has a {type(model.network).__name__}; only a PolarMPNet can be exported. In OpenMM use the model file "
+            "itself: PolarMPForce(path)"
+        )
     check_no_flows(model.network.config.has_flows)
-    check_direct(model.network.config.mutual)
+    check_has_charges(model.rung)
     options = SourceOptions.of(
         atomic_numbers, total_charge=total_charge, multiplicity=multiplicity, precision=precision
     )

@@ -16,6 +16,19 @@ Weight = float | dict[int, float]
 """A number, or a schedule of epochs and the values there, linear in between: ``{0: 0.1, 50: 1.0}``."""
 
 
+OWN_SETTINGS = (
+    "layers",
+    "l_max",
+    "l_message",
+    "message_channels",
+    "correlation",
+    "zbl",
+    "total_charge_input",
+    "multiplicity_input",
+)
+"""Settings of `PolarMPNet` that mean nothing to a host."""
+
+
 @dataclass(frozen=True)
 class DataConfig:
     """The frames for training, validation and test.
@@ -66,6 +79,19 @@ class ModelConfig(NetworkSettings):
         Atomic numbers that the model shall know in addition to those of the training data.
     description, licence : str
         Origin of the data and licence of the weights, for the model file.
+    host : str, optional
+        A short-range network of someone else in place of `PolarMPNet`, by its name in `openmm_polarmp.hosts.HOSTS`. Of the
+        network's settings it takes the cutoff; its others are ``host_settings``. Rung, charges, polarizability, channels,
+        hidden and n_radial are then those of the heads.
+    host_settings : dict
+        Settings of a new host, see the ``Settings`` of its module.
+    start_host : str, optional
+        A model file with a host, for example from ``polarmp import-mace``: its host is taken, its heads are not.
+    host_training : str
+        ``all``: host and heads are trained; ``frozen``: the heads only; ``slow``: the host with ``host_rate`` times the
+        learning rate.
+    host_rate : float
+        See ``host_training``.
     """
 
     sigma: float = 1.0
@@ -76,6 +102,33 @@ class ModelConfig(NetworkSettings):
     species: list[int] | None = None
     description: str = ""
     licence: str = ""
+    host: str | None = None
+    host_settings: dict[str, Any] = field(default_factory=dict)
+    start_host: str | None = None
+    host_training: str = "all"
+    host_rate: float = 0.1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_choice("host_training", self.host_training, ("all", "frozen", "slow"))
+        if not self.host_rate > 0:
+            raise ValueError(f"host_rate is {self.host_rate}; a positive number is accepted")
+        if self.start_host is not None and (self.start is not None or self.host_settings):
+            raise ValueError("start_host is given; start and host_settings are not accepted with it")
+        if self.host_settings and self.host is None:
+            raise ValueError("host_settings is given; it needs a host")
+        if self.host_training == "frozen" and self.start is None and self.start_host is None:
+            raise ValueError("host_training is 'frozen'; it needs a trained host: start_host or start")
+        if self.has_host:
+            defaults = NetworkSettings()
+            own = [name for name in OWN_SETTINGS if getattr(self, name) != getattr(defaults, name)]
+            if own:
+                raise ValueError(f"{', '.join(own)} are settings of PolarMPNet; those of a host are in host_settings")
+
+    @property
+    def has_host(self) -> bool:
+        """Whether the network is a host with heads, as far as the configuration alone tells."""
+        return self.host is not None or self.start_host is not None
 
     def network(self) -> dict[str, Any]:
         """The settings of the network alone."""
@@ -201,9 +254,10 @@ class TrainingConfig:
             name: _resolve_paths(getattr(config.data, name), Path(folder)) for name in ("train", "validation", "test")
         }
         model = config.model
-        if model.start is not None:
-            shipped = not Path(model.start).suffix
-            model = dataclasses.replace(model, start=model.start if shipped else str(Path(folder) / model.start))
+        for name in ("start", "start_host"):
+            start = getattr(model, name)
+            if start is not None and Path(start).suffix:  # a shipped model has none
+                model = dataclasses.replace(model, **{name: str(Path(folder) / start)})
         data = dataclasses.replace(config.data, **paths)
         return dataclasses.replace(config, data=data, model=model, output=str(Path(folder) / config.output))
 
@@ -264,6 +318,8 @@ def build(kind: type, values: Any, where: str = "") -> Any:
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:
+    if hint is Any:
+        return value
     if dataclasses.is_dataclass(hint):
         return value if isinstance(value, hint) else build(hint, value, where)  # type: ignore[arg-type]
     kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)

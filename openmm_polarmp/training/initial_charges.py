@@ -19,7 +19,8 @@ import torch
 from openmm_polarmp.electrostatics import Multipoles
 from openmm_polarmp.models import PolarMPModel
 from openmm_polarmp.models.electronegativity import PAULING
-from openmm_polarmp.models.heads import CHARGE, LARGEST_CHARGE
+from openmm_polarmp.models.heads import CHARGE
+from openmm_polarmp.models.limits import LARGEST_CHARGE
 from openmm_polarmp.training.data.structure import Batch, Structure
 
 CHARGE_PER_UNIT = 0.8

@@ -14,9 +14,11 @@ import torch
 
 from openmm_polarmp.models import NetworkConfig, PolarMPModel, PolarMPNet, TrainingRange, load_model
 from openmm_polarmp.training.config import DataConfig, TrainingConfig
-from openmm_polarmp.training.data import fit_reference_energies, labels, read_frames
+from openmm_polarmp.training.data import labels, read_frames
+from openmm_polarmp.training.data.statistics import average_neighbors, force_scale, single_atoms
 from openmm_polarmp.training.data.structure import Structure
 from openmm_polarmp.training.data.suspicions import shortest_bonds, suspicions
+from openmm_polarmp.training.hosts import freeze, hosted_network
 from openmm_polarmp.training.loss import optional_labels
 
 DTYPES = {"single": torch.float32, "double": torch.float64}
@@ -71,7 +73,7 @@ def check_units(frames: Frames, config: TrainingConfig) -> None:
     for sentence in suspicions(frames.train):
         warnings.warn(f"training data: {sentence}", stacklevel=3)
     bond, cutoff = shortest_bonds(frames.train), config.model.cutoff
-    if config.model.start is None and cutoff < 1.2 * bond:
+    if config.model.start is None and config.model.start_host is None and cutoff < 1.2 * bond:
         raise ValueError(
             f"model.cutoff is {cutoff:g} A, but atoms are {bond:.2f} A from their nearest ones; some A more, often 4 to 6, are "
             "needed (is it in nm?)"
@@ -92,21 +94,26 @@ def build_model(config: TrainingConfig, frames: Sequence[ase.Atoms]) -> PolarMPM
         model = load_model(settings.start)
         _check_same_network(config, model)
         model.check_species(torch.tensor(sorted({int(z) for f in frames for z in f.numbers})))
+        freeze(model, settings)
         return model.to(DTYPES[config.precision])
-    references = fit_reference_energies(frames)
-    present = sorted({int(z) for frame in frames for z in frame.numbers})
-    species = tuple(sorted(set(present) | set(settings.species or ())))
-    shift = {ase.data.atomic_numbers[symbol]: energy for symbol, energy in references.items()}
-    network = NetworkConfig(
-        species=species,
-        energy_shift=shift,
-        energy_scale=_force_scale(frames),
-        average_neighbors=_average_neighbors(frames, settings.cutoff),
-        **settings.network(),
-    )
+    present = {int(z) for frame in frames for z in frame.numbers}
+    species = tuple(sorted(present | set(settings.species or ())))
     torch.manual_seed(config.seed)
-    return PolarMPModel(
-        PolarMPNet(network).to(DTYPES[config.precision]),
+    network: torch.nn.Module
+    if settings.has_host:
+        network = hosted_network(config, frames, species)
+    else:
+        network = PolarMPNet(
+            NetworkConfig(
+                species=species,
+                energy_shift=single_atoms(frames),
+                energy_scale=force_scale(frames),
+                average_neighbors=average_neighbors(frames, settings.cutoff),
+                **settings.network(),
+            )
+        )
+    model = PolarMPModel(
+        network.to(DTYPES[config.precision]),
         sigma=settings.sigma,
         accuracy=settings.accuracy,
         k_max=settings.k_max,
@@ -114,6 +121,8 @@ def build_model(config: TrainingConfig, frames: Sequence[ase.Atoms]) -> PolarMPM
         training_data=settings.description,
         licence=settings.licence,
     )
+    freeze(model, settings)
+    return model
 
 
 def _check_same_network(config: TrainingConfig, model: PolarMPModel) -> None:
@@ -146,17 +155,3 @@ def _count(name: str, setting: float, available: int, left: int) -> int:
     if not 0 <= count < left:
         raise ValueError(f"{name} is {setting}; fewer than the {left} frames left of {available} are accepted")
     return count
-
-
-def _force_scale(frames: Sequence[ase.Atoms]) -> dict[int, float]:
-    """Energy scale of each element, eV: its rms force times 1 A, at least a tenth of that of all atoms."""
-    numbers = np.concatenate([frame.numbers for frame in frames])
-    squares = np.concatenate([(labels(frame)["forces"] ** 2).mean(1) for frame in frames])
-    overall = float(np.sqrt(squares.mean())) or 1.0
-    return {int(z): max(float(np.sqrt(squares[numbers == z].mean())), 0.1 * overall) for z in np.unique(numbers)}
-
-
-def _average_neighbors(frames: Sequence[ase.Atoms], cutoff: float) -> float:
-    some = frames[:: max(1, len(frames) // 20)]
-    pairs = sum(Structure.of(frame, cutoff).edge_index.shape[1] for frame in some)
-    return max(1.0, pairs / sum(len(frame) for frame in some))

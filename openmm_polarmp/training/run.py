@@ -150,6 +150,7 @@ def _finish(
             "optimizer": dataclasses.asdict(config.optimizer),
             "loss": json.loads(json.dumps(dataclasses.asdict(config.loss))),
             "seed": config.seed,
+            **({"host_training": config.model.host_training} if hasattr(model.network, "host") else {}),
         },
         "errors": {
             name: {label: {"rmse": v["rmse"], "mae": v["mae"]} for label, v in statistics.items()}

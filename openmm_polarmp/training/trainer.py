@@ -20,6 +20,7 @@ from openmm_polarmp.models import PolarMPModel
 from openmm_polarmp.training import checkpoint
 from openmm_polarmp.training.config import TrainingConfig
 from openmm_polarmp.training.data.structure import Batch, Structure
+from openmm_polarmp.training.hosts import parameter_groups
 from openmm_polarmp.training.initial_charges import fit_charge_head, fixed_charges, guess_charges
 from openmm_polarmp.training.log import Progress, TensorBoard, write_rows
 from openmm_polarmp.training.loss import TrainingLoss, optional_labels, total_of, weights_at
@@ -71,7 +72,10 @@ class Trainer:
         self.loss = TrainingLoss(self.model, config.loss)
         settings = config.optimizer
         self.optimizer = torch.optim.Adam(
-            self.model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, amsgrad=True
+            parameter_groups(self.model, config.model),
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            amsgrad=True,
         )
         self.mean = AveragedModel(self.model, multi_avg_fn=self._average)
         self.steps_per_epoch = math.ceil(len(training) / settings.batch_size)
@@ -154,7 +158,7 @@ class Trainer:
         numbers = numbers if len(numbers) else chosen[:1]
         batch = Batch.of([self.training[i] for i in numbers], self.processes.device, weights)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate(self.step)
+            group["lr"] = group["rate"] * self.learning_rate(self.step)
         began = clock()
         self.seconds["data"] += began - start
         weight = weights_at(self.config.loss, self.step / self.steps_per_epoch)

@@ -24,11 +24,33 @@ void BlockNetwork<Real>::arrange(const PairList& pairs) {
         const size_t rowSize = plan.messages[layer].rowSize;
         sent[layer].assign((pairs.getNumAtoms() + 1) * rowSize, Real(0));
     }
+    if (exchanges())
+        arrangeEdges(pairs);
     allocate(pairs, gradients);
     for (Gradients& target : armGradients)
         target.isAllocated = false;
     windows.assign(threads.getNumThreads(), {0, 0});
     pairs.share(table.getNumBlocks(), [&](long first, long last, int thread) { windows[thread] = windowOf(pairs, first, last); });
+}
+
+/** In arrays of the atoms the last row is that of padding, and stays zero. */
+template <class Real>
+void BlockNetwork<Real>::arrangeEdges(const PairList& pairs) {
+    const size_t n = pairs.getNumAtoms();
+    rowOf.assign(pairs.getAtoms(), pairs.getAtoms() + pairs.getNumSites());
+    rowOf.resize(pairs.getNumSites() + 2, n);
+    edgeRows.assign((n + 1) * plan.edges.rowSize, Real(0));
+    for (LargeArray<Real>* values : {&edgeSoftness, &potential, &byCharges})
+        values->assign(n + 1, Real(0));
+    const size_t numPairs = (size_t) table.getNumVectors() * loops.lanes;
+    transfers.resize(plan.edges.transfers ? numPairs : 0);
+    conductances.resize(plan.edges.conducts ? numPairs : 0);
+}
+
+template <class Real>
+void BlockNetwork<Real>::toAtoms(const PairList& pairs, const double* values, LargeArray<Real>& target) const {
+    for (int atom = 0; atom < pairs.getNumAtoms(); atom++)
+        target[atom] = values[pairs.getParticle(atom)];
 }
 
 template <class Real>
@@ -94,6 +116,13 @@ SharedArrays<Real> BlockNetwork<Real>::sharedOf(const PairList& pairs, Gradients
         shared.sent[layer] = sent[layer].data();
         shared.bySent[layer] = target.bySentPointers[layer].data();
     }
+    shared.rowOf = rowOf.data();
+    shared.edgeRows = edgeRows.data();
+    shared.edgeSoftness = edgeSoftness.data();
+    shared.transfers = transfers.data();
+    shared.conductances = conductances.data();
+    shared.potential = potential.data();
+    shared.byCharges = byCharges.data();
     return shared;
 }
 
@@ -122,6 +151,38 @@ void BlockNetwork<Real>::forward(const PairList& pairs, bool searched, Outputs& 
         if (atom >= 0)
             throw Overlap{pairs.getParticle(atom), pairs.getParticle(pairs.getAtom(site))};
     outputs.energy = accumulate(energies.begin(), energies.end(), 0.0);
+    if (exchanges())
+        pairs.share(table.getNumBlocks(), [&](long first, long last, int thread) {
+            const Workspace<Real> workspace = workspaceOf(thread, gradients);
+            for (long block = first; block < last; block++)
+                loops.exchange(plan, blockOf(block), shared, workspace, outputs);
+        });
+}
+
+template <class Real>
+void BlockNetwork<Real>::flow(const PairList& pairs, const FlowPotential& from, double* charges, double* flowEnergies) {
+    toAtoms(pairs, from.potential, potential);
+    const SharedArrays<Real> shared = sharedOf(pairs, gradients);
+    pairs.share(table.getNumBlocks(), [&](long first, long last, int) {
+        for (long block = first; block < last; block++)
+            loops.flow(plan, blockOf(block), shared, from, charges, flowEnergies);
+    });
+}
+
+template <class Real>
+void BlockNetwork<Real>::getPairFlows(const PairList& pairs, PairFlows& flows) const {
+    for (int block = 0; block < table.getNumBlocks(); block++)
+        for (int vector = table.getFirstVector(block)[0]; vector < table.getFirstVector(block)[plan.numKinds]; vector++)
+            for (int lane = 0; lane < loops.lanes; lane++) {
+                const size_t k = (size_t) vector * loops.lanes + lane;
+                const double transfer = plan.edges.transfers ? 0.5 * transfers[k] : 0, conductance = plan.edges.conducts ? 0.5 * conductances[k] : 0;
+                if (transfer == 0 && conductance == 0)
+                    continue;
+                const int atom = table.getAtoms(block)[lane], site = table.getNeighbors()[k];
+                const double *r = pairs.getPosition(pairs.getSite(atom)), *s = pairs.getPosition(site);
+                const double vectorOfPair[3] = {r[0] - s[0], r[1] - s[1], r[2] - s[2]};
+                flows.add(pairs.getParticle(atom), pairs.getParticle(pairs.getAtom(site)), vectorOfPair, transfer, conductance);
+            }
 }
 
 template <class Real>
@@ -150,6 +211,8 @@ void BlockNetwork<Real>::chargeTransfer(const PairList& pairs, double* gradient,
 
 template <class Real>
 void BlockNetwork<Real>::runBackward(const PairList& pairs, const Cotangents& cotangents, Gradients& target, Gradients* arms) {
+    if (exchanges() && cotangents.flows != nullptr)
+        toAtoms(pairs, cotangents.moments[CHARGE], byCharges);
     const SharedArrays<Real> shared = sharedOf(pairs, target);
     const bool isArms = (&target != &gradients);  // these continue from what is there
     for (int layer = plan.layers - 1; layer >= 0; layer--)

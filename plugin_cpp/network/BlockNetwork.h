@@ -19,6 +19,8 @@ class BlockNetwork : public NetworkPasses {
 public:
     BlockNetwork(std::shared_ptr<const NetworkParameters> parameters, const std::vector<int>& kinds, WorkerThreads& threads);
     void forward(const PairList& pairs, bool searched, Outputs& outputs) override;
+    void flow(const PairList& pairs, const FlowPotential& from, double* charges, double* energies) override;
+    void getPairFlows(const PairList& pairs, PairFlows& flows) const override;
     void backward(const PairList& pairs, const Cotangents& cotangents, double* gradient) override;
     void chargeTransfer(const PairList& pairs, double* gradient, double* transfer) override;
 
@@ -40,6 +42,12 @@ private:
     void runBackward(const PairList& pairs, const Cotangents& cotangents, Gradients& target, Gradients* arms);
     /** Sums the threads' gradients by sites: result[stride * particle + a]. */
     void sumGradients(const PairList& pairs, const Gradients& target, double* result, int stride) const;
+    bool exchanges() const {
+        return plan.edges.transfers || plan.edges.conducts;
+    }
+    void arrangeEdges(const PairList& pairs);
+    /** Values of the particles in the order of the atoms. */
+    void toAtoms(const PairList& pairs, const double* values, LargeArray<Real>& target) const;
 
     const std::shared_ptr<const NetworkParameters> parameters;
     const std::vector<int> kinds;
@@ -50,6 +58,8 @@ private:
     BlockTable table;
     const size_t keptSize;
     LargeArray<Real> kept, sent[3];
+    std::vector<int> rowOf;
+    LargeArray<Real> edgeRows, edgeSoftness, transfers, conductances, potential, byCharges;  // of SharedArrays
     // for each thread
     std::vector<LargeArray<Real>> scratch;
     std::vector<SiteWindow> windows;

@@ -37,6 +37,10 @@ public:
     const int* getNeighbors() const {
         return neighbors.data();
     }
+    /** The number of vectors of all blocks. */
+    int getNumVectors() const {
+        return neighbors.size() / lanes;
+    }
     /** The largest number of vectors that a block has. */
     int getMaxVectors() const {
         return maxVectors;

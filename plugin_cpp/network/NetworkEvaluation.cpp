@@ -14,7 +14,7 @@ const double SKIN = 0.5;
 } // namespace
 
 NetworkEvaluation::NetworkEvaluation(const NetworkSource& source, const SourceBuffers& buffers, unique_ptr<NetworkPasses> passes)
-        : buffers(buffers), charges(source.getParameters().charges), projected(source.getParameters().chargeProjection),
+        : buffers(buffers), charges(source.getParameters().charges), flows(source.getParameters().flows()), projected(source.getParameters().chargeProjection),
           totalCharge(source.getTotalCharge()), pairs(buffers.numParticles, source.getParameters().cutoff, SKIN, buffers.threads),
           passes(move(passes)), chargeCotangents(buffers.numParticles) {
 }
@@ -24,6 +24,9 @@ void NetworkEvaluation::forward(bool) {
     Outputs outputs = {};
     for (Moment m : ALL_MOMENTS)
         outputs.moments[m] = (double*) buffers.moments[m];
+    outputs.localCharges = (double*) buffers.flows[LOCAL_CHARGE];
+    outputs.flowPolarizability = (double*) buffers.flows[FLOW_POLARIZABILITY];
+    flowed = {};
     try {
         passes->forward(pairs, searched, outputs);
     }
@@ -38,7 +41,18 @@ void NetworkEvaluation::forward(bool) {
         const double excess = (accumulate(q, q + n, 0.0) - totalCharge) / n;
         for (int i = 0; i < n; i++)
             q[i] -= excess;
+        for (int i = 0; i < n && flows; i++)
+            outputs.localCharges[i] -= excess;
     }
+}
+
+void NetworkEvaluation::flow(const double field[3], bool responds) {
+    flowed = {(const double*) buffers.flows[FLOW_POTENTIAL], {field[0], field[1], field[2]}, responds};
+    passes->flow(pairs, flowed, (double*) buffers.flows[FLOW_CHARGE], (double*) buffers.flows[FLOW_ENERGY]);
+}
+
+void NetworkEvaluation::getPairFlows(PairFlows& result) {
+    passes->getPairFlows(pairs, result);
 }
 
 void NetworkEvaluation::backward(const double field[3]) {
@@ -55,6 +69,9 @@ void NetworkEvaluation::backward(const double field[3]) {
             chargeCotangents[i] = gradients[i] - mean;
         cotangents.moments[CHARGE] = chargeCotangents.data();
     }
+    const FlowCotangents byFlows = {flowed, {field[0], field[1], field[2]}};
+    if (flows)
+        cotangents.flows = &byFlows;
     double* forces = (double*) buffers.forces;
     passes->backward(pairs, cotangents, forces);
     for (int i = 0; i < 3 * n; i++)

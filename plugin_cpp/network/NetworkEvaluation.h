@@ -11,6 +11,8 @@ public:
     NetworkEvaluation(const NetworkSource& source, const SourceBuffers& buffers, std::unique_ptr<NetworkPasses> passes);
     void forward(bool includeGradients) override;
     void backward(const double field[3]) override;
+    void flow(const double field[3], bool responds) override;
+    void getPairFlows(PairFlows& flows) override;
     bool chargeTransfer(double* transfer) override;
     bool usesThreads() const override {
         return buffers.threads != nullptr;
@@ -18,11 +20,12 @@ public:
 
 private:
     const SourceBuffers buffers;
-    const bool charges, projected;
+    const bool charges, flows, projected;
     const double totalCharge;
     PairList pairs;
     std::unique_ptr<NetworkPasses> passes;
     std::vector<double> chargeCotangents, chargeGradient, transfer;
+    FlowPotential flowed;  // the last flow()
 };
 
 } // namespace PolarMPPlugin

@@ -40,6 +40,11 @@ struct SharedArrays {
     int numThreads;
     Real* const* bySent[3];
     const SiteWindow* windows;
+    // of networks whose neighbours exchange charge
+    const int* rowOf;    // the row of each site in arrays of the atoms; padding sites have one of zeros
+    Real *edgeRows, *edgeSoftness;       // the atoms' numbers that pairs use: [atom][EdgePlan::rowSize], [atom]
+    Real *transfers, *conductances;      // of the pairs, [vector][lane]
+    const Real *potential, *byCharges;   // of the atoms: Phi', and the gradient by their charges
 };
 
 /** Gradients of the same layout as SharedArrays::bySent and Workspace::bySites, of one thread. */
@@ -69,6 +74,11 @@ struct NetworkLoops {
     size_t (*keptSize)(const NetworkPlan<Real>&);
     /** One layer, with the last one also the heads. */
     void (*forward)(const NetworkPlan<Real>&, int layer, const AtomBlock<Real>&, const SharedArrays<Real>&, Workspace<Real>&, const Outputs&);
+    /** After the last layer of all blocks: what neighbours have exchanged. */
+    void (*exchange)(const NetworkPlan<Real>&, const AtomBlock<Real>&, const SharedArrays<Real>&, const Workspace<Real>&, const Outputs&);
+    /** What flows between neighbours: charges and energies of the particles. */
+    void (*flow)(const NetworkPlan<Real>&, const AtomBlock<Real>&, const SharedArrays<Real>&, const FlowPotential&, double* charges,
+                 double* energies);
     /** One layer, with the last one also the heads; called from the last layer to the first. */
     void (*backward)(const NetworkPlan<Real>&, int layer, const AtomBlock<Real>&, const SharedArrays<Real>&, Workspace<Real>&, const Cotangents&);
 };

@@ -78,6 +78,16 @@ struct TensorHead {
     int row;  // where its weights begin among the last map's outputs
 };
 
+/** The heads of pairs. */
+template <class Real>
+struct EdgePlan {
+    bool transfers, conducts;
+    int row;      // where the atoms' numbers u_n, v_n, s begin among the last map's outputs
+    int rowSize;  // of an atom's u_n and v_n, padded to whole vectors
+    Real transferUnit, conductanceUnit;              // of radial functions with their scale
+    const Real *transferTable, *conductanceTable;    // [kind of the receiver][kind of the sender][radial function]
+};
+
 template <class Real>
 struct NetworkPlan {
     int numKinds, layers, lMax, harmonics, channels, numRadial, hidden;
@@ -90,11 +100,14 @@ struct NetworkPlan {
     Real perChannel;  // 1 / sqrt(channels)
     int numOutputs;   // of the last map
     int charge, softness, polarizability;  // rows of the last map, or -1
+    const double* formalCharges;           // e, of each kind; null: charges are a head's
+    EdgePlan<Real> edges;
     int numHeads;
     TensorHead heads[3];
     const Real* speciesHidden;  // [kinds][hidden], with the bias of the trunk
     Mixing<Real> trunk, final;
     bool tensorPolarizability;
+    double largestSoftness, largestPolarizability;
     const double *energyScale, *energyShift;
     double tensors[5][9];  // components of l = 2 to a matrix
 

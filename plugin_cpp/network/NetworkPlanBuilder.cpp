@@ -35,6 +35,7 @@ NetworkPlanBuilder<Real>::NetworkPlanBuilder(const NetworkParameters& parameters
             addMessages(layer, lanes);
     }
     addHeads();
+    addEdges(lanes);
     energyScale = p.energyScale;
     energyShift = p.energyShift;
     plan.energyScale = energyScale.data();
@@ -267,6 +268,8 @@ void NetworkPlanBuilder<Real>::addHeads() {
     plan.softness = p.softness ? row++ : -1;
     plan.polarizability = p.polarizability ? row++ : -1;
     plan.tensorPolarizability = p.tensorPolarizability;
+    plan.largestSoftness = p.largestSoftness;
+    plan.largestPolarizability = p.largestPolarizability;
     auto head = [&](bool present, TensorHead::Moment moment, int l) {
         if (!present)
             return;
@@ -276,6 +279,8 @@ void NetworkPlanBuilder<Real>::addHeads() {
     head(p.dipoles, TensorHead::Dipole, 1);
     head(p.quadrupoles, TensorHead::Quadrupole, 2);
     head(p.tensorPolarizability, TensorHead::Anisotropy, 2);
+    plan.edges.row = row;
+    row += p.numEdgeRows();
     plan.numOutputs = row;
     plan.trunk = linear("heads.trunk", p.layers * c, p.hidden);
     plan.final = linear("heads.final", p.hidden, row);
@@ -284,6 +289,23 @@ void NetworkPlanBuilder<Real>::addHeads() {
     for (size_t k = 0; k < species.size(); k++)
         sum.push_back(species[k] + bias[k % p.hidden]);
     plan.speciesHidden = keep(sum);
+}
+
+template <class Real>
+void NetworkPlanBuilder<Real>::addEdges(int lanes) {
+    formalCharges = p.formalCharges;
+    plan.formalCharges = formalCharges.empty() ? nullptr : formalCharges.data();
+    EdgePlan<Real>& edges = plan.edges;
+    edges.transfers = p.transfers;
+    edges.conducts = p.conducts;
+    edges.rowSize = (2 * p.numRadial * p.transfers + lanes - 1) / lanes * lanes;
+    edges.transferUnit = HeadUnits::TRANSFER / p.radialScale;
+    edges.conductanceUnit = HeadUnits::CONDUCTANCE / (p.radialScale * p.radialScale);
+    const vector<int> shape = {p.numSpecies, p.numSpecies, p.numRadial};
+    if (p.transfers)
+        edges.transferTable = keep(p.weight("edge_heads.transfer", shape));
+    if (p.conducts)
+        edges.conductanceTable = keep(p.weight("edge_heads.conductance", shape));
 }
 
 template class PolarMPPlugin::NetworkPlanBuilder<float>;

@@ -31,6 +31,7 @@ private:
     void addLastPaths(const SparseCoupling& coupling);
     void addMessages(int layer, int lanes);
     void addHeads();
+    void addEdges(int lanes);
     void checkHarmonics() const;
 
     const NetworkParameters& p;
@@ -39,7 +40,7 @@ private:
     std::deque<std::vector<int>> indices;
     std::deque<std::vector<Term>> terms;
     std::vector<CouplingPath<Real>> lastPaths;
-    std::vector<double> energyScale, energyShift;
+    std::vector<double> energyScale, energyShift, formalCharges;
 };
 
 } // namespace PolarMPPlugin

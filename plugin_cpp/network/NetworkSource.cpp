@@ -82,6 +82,8 @@ void NetworkParameters::check() const {
         byKind("zblNumber", zblNumber);
         byKind("zblRadius", zblRadius);
     }
+    if (!formalCharges.empty())
+        byKind("formalCharges", formalCharges);
     if (tensorToCartesian.size() != 45)
         throw OpenMMException("NetworkParameters: tensorToCartesian has " + to_string(tensorToCartesian.size()) + " values; 45 are accepted");
     int components = (lMax + 1) * (lMax + 1);
@@ -116,6 +118,8 @@ MomentSet NetworkSource::getMomentSet() const {
     moments[QUADRUPOLE] = parameters->quadrupoles;
     moments[SOFTNESS] = parameters->softness;
     moments[POLARIZABILITY] = parameters->polarizability;
+    moments.flows = parameters->flows();
+    moments.conducts = parameters->conducts;
     return moments;
 }
 

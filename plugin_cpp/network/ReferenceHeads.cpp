@@ -1,4 +1,5 @@
 #include "ReferenceHeads.h"
+#include <algorithm>
 #include <cmath>
 
 using namespace PolarMPPlugin;
@@ -54,7 +55,8 @@ ReferenceHeads::ReferenceHeads(const NetworkParameters& p) : p(p) {
             *target = row;
             row += p.channels;
         }
-    numRows = row;
+    edgeRow = row;
+    numRows = row + p.numEdgeRows();
     species = &p.weight("heads.species.weight", {p.numSpecies, p.hidden});
     trunk = &p.weight("heads.trunk.weight", {p.hidden, p.layers * p.channels});
     trunkBias = &p.weight("heads.trunk.bias", {p.hidden});
@@ -104,7 +106,7 @@ AtomOutputs ReferenceHeads::forward(int kind, const Array& invariants, const Arr
     AtomOutputs result;
     result.energy = v.energy < 0 ? bound(v.energy, Units::LOWEST_ENERGY) : v.energy;
     *result.moments[CHARGE] = bound(v.charge, Units::LARGEST_CHARGE);
-    *result.moments[SOFTNESS] = bound(v.softness, Units::LARGEST_SOFTNESS);
+    *result.moments[SOFTNESS] = bound(v.softness, p.largestSoftness);
     if (p.dipoles)
         bound(v.dipole.data(), 3, Units::LARGEST_DIPOLE, result.moments[DIPOLE]);
     if (p.quadrupoles)
@@ -115,11 +117,12 @@ AtomOutputs ReferenceHeads::forward(int kind, const Array& invariants, const Arr
             for (int b = 0; b < 3; b++)
                 for (int c = 0; c < 3; c++)
                     alpha[3 * a + b] += Units::POLARIZABILITY * v.root[3 * a + c] * v.root[3 * b + c];
-        bound(alpha, 9, Units::LARGEST_POLARIZABILITY, result.moments[POLARIZABILITY]);
+        bound(alpha, 9, p.largestPolarizability, result.moments[POLARIZABILITY]);
     }
     else if (p.polarizability)
         for (int a = 0; a < 3; a++)
-            result.moments[POLARIZABILITY][4 * a] = bound(v.polarizability, Units::LARGEST_POLARIZABILITY);
+            result.moments[POLARIZABILITY][4 * a] = bound(v.polarizability, p.largestPolarizability);
+    result.edge.assign(v.out.begin() + edgeRow, v.out.end());
     return result;
 }
 
@@ -132,7 +135,7 @@ void ReferenceHeads::backward(int kind, const Array& invariants, const Array& fe
         byOut[chargeRow] = Units::CHARGE * boundBackward(v.charge, Units::LARGEST_CHARGE, *g.moments[CHARGE]);
     if (p.softness)
         byOut[softnessRow] = Units::SOFTNESS * sigmoid(v.out[softnessRow] + Units::UNIT_SOFTPLUS)
-                             * boundBackward(v.softness, Units::LARGEST_SOFTNESS, *g.moments[SOFTNESS]);
+                             * boundBackward(v.softness, p.largestSoftness, *g.moments[SOFTNESS]);
     if (p.dipoles) {
         Array byDipole(3);
         boundBackward(v.dipole.data(), 3, Units::LARGEST_DIPOLE, g.moments[DIPOLE], byDipole.data());
@@ -153,7 +156,7 @@ void ReferenceHeads::backward(int kind, const Array& invariants, const Array& fe
             for (int b = 0; b < 3; b++)
                 for (int c = 0; c < 3; c++)
                     alpha[3 * a + b] += Units::POLARIZABILITY * v.root[3 * a + c] * v.root[3 * b + c];
-        boundBackward(alpha, 9, Units::LARGEST_POLARIZABILITY, g.moments[POLARIZABILITY], byAlpha);
+        boundBackward(alpha, 9, p.largestPolarizability, g.moments[POLARIZABILITY], byAlpha);
         for (int a = 0; a < 3; a++)
             for (int b = 0; b < 3; b++)
                 for (int c = 0; c < 3; c++)
@@ -165,8 +168,9 @@ void ReferenceHeads::backward(int kind, const Array& invariants, const Array& fe
         const double* byAlpha = g.moments[POLARIZABILITY];
         double trace = byAlpha[0] + byAlpha[4] + byAlpha[8];
         byOut[polarizabilityRow] = Units::POLARIZABILITY * sigmoid(v.out[polarizabilityRow] + Units::UNIT_SOFTPLUS)
-                                   * boundBackward(v.polarizability, Units::LARGEST_POLARIZABILITY, trace);
+                                   * boundBackward(v.polarizability, p.largestPolarizability, trace);
     }
+    copy(g.edge.begin(), g.edge.end(), byOut.begin() + edgeRow);
     const int n = invariants.size();
     for (int h = 0; h < p.hidden; h++) {
         double byHidden = 0;

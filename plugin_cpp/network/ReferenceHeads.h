@@ -8,6 +8,7 @@ namespace PolarMPPlugin {
 struct AtomOutputs {
     double energy = 0;
     double moments[NUM_MOMENTS][9] = {};  // the first components of each are used
+    Array edge;                           // what its pairs use, NetworkParameters::numEdgeRows()
 };
 
 /** The heads (models/heads.py) of one atom. */
@@ -39,7 +40,7 @@ private:
 
     const NetworkParameters& p;
     const Array *species, *trunk, *trunkBias, *final, *finalBias;
-    int chargeRow = -1, softnessRow = -1, polarizabilityRow = -1, dipoleRow = -1, quadrupoleRow = -1, anisotropyRow = -1, numRows;
+    int chargeRow = -1, softnessRow = -1, polarizabilityRow = -1, dipoleRow = -1, quadrupoleRow = -1, anisotropyRow = -1, edgeRow, numRows;
 };
 
 } // namespace PolarMPPlugin

@@ -30,7 +30,7 @@ double* pointerTo(Array* array, int index) {
 ReferenceNetwork::ReferenceNetwork(shared_ptr<const NetworkParameters> parameters, const vector<int>& kinds)
         : parameters(parameters), p(*parameters), kinds(kinds), embedding(p.weight("embedding.weight", {p.numSpecies, p.channels})),
           density(p, "first.density.mixing", vector<int>(p.lMax + 1, p.numSpecies * p.numRadial), p.channels), products(p, "first.products", 0),
-          gate(p, "first.gate", p.featureDegree(0)), heads(p) {
+          gate(p, "first.gate", p.featureDegree(0)), heads(p), edges(p) {
     for (int layer = 1; layer < p.layers; layer++) {
         const string name = "layers." + to_string(layer - 1);
         const int lPrevious = p.featureDegree(layer - 1);
@@ -61,6 +61,7 @@ void ReferenceNetwork::forward(const PairList& pairs, bool, Outputs& outputs) {
             messageForward(layer, atom);
     }
     outputs.energy = 0;
+    edgeNumbers.resize(n);
     for (int atom = 0; atom < n; atom++) {
         const int kind = kindOf[atom], particle = particleOf[atom];
         AtomOutputs out = heads.forward(kind, invariants(atom), states.back()[atom].features);
@@ -69,7 +70,12 @@ void ReferenceNetwork::forward(const PairList& pairs, bool, Outputs& outputs) {
             outputs.energy += nuclearRepulsion(atom, pair, nullptr);
         for (Moment m : ALL_MOMENTS)
             copy_n(out.moments[m], MOMENTS[m].components, outputs.moments[m] + MOMENTS[m].components * particle);
+        if (!p.formalCharges.empty())
+            outputs.moments[CHARGE][particle] = p.formalCharges[kind];
+        edgeNumbers[atom] = out.edge;
     }
+    if (p.flows())
+        exchange(outputs);
 }
 
 void ReferenceNetwork::backward(const PairList& pairs, const Cotangents& cotangents, double* gradient) {
@@ -123,6 +129,7 @@ void ReferenceNetwork::runBackward(const Cotangents& cotangents, double* gradien
         for (Moment m : ALL_MOMENTS)
             if (cotangents.moments[m] != nullptr)
                 copy_n(cotangents.moments[m] + MOMENTS[m].components * particle, MOMENTS[m].components, by.moments[m]);
+        by.edge = exchangeBackward(atom, cotangents, gradient);
         Array scalars = invariants(atom), byScalars(scalars.size());
         heads.backward(kind, scalars, states.back()[atom].features, by, byScalars, states.back()[atom].byFeatures);
         for (int layer = 0; layer < p.layers; layer++)

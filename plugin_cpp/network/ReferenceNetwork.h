@@ -1,5 +1,6 @@
 #pragma once
 #include "NetworkPasses.h"
+#include "ReferenceEdges.h"
 #include "ReferenceHeads.h"
 #include <memory>
 
@@ -13,6 +14,8 @@ class ReferenceNetwork : public NetworkPasses {
 public:
     ReferenceNetwork(std::shared_ptr<const NetworkParameters> parameters, const std::vector<int>& kinds);
     void forward(const PairList& pairs, bool searched, Outputs& outputs) override;
+    void flow(const PairList& pairs, const FlowPotential& from, double* charges, double* energies) override;
+    void getPairFlows(const PairList& pairs, PairFlows& flows) const override;
     void backward(const PairList& pairs, const Cotangents& cotangents, double* gradient) override;
     void chargeTransfer(const PairList& pairs, double* gradient, double* transfer) override;
 
@@ -53,6 +56,10 @@ private:
     Blocks joinBlocks(int layer, int atom, const Array& message, Array* byMessage, Array* byDensity, Array* byFeatures) const;
     Blocks sendBlocks(const Array& features, Array* byFeatures) const;
     Array invariants(int atom) const;
+    ReferenceEdges::Atom edgeAtom(int atom) const;
+    void exchange(Outputs& outputs);
+    double dropOf(int atom, const Pair& pair, const FlowPotential& from) const;
+    Array exchangeBackward(int atom, const Cotangents& cotangents, double* gradient) const;
     /** Adds a pair's contribution to the gradient; byProducts [harmonic][radial function] is the gradient by Y B. */
     void addPairGradient(int atom, const Pair& pair, const PairFunctions& functions, const Array& byProducts, double* gradient) const;
 
@@ -65,10 +72,13 @@ private:
     const ReferenceGate gate;
     std::vector<MessageLayer> layers;
     const ReferenceHeads heads;
+    const ReferenceEdges edges;
 
     std::vector<int> particleOf, kindOf;  // of each atom
     std::vector<std::vector<Pair>> pairsOf;
     std::vector<std::vector<AtomState>> states;  // [layer][atom]
+    std::vector<Array> edgeNumbers;              // of each atom, what its pairs use
+    std::vector<std::vector<ReferenceEdges::Values>> edgeValues;  // of the pairs
     std::vector<Array> byDensity;                // gradient by the first layer's density, from all layers
     double* transfer = nullptr;                  // [N,3,3] receives the senders' gradients times the distance; null: not wanted
 };

@@ -47,6 +47,11 @@ shared_ptr<const NetworkParameters> parametersOf(const nb::dict& settings, const
     read("softness", p->softness);
     read("polarizability", p->polarizability);
     read("tensor_polarizability", p->tensorPolarizability);
+    read("largest_softness", p->largestSoftness);
+    read("largest_polarizability", p->largestPolarizability);
+    read("transfers", p->transfers);
+    read("conducts", p->conducts);
+    read("formal_charges", p->formalCharges);
     read("charge_projection", p->chargeProjection);
     read("energy_scale", p->energyScale);
     read("energy_shift", p->energyShift);

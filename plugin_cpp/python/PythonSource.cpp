@@ -40,6 +40,8 @@ public:
             nb::setattr(view, gradientsName(m).c_str(), tensor(b.gradients[m], shapeOf(m, n), b.doubleMoments, b));
         }
         nb::setattr(view, "forces", tensor(b.forces, {n, 3}, b.doubleMoments, b));
+        for (int value = 0; value < NUM_FLOW_VALUES; value++)
+            nb::setattr(view, FLOW_VALUES[value].plural, tensor(b.flows[value], {n}, b.doubleMoments, b));
         evaluation = source.attr("bind")(view);
         forwardMethod = evaluation.attr("forward");
         backwardMethod = evaluation.attr("backward");
@@ -51,28 +53,40 @@ public:
         discard(evaluation);
     }
     void forward(bool includeGradients) override {
-        nb::gil_scoped_acquire gil;
-        try {
-            forwardMethod(includeGradients);
-        }
-        catch (nb::python_error& error) {
-            throw PythonError(error);
-        }
+        inPython([&]() { forwardMethod(includeGradients); });
     }
     void backward(const double field[3]) override {
-        nb::gil_scoped_acquire gil;
-        try {
-            backwardMethod(nb::make_tuple(field[0], field[1], field[2]));
-        }
-        catch (nb::python_error& error) {
-            throw PythonError(error);
-        }
+        inPython([&]() { backwardMethod(nb::make_tuple(field[0], field[1], field[2])); });
+    }
+    void flow(const double field[3], bool responds) override {
+        inPython([&]() { evaluation.attr("flow")(nb::make_tuple(field[0], field[1], field[2]), responds); });
+    }
+    void getPairFlows(PairFlows& flows) override {
+        inPython([&]() {
+            using Numbers = nb::ndarray<const double, nb::c_contig, nb::device::cpu>;
+            nb::object result = evaluation.attr("pair_flows")();
+            auto pairs = nb::cast<nb::ndarray<const int64_t, nb::shape<-1, 2>, nb::c_contig, nb::device::cpu>>(result.attr("pairs"));
+            auto vectors = nb::cast<Numbers>(result.attr("vectors")), charges = nb::cast<Numbers>(result.attr("charges"));
+            auto conductances = nb::cast<Numbers>(result.attr("conductances"));
+            for (size_t k = 0; k < pairs.shape(0); k++)
+                flows.add(pairs.data()[2 * k], pairs.data()[2 * k + 1], vectors.data() + 3 * k, charges.data()[k], conductances.data()[k]);
+        });
     }
     void* getStream() const override {
         return stream;
     }
 
 private:
+    template <class Work>
+    void inPython(Work work) {
+        nb::gil_scoped_acquire gil;
+        try {
+            work();
+        }
+        catch (nb::python_error& error) {
+            throw PythonError(error);
+        }
+    }
     nb::object evaluation, forwardMethod, backwardMethod;
     void* stream = nullptr;
 };
@@ -116,6 +130,8 @@ PythonSource::PythonSource(nb::object source) : source(source) {
     for (Moment m : ALL_MOMENTS)
         if (m != CHARGE)
             moments[m] = nb::cast<bool>(source.attr(("has_" + string(MOMENTS[m].plural)).c_str()));
+    moments.flows = nb::cast<bool>(nb::getattr(source, "has_flows", nb::bool_(false)));
+    moments.conducts = moments.flows && nb::cast<bool>(source.attr("has_conductance"));
     numParticles = nb::cast<int>(source.attr("num_particles"));
     supportsCuda = nb::cast<bool>(nb::getattr(source, "supports_cuda", nb::bool_(false)));
 }

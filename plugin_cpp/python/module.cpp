@@ -34,10 +34,11 @@ Context& context(uintptr_t address) {
     return *reinterpret_cast<Context*>(address);
 }
 
-nb::object numpyArray(vector<double>&& values, vector<size_t> shape) {
-    auto* memory = new vector<double>(move(values));
-    nb::capsule owner(memory, [](void* p) noexcept { delete static_cast<vector<double>*>(p); });
-    return nb::cast(nb::ndarray<nb::numpy, double>(memory->data(), shape.size(), shape.data(), owner));
+template <class T>
+nb::object numpyArray(vector<T>&& values, vector<size_t> shape) {
+    auto* memory = new vector<T>(move(values));
+    nb::capsule owner(memory, [](void* p) noexcept { delete static_cast<vector<T>*>(p); });
+    return nb::cast(nb::ndarray<nb::numpy, T>(memory->data(), shape.size(), shape.data(), owner));
 }
 
 nb::dict stepData(uintptr_t forceAddress, uintptr_t contextAddress) {
@@ -48,12 +49,14 @@ nb::dict stepData(uintptr_t forceAddress, uintptr_t contextAddress) {
     }
     size_t n = data.numParticles;
     nb::dict result;
+    result["iterations"] = data.iterations;
     result["source_energy"] = data.sourceEnergy;
     result["field_scale"] = data.fieldScale;
     for (Moment m : ALL_MOMENTS) {
         result[MOMENTS[m].plural] = numpyArray(move(data.moments[m]), shapeOf(m, n));
         result[gradientsName(m).c_str()] = numpyArray(move(data.gradients[m]), shapeOf(m, n));
     }
+    result["local_charges"] = numpyArray(move(data.localCharges), shapeOf(CHARGE, n));
     result["induced_charges"] = numpyArray(move(data.inducedCharges), shapeOf(CHARGE, n));
     result["induced_dipoles"] = numpyArray(move(data.inducedDipoles), shapeOf(DIPOLE, n));
     // Without embedding charges both are zero.
@@ -61,6 +64,22 @@ nb::dict stepData(uintptr_t forceAddress, uintptr_t contextAddress) {
     data.embeddingField.resize(3 * n);
     result["embedding_potential"] = numpyArray(move(data.embeddingPotential), shapeOf(CHARGE, n));
     result["embedding_field"] = numpyArray(move(data.embeddingField), shapeOf(DIPOLE, n));
+    return result;
+}
+
+nb::dict pairFlows(uintptr_t forceAddress, uintptr_t contextAddress) {
+    PairFlows flows;
+    {
+        nb::gil_scoped_release release;
+        force(forceAddress).getPairFlows(context(contextAddress), flows);
+    }
+    size_t n = flows.charges.size();
+    nb::dict result;
+    result["pairs"] = numpyArray(move(flows.pairs), {n, 2});
+    result["vectors"] = numpyArray(move(flows.vectors), {n, 3});
+    result["charges"] = numpyArray(move(flows.charges), {n});
+    result["conductances"] = numpyArray(move(flows.conductances), {n});
+    result["induced"] = numpyArray(move(flows.induced), {n});
     return result;
 }
 
@@ -131,6 +150,12 @@ NB_MODULE(_polarmp, m) {
     m.def("get_nonbonded_method", [](uintptr_t f) { return (int) force(f).getNonbondedMethod(); });
     m.def("set_nonbonded_method", [](uintptr_t f, int method) { force(f).setNonbondedMethod((PolarMPForce::NonbondedMethod) method); });
     m.def("get_polarization_type", [](uintptr_t f) { return (int) force(f).getPolarizationType(); });
+    m.def("get_boundary", [](uintptr_t f) { return (int) force(f).getBoundary(); });
+    m.def("set_boundary", [](uintptr_t f, int boundary) { force(f).setBoundary((PolarMPForce::Boundary) boundary); });
+    m.def("get_mutual_induced_target_epsilon", [](uintptr_t f) { return force(f).getMutualInducedTargetEpsilon(); });
+    m.def("set_mutual_induced_target_epsilon", [](uintptr_t f, double epsilon) { force(f).setMutualInducedTargetEpsilon(epsilon); });
+    m.def("get_mutual_induced_max_iterations", [](uintptr_t f) { return force(f).getMutualInducedMaxIterations(); });
+    m.def("set_mutual_induced_max_iterations", [](uintptr_t f, int iterations) { force(f).setMutualInducedMaxIterations(iterations); });
     m.def("set_polarization_type", [](uintptr_t f, int type) { force(f).setPolarizationType((PolarMPForce::PolarizationType) type); });
     m.def("get_sigma", [](uintptr_t f) { return force(f).getSigma(); });
     m.def("set_sigma", [](uintptr_t f, double sigma) { force(f).setSigma(sigma); });
@@ -153,6 +178,7 @@ NB_MODULE(_polarmp, m) {
         return make_tuple(n[0], n[1], n[2]);
     });
     m.def("get_step_data", &stepData);
+    m.def("get_pair_flows", &pairFlows);
     m.def("get_electrostatic_potential", &potentialAt);
     m.def("get_charge_transfer", &chargeTransfer);
     m.def("update_parameters_in_context", [](uintptr_t f, uintptr_t c) {

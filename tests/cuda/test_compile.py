@@ -85,7 +85,10 @@ for config in eval(sys.argv[2]):
     for _ in species:
         system.addParticle(1.0)
     system.setDefaultPeriodicBoxVectors((3, 0, 0), (0, 3, 0), (0, 0, 3))
-    system.addForce(force_with_source(native_source(random_model(**config), species), tolerance=1e-6))
+    total = sum(config.get("formal_charges", {}).get(z, 0.0) for z in species)
+    source = native_source(random_model(**config), species, total_charge=total)
+    force = force_with_source(source, tolerance=1e-6)
+    system.addForce(force)
     context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform, {"Precision": sys.argv[1]})
     context.setPositions([(0.3 * i, 0, 0) for i in range(len(species))])
     context.getState(energy=True, forces=True)
@@ -101,3 +104,25 @@ def test_networks_compile(environment, precision):
     arguments = [sys.executable, "-c", NETWORK, precision, repr(CONFIGURATIONS)]
     done = subprocess.run(arguments, capture_output=True, text=True, env=environment, timeout=1200)
     assert done.stdout.count("compiled") == len(CONFIGURATIONS), done.stdout + done.stderr
+
+
+FLOWS = """
+import sys
+from support.flows import exchange
+from support.platforms import PlatformChoice
+
+case = exchange("cubic" if int(sys.argv[2]) else "cluster", n=3)
+places = case.positions[:2] + 2.0
+for options in ({}, {"setup": lambda f: f.setEmbeddingCharges([3, 4], [0.5, -0.5]), "extra": places}):
+    force, context = case.context(PlatformChoice("CUDA", sys.argv[1]), field=(0.1, 0.0, 0.0), **options)
+    context.getState(energy=True, forces=True)
+    print("compiled")
+"""
+
+
+@pytest.mark.parametrize("precision", ["single", "mixed", "double"])
+@pytest.mark.parametrize("periodic", [1, 0])
+def test_kernels_for_flows_compile(environment, precision, periodic):
+    arguments = [sys.executable, "-c", FLOWS, precision, str(periodic)]
+    done = subprocess.run(arguments, capture_output=True, text=True, env=environment, timeout=300)
+    assert done.stdout.count("compiled") == 2, done.stdout + done.stderr

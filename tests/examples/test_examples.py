@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from support.processes import environment
 
+from openmm_polarmp.hosts import HOSTS
+
 FOLDER = Path(__file__).parents[2] / "examples"
 SHORT = {
     "01": (["--molecules", "16", "--steps", "20"], "20 steps of 16 molecules"),
@@ -23,6 +25,8 @@ SHORT = {
     "12": (["--steps", "20", "--replicas", "2", "--molecules", "16"], "310 K: 20 steps"),
     "13": (["--steps", "20"], "in vacuum: dipole"),
     "14": (["--steps", "160", "--windows", "2", "--edge", "1.3"], "hydration free energy:"),
+    "15": (["--frames", "20", "--epochs", "2", "--steps", "5"], "charges after MD, e:"),
+    "16": (["--steps", "2", "--edge", "1.4"], "charge of the peptide:"),
     "18": (["--steps", "20"], "1 cap; potential energy"),
     "17": (["--steps", "6", "--beads", "2", "--molecules", "8"], "7 rows; kinetic energy"),
 }
@@ -46,6 +50,8 @@ def run(path, folder, *arguments):
 def test_example(path, tmp_path):
     if path.name.startswith("17"):
         pytest.importorskip("ipi")
+    if path.name.startswith("15") and HOSTS["mace"].missing():
+        pytest.skip("mace not installed")
     arguments, expected = SHORT[path.name[:2]]
     if "pymbar" in path.read_text():
         pytest.importorskip("pymbar")

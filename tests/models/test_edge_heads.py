@@ -103,10 +103,9 @@ def test_file_round_trip(models, tmp_path):
     assert again.network.config == model.network.config and again.formal_charges == FORMAL
     expected, energy = (m.energy(atoms.positions, atoms.species, atoms.cell).detach() for m in (model, again))
     torch.testing.assert_close(energy, expected, rtol=0, atol=1e-10)
-    with pytest.raises(ValueError, match=r"charge flows between neighbours .* PolarMPForce cannot evaluate"):
-        PolarMPForce(str(tmp_path / "flows.polarmp"), atomic_numbers=[8, 1, 1])
-    with pytest.raises(ValueError, match="charge flows between neighbours"):
-        PolarMPForce(model, atomic_numbers=[8, 1, 1], evaluator="torch")
+    for evaluator in ("native", "torch"):
+        force = PolarMPForce(str(tmp_path / "flows.polarmp"), atomic_numbers=[8, 1, 1], evaluator=evaluator)
+        assert force.getModel().has_flows and force.getModel().has_conductance
 
 
 def test_total_charge_that_formal_charges_do_not_give(models):

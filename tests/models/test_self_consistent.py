@@ -2,8 +2,10 @@
 
 import pytest
 import torch
+from support.platforms import REFERENCE
+from support.systems import energy_and_forces, make_system, relative_error
 
-from openmm_polarmp import PolarMPForce
+from openmm_polarmp import PolarMPForce, units
 from openmm_polarmp.electrostatics import ElectrostaticPlan, Multipoles, electrostatic_energy
 from openmm_polarmp.electrostatics.induction import Induction
 from openmm_polarmp.electrostatics.mutual import smallest_eigenvalue
@@ -97,12 +99,29 @@ def test_a_step_of_training_has_gradients_for_every_weight(models):
     assert model.network.heads.of_species.grad.abs().max() > 0
 
 
+@pytest.mark.parametrize("evaluator", ("native", "torch"))
+@pytest.mark.parametrize("variant", ("mutual", "mutual, tensors"))
+def test_in_openmm(models, variant, evaluator):
+    """The force knows from the model that its response is self-consistent."""
+    atoms, model = models.structure(), model_of(models, variant)
+    force = PolarMPForce(model, atomic_numbers=atoms.species.tolist(), precision="double", evaluator=evaluator)
+    assert force.getPolarizationType() == PolarMPForce.Mutual
+    force.setNonbondedMethod(PolarMPForce.PME)
+    force.setMutualInducedTargetEpsilon(1e-9)
+    context = REFERENCE.context(make_system(len(atoms.species), atoms.cell.numpy(), force))
+    context.setPositions(0.1 * atoms.positions.numpy())
+    _, forces = energy_and_forces(context)
+    r = atoms.positions.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(model.energy(r, atoms.species, atoms.cell), r)
+    assert relative_error(forces, -gradient.numpy() * units.FORCE_TO_OPENMM) < 1e-5
+
+
 def test_refusals(models, tmp_path):
-    model = model_of(models, "mutual")
+    model = model_of(models, "equilibrated")
     model.save(tmp_path / "model.polarmp")
     for source in (model, tmp_path / "model.polarmp"):
         for evaluator in ("native", "torch"):
-            with pytest.raises(ValueError, match="response of this model is self-consistent"):
+            with pytest.raises(ValueError, match=r"follow from electronegativities \(rung qeq\)"):
                 PolarMPForce(source, atomic_numbers=[8, 1, 1], evaluator=evaluator)
     with pytest.raises(ValueError, match=r"sigma is 0\.8 A; at least 1 A"):
         model_of(models, "mutual", sigma=0.8)

@@ -21,7 +21,7 @@ from support.platforms import PlatformChoice, usable
 from openmm_polarmp.sources.network import TorchSource
 
 from .test_charge_transfer import transfer_of
-from .test_equals_torch import CONFIGURATIONS
+from .test_equals_torch import CONFIGURATIONS, FORMAL
 
 
 class DeviceEvaluator(Evaluator):
@@ -42,12 +42,13 @@ CUDA = [DeviceEvaluator("CUDA", p) for p in ("single", "mixed", "double")]
 OPENCL = DeviceEvaluator("OpenCL", "double")
 
 
-def compare(evaluator: DeviceEvaluator, model, structure: Structure, **parameters) -> None:
+def compare(evaluator: DeviceEvaluator, model, structure: Structure, total_charge: float = 0.0, **parameters) -> None:
+    options = {"total_charge": total_charge}
     contexts = [
         context_of(source, structure, evaluator.platform, **evaluator.properties())
         for source in (
-            native_source(model, structure.species),
-            TorchSource(model, structure.species, precision="double"),
+            native_source(model, structure.species, **options),
+            TorchSource(model, structure.species, precision="double", **options),
         )
     ]
     for context in contexts:
@@ -63,7 +64,9 @@ def compare(evaluator: DeviceEvaluator, model, structure: Structure, **parameter
 @pytest.mark.parametrize("evaluator", CUDA[2:], ids=str)
 def test_configurations(evaluator, config):
     evaluator.require()
-    compare(evaluator, random_model(**config), random_structure(20, TRICLINIC, species=config.get("species", (1, 8))))
+    structure = random_structure(20, TRICLINIC, species=config.get("species", (1, 8)))
+    total = sum(FORMAL[z] for z in structure.species) if "formal_charges" in config else 0.0
+    compare(evaluator, random_model(**config), structure, total)
 
 
 # PoCL takes 20 s to compile a network for another number of atoms: what runs on OpenCL has the same.
@@ -133,6 +136,29 @@ def test_charge_transfer_and_a_field_in_a_thin_box(evaluator):
         np.testing.assert_array_equal(results(context)["forces"], without)
     # the platforms' meshes differ by 1e-6 of the forces
     assert np.abs(changes[0] - changes[1]).max() < 1e-4 * np.abs(changes[1]).max()
+
+
+FLOWS_ON_OPENCL = [DeviceEvaluator("OpenCL", p) for p in ("single", "mixed", "double")]
+
+
+@pytest.mark.parametrize("formal", [True, False], ids=["formal charges", "charges that move"])
+@pytest.mark.parametrize("structure", ["cluster", "several images"])
+@pytest.mark.parametrize("evaluator", [*CUDA, *FLOWS_ON_OPENCL], ids=str)
+def test_flows(evaluator, structure, formal):
+    """Without a field and in one."""
+    evaluator.require()
+    atoms = STRUCTURES[structure]
+    model = random_model(rung="quQ+ca", charges="flow", formal_charges=FORMAL if formal else {})
+    total = sum(FORMAL[z] for z in atoms.species) if formal else 1.0
+    compare(evaluator, model, atoms, total)
+    if structure == "cluster" or formal:  # in a thin box torch takes nearest images, where the plugin follows the pairs
+        compare(evaluator, model, atoms, total, polarmp_field_x=0.7, polarmp_field_y=-0.4, polarmp_field_z=0.3)
+
+
+@pytest.mark.parametrize("evaluator", [CUDA[1], OPENCL], ids=str)
+def test_conductance_alone(evaluator):
+    evaluator.require()
+    compare(evaluator, random_model(rung="quQ+c"), STRUCTURES["cluster"])
 
 
 @pytest.mark.parametrize("evaluator", [CUDA[1], OPENCL], ids=str)

@@ -17,6 +17,14 @@ from support.networks import (
 
 from openmm_polarmp.models import RUNGS, Rung
 
+FORMAL = {1: 1.0, 8: -2.0}
+FLOWS = [
+    {"rung": "qu+c", "layers": 2},
+    {"rung": "qu", "charges": "flow"},
+    {"rung": "quQ+ca", "charges": "flow", "n_radial": 8, "layers": 2},
+    {"rung": "qu+ca", "charges": "flow", "formal_charges": FORMAL, "species": (1, 8)},
+    {"rung": "q+c", "charges": "flow", "n_radial": 11, "species": (1, 6, 8), "charge_projection": False},
+]
 CONFIGURATIONS = [
     *(
         {"layers": layers, "l_max": l_max, "l_message": l_message, "rung": "qu+ka"}
@@ -29,6 +37,7 @@ CONFIGURATIONS = [
         for rung in RUNGS
         if not Rung.parse(rung).conductance and not Rung.parse(rung).electronegativity
     ),
+    *FLOWS,
     {"polarizability": "tensor"},
     {"polarizability": "tensor", "rung": "q+a", "layers": 2},
     {"channels": 1, "message_channels": 1, "n_radial": 1, "hidden": 1, "layers": 2},
@@ -45,6 +54,8 @@ def test_configurations(evaluator, config):
     model = random_model(**config)
     structure = random_structure(20, TRICLINIC, species=config.get("species", (1, 8)))
     options = {"total_charge": 2.0, "multiplicity": 3} if "total_charge_input" in config else {}
+    if "formal_charges" in config:
+        options["total_charge"] = sum(FORMAL[z] for z in structure.species)
     expected = results(evaluator.torch_context(model, structure, **options))
     assert_equal_results(results(evaluator.context(model, structure, **options)), expected, evaluator.tolerance)
 
@@ -70,6 +81,36 @@ def test_structures(evaluator, structure, layers):
     model = random_model(layers=layers, zbl=True)
     expected = results(evaluator.torch_context(model, structure))
     assert_equal_results(results(evaluator.context(model, structure)), expected, evaluator.tolerance)
+
+
+@pytest.mark.parametrize("structure", STRUCTURES.values(), ids=STRUCTURES.keys())
+def test_structures_with_flows(evaluator, structure):
+    model = random_model(layers=2, rung="qu+ca", charges="flow")
+    expected = results(evaluator.torch_context(model, structure))
+    assert_equal_results(results(evaluator.context(model, structure)), expected, evaluator.tolerance)
+
+
+# In a thin box torch takes nearest images for charges that move, where the plugin follows the network's pairs.
+@pytest.mark.parametrize(
+    ("structure", "formal"),
+    [("slabs", True), ("slabs", False), ("thin", True), ("cluster", True), ("cluster", False)],
+)
+def test_field_on_flows(evaluator, structure, formal):
+    cell = {"slabs": np.array([[20.0, 0, 0], [4, 19, 0], [-5, 6, 21]]), "thin": THIN, "cluster": None}[structure]
+    structure = random_structure(12 if cell is THIN else 60, cell)
+    model = random_model(rung="qu+ca", charges="flow", formal_charges=FORMAL if formal else {})
+    total = sum(FORMAL[z] for z in structure.species) if formal else 1.0
+    found, expected = (
+        make(model, structure, total_charge=total) for make in (evaluator.context, evaluator.torch_context)
+    )
+    without = results(found)
+    for context in (found, expected):
+        for axis, value in zip("xyz", (0.7, -0.4, 0.3), strict=True):
+            context.setParameter(f"polarmp_field_{axis}", value)
+    expected, found = results(expected), results(found)
+    assert np.abs(found["forces"] - without["forces"]).max() > 30  # kJ/mol/nm
+    assert_equal_results(found, expected, evaluator.tolerance)
+    assert found["energy"] == pytest.approx(expected["energy"], rel=evaluator.tolerance)
 
 
 @pytest.mark.parametrize("projection", [True, False])

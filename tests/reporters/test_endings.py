@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support.processes import run_python
 
-from openmm_polarmp.reporters import DipoleReporter, MultipoleFile, MultipoleReporter
+from openmm_polarmp.reporters import DipoleReporter, MultipoleFile, MultipoleReporter, PolarizabilityReporter
 from openmm_polarmp.reporters import multipole as multipole_module
 from openmm_polarmp.reporters.base import TextFile
 
@@ -85,5 +85,7 @@ def test_a_file_that_is_continued(tmp_path):
     file = TextFile(path, ["step", "x"], append=True)
     file.write(3, 4)
     assert path.read_text().splitlines() == ["step,x", "1,2", "1,2", "3,4"]
-    DipoleReporter(path, 1)  # a path as an object; without append it begins anew
+    PolarizabilityReporter(path, 1)  # a path as an object; without append it begins anew
+    assert path.read_text().startswith("step,time (ps),")
+    DipoleReporter(path, 1)  # its columns depend on the System
     assert path.read_text() == ""

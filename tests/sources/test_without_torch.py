@@ -80,7 +80,9 @@ def test_commands_that_need_no_torch(tmp_path, arguments):
 
 def test_what_else_needs_no_torch(tmp_path):
     """Spectra, labels, and the packages whose names would import it."""
-    packages = "analysis electrostatics models neighbors reporters torchforce training training.xtb".split()
+    packages = (
+        "analysis electrostatics hosts hosts.so3lr models neighbors reporters torchforce training training.xtb".split()
+    )
     code = ABSENT + "".join(f"import openmm_polarmp.{package}\n" for package in packages) + "print('done')"
     assert run(code, tmp_path) == "done\n"
 
@@ -89,6 +91,7 @@ NEEDS = {
     "evaluator='torch'": "PolarMPForce('polarmp-water', atomic_numbers=[8, 1, 1], evaluator='torch')",
     "compile=True": "PolarMPForce('polarmp-water', atomic_numbers=[8, 1, 1], compile=True)",
     "device='cpu'": "PolarMPForce('polarmp-water', atomic_numbers=[8, 1, 1], device='cpu')",
+    "the network SO3LR": "PolarMPForce('so3lr', atomic_numbers=[8, 1, 1])",
     "openmm_polarmp.load_model": "from openmm_polarmp import load_model",
     "openmm_polarmp.models.PolarMPModel": "from openmm_polarmp.models import PolarMPModel",
     "openmm_polarmp.electrostatics.Multipoles": "from openmm_polarmp.electrostatics import Multipoles",

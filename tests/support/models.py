@@ -34,4 +34,7 @@ def random_network(seed: int = 0, **config) -> PolarMPNet:
         network = PolarMPNet(NetworkConfig(**{**defaults, **config})).double()
         for parameter in network.heads.final.parameters():
             torch.nn.init.normal_(parameter, std=0.5)
+        if network.edge_heads is not None:
+            for parameter in network.edge_heads.atoms.parameters():
+                torch.nn.init.normal_(parameter, std=0.5)
     return network

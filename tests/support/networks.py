@@ -123,12 +123,17 @@ def results(context: openmm.Context) -> dict[str, NDArray]:
     found = dict(extension.get_step_data(int(force.this), int(context.this)))
     found["forces"] = state.getForces(asNumpy=True)._value
     found["energy"] = state.getPotentialEnergy()._value
+    flows = extension.get_pair_flows(int(force.this), int(context.this))
+    d = flows["vectors"]
+    found["pair_dipole"] = (flows["charges"] + flows["induced"]) @ d
+    found["pair_polarizability"] = np.einsum("p,pa,pb->ab", flows["conductances"], d, d)
     return found
 
 
 def assert_equal_results(found: dict, expected: dict, tolerance: float) -> None:
     """Energy, forces, moments, each relative to the largest value that is expected of it."""
-    names = ["forces", "source_energy", *(m.name for m in MOMENTS), *(m.gradient for m in MOMENTS)]
+    names = ["forces", "source_energy", "local_charges", *(m.name for m in MOMENTS), *(m.gradient for m in MOMENTS)]
+    names += ["induced_charges", "induced_dipoles", "pair_dipole", "pair_polarizability"]
     for name in names:
         scale = np.abs(expected[name]).max()
         error = np.abs(np.asarray(found[name]) - expected[name]).max()

@@ -87,7 +87,7 @@ def test_only_our_network():
     model = tiny_model()
     model.network = torch.nn.Identity()
     model.network.species, model.network.cutoff = (1, 8), 4.0
-    with pytest.raises(TypeError, match="only a PolarMPNet can be exported, the model has a Identity"):
+    with pytest.raises(ValueError, match="the model has a Identity; only a PolarMPNet can be exported"):
         export_module(model, [1])
 
 

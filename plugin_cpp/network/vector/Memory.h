@@ -90,6 +90,7 @@ struct Scratch {
     V<Real>*features, *byFeatures;     // of a layer, before or after its gate
     V<Real>* embedding;                // of the atoms' kinds
     V<Real>*hidden, *byOutputs, *invariants, *byInvariants;
+    V<Real>* edges;                    // Edges.h
     V<Real>*headWeights, *byHeadWeights;  // [head][channel], multiplied by the gates
     V<Real>*inputWeights, *byInputs;      // for the heads of one degree, weights of the inputs of its mixing
     // messages
@@ -130,6 +131,7 @@ struct Scratch {
         byOutputs = pieces.take(plan.numOutputs);
         invariants = pieces.take(plan.layers * c);
         byInvariants = pieces.take(plan.layers * c);
+        edges = pieces.take(plan.edges.transfers || plan.edges.conducts ? 6 * plan.numRadial + plan.edges.rowSize : 0);
         headWeights = pieces.take(plan.numHeads * c);
         byHeadWeights = pieces.take(plan.numHeads * c);
         inputWeights = pieces.take(2 * inputs);

@@ -1,5 +1,6 @@
 // Compiled once for each instruction set, in the namespace POLARMP_ARCH.
 #include "../NetworkLoops.h"
+#include "Edges.h"
 #include "MessageLayers.h"
 #include "Outputs.h"
 
@@ -76,6 +77,8 @@ void forward(const NetworkPlan<Real>& plan, int layer, const AtomBlock<Real>& bl
         lastMap(plan, block, kept, scratch);
         sumTensors(plan, kept, scratch);
         writeOutputs(plan, block, kept, outputs, workspace.energy);
+        if (plan.edges.transfers || plan.edges.conducts)
+            writeEdgeNumbers(plan, block, kept, shared);
     }
     else {
         for (int l = 1; l <= products.lOut; l++)
@@ -96,6 +99,8 @@ void backward(const NetworkPlan<Real>& plan, int layer, const AtomBlock<Real>& b
     multiply(plan, products, saved, scratch, true);
     clearGradients(plan, products, scratch);
     if (layer + 1 == plan.layers) {
+        if (plan.edges.transfers || plan.edges.conducts)
+            exchangeBack(plan, block, shared, workspace, kept, scratch, cotangents);
         outputsBack(plan, block, kept, scratch, cotangents);
         mixDegreeBack(plan, products, 0, scratch, true, scratch.byFeatures);
     }
@@ -133,8 +138,10 @@ size_t keptSize(const NetworkPlan<Real>& plan) {
 
 } // namespace
 
-extern const NetworkLoops<float> singleNetwork = {LANES<float>, scratchSize<float>, keptSize<float>, forward<float>, backward<float>};
-extern const NetworkLoops<double> doubleNetwork = {LANES<double>, scratchSize<double>, keptSize<double>, forward<double>, backward<double>};
+extern const NetworkLoops<float> singleNetwork = {LANES<float>, scratchSize<float>, keptSize<float>, forward<float>, exchange<float>,
+                                                     flow<float>, backward<float>};
+extern const NetworkLoops<double> doubleNetwork = {LANES<double>, scratchSize<double>, keptSize<double>, forward<double>, exchange<double>,
+                                                      flow<double>, backward<double>};
 
 } // namespace POLARMP_ARCH
 } // namespace PolarMPPlugin

@@ -67,7 +67,16 @@ inline V<Real> boundedEnergy(V<Real> energy) {
 struct PositiveScalar {
     double unit, largest;
 };
-constexpr PositiveScalar SOFT = {Units::SOFTNESS, Units::LARGEST_SOFTNESS}, POLARIZABLE = {Units::POLARIZABILITY, Units::LARGEST_POLARIZABILITY};
+
+template <class Real>
+inline PositiveScalar softnessOf(const NetworkPlan<Real>& plan) {
+    return {Units::SOFTNESS, plan.largestSoftness};
+}
+
+template <class Real>
+inline PositiveScalar polarizabilityOf(const NetworkPlan<Real>& plan) {
+    return {Units::POLARIZABILITY, plan.largestPolarizability};
+}
 
 template <class Real>
 inline V<Real> positiveScalar(PositiveScalar scalar, V<Real> output) {
@@ -95,12 +104,18 @@ void writeOutputs(const NetworkPlan<Real>& plan, const AtomBlock<Real>& block, c
         V<Real> charge = kept.outputs[plan.charge] * Real(Units::CHARGE);
         bound<Real>(&charge, 1, Units::LARGEST_CHARGE);
         store<Real>(block, charge, outputs.moments[CHARGE], 1, 0);
+        if (plan.edges.transfers || plan.edges.conducts)
+            store<Real>(block, charge, outputs.localCharges, 1, 0);
     }
+    if (plan.formalCharges != nullptr)
+        for (int k = 0; k < LANES<Real>; k++)
+            if (block.particles[k] >= 0)
+                outputs.localCharges[block.particles[k]] = plan.formalCharges[block.kinds[k]];
     if (plan.softness >= 0)
-        store<Real>(block, positiveScalar<Real>(SOFT, kept.outputs[plan.softness]), outputs.moments[SOFTNESS], 1, 0);
+        store<Real>(block, positiveScalar<Real>(softnessOf(plan), kept.outputs[plan.softness]), outputs.moments[SOFTNESS], 1, 0);
     if (plan.polarizability >= 0 && !plan.tensorPolarizability)
         for (int a = 0; a < 3; a++)
-            store<Real>(block, positiveScalar<Real>(POLARIZABLE, kept.outputs[plan.polarizability]), outputs.moments[POLARIZABILITY], 9, 4 * a);
+            store<Real>(block, positiveScalar<Real>(polarizabilityOf(plan), kept.outputs[plan.polarizability]), outputs.moments[POLARIZABILITY], 9, 4 * a);
     auto storeMatrix = [&](const V<Real>* matrix, double* target) {
         for (int k = 0; k < 6; k++) {
             store<Real>(block, matrix[k], target, 9, 3 * ROW[k] + COLUMN[k]);
@@ -126,7 +141,7 @@ void writeOutputs(const NetworkPlan<Real>& plan, const AtomBlock<Real>& block, c
             V<Real> root[6];
             polarizabilityRoot(plan, kept.tensorSums + 5 * h, kept.outputs[plan.polarizability], root);
             squareOfRoot<Real>(root, matrix);
-            bound<Real>(matrix, 9, Units::LARGEST_POLARIZABILITY);
+            bound<Real>(matrix, 9, plan.largestPolarizability);
             storeMatrix(matrix, outputs.moments[POLARIZABILITY]);
         }
     }
@@ -149,7 +164,7 @@ void writeOutputsBack(const NetworkPlan<Real>& plan, const AtomBlock<Real>& bloc
         byOutputs[plan.charge] = by * Real(Units::CHARGE);
     }
     if (plan.softness >= 0)
-        byOutputs[plan.softness] = positiveScalarBack<Real>(SOFT, kept.outputs[plan.softness], fetch(block, cotangents.moments[SOFTNESS], 1, 0));
+        byOutputs[plan.softness] = positiveScalarBack<Real>(softnessOf(plan), kept.outputs[plan.softness], fetch(block, cotangents.moments[SOFTNESS], 1, 0));
     auto fetchMatrix = [&](const double* source, V<Real>* matrix) {
         for (int k = 0; k < 6; k++)
             matrix[k] = Real(0.5) * (fetch(block, source, 9, 3 * ROW[k] + COLUMN[k]) + fetch(block, source, 9, 3 * COLUMN[k] + ROW[k]));
@@ -159,7 +174,7 @@ void writeOutputsBack(const NetworkPlan<Real>& plan, const AtomBlock<Real>& bloc
         fetchMatrix(cotangents.moments[POLARIZABILITY], byMatrix);
         if (!plan.tensorPolarizability)
             byOutputs[plan.polarizability] =
-                positiveScalarBack<Real>(POLARIZABLE, kept.outputs[plan.polarizability], byMatrix[0] + byMatrix[3] + byMatrix[5]);
+                positiveScalarBack<Real>(polarizabilityOf(plan), kept.outputs[plan.polarizability], byMatrix[0] + byMatrix[3] + byMatrix[5]);
     }
     for (int h = 0; h < plan.numHeads; h++) {
         const Real unit = Real(Units::MOMENT) * plan.perChannel;
@@ -188,7 +203,7 @@ void writeOutputsBack(const NetworkPlan<Real>& plan, const AtomBlock<Real>& bloc
             byMatrix[6] = byMatrix[1];
             byMatrix[7] = byMatrix[2];
             byMatrix[8] = byMatrix[4];
-            boundBack<Real>(alpha, 9, Units::LARGEST_POLARIZABILITY, byMatrix);
+            boundBack<Real>(alpha, 9, plan.largestPolarizability, byMatrix);
             symmetricProduct<Real>(byMatrix, root, byRoot);
             for (V<Real>& by : byRoot)
                 by *= Real(Units::POLARIZABILITY);

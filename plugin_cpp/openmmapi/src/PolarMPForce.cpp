@@ -136,9 +136,29 @@ void PolarMPForce::setNonbondedMethod(NonbondedMethod method) {
 }
 
 void PolarMPForce::setPolarizationType(PolarizationType type) {
-    if (type != Direct && type != NoPolarization)
-        throw OpenMMException("PolarMPForce: polarization type is " + to_string((int) type) + "; Direct (0) and NoPolarization (1) are accepted");
+    if (type != Direct && type != NoPolarization && type != Mutual)
+        throw OpenMMException("PolarMPForce: polarization type is " + to_string((int) type)
+                              + "; Direct (0), NoPolarization (1) and Mutual (2) are accepted");
     polarizationType = type;
+}
+
+void PolarMPForce::setBoundary(Boundary newBoundary) {
+    if (newBoundary != Conducting && newBoundary != SlabZ && newBoundary != Vacuum)
+        throw OpenMMException("PolarMPForce: boundary is " + to_string((int) newBoundary)
+                              + "; Conducting (0), SlabZ (1) and Vacuum (2) are accepted");
+    boundary = newBoundary;
+}
+
+void PolarMPForce::setMutualInducedTargetEpsilon(double epsilon) {
+    if (!(epsilon > 0 && epsilon < 1))
+        throw OpenMMException("PolarMPForce: mutual induced target epsilon is " + to_string(epsilon) + "; a number between 0 and 1 is accepted");
+    mutualInducedTargetEpsilon = epsilon;
+}
+
+void PolarMPForce::setMutualInducedMaxIterations(int iterations) {
+    if (iterations < 1)
+        throw OpenMMException("PolarMPForce: mutual induced max iterations is " + to_string(iterations) + "; a positive number is accepted");
+    mutualInducedMaxIterations = iterations;
 }
 
 void PolarMPForce::setSigma(double newSigma) {
@@ -212,6 +232,10 @@ void PolarMPForce::getPMEParametersInContext(Context& context, int& nx, int& ny,
 
 void PolarMPForce::getStepData(Context& context, StepData& data) const {
     impl(getImplInContext(context)).getStepData(getContextImpl(context), data);
+}
+
+void PolarMPForce::getPairFlows(Context& context, PairFlows& flows) const {
+    impl(getImplInContext(context)).getPairFlows(getContextImpl(context), flows);
 }
 
 bool PolarMPForce::getChargeTransfer(Context& context, vector<double>& transfer) const {

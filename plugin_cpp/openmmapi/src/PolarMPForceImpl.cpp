@@ -27,6 +27,7 @@ void PolarMPForceImpl::initialize(ContextImpl& context) {
     numParticles = particles.empty() ? system.getNumParticles() : (int) particles.size();
     nonbondedMethod = owner.getNonbondedMethod();
     checkSource();
+    checkBoundary();
     checkEmbedding(system);
     embeddingParticles = owner.getEmbeddingParticles();
     for (int i = 0; i < system.getNumForces() && owner.getKMax() > 0 && owner.usesPeriodicBoundaryConditions(); i++)
@@ -42,6 +43,13 @@ void PolarMPForceImpl::checkSource() const {
     if (described != numParticles)
         throw OpenMMException("PolarMPForce: the source describes " + to_string(described) + " particles, but the force acts on "
                               + to_string(numParticles));
+}
+
+void PolarMPForceImpl::checkBoundary() const {
+    const char* const names[] = {"conducting", "slab_z", "vacuum"};
+    if (owner.getBoundary() != PolarMPForce::Conducting && !owner.usesPeriodicBoundaryConditions())
+        throw OpenMMException(string("PolarMPForce: boundary is '") + names[owner.getBoundary()]
+                              + "' without a periodic box; it is accepted with the nonbonded method PME");
 }
 
 void PolarMPForceImpl::checkEmbedding(const System& system) const {
@@ -96,6 +104,11 @@ void PolarMPForceImpl::getPMEParameters(int& nx, int& ny, int& nz) {
 void PolarMPForceImpl::getStepData(ContextImpl& context, StepData& data) {
     ensureEvaluated(context);
     implementation(kernel).getStepData(context, data);
+}
+
+void PolarMPForceImpl::getPairFlows(ContextImpl& context, PairFlows& flows) {
+    ensureEvaluated(context);
+    implementation(kernel).getPairFlows(context, flows);
 }
 
 bool PolarMPForceImpl::getChargeTransfer(ContextImpl& context, vector<double>& transfer) {

@@ -16,6 +16,8 @@ CudaLink::CudaLink(CudaContext& cu, MultipoleSource& source, SourceBuffers buffe
         buffers.gradients[m] = pointer(arrays.gradients[m]);
     }
     buffers.forces = pointer(arrays.forces);
+    for (int value = 0; value < NUM_FLOW_VALUES; value++)
+        buffers.flows[value] = pointer(arrays.flows[value]);
     evaluation = source.bind(buffers);
     handover = make_unique<StreamHandover>(cu, static_cast<CUstream>(evaluation->getStream()));
 }
@@ -29,4 +31,14 @@ void CudaLink::forward(bool includeGradients, const function<void()>& meanwhile)
 void CudaLink::backward(const double field[3]) {
     handover->toSource();
     handover->letWork([&]() { evaluation->backward(field); });
+}
+
+void CudaLink::flow(const double field[3], bool responds) {
+    handover->toSource();
+    handover->letWork([&]() { evaluation->flow(field, responds); });
+}
+
+void CudaLink::getPairFlows(PairFlows& flows) {
+    handover->toSource();
+    handover->letWork([&]() { evaluation->getPairFlows(flows); });
 }

@@ -13,6 +13,8 @@ public:
     CudaLink(OpenMM::CudaContext& cu, MultipoleSource& source, SourceBuffers description, SourceArrays& arrays);
     void forward(bool includeGradients, const std::function<void()>& meanwhile) override;
     void backward(const double field[3]) override;
+    void flow(const double field[3], bool responds) override;
+    void getPairFlows(PairFlows& flows) override;
 
 private:
     // Declared last and thus destroyed first: the handover's destructor waits for the work that the evaluation has queued.

@@ -53,6 +53,14 @@ public:
         PrimaryContext::Current current(*primary);
         evaluation->backward(field);
     }
+    void flow(const double field[3], bool responds) override {
+        PrimaryContext::Current current(*primary);
+        evaluation->flow(field, responds);
+    }
+    void getPairFlows(PairFlows& flows) override {
+        PrimaryContext::Current current(*primary);
+        evaluation->getPairFlows(flows);
+    }
     bool isConstant() const override {
         return evaluation->isConstant();
     }

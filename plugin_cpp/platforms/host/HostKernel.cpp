@@ -1,4 +1,5 @@
 #include "HostKernel.h"
+#include "SurfaceSolver.h"
 #include "openmm/OpenMMException.h"
 #include "openmm/internal/ContextImpl.h"
 #include "openmm/reference/ReferencePlatform.h"
@@ -8,6 +9,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <numeric>
 
 using namespace PolarMPPlugin;
 using namespace OpenMM;
@@ -28,12 +30,6 @@ SymmetricTensor symmetricPart(const double* matrix) {
     return tensor;
 }
 
-void writeMatrix(const double component[6], double* matrix) {
-    for (int a = 0; a < 3; a++)
-        for (int b = 0; b < 3; b++)
-            matrix[3 * a + b] = component[PAIR[a][b]];
-}
-
 } // namespace
 
 void HostKernel::initialize(const System& system, const PolarMPForce& force) {
@@ -50,12 +46,17 @@ void HostKernel::createSetup(const PolarMPForce& force) {
     next->source = force.requireSource();
     next->moments = next->source->getMomentSet();
     if (force.getPolarizationType() == PolarMPForce::NoPolarization)
-        next->moments[SOFTNESS] = next->moments[POLARIZABILITY] = false;
+        next->moments[SOFTNESS] = next->moments[POLARIZABILITY] = next->moments.conducts = false;
     next->epsInf = force.getEpsInf();
     next->evaluation = next->source->bind(allocate(next->memory));
     next->solver = createSolver(force);
+    if (periodic && force.getBoundary() != PolarMPForce::Conducting)
+        next->solver = make_unique<SurfaceSolver>(move(next->solver), force.getBoundary(), force.getSigma() * ANGSTROM_PER_NM);
+    next->needsNeutralBox = periodic && force.getBoundary() == PolarMPForce::Vacuum;
     ForAtoms threaded = [this](size_t n, const function<void(size_t, size_t)>& work) { forAtoms(n, work); };
     next->response = make_unique<OneShotResponse>(force.getSigma() * ANGSTROM_PER_NM, next->solver->containsOwnAtoms(), periodic, threaded);
+    if (force.getPolarizationType() == PolarMPForce::Mutual && next->moments.induces())
+        next->mutual = createMutualInduction(force);
     Embedding& embedding = next->embedding;
     embedding.particles = force.getEmbeddingParticles();
     for (double charge : force.getEmbeddingCharges())
@@ -90,6 +91,8 @@ SourceBuffers HostKernel::allocate(Memory& memory) {
         buffers.gradients[m] = zeros(memory.gradients[m], MOMENTS[m].components);
     }
     buffers.forces = zeros(memory.forces, 3);
+    for (int value = 0; value < NUM_FLOW_VALUES; value++)
+        buffers.flows[value] = zeros(memory.flows[value], 1);
     return buffers;
 }
 
@@ -152,8 +155,23 @@ void HostKernel::checkMoments() {
     }
 }
 
+void HostKernel::checkFlows(FlowValue value) {
+    const vector<double>& values = setup->memory.flows[value];
+    const bool mayBeNegative = FLOW_VALUES[value].mayBeNegative;
+    for (size_t i = 0; i < values.size(); i++)
+        if (!isfinite(values[i]) || (!mayBeNegative && values[i] < 0))
+            throwUnusable(FLOW_VALUES[value].name, particles[i], values[i]);
+}
+
 void HostKernel::readMoments() {
     checkMoments();
+    if (setup->moments.flows) {
+        checkFlows(LOCAL_CHARGE);
+        checkFlows(FLOW_POLARIZABILITY);
+        atoms.localCharges = setup->memory.flows[LOCAL_CHARGE];
+    }
+    else
+        atoms.localCharges.clear();
     const size_t n = particles.size();
     const MomentSet& present = setup->moments;
     const MomentArrays& values = setup->memory.moments;
@@ -186,10 +204,13 @@ Vec3 HostKernel::latentField(ContextImpl& context) {
     externalField = PolarMPForceImpl::externalField(context);
     // s^2 = eps_e of theory.md section 6
     double screening = setup->epsInf;
-    if (periodic && setup->moments[POLARIZABILITY]) {
+    if (periodic) {
         double trace = 0;
         for (const SymmetricTensor& alpha : atoms.polarizability)
             trace += alpha.trace() / 3;
+        if (setup->moments.conducts)
+            for (double share : setup->memory.flows[FLOW_POLARIZABILITY])
+                trace += share;
         const Vec3* box = setup->box;
         screening /= 1 + 4 * M_PI * COULOMB * trace / fabs(box[0].dot(box[1].cross(box[2])));
     }
@@ -233,7 +254,23 @@ void HostKernel::evaluateMoments(ContextImpl& context, bool includeForces) {
     setup->evaluation->forward(includeForces);
     if (!isfinite(setup->memory.energy))
         throwUnusableEnergy();
-    together([&]() { computeElectrostatics(context, includeForces); });
+    Vec3 field;
+    together([&]() {
+        readMoments();
+        field = latentField(context);
+        computePermanentPotential(field);
+    });
+    if (setup->mutual)
+        induceMutually(field);
+    computeFlows(field);
+    together([&]() {
+        if (!setup->mutual)
+            computeInducedPotential();
+        if (isEmbedded() && includeForces)
+            computeGradientsAtCharges();
+        setup->response->differentiate(atoms, phi, phiInduced, setup->embedding.potential, field);
+        writeGradients();
+    });
     if (!includeForces)
         return;
     Vec3 movingCharges = periodic ? externalField * fieldScale : Vec3();
@@ -244,19 +281,6 @@ void HostKernel::evaluateMoments(ContextImpl& context, bool includeForces) {
         throwUnusable("force from the source of moments", particles[(first - forces.begin()) / 3], *first);
 }
 
-void HostKernel::computeElectrostatics(ContextImpl& context, bool includeForces) {
-    readMoments();
-    Vec3 field = latentField(context);
-    setup->solver->setPositions(atoms.positions);
-    if (isEmbedded())
-        computePotentialOfCharges();
-    computePotentials(field);
-    if (isEmbedded() && includeForces)
-        computeGradientsAtCharges();
-    setup->response->differentiate(atoms, phi, phiInduced, setup->embedding.potential, field);
-    writeGradients();
-}
-
 void HostKernel::computePotentialOfCharges() {
     Embedding& embedding = setup->embedding;
     setup->solver->setCharges(embedding.positions, embedding.charges);
@@ -265,23 +289,128 @@ void HostKernel::computePotentialOfCharges() {
         embedding.correction->addAtAtoms(atoms.positions, embedding.positions, embedding.charges, embedding.potential);
 }
 
-void HostKernel::computePotentials(const Vec3& field) {
-    PotentialSolver& solver = *setup->solver;
-    OneShotResponse& response = *setup->response;
-    solver.potentialAtAtoms(atoms.permanent, phi);
-    phiInduced.clear();
-    if (!isEmbedded()) {
-        response.induce(atoms, phi, field);
-        if (setup->moments.induces())
-            solver.potentialAtAtoms(response.induced, phiInduced);
-        return;
+void HostKernel::computePermanentPotential(const Vec3& field) {
+    if (setup->needsNeutralBox) {
+        double charge = accumulate(setup->embedding.charges.begin(), setup->embedding.charges.end(), 0.0);
+        for (const Multipole& m : atoms.permanent)
+            charge += m.charge;
+        checkNeutralBox(charge);
     }
-    const vector<Derivatives> phiPermanent = phi;
-    for (size_t i = 0; i < phi.size(); i++)
-        phi[i] += setup->embedding.potential[i];
-    response.induce(atoms, phi, field);
+    setup->solver->setPositions(atoms.positions);
+    if (isEmbedded())
+        computePotentialOfCharges();
+    setup->solver->potentialAtAtoms(atoms.permanent, phi);
+    if (isEmbedded()) {
+        phiPermanent = phi;
+        for (size_t i = 0; i < phi.size(); i++)
+            phi[i] += setup->embedding.potential[i];
+    }
+    setup->response->induce(atoms, phi, field);
+}
+
+bool HostKernel::flowsIn(const Vec3& field) const {
+    return setup->moments.flows && (setup->moments.conducts || field != Vec3());
+}
+
+void HostKernel::flow(const Vec3& field, bool responds) {
+    const double latent[3] = {field[0], field[1], field[2]};
+    setup->evaluation->flow(latent, responds);
+    checkFlows(FLOW_CHARGE);
+    checkFlows(FLOW_ENERGY);
+}
+
+void HostKernel::computeFlows(const Vec3& field) {
+    if (!flowsIn(field))
+        return;
+    vector<double>* flows = setup->memory.flows;
+    // The array keeps its place, at which the source knows it.
+    for (size_t i = 0; i < particles.size(); i++)
+        flows[FLOW_POTENTIAL][i] = setup->response->feltPotential(i);
+    flow(field, setup->moments.conducts);
+    if (setup->mutual)
+        setup->response->setFlows(flows[FLOW_CHARGE], flows[FLOW_ENERGY]);
+    else
+        setup->response->addFlows(flows[FLOW_CHARGE], flows[FLOW_ENERGY]);
+}
+
+unique_ptr<MutualInduction> HostKernel::createMutualInduction(const PolarMPForce& force) {
+    auto respond = [this](const Felt& felt, vector<Multipole>& induced) {
+        vector<double>* flows = setup->memory.flows;
+        if (setup->moments.conducts) {
+            for (size_t i = 0; i < felt.size(); i++)
+                flows[FLOW_POTENTIAL][i] = -felt.potential[i];
+            flow(Vec3(), true);
+        }
+        for (size_t i = 0; i < felt.size(); i++) {
+            induced[i] = Multipole();
+            if (!atoms.softness.empty())
+                induced[i].charge = atoms.softness[i] * felt.potential[i];
+            if (setup->moments.conducts)
+                induced[i].charge += flows[FLOW_CHARGE][i];
+            if (!atoms.polarizability.empty())
+                induced[i].dipole = atoms.polarizability[i] * felt.gradient[i];
+        }
+    };
+    auto interact = [this](const vector<Multipole>& induced, Felt& felt) {
+        together([&]() { setup->solver->potentialAtAtoms(induced, phiInduced); });
+        felt = setup->response->felt(phiInduced, induced);
+    };
+    return make_unique<MutualInduction>(force.getMutualInducedTargetEpsilon(), force.getMutualInducedMaxIterations(), respond, interact);
+}
+
+double HostKernel::respondDirectly(const Vec3& field) {
+    double size = setup->response->respond(atoms, field);
+    if (!setup->moments.conducts)
+        return size;
+    vector<double>* flows = setup->memory.flows;
+    auto energyOfFlows = [&](bool responds) {
+        flow(field, responds);
+        return accumulate(flows[FLOW_ENERGY].begin(), flows[FLOW_ENERGY].end(), 0.0);
+    };
+    for (size_t i = 0; i < particles.size(); i++)
+        flows[FLOW_POTENTIAL][i] = setup->response->feltPotential(i);
+    const double ofTransfers = field == Vec3() ? 0 : energyOfFlows(false);
+    size -= 2 * (energyOfFlows(true) - ofTransfers);
+    for (size_t i = 0; i < particles.size(); i++)
+        setup->response->induced[i].charge += flows[FLOW_CHARGE][i];
+    return size;
+}
+
+void HostKernel::induceMutually(const Vec3& field) {
+    OneShotResponse& response = *setup->response;
+    if (haveJumped())
+        setup->mutual->forget();
+    const Felt guess = setup->mutual->predict(particles.size());
+    response.fromInduced = guess;
+    const double size = respondDirectly(field);
+    setup->mutual->solve(guess, size, response.induced);
+    together([&]() { computeInducedPotential(); });
+    response.fromInduced = response.felt(phiInduced, response.induced);
+    response.sumInducedCharges();
+    setup->mutual->remember(response.fromInduced);
+}
+
+bool HostKernel::haveJumped() {
+    constexpr double LONGEST_STEP = 0.5;  // A
+    bool jumped = lastPositions.size() != atoms.positions.size() || !equal(setup->box, setup->box + 3, lastBox);
+    for (size_t i = 0; i < lastPositions.size() && !jumped; i++) {
+        Vec3 step = atoms.positions[i] - lastPositions[i];
+        jumped = step.dot(step) > LONGEST_STEP * LONGEST_STEP;
+    }
+    lastPositions = atoms.positions;
+    copy(setup->box, setup->box + 3, lastBox);
+    return jumped;
+}
+
+void HostKernel::computeInducedPotential() {
+    PotentialSolver& solver = *setup->solver;
+    phiInduced.clear();
     if (!setup->moments.induces())
         return;
+    if (!isEmbedded()) {
+        solver.potentialAtAtoms(setup->response->induced, phiInduced);
+        return;
+    }
     // The charges feel permanent and induced moments together: these take the place of the induced ones in the second round.
     solver.potentialAtAtoms(totalMoments(), phiInduced);
     for (size_t i = 0; i < phi.size(); i++)
@@ -335,55 +464,6 @@ bool HostKernel::isCurrent(ContextImpl& context) {
         if (box[i] * ANGSTROM_PER_NM != setup->box[i])
             return false;
     return PolarMPForceImpl::externalField(context) == externalField;
-}
-
-void HostKernel::getStepData(ContextImpl&, StepData& data) {
-    const size_t n = particles.size();
-    const vector<Multipole>& induced = setup->response->induced;
-    data.numParticles = n;
-    data.sourceEnergy = setup->memory.energy;
-    data.fieldScale = fieldScale;
-    data.moments = setup->memory.moments;
-    data.gradients = setup->memory.gradients;
-    data.moments[POLARIZABILITY].assign(9 * n, 0.0);
-    data.inducedCharges.resize(n);
-    data.inducedDipoles.resize(3 * n);
-    for (size_t i = 0; i < n; i++) {
-        writeMatrix(atoms.permanent[i].quadrupole, &data.moments[QUADRUPOLE][9 * i]);
-        if (!atoms.polarizability.empty())
-            writeMatrix(atoms.polarizability[i].component, &data.moments[POLARIZABILITY][9 * i]);
-        data.inducedCharges[i] = induced[i].charge;
-        for (int a = 0; a < 3; a++)
-            data.inducedDipoles[3 * i + a] = induced[i].dipole[a];
-    }
-    for (const Derivatives& phi : setup->embedding.potential) {
-        data.embeddingPotential.push_back(phi.value);
-        for (int a = 0; a < 3; a++)
-            data.embeddingField.push_back(-phi.gradient[a]);
-    }
-}
-
-bool HostKernel::getChargeTransfer(ContextImpl&, vector<double>& transfer) {
-    transfer.resize(9 * particles.size());
-    bool isAvailable = false;
-    auto compute = [&]() { isAvailable = setup->evaluation->chargeTransfer(transfer.data()); };
-    if (setup->evaluation->usesThreads())
-        together(compute);
-    else
-        compute();
-    return isAvailable;
-}
-
-void HostKernel::getPotential(ContextImpl&, const vector<Vec3>& points, vector<double>& potential) {
-    setup->solver->potentialAtPoints(points, totalMoments(), potential);
-}
-
-void HostKernel::getPMEParameters(int& nx, int& ny, int& nz) const {
-    int size[3];
-    setup->solver->getMeshSize(size);
-    nx = size[0];
-    ny = size[1];
-    nz = size[2];
 }
 
 void HostKernel::copyParametersToContext(ContextImpl&, const PolarMPForce& force) {

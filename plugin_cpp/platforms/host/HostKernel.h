@@ -20,6 +20,7 @@ public:
     double execute(OpenMM::ContextImpl& context, bool includeForces, bool isState) override;
     bool isCurrent(OpenMM::ContextImpl& context) override;
     void getStepData(OpenMM::ContextImpl& context, StepData& data) override;
+    void getPairFlows(OpenMM::ContextImpl& context, PairFlows& flows) override;
     bool getChargeTransfer(OpenMM::ContextImpl& context, std::vector<double>& transfer) override;
     void getPotential(OpenMM::ContextImpl& context, const std::vector<OpenMM::Vec3>& points, std::vector<double>& potential) override;
     void getPMEParameters(int& nx, int& ny, int& nz) const override;
@@ -47,6 +48,7 @@ private:
     struct Memory {
         std::vector<double> positions, forces;
         MomentArrays moments, gradients;
+        std::vector<double> flows[NUM_FLOW_VALUES];
         double cell[9], energy = 0;
     };
     /** The point charges around the atoms. */
@@ -63,10 +65,12 @@ private:
         std::shared_ptr<MultipoleSource> source;
         MomentSet moments;  // those that act
         double epsInf = 1;
+        bool needsNeutralBox = false;
         Memory memory;
         std::unique_ptr<SourceEvaluation> evaluation;
         std::unique_ptr<PotentialSolver> solver;
         std::unique_ptr<OneShotResponse> response;
+        std::unique_ptr<MutualInduction> mutual;  // null with direct response
         Embedding embedding;
         OpenMM::Vec3 box[3];  // that the solver knows, A
     };
@@ -74,9 +78,22 @@ private:
     SourceBuffers allocate(Memory& memory);
     void evaluate(OpenMM::ContextImpl& context, bool includeForces);
     void evaluateMoments(OpenMM::ContextImpl& context, bool includeForces);
-    void computeElectrostatics(OpenMM::ContextImpl& context, bool includeForces);
+    /** Everything that acts on the permanent moments, and what it induces at each atom. */
+    void computePermanentPotential(const OpenMM::Vec3& field);
+    /** What flows between neighbours, by the source; with mutual induction the induced charges contain it already. */
+    void computeFlows(const OpenMM::Vec3& field);
+    bool flowsIn(const OpenMM::Vec3& field) const;
+    /** Lets the source compute what flows, into the memory. */
+    void flow(const OpenMM::Vec3& field, bool responds);
+    void computeInducedPotential();
+    /** Induced moments that feel each other, from the direct ones. */
+    void induceMutually(const OpenMM::Vec3& field);
+    std::unique_ptr<MutualInduction> createMutualInduction(const PolarMPForce& force);
+    /** Induced moments from what the atoms feel, and y R y in eV. */
+    double respondDirectly(const OpenMM::Vec3& field);
+    /** Whether the atoms have moved so far since the last step that it says nothing about this one. */
+    bool haveJumped();
     void computePotentialOfCharges();
-    void computePotentials(const OpenMM::Vec3& field);
     void computeGradientsAtCharges();
     bool isEmbedded() const {
         return !setup->embedding.particles.empty();
@@ -85,6 +102,7 @@ private:
     void readPositions(OpenMM::ContextImpl& context);
     void readBox(OpenMM::ContextImpl& context);
     void checkMoments();
+    void checkFlows(FlowValue value);
     void readMoments();
     OpenMM::Vec3 latentField(OpenMM::ContextImpl& context);
     void writeGradients();
@@ -95,7 +113,9 @@ private:
     std::unique_ptr<Setup> setup;
     Atoms atoms;
     OpenMM::Vec3 externalField;
-    std::vector<Derivatives> phi, phiInduced;
+    std::vector<OpenMM::Vec3> lastPositions;                 // A, with mutual induction
+    OpenMM::Vec3 lastBox[3];
+    std::vector<Derivatives> phi, phiPermanent, phiInduced;  // phi: with the potential of the charges
 };
 
 } // namespace PolarMPPlugin

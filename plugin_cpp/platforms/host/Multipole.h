@@ -7,6 +7,13 @@ namespace PolarMPPlugin {
 constexpr int PAIR[3][3] = {{0, 1, 2}, {1, 3, 4}, {2, 4, 5}};
 constexpr int TRIPLE[3][3][3] = {{{0, 1, 2}, {1, 3, 4}, {2, 4, 5}}, {{1, 3, 4}, {3, 6, 7}, {4, 7, 8}}, {{2, 4, 5}, {4, 7, 8}, {5, 8, 9}}};
 
+/** A symmetric tensor's independent components as a row of nine numbers. */
+inline void writeMatrix(const double component[6], double* matrix) {
+    for (int a = 0; a < 3; a++)
+        for (int b = 0; b < 3; b++)
+            matrix[3 * a + b] = component[PAIR[a][b]];
+}
+
 /** M[f] = q f + mu . grad f + 1/2 Q : grad grad f (theory.md section 2). Units e, e A, e A^2. */
 struct Multipole {
     double charge = 0;

@@ -21,11 +21,32 @@ Derivatives OneShotResponse::ownAtomPart(const Multipole& m) const {
 }
 
 double OneShotResponse::potentialInField(const Atoms& atoms, size_t i, const Vec3& field) const {
-    return periodic ? potential[i] : potential[i] - field.dot(atoms.positions[i] - centerOfSoftness);
+    const double felt = feltPotential(i);
+    return periodic ? felt : felt - field.dot(atoms.positions[i] - centerOfSoftness);
+}
+
+double OneShotResponse::feltPotential(size_t i) const {
+    return fromInduced.size() == 0 ? potential[i] : potential[i] + fromInduced.potential[i];
+}
+
+Vec3 OneShotResponse::feltField(size_t i) const {
+    return fromInduced.size() == 0 ? electricField[i] : electricField[i] - fromInduced.gradient[i];
+}
+
+Felt OneShotResponse::felt(const vector<Derivatives>& phiInduced, const vector<Multipole>& moments) const {
+    Felt felt(phiInduced.size());
+    for (size_t i = 0; i < phiInduced.size(); i++) {
+        Derivatives own = ownAtomPart(moments[i]);
+        felt.potential[i] = phiInduced[i].value - own.value;
+        felt.gradient[i] = phiInduced[i].gradient - own.gradient;
+    }
+    return felt;
 }
 
 void OneShotResponse::induce(const Atoms& atoms, const vector<Derivatives>& phi, const Vec3& field) {
     size_t n = atoms.positions.size();
+    flowCharges.clear();
+    flowEnergies.clear();
     potential.resize(n);
     electricField.resize(n);
     induced.resize(n);
@@ -40,18 +61,46 @@ void OneShotResponse::induce(const Atoms& atoms, const vector<Derivatives>& phi,
     forAtoms(n, [&](size_t begin, size_t end) {
         for (size_t i = begin; i < end; i++) {
             Derivatives own = ownAtomPart(atoms.permanent[i]);
-            induced[i] = Multipole();
             potential[i] = phi[i].value - own.value;
             electricField[i] = own.gradient - phi[i].gradient;
+        }
+    });
+    fromInduced = Felt();
+    respond(atoms, field);
+}
+
+double OneShotResponse::respond(const Atoms& atoms, const Vec3& field) {
+    forAtoms(induced.size(), [&](size_t begin, size_t end) {
+        for (size_t i = begin; i < end; i++) {
+            induced[i] = Multipole();
             if (!atoms.softness.empty())
                 induced[i].charge = -atoms.softness[i] * potentialInField(atoms, i, field);
             if (!atoms.polarizability.empty())
-                induced[i].dipole = atoms.polarizability[i] * (electricField[i] + field);
+                induced[i].dipole = atoms.polarizability[i] * (feltField(i) + field);
         }
     });
+    sumInducedCharges();
+    double size = 0;
+    for (size_t i = 0; i < induced.size(); i++)
+        size += induced[i].dipole.dot(feltField(i) + field) - induced[i].charge * potentialInField(atoms, i, field);
+    return size;
+}
+
+void OneShotResponse::sumInducedCharges() {
     totalInducedCharge = 0;
     for (const Multipole& m : induced)
         totalInducedCharge += m.charge;
+}
+
+void OneShotResponse::addFlows(const vector<double>& charges, const vector<double>& newEnergies) {
+    setFlows(charges, newEnergies);
+    for (size_t i = 0; i < charges.size(); i++)
+        induced[i].charge += charges[i];
+}
+
+void OneShotResponse::setFlows(const vector<double>& charges, const vector<double>& newEnergies) {
+    flowCharges = charges;
+    flowEnergies = newEnergies;
 }
 
 void OneShotResponse::differentiate(const Atoms& atoms, const vector<Derivatives>& phi, const vector<Derivatives>& phiInduced,
@@ -89,6 +138,10 @@ void OneShotResponse::differentiateAtom(const Atoms& atoms, size_t i, const Deri
     total.dipole += induced[i].dipole;
     // Raw potentials: the own-atom parts cancel between the two terms (theory.md section 4).
     forces[i] = -(gradientOf(total, phi) + gradientOf(m, phiInduced));
+    if (fromInduced.size() > 0) {
+        forces[i] -= gradientOf(induced[i], phiInduced);
+        energy -= 0.5 * (induced[i].charge * fromInduced.potential[i] + induced[i].dipole.dot(fromInduced.gradient[i]));
+    }
 
     chargeGradients[i] = phi.value - own.value + phiInduced.value - ownInduced.value;
     dipoleGradients[i] = phi.gradient - own.gradient + phiInduced.gradient - ownInduced.gradient;
@@ -105,24 +158,29 @@ void OneShotResponse::differentiateAtom(const Atoms& atoms, size_t i, const Deri
         energy += atoms.softness[i] * softnessGradients[i];
     }
     if (!atoms.polarizability.empty()) {
-        Vec3 E = electricField[i] + field;
+        Vec3 E = feltField(i) + field;
         for (int a = 0; a < 3; a++)
             for (int b = a; b < 3; b++)
                 polarizabilityGradients[i].component[PAIR[a][b]] = -0.5 * E[a] * E[b];
         energy -= 0.5 * E.dot(atoms.polarizability[i] * E);
     }
+    if (!flowEnergies.empty())
+        energy += flowEnergies[i];
     if (field == Vec3())
         return;
-    energy -= field.dot(atoms.positions[i] * m.charge + m.dipole);
+    // What neighbours have exchanged meets the field in their flows.
+    const double localCharge = atoms.localCharges.empty() ? m.charge : atoms.localCharges[i];
+    energy -= field.dot(atoms.positions[i] * localCharge + m.dipole);
     dipoleGradients[i] -= field;
-    forces[i] += field * m.charge;
+    const double flowed = flowCharges.empty() ? 0 : flowCharges[i];
+    forces[i] += field * (m.charge + flowed);
     if (periodic)
         return;
     chargeGradients[i] -= field.dot(atoms.positions[i]);
     if (totalSoftness > 0) {
         // r_c moves with the atoms and with their softness.
         double share = atoms.softness[i] / totalSoftness;
-        forces[i] += field * (induced[i].charge - share * totalInducedCharge);
+        forces[i] += field * (induced[i].charge - flowed - share * totalInducedCharge);
         softnessGradients[i] += totalInducedCharge / totalSoftness * field.dot(atoms.positions[i] - centerOfSoftness);
     }
 }

@@ -1,6 +1,7 @@
 #pragma once
 #include "ForAtoms.h"
 #include "Multipole.h"
+#include "MutualInduction.h"
 #include <vector>
 
 namespace PolarMPPlugin {
@@ -26,6 +27,7 @@ struct Atoms {
     std::vector<Multipole> permanent;
     std::vector<double> softness;                 // kappa, empty if nothing induces charges
     std::vector<SymmetricTensor> polarizability;  // alpha, empty if nothing induces dipoles
+    std::vector<double> localCharges;             // q0, empty unless neighbours exchange charge
 };
 
 /**
@@ -46,6 +48,28 @@ public:
      */
     void induce(const Atoms& atoms, const std::vector<Derivatives>& phi, const OpenMM::Vec3& field);
     /**
+     * Adds to the induced charges what has flowed between neighbours, between induce() and differentiate().
+     *
+     * @param charges   dq, e
+     * @param energies  of the flows and of the transfers in the field, eV
+     */
+    void addFlows(const std::vector<double>& charges, const std::vector<double>& energies);
+    /** The same where the induced charges contain them already. */
+    void setFlows(const std::vector<double>& charges, const std::vector<double>& energies);
+    /**
+     * Induced moments, without flows, from what the atoms feel of the permanent ones and, in `fromInduced`, of induced ones.
+     *
+     * @return  y R y in eV, with R y the induced moments
+     */
+    double respond(const Atoms& atoms, const OpenMM::Vec3& field);
+    /** What induced moments, whose potential this is, make the other atoms feel. */
+    Felt felt(const std::vector<Derivatives>& phiInduced, const std::vector<Multipole>& moments) const;
+    /** What an atom feels of all others, permanent and induced; without the external field. */
+    double feltPotential(size_t i) const;
+    OpenMM::Vec3 feltField(size_t i) const;
+    /** To be called when `induced` has been changed. */
+    void sumInducedCharges();
+    /**
      * @param phiInduced  potential of the induced moments; empty if there are none
      * @param phiCharges  the point charges' part of phi; empty if there are none
      */
@@ -56,6 +80,7 @@ public:
     std::vector<double> potential;                    // Phi'
     std::vector<OpenMM::Vec3> electricField;          // E'
     std::vector<Multipole> induced;                   // (dq, dmu, 0)
+    Felt fromInduced;                                 // with mutual induction: what the induced moments make each other feel
     // after differentiate()
     double energy = 0;                                // eV
     std::vector<OpenMM::Vec3> forces;                 // eV/A, at fixed moments
@@ -72,6 +97,7 @@ private:
     const double ownCharge, ownDipole, ownQuadrupole;  // strengths of the own-atom part; 0 if the potentials have none
     const bool periodic;
     const ForAtoms forAtoms;
+    std::vector<double> flowCharges, flowEnergies;  // empty without flows
     std::vector<double> energies;  // per atom, so that their sum does not depend on the number of threads
     double totalSoftness = 0, totalInducedCharge = 0;
     OpenMM::Vec3 centerOfSoftness;  // r_c

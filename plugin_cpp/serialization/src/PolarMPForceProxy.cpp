@@ -10,7 +10,7 @@ using namespace std;
 
 namespace {
 
-const int VERSION = 2;  // 2: embedding charges
+const int VERSION = 3;  // 2: embedding charges, 3: mutual induction, boundary
 const char* const AXES[] = {"x", "y", "z"};
 
 /** A number, vector or matrix per particle becomes the properties name, name_x or name_xy of the particle's node. */
@@ -69,6 +69,9 @@ void PolarMPForceProxy::serialize(const void* object, SerializationNode& node) c
     node.setStringProperty("name", force.getName());
     node.setIntProperty("method", force.getNonbondedMethod());
     node.setIntProperty("polarizationType", force.getPolarizationType());
+    node.setDoubleProperty("mutualInducedTargetEpsilon", force.getMutualInducedTargetEpsilon());
+    node.setIntProperty("mutualInducedMaxIterations", force.getMutualInducedMaxIterations());
+    node.setIntProperty("boundary", force.getBoundary());
     node.setDoubleProperty("sigma", force.getSigma());
     node.setDoubleProperty("ewaldErrorTolerance", force.getEwaldErrorTolerance());
     node.setDoubleProperty("kMax", force.getKMax());
@@ -111,6 +114,9 @@ void* PolarMPForceProxy::deserialize(const SerializationNode& node) const {
     force->setName(node.getStringProperty("name", force->getName()));
     force->setNonbondedMethod((PolarMPForce::NonbondedMethod) node.getIntProperty("method", PolarMPForce::NoCutoff));
     force->setPolarizationType((PolarMPForce::PolarizationType) node.getIntProperty("polarizationType", PolarMPForce::Direct));
+    force->setMutualInducedTargetEpsilon(node.getDoubleProperty("mutualInducedTargetEpsilon", force->getMutualInducedTargetEpsilon()));
+    force->setMutualInducedMaxIterations(node.getIntProperty("mutualInducedMaxIterations", force->getMutualInducedMaxIterations()));
+    force->setBoundary((PolarMPForce::Boundary) node.getIntProperty("boundary", PolarMPForce::Conducting));
     force->setSigma(node.getDoubleProperty("sigma", force->getSigma()));
     force->setEwaldErrorTolerance(node.getDoubleProperty("ewaldErrorTolerance", force->getEwaldErrorTolerance()));
     force->setKMax(node.getDoubleProperty("kMax", 0));

@@ -1,4 +1,5 @@
 #pragma once
+#include "Flows.h"
 #include "Moments.h"
 #include <array>
 #include <functional>
@@ -44,6 +45,8 @@ struct SourceBuffers {
     void* gradients[NUM_MOMENTS] = {};  // lambda of theory.md section 4: derivatives of the electrostatic energy by the moments
     // source -> kernel, by backward()
     void* forces = nullptr;  // [N,3]   eV/A: -d/dr( sum e + lambda . M ) at fixed lambda
+    // of sources whose charges flow between neighbours, in the type of the moments: Flows.h says what and when
+    void* flows[NUM_FLOW_VALUES] = {};  // [N]
 };
 
 /** Which moments a source provides. A charge is always among them. */
@@ -56,8 +59,12 @@ public:
         return present[moment];
     }
     bool induces() const {
-        return present[SOFTNESS] || present[POLARIZABILITY];
+        return present[SOFTNESS] || present[POLARIZABILITY] || conducts;
     }
+    /** The source knows pairs of neighbours that have exchanged charge: it gives local charges, and flow() is called. */
+    bool flows = false;
+    /** Charge flows between these neighbours in response to potentials. */
+    bool conducts = false;
 
 private:
     bool present[NUM_MOMENTS] = {true};
@@ -81,9 +88,24 @@ public:
      *
      * @param field  in a periodic box with an external field: the latent field (V/A), for which the force of the
      *               moving charges, sum_j E.(r_j - r_i) dq_j/dr_i between nearest images, is added (theory.md
-     *               section 6). Zero otherwise: the gradients contain a cluster's field.
+     *               section 6). Where charges flow the q are the local ones, and -E.d_ij is added to the derivative by
+     *               each t_ij. Zero otherwise: the gradients contain a cluster's field.
      */
     virtual void backward(const double field[3]) = 0;
+    /**
+     * The charge that flows between neighbours (theory.md section 8), between forward() and backward(): from Phi' in the
+     * buffers to dq_i = sum_j p_ij, p_ij = -f_ij (Phi'_i - Phi'_j - E.d_ij), and to the energy
+     * -1/2 f_ij (Phi'_i - Phi'_j - E.d_ij)^2 - E.d_ij t_ij of every pair, which any of its atoms may have. backward() then adds the
+     * derivatives by the f_ij, with this Phi'.
+     *
+     * @param field     latent, V/A, in clusters too
+     * @param responds  whether there are the p_ij; in a step without field this is called only if there are
+     */
+    virtual void flow(const double field[3], bool responds) {
+    }
+    /** The pairs of the last forward(), of a source whose charges flow. */
+    virtual void getPairFlows(PairFlows& flows) {
+    }
     /**
      * The charge that an atom's motion moves to others, times the distance, at the positions of the last forward():
      * sum_j (r_j - r_i)_a dq_j/dr_i,b (theory.md section 6).

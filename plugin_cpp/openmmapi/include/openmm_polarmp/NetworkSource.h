@@ -34,6 +34,10 @@ struct NetworkParameters {
     int numSpecies = 0, layers = 1, lMax = 2, lMessage = 1, channels = 0, messageChannels = 0, numRadial = 0, hidden = 0, correlation = 3;
     double cutoff = 0, radialScale = 1;  // the radial functions are multiplied by the scale
     bool charges = false, dipoles = false, quadrupoles = false, softness = false, polarizability = false, tensorPolarizability = false;
+    double largestSoftness = 0, largestPolarizability = 0;  // bounds of the responses, e^2/eV and e^2 A^2/eV
+    // neighbours have exchanged charge, and it flows between them in response to potentials
+    bool transfers = false, conducts = false;
+    std::vector<double> formalCharges;     // e, by kind: the charges before the exchange; empty: the network's (`charges`)
     bool chargeProjection = false;         // shift the charges so that they sum to the total charge
     std::vector<double> energyScale, energyShift;  // eV, by kind
     // nuclear repulsion (models/zbl.py); empty: none
@@ -63,6 +67,16 @@ struct NetworkParameters {
     /** Number of heads that weight the channels' vectors or tensors: dipole, quadrupole, anisotropy, in this order. */
     int numTensorHeads() const {
         return dipoles + quadrupoles + tensorPolarizability;
+    }
+    bool flows() const {
+        return transfers || conducts;
+    }
+    /**
+     * Numbers of an atom that its pairs use (models/edge_heads.py), from the last rows of the last map: u_n and v_n of transfers, then
+     * the one of conductances.
+     */
+    int numEdgeRows() const {
+        return 2 * numRadial * transfers + conducts;
     }
     /** A weight by its name; throws an exception that names it if it is missing or has another shape. */
     const std::vector<double>& weight(const std::string& name, const std::vector<int>& shape) const;

@@ -12,11 +12,13 @@ namespace PolarMPPlugin {
 /** Results of the last evaluation, in the model's units and in the order of the force's particles. */
 struct StepData {
     int numParticles = 0;
+    int iterations = 0;       // of mutual induction
     double sourceEnergy = 0;  // eV
     double fieldScale = 1;    // s of theory.md section 6
     MomentArrays moments;       // quadrupoles symmetric and traceless, polarizabilities symmetric; zeros where a moment is absent
     MomentArrays gradients;     // derivatives of the electrostatic energy by the moments, theory.md section 4
     std::vector<double> inducedCharges, inducedDipoles;  // [N] e, [N,3] e A
+    std::vector<double> localCharges;  // [N] e, before neighbours exchange some; the charges of a source without flows
     std::vector<double> embeddingPotential, embeddingField;  // of the embedding charges, [N] V, [N,3] V/A; empty without charges
 };
 
@@ -38,8 +40,18 @@ public:
     enum PolarizationType {
         /** Charges and dipoles are induced by the permanent moments alone. */
         Direct = 0,
-        /** Softness and polarizability are ignored. */
-        NoPolarization = 1
+        /** Softness, polarizability and the conductance between neighbours are ignored. */
+        NoPolarization = 1,
+        /** Induced charges and dipoles feel each other, too (theory.md section 9). */
+        Mutual = 2
+    };
+    enum Boundary {
+        /** A box with others around it in a conductor: k = 0 is left out. */
+        Conducting = 0,
+        /** A slab with vacuum above and below, normal to z (theory.md section 10). */
+        SlabZ = 1,
+        /** A large sphere of neutral boxes in vacuum. */
+        Vacuum = 2
     };
     enum EmbeddingKernel {
         /** Embedding charges act through the multipoles' pair kernel erf(r / (sqrt(2) sigma)) / r, smeared as the multipoles are. */
@@ -83,6 +95,17 @@ public:
     }
     void setPolarizationType(PolarizationType type);
 
+    /** With Mutual: the residual over the driving potential, in the norm of the responses, where the iteration ends. */
+    double getMutualInducedTargetEpsilon() const {
+        return mutualInducedTargetEpsilon;
+    }
+    void setMutualInducedTargetEpsilon(double epsilon);
+    /** With Mutual: more iterations than these are an error. */
+    int getMutualInducedMaxIterations() const {
+        return mutualInducedMaxIterations;
+    }
+    void setMutualInducedMaxIterations(int iterations);
+
     /** The width of the pair kernel erf(r / (sqrt(2) sigma)) / r, in nm. */
     double getSigma() const {
         return sigma;
@@ -104,6 +127,11 @@ public:
         return kMax;
     }
     void setKMax(double kMax);
+    /** What surrounds a periodic box. */
+    Boundary getBoundary() const {
+        return boundary;
+    }
+    void setBoundary(Boundary boundary);
     /** The high-frequency dielectric constant that scales how an external field acts (theory.md section 6). */
     double getEpsInf() const {
         return epsInf;
@@ -134,6 +162,8 @@ public:
     void getPMEParametersInContext(OpenMM::Context& context, int& nx, int& ny, int& nz) const;
     /** The moments and their derivatives at the Context's present positions. Evaluates the force if that is necessary. */
     void getStepData(OpenMM::Context& context, StepData& data) const;
+    /** The pairs between which charge flows at the Context's present positions; none if charges stay with their atoms. */
+    void getPairFlows(OpenMM::Context& context, PairFlows& flows) const;
     /**
      * SourceEvaluation::chargeTransfer() at the Context's present positions: the part of the Born charges of permanent charges
      * that depend on their surroundings.
@@ -170,10 +200,13 @@ private:
     PolarizationType polarizationType = Direct;
     double sigma = 0.1, ewaldErrorTolerance = 5e-4, kMax = 0, epsInf = 1;
     int nx = 0, ny = 0, nz = 0;
+    double mutualInducedTargetEpsilon = 1e-5;
+    int mutualInducedMaxIterations = 60;
     std::vector<int> embeddingParticles;
     std::vector<double> embeddingCharges;
     double embeddingScale = 1;
     EmbeddingKernel embeddingKernel = Smeared;
+    Boundary boundary = Conducting;
 };
 
 } // namespace PolarMPPlugin

@@ -27,6 +27,8 @@ public:
     virtual bool isCurrent(OpenMM::ContextImpl& context) = 0;
     /** The moments of the last execute(), and derivatives by them. */
     virtual void getStepData(OpenMM::ContextImpl& context, StepData& data) = 0;
+    /** The pairs of the last execute(). */
+    virtual void getPairFlows(OpenMM::ContextImpl& context, PairFlows& flows) = 0;
     /** [N,3,3] of the last execute(); returns whether the source can compute it. */
     virtual bool getChargeTransfer(OpenMM::ContextImpl& context, std::vector<double>& transfer) = 0;
     /** The potential (V) of the moments of the last execute() at points (A). */

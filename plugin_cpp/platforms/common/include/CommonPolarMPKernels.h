@@ -1,6 +1,7 @@
 #pragma once
 #include "AsyncDownload.h"
 #include "DeviceChecks.h"
+#include "DeviceMutual.h"
 #include "DevicePotential.h"
 #include "SourceLink.h"
 #include "openmm_polarmp/PolarMPKernels.h"
@@ -18,6 +19,7 @@ public:
     double execute(OpenMM::ContextImpl& context, bool includeForces, bool isState) override;
     bool isCurrent(OpenMM::ContextImpl& context) override;
     void getStepData(OpenMM::ContextImpl& context, StepData& data) override;
+    void getPairFlows(OpenMM::ContextImpl& context, PairFlows& flows) override;
     bool getChargeTransfer(OpenMM::ContextImpl& context, std::vector<double>& transfer) override;
     void getPotential(OpenMM::ContextImpl& context, const std::vector<OpenMM::Vec3>& points, std::vector<double>& potential) override;
     void getPMEParameters(int& nx, int& ny, int& nz) const override;
@@ -50,8 +52,13 @@ private:
         ChargeArrays charges;
         std::unique_ptr<SourceLink> link;
         std::unique_ptr<DevicePotential> solver;
+        std::unique_ptr<DeviceMutual> mutual;  // null with direct response
         std::unique_ptr<AsyncDownload> sums;  // of response.sums
-        OpenMM::ComputeKernel sumForField, sumInducedCharges, differentiate;
+        OpenMM::ComputeKernel sumForField, sumInducedCharges, addFlows, differentiate;
+        /** Whether the latent scale of a field depends on the moments. */
+        bool screens() const {
+            return moments[POLARIZABILITY] || moments.conducts;
+        }
     };
     /** Where some of the force's particles are among OpenMM's atoms, whose order changes in a run. */
     struct ParticleMap {
@@ -73,7 +80,14 @@ private:
     }
     double inverseVolume() const;
     double fieldScaleOf(double traceSum) const;
-    /** sum tr(alpha)/3, which determines the field's latent scale, from the last copy of `sums`. */
+    /** The external field (V/A) with its latent scale, from the last copy of `sums`. */
+    OpenMM::Vec3 latentField() const;
+    /** What flows between neighbours, by the source. */
+    void computeFlows();
+    void flow(const OpenMM::Vec3& field);
+    /** Induced moments that feel each other, from the direct ones. */
+    void induceMutually(const FieldArguments& field);
+    /** sum tr(alpha)/3 with that of flows, which determines the field's latent scale, from the last copy of `sums`. */
     double traceSum() const;
     /** Waits for the end of the last step and throws an exception if its input or a force was unusable. */
     void checkForces();

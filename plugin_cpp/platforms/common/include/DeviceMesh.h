@@ -1,6 +1,7 @@
 #pragma once
 #include "CellList.h"
 #include "DeviceChargePairs.h"
+#include "DeviceSurface.h"
 #include "openmm_polarmp/internal/MeshChoice.h"
 
 namespace PolarMPPlugin {
@@ -27,10 +28,14 @@ private:
         OpenMM::ComputeArray fixedPoint, values, spectrum, deconvolution, influence;
         OpenMM::FFT3D fft;
         OpenMM::ComputeKernel setBox, setInfluence, spreadPermanent, spreadSources, toReal, convolve, gatherAndInduce, gather, gatherPotential;
+        OpenMM::ComputeKernel gatherPermanent, addCharges, induce;                     // with a surface term only
         OpenMM::ComputeKernel spreadCharges, gatherCharges, removePermanent, gatherForces;  // with point charges only
     };
     void allocateMesh();
     void createKernels();
+    void spread(OpenMM::ComputeArray& sources);
+    /** The end of induce() where the potential gains a surface term, for which the sources of all atoms are needed. */
+    void induceWithSurface(const FieldArguments& field);
     /** Launches a kernel whose work groups process several atoms at once. */
     void executeForAtoms(OpenMM::ComputeKernel& kernel, int numAtoms);
     /** Turns the sources that have been spread into the potential on the mesh. */
@@ -41,6 +46,7 @@ private:
     const Window window;
     const int blockSize, groupAtoms;  // threads of a work group, and atoms that it processes at once
     const int residentThreads;        // per multiprocessor of the device
+    const bool inducesLater;          // the induced moments are not complete when the potential of the permanent ones is gathered
     bool sizeIsFixed;
     int size[3], stepsUntilSort = 0;
     OpenMM::ComputeArray coefficients, toFractional, derivativeTransform;
@@ -48,6 +54,8 @@ private:
     CellList cells;  // atoms are processed in its order
     std::unique_ptr<CellList> chargeCells;           // the charges in theirs; null without charges
     std::unique_ptr<DeviceChargePairs> chargePairs;  // null unless the charges are points
+    std::unique_ptr<DeviceSurface> surface;          // null in conducting surroundings
+    bool chargeIsChecked = false;
     std::unique_ptr<Mesh> mesh;
 };
 

@@ -19,6 +19,8 @@ public:
                   OpenMM::ComputeArray& atomOf, bool hasWarps);
     void forward(bool includeGradients, const std::function<void()>& meanwhile) override;
     void backward(const double field[3]) override;
+    void flow(const double field[3], bool responds) override;
+    void getPairFlows(PairFlows& flows) override;
     bool chargeTransfer(std::vector<double>& transfer) override;
     double getConstantEnergy() const override {
         return constantEnergy;
@@ -37,6 +39,8 @@ private:
     void allocate(const NetworkSource& source, const NetworkCode& code);
     void createAtomKernels(const NetworkCode& code, const std::map<std::string, std::string>& common, bool hasWarps);
     void createMessageKernels(const NetworkCode& code, const std::map<std::string, std::string>& common);
+    void createEdgeKernels(OpenMM::ComputeProgram& program);
+    void exchangeBackward(const double transferField[3]);
     Launch launchFor(int lanes, int realsOfAtom, int integersOfAtom, bool inWarp) const;
     void updateBox();
     /** What a backward pass starts from, and where its forces go. */
@@ -63,9 +67,13 @@ private:
     CellList cells;
     OpenMM::ComputeArray kinds, weights, plain, densities, repulsions, savedHeads, sums, messages, messageSums, invariants;
     OpenMM::ComputeArray densityGradients, messageGradients, sentGradients, featureGradients, invariantGradients;
+    OpenMM::ComputeArray edgeNumbers, edgeGradients, pairCounts;
+    OpenMM::Vec3 flowField;  // of the last flow(), V/A
+    bool responds = false;   // whether charge has flowed
     std::vector<Layer> layers;
     std::vector<OpenMM::ComputeKernel> searching;  // kernels that search for neighbours
     OpenMM::ComputeKernel densityKernel, forcesKernel, projectKernel, sumKernel;
+    OpenMM::ComputeKernel exchangeKernel, flowKernel, exchangeBackKernel, listKernel;  // of networks whose charges flow
     Launch atomLaunch, messageLaunch;
     std::map<std::string, std::string> fieldDefines;
     std::unique_ptr<DeviceMovingCharges> movingCharges;  // created when a field first acts

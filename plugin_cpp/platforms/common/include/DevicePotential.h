@@ -20,7 +20,7 @@ void setMixedArg(OpenMM::ComputeContext& cc, OpenMM::ComputeKernel& kernel, int 
 
 /** Arrays of the response and the derivatives, in the order of the force's particles. */
 struct ResponseArrays {
-    OpenMM::ComputeArray permanent, induced, phi, phiInduced, potential, electricField, forces, energies, sums;
+    OpenMM::ComputeArray permanent, induced, phi, phiInduced, electricField, forces, energies, sums;
     void initialize(OpenMM::ComputeContext& cc, int numParticles);
 };
 

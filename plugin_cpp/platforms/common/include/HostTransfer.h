@@ -21,7 +21,7 @@ private:
     class PoolThreads;
     NetworkSource source;
     std::unique_ptr<PoolThreads> threads;
-    std::vector<double> positions, forces;
+    std::vector<double> positions, forces, flows[NUM_FLOW_VALUES];
     MomentArrays moments, gradients;
     double cell[9], energy = 0;
     std::unique_ptr<SourceEvaluation> evaluation;

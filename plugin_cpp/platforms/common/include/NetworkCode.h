@@ -32,6 +32,7 @@ private:
     void layer(int index);
     void message(int index);
     void heads();
+    void edges();
     std::string productsForward(int layer);
     std::string productsBackward(int layer);
     std::string join(int layer);

@@ -13,7 +13,7 @@ namespace PolarMPPlugin {
  * parts: it then makes that array longer.
  */
 struct SourceArrays {
-    OpenMM::ComputeArray positions, energy, moments[NUM_MOMENTS], gradients[NUM_MOMENTS], forces;
+    OpenMM::ComputeArray positions, energy, moments[NUM_MOMENTS], gradients[NUM_MOMENTS], forces, flows[NUM_FLOW_VALUES];
     double cell[9];
     void initialize(OpenMM::ComputeContext& cc, int numParticles);
 };
@@ -30,6 +30,9 @@ public:
     virtual void forward(bool includeGradients, const std::function<void()>& meanwhile) = 0;
     /** Gradients are in place; afterwards forces are. */
     virtual void backward(const double field[3]) = 0;
+    /** Phi' is in place; afterwards flow charges and energies are. See SourceEvaluation::flow(). */
+    virtual void flow(const double field[3], bool responds) = 0;
+    virtual void getPairFlows(PairFlows& flows) = 0;
     /** SourceEvaluation::chargeTransfer() at the positions of the last forward(). */
     virtual bool chargeTransfer(std::vector<double>& transfer) {
         return false;
@@ -54,6 +57,10 @@ public:
     HostLink(MultipoleSource& source, const SourceBuffers& description, SourceArrays& arrays);
     void forward(bool includeGradients, const std::function<void()>& meanwhile) override;
     void backward(const double field[3]) override;
+    void flow(const double field[3], bool responds) override;
+    void getPairFlows(PairFlows& flows) override {
+        evaluation->getPairFlows(flows);
+    }
     bool chargeTransfer(std::vector<double>& transfer) override;
     bool checks() const override {
         return checking;
@@ -87,7 +94,9 @@ private:
     const std::vector<int> particles;
     const MomentSet present;
     const bool checking;
-    Copy positions, energy, moments[NUM_MOMENTS], gradients[NUM_MOMENTS], forces;
+    void uploadFlows(FlowValue value);
+
+    Copy positions, energy, moments[NUM_MOMENTS], gradients[NUM_MOMENTS], forces, flows[NUM_FLOW_VALUES];
     std::unique_ptr<SourceEvaluation> evaluation;
     bool uploaded = false;
 };

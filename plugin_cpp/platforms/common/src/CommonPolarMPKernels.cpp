@@ -1,5 +1,6 @@
 #include "CommonPolarMPKernels.h"
 #include "KernelSources.h"
+#include "openmm/OpenMMException.h"
 #include "openmm/common/ContextSelector.h"
 #include "openmm/internal/ContextImpl.h"
 #include "openmm_polarmp/PolarMPUnits.h"
@@ -134,6 +135,8 @@ void CommonCalcPolarMPForceKernel::readBox() {
     if (!changed)
         return;
     setup->solver->setBox(present);
+    if (setup->mutual)
+        setup->mutual->forget();
     copy(present, present + 3, box);
 }
 
@@ -170,11 +173,15 @@ double CommonCalcPolarMPForceKernel::execute(ContextImpl& context, bool includeF
     bool chargesMove = includeForces && periodic && inField() && !s.link->isConstant();
     if (inField())
         s.sumForField->execute(REDUCTION_SIZE, REDUCTION_SIZE);
-    if (chargesMove && s.moments[POLARIZABILITY])
+    if (inField() && periodic && s.screens() && (chargesMove || s.moments.flows))
         s.sums->start();
     FieldArguments field = {externalField, inverseVolume()};
     s.solver->induce(field);
-    if (s.moments.induces())
+    if (s.mutual)
+        induceMutually(field);
+    if (s.moments.flows)
+        computeFlows();
+    if (s.moments.induces() && !s.mutual)
         s.solver->potentialOfInduced();
     if (isEmbedded && includeForces)
         s.solver->forcesOnCharges();
@@ -187,7 +194,7 @@ double CommonCalcPolarMPForceKernel::execute(ContextImpl& context, bool includeF
         // The source needs the field's latent scale: its copy to the host was queued before the potentials.
         Vec3 movingCharges;
         if (chargesMove)
-            movingCharges = externalField * fieldScaleOf(s.moments[POLARIZABILITY] ? traceSum() : 0);
+            movingCharges = latentField();
         s.link->backward(&movingCharges[0]);
     }
     resultsKernel->setArg(0, s.response.energies);
@@ -213,6 +220,34 @@ double CommonCalcPolarMPForceKernel::execute(ContextImpl& context, bool includeF
         checks->poll(s.arrays);
     complete = true;
     return s.link->getConstantEnergy() * EV_TO_KJ_PER_MOL;  // the rest is in the energy buffer
+}
+
+Vec3 CommonCalcPolarMPForceKernel::latentField() const {
+    return externalField * fieldScaleOf(inField() && periodic && setup->screens() ? traceSum() : 0);
+}
+
+void CommonCalcPolarMPForceKernel::computeFlows() {
+    Setup& s = *setup;
+    if (!s.moments.conducts && !inField()) {
+        cc.clearBuffer(s.arrays.flows[FLOW_ENERGY]);  // of an earlier step in a field
+        return;
+    }
+    flow(latentField());
+    if (s.moments.conducts && !s.mutual)
+        s.addFlows->execute(particles.size());
+}
+
+void CommonCalcPolarMPForceKernel::flow(const Vec3& field) {
+    const double latent[3] = {field[0], field[1], field[2]};
+    setup->link->flow(latent, setup->moments.conducts);
+}
+
+void CommonCalcPolarMPForceKernel::induceMutually(const FieldArguments& field) {
+    auto flowIn = [&](bool inField) { flow(inField ? latentField() : Vec3()); };
+    if (setup->mutual->solve(*setup->solver, field, flowIn))
+        return;
+    checkForces();  // names what is not finite
+    throw OpenMMException("PolarMPForce: the potential of the induced moments is not finite");
 }
 
 double CommonCalcPolarMPForceKernel::traceSum() const {
@@ -249,6 +284,7 @@ void CommonCalcPolarMPForceKernel::getStepData(ContextImpl&, StepData& data) {
     Setup& s = *setup;
     int n = particles.size();
     data.numParticles = n;
+    data.iterations = s.mutual ? s.mutual->getIterations() : 0;
     data.sourceEnergy = s.link->getConstantEnergy();
     for (double energy : downloaded(s.arrays.energy))
         data.sourceEnergy += energy;
@@ -258,9 +294,13 @@ void CommonCalcPolarMPForceKernel::getStepData(ContextImpl&, StepData& data) {
     }
     vector<double> permanent = downloaded(s.response.permanent), induced = downloaded(s.response.induced);
     const vector<double> alpha = data.moments[POLARIZABILITY];
+    data.localCharges = s.moments.flows ? downloaded(s.arrays.flows[LOCAL_CHARGE]) : data.moments[CHARGE];
     data.inducedCharges.resize(n);
     data.inducedDipoles.resize(3 * n);
     double trace = 0;
+    if (s.moments.conducts)
+        for (double share : downloaded(s.arrays.flows[FLOW_POLARIZABILITY]))
+            trace += share;
     for (int i = 0; i < n; i++) {
         data.inducedCharges[i] = induced[10 * i];
         for (int a = 0; a < 3; a++) {
@@ -282,6 +322,20 @@ void CommonCalcPolarMPForceKernel::getStepData(ContextImpl&, StepData& data) {
         for (int a = 0; a < 3; a++)
             data.embeddingField.push_back(-phiCharges[20 * i + 1 + a]);
     }
+}
+
+void CommonCalcPolarMPForceKernel::getPairFlows(ContextImpl& context, PairFlows& flows) {
+    if (!setup->moments.flows)
+        return;
+    ContextSelector selector(cc);
+    checkForces();
+    StepData data;
+    getStepData(context, data);
+    setup->link->getPairFlows(flows);
+    Vec3 field = externalField * data.fieldScale;
+    flows.respond(downloaded(setup->arrays.flows[FLOW_POTENTIAL]), &field[0]);
+    if (!setup->moments.conducts)
+        fill(flows.induced.begin(), flows.induced.end(), 0.0);
 }
 
 bool CommonCalcPolarMPForceKernel::getChargeTransfer(ContextImpl&, vector<double>& transfer) {

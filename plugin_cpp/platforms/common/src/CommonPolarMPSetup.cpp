@@ -12,13 +12,19 @@ using namespace std;
 
 // What a kernel creates from the source and the settings of a force.
 
+namespace {
+bool isMutual(const PolarMPForce& force, const MomentSet& moments) {
+    return force.getPolarizationType() == PolarMPForce::Mutual && moments.induces();
+}
+} // namespace
+
 void CommonCalcPolarMPForceKernel::createSetup(const PolarMPForce& force) {
     auto next = make_unique<Setup>();
     int n = particles.size();
     next->source = wrap(force.requireSource());
     next->moments = next->source->getMomentSet();
     if (force.getPolarizationType() == PolarMPForce::NoPolarization)
-        next->moments[SOFTNESS] = next->moments[POLARIZABILITY] = false;
+        next->moments[SOFTNESS] = next->moments[POLARIZABILITY] = next->moments.conducts = false;
     next->epsInf = force.getEpsInf();
     next->arrays.initialize(cc, n);
     next->response.initialize(cc, n);
@@ -28,6 +34,8 @@ void CommonCalcPolarMPForceKernel::createSetup(const PolarMPForce& force) {
         next->solver = make_unique<DeviceMesh>(cc, force, next->arrays, next->response, next->charges, defines);
     else
         next->solver = make_unique<DevicePairSum>(cc, force.getSigma() * ANGSTROM_PER_NM, next->arrays, next->response, next->charges, defines);
+    if (isMutual(force, next->moments))
+        next->mutual = make_unique<DeviceMutual>(cc, force, next->arrays, next->response, next->moments.conducts, defines);
     createKernels(*next, defines);
     ComputeArray& sums = next->response.sums;
     next->sums = make_unique<AsyncDownload>(cc, sums, allocateHostMemory(sums.getSize() * sums.getElementSize()));
@@ -62,6 +70,15 @@ map<string, string> CommonCalcPolarMPForceKernel::responseDefines(const PolarMPF
         defines["HAS_POLARIZABILITY"] = "1";
     if (moments.induces())
         defines["INDUCES"] = "1";
+    if (isMutual(force, moments))
+        defines["MUTUAL"] = "1";
+    // Where charge flows between atoms, induced moments feel each other, or there is a surface, all potentials are needed first.
+    if (moments.conducts || isMutual(force, moments) || force.getBoundary() != PolarMPForce::Conducting)
+        defines["INDUCES_LATER"] = "1";
+    if (moments.flows)
+        defines["FLOWS"] = "1";
+    if (moments.conducts)
+        defines["CONDUCTS"] = "1";
     if (!force.getEmbeddingParticles().empty())
         defines["EMBEDDED"] = "1";
     return defines;
@@ -73,16 +90,19 @@ void CommonCalcPolarMPForceKernel::createKernels(Setup& next, const map<string, 
     SourceArrays& a = next.arrays;
     ComputeArray &softness = a.moments[SOFTNESS], &polarizability = a.moments[POLARIZABILITY];
     ArrayInterface* later = nullptr;
-    next.sumForField = createKernel(program, "sumForField", {&a.positions, &softness, &polarizability, &r.sums});
+    next.sumForField = createKernel(program, "sumForField", {&a.positions, &softness, &polarizability, &a.flows[FLOW_POLARIZABILITY], &r.sums});
     next.sumInducedCharges = createKernel(program, "sumInducedCharges", {&r.induced, &r.sums});
-    vector<ArrayInterface*> arguments = {&a.positions, &r.permanent, &softness, &polarizability, &r.phi, &r.phiInduced, &r.potential};
-    arguments.insert(arguments.end(), {&r.electricField, &r.induced, &r.sums});
+    vector<ArrayInterface*> arguments = {&a.positions, &r.permanent, &softness, &polarizability, &r.phi, &r.phiInduced};
+    arguments.insert(arguments.end(), {&a.flows[FLOW_POTENTIAL], &r.electricField, &r.induced, &r.sums});
     arguments.insert(arguments.end(), 5, later);  // FieldArguments
     arguments.insert(arguments.end(), {&r.energies, &r.forces});
     for (ComputeArray& gradients : a.gradients)
         arguments.push_back(&gradients);
     if (next.charges.size > 0)
         arguments.push_back(&next.charges.potential);
+    if (next.moments.flows)
+        arguments.insert(arguments.end(), {&a.flows[LOCAL_CHARGE], &a.flows[FLOW_CHARGE], &a.flows[FLOW_ENERGY]});
+    next.addFlows = createKernel(program, "addFlows", {&a.flows[FLOW_CHARGE], &r.induced});
     next.differentiate = createKernel(program, "differentiate", arguments);
 }
 

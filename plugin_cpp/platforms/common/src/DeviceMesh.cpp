@@ -26,11 +26,13 @@ DeviceMesh::DeviceMesh(ComputeContext& cc, const PolarMPForce& force, SourceArra
         : DevicePotential(cc, source, response, charges), sigma(force.getSigma() * ANGSTROM_PER_NM), kMax(force.getKMax() / ANGSTROM_PER_NM),
           rule(chooseMeshRule(force.getEwaldErrorTolerance())), window(rule.width, rule.m, rule.beta, rule.degree),
           blockSize(min(LARGEST_BLOCK, cc.getMaxThreadBlockSize())), groupAtoms(blockSize / TEAM),
-          residentThreads(cc.getUseDoublePrecision() ? 512 : 1024), cells(cc, numParticles, CELL_WIDTH, true, source.positions) {
+          residentThreads(cc.getUseDoublePrecision() ? 512 : 1024), inducesLater(defines.count("INDUCES_LATER") > 0), cells(cc, numParticles, CELL_WIDTH, true, source.positions) {
     if (charges.size > 0)
         chargeCells = make_unique<CellList>(cc, charges.size, CELL_WIDTH, true, charges.positions);
     if (charges.size > 0 && charges.arePoints)
         chargePairs = make_unique<DeviceChargePairs>(cc, sigma, source, response, charges, defines);
+    if (force.getBoundary() != PolarMPForce::Conducting)
+        surface = make_unique<DeviceSurface>(cc, force, source.positions, charges, defines);
     force.getPMEParameters(size[0], size[1], size[2]);
     sizeIsFixed = (size[0] > 0);
     if (sizeIsFixed)
@@ -100,8 +102,16 @@ void DeviceMesh::createKernels() {
     vector<ArrayInterface*> arguments = {&m.values, &atoms, &positions, &toFractional, &transform, &coefficients, &r.permanent};
     arguments.insert(arguments.end(), {&moments[SOFTNESS], &moments[POLARIZABILITY], &r.sums});
     arguments.insert(arguments.end(), 5, later);  // FieldArguments
-    arguments.insert(arguments.end(), {&r.phi, &r.potential, &r.electricField, &r.induced, &m.fixedPoint});
+    arguments.insert(arguments.end(), {&r.phi, &source.flows[FLOW_POTENTIAL], &r.electricField, &r.induced, &m.fixedPoint});
     m.gatherAndInduce = create("gatherAndInduce", arguments);
+    if (surface) {
+        m.gatherPermanent = create("gather", {&m.values, &atoms, &positions, &toFractional, &transform, &coefficients, &r.phi});
+        m.induce = createKernel(program, "induce",
+                                {&positions, &r.permanent, &moments[SOFTNESS], &moments[POLARIZABILITY], &r.sums, later, later, later, later,
+                                 later, &r.phi, &source.flows[FLOW_POTENTIAL], &r.electricField, &r.induced});
+        if (charges.size > 0)
+            m.addCharges = createKernel(program, "addCharges", {&charges.potential, &r.phi});
+    }
     m.gather = create("gather", {&m.values, &atoms, &positions, &toFractional, &transform, &coefficients, &r.phiInduced});
     if (charges.size > 0) {
         ChargeArrays& c = charges;
@@ -136,6 +146,8 @@ void DeviceMesh::setBox(const Vec3 box[3]) {
     setMixedArg(cc, mesh->setInfluence, 6, 0.5 * sigma * sigma);
     setMixedArg(cc, mesh->setInfluence, 7, kMax * kMax);
     mesh->setInfluence->execute(mesh->influence.getSize(), blockSize);
+    if (surface)
+        surface->setBox(box);
     cells.setBox(box);
     if (chargeCells)
         chargeCells->setBox(box);
@@ -171,12 +183,16 @@ void DeviceMesh::potentialOfCharges() {
     executeForAtoms(mesh->spreadCharges, charges.size);
     solve();
     executeForAtoms(mesh->gatherCharges, numParticles);
+    if (surface)
+        surface->addOfCharges();
     if (chargePairs)
         chargePairs->potentialOfCharges();
 }
 
 void DeviceMesh::forcesOnCharges() {
     executeForAtoms(mesh->gatherForces, charges.size);
+    if (surface)
+        surface->addForcesOnCharges();
     if (chargePairs)
         chargePairs->forcesOnCharges();
 }
@@ -184,26 +200,55 @@ void DeviceMesh::forcesOnCharges() {
 void DeviceMesh::induce(const FieldArguments& field) {
     executeForAtoms(mesh->spreadPermanent, numParticles);
     solve();
+    if (surface) {
+        induceWithSurface(field);
+        return;
+    }
     field.setArgs(cc, mesh->gatherAndInduce, 13);
     executeForAtoms(mesh->gatherAndInduce, numParticles);
 }
 
+void DeviceMesh::induceWithSurface(const FieldArguments& field) {
+    if (!chargeIsChecked)
+        surface->checkCharge(response.permanent);
+    chargeIsChecked = true;
+    executeForAtoms(mesh->gatherPermanent, numParticles);
+    surface->add(response.permanent, nullptr, response.phi);
+    if (charges.size > 0)
+        mesh->addCharges->execute(20 * numParticles);
+    field.setArgs(cc, mesh->induce, 5);
+    mesh->induce->execute(numParticles);
+}
+
+void DeviceMesh::spread(ComputeArray& sources) {
+    mesh->spreadSources->setArg(3, sources);
+    executeForAtoms(mesh->spreadSources, numParticles);
+}
+
 void DeviceMesh::potentialOfInduced() {
-    solve();  // gatherAndInduce has already spread the induced moments
+    if (inducesLater) {
+        spread(response.induced);
+        if (charges.size > 0)  // the charges feel both together
+            spread(response.permanent);
+    }
+    solve();
     executeForAtoms(mesh->gather, numParticles);
+    if (surface)
+        surface->add(response.induced, charges.size > 0 ? &response.permanent : nullptr, response.phiInduced);
     if (charges.size > 0)  // and the permanent ones with them
         mesh->removePermanent->execute(20 * numParticles);
 }
 
 void DeviceMesh::potentialAtPoints(ComputeArray& points, ComputeArray& sources, ComputeArray& potential) {
     int numPoints = potential.getSize();
-    mesh->spreadSources->setArg(3, sources);
-    executeForAtoms(mesh->spreadSources, numParticles);
+    spread(sources);
     solve();
     mesh->gatherPotential->setArg(3, numPoints);
     mesh->gatherPotential->setArg(5, points);
     mesh->gatherPotential->setArg(8, potential);
     executeForAtoms(mesh->gatherPotential, numPoints);
+    if (surface)
+        surface->addAtPoints(sources, points, potential);
 }
 
 void DeviceMesh::getMeshSize(int result[3]) const {

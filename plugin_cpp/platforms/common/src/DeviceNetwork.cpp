@@ -116,6 +116,9 @@ void DeviceNetwork::allocate(const NetworkSource& source, const NetworkCode& cod
         layers[i].saved.initialize(cc, n * code.saved[i] * c, realSize, "polarmpLayerSaved");
         layers[i].sent.initialize(cc, i + 1 < p.layers ? n * sent : 1, realSize, "polarmpSent");
     }
+    edgeNumbers.initialize(cc, p.flows() ? n * (p.numEdgeRows() + 1) : 1, realSize, "polarmpEdgeNumbers");
+    edgeGradients.initialize(cc, p.flows() ? n * p.numEdgeRows() : 1, realSize, "polarmpEdgeGradients");
+    pairCounts.initialize<int>(cc, p.flows() ? n : 1, "polarmpPairCounts");
     arrays.energy.resize(n);
 }
 
@@ -141,12 +144,14 @@ void DeviceNetwork::createAtomKernels(const NetworkCode& code, const map<string,
     int density = all * roundUp(p.numRadial * p.numSpecies, 4);
     int pairs = max(6 * lanes + (p.numRadial + all) * (lanes + 1), all * roundUp(p.channels, 4));
     int layer = max(code.stageSize, lanes) + roundUp(p.hidden, 4) + 20;  // at most 4 scalars and 13 components of tensors
-    int reals = roundUp(max(density + pairs, layer), 4);
+    int edges = p.flows() ? 6 * lanes + (p.numEdgeRows() + 3) * (lanes + 1) : 0;
+    int reals = roundUp(max({density + pairs, layer, edges}), 4);
     atomLaunch = launchFor(lanes, reals, searchIntegers(lanes), inWarp);
     map<string, string> defines = common;
     defineSearch(cc, lanes, defines);
     defines["ATOMS_IN_GROUP"] = cc.intToString(atomLaunch.atomsInGroup);
     defines["DENSITY_PACKS"] = cc.intToString(roundUp(density + pairs, 4) / 4);
+    defines["EDGE_PACKS"] = cc.intToString(roundUp(edges, 4) / 4);
     defines["LAYER_PACKS"] = cc.intToString(roundUp(layer, 4) / 4);
     defines["STAGE_SIZE"] = cc.intToString(roundUp(max(code.stageSize, lanes), 4));
     defines["SYNC_ATOM"] = inWarp ? "SYNC_WARPS" : "SYNC_THREADS";
@@ -157,6 +162,13 @@ void DeviceNetwork::createAtomKernels(const NetworkCode& code, const map<string,
     replacements["SEARCH_AND_ADD_TO_DENSITY"] = search(cc, "density");
     replacements["SEARCH_AND_ADD_FORCES"] = search(cc, "forces");
     string text = KernelSources::network + KernelSources::networkHeads + KernelSources::networkDensity;
+    if (p.flows()) {
+        text += KernelSources::networkEdges;
+        replacements["SEARCH_AND_EXCHANGE_BACKWARD"] = search(cc, "derivatives of exchange");
+        replacements["SEARCH_AND_EXCHANGE"] = search(cc, "exchange");
+        replacements["SEARCH_AND_FLOW"] = search(cc, "flow");
+        replacements["SEARCH_AND_LIST"] = search(cc, "list");
+    }
     for (const map<string, string>& names : code.layerReplacements)
         text += cc.replaceStrings(KernelSources::networkLayer, names);
     ComputeProgram program = cc.compileProgram(cc.replaceStrings(text, replacements), defines);
@@ -176,13 +188,16 @@ void DeviceNetwork::createAtomKernels(const NetworkCode& code, const map<string,
         l.forward = createKernel(program, code.layerReplacements[i].at("LAYER_FORWARD").c_str(),
                                  {&cells.particles, &kinds, &weights, &plain, &densities, &before, &messages, &l.saved, &invariants, &l.sent,
                                   &savedHeads, &repulsions, &a.energy, &a.moments[CHARGE], &a.moments[DIPOLE], &a.moments[QUADRUPOLE],
-                                  &a.moments[SOFTNESS], &a.moments[POLARIZABILITY], &sums});
+                                  &a.moments[SOFTNESS], &a.moments[POLARIZABILITY], &sums, &edgeNumbers});
         l.backward =
             createKernel(program, code.layerReplacements[i].at("LAYER_BACKWARD").c_str(),
                          {&cells.particles, &kinds, &weights, &plain, &before, &l.saved, &invariantGradients, &sentGradients, &featureGradients,
-                          &densityGradients, &messageGradients, &savedHeads, later, later, later, later, later, later, later});
+                          &densityGradients, &messageGradients, &savedHeads, later, later, later, later, later, later, later,
+                          &edgeGradients});
     }
-    projectKernel = createKernel(program, "projectCharges", {&a.moments[CHARGE], &sums});
+    if (p.flows())
+        createEdgeKernels(program);
+    projectKernel = createKernel(program, "projectCharges", {&a.moments[CHARGE], &a.flows[LOCAL_CHARGE], &sums});
     sumKernel = createKernel(program, "sumChargeGradients", {&a.gradients[CHARGE], &sums});
 }
 
@@ -262,6 +277,9 @@ void DeviceNetwork::forward(bool, const function<void()>& meanwhile) {
             layers[i].message->execute(messageLaunch.threads, messageLaunch.blockSize);
         layers[i].forward->execute(atomLaunch.threads, atomLaunch.blockSize);
     }
+    if (parameters.flows())
+        exchangeKernel->execute(atomLaunch.threads, atomLaunch.blockSize);
+    responds = false;
     if (projects)
         projectKernel->execute(numParticles);
     meanwhile();
@@ -295,6 +313,8 @@ void DeviceNetwork::runBackward(const Cotangents& from) {
 void DeviceNetwork::backward(const double field[3]) {
     if (projects)
         sumKernel->execute(min(numParticles, SUM_THREADS));
+    if (parameters.flows())
+        exchangeBackward(field);
     Cotangents cotangents = {1, {}, sums, cc.getLongForceBuffer()};
     for (Moment m : ALL_MOMENTS)
         cotangents.moments[m] = &arrays.gradients[m];
@@ -308,6 +328,8 @@ void DeviceNetwork::backward(const double field[3]) {
     if (movingCharges == nullptr)
         movingCharges = make_unique<DeviceMovingCharges>(cc, numParticles, parameters.layers * parameters.cutoff, fieldDefines, arrays.positions,
                                                          cells.box, atomOf);
+    if (parameters.flows())
+        cc.clearBuffer(edgeGradients);  // only the charges before the exchange are left to nearest images
     Cotangents ofCharges = {0, {}, movingCharges->zeroSums, movingCharges->getForces()};
     for (Moment m : ALL_MOMENTS)
         ofCharges.moments[m] = (m == CHARGE ? &movingCharges->getOffsets() : &movingCharges->zeros);

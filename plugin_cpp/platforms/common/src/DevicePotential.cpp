@@ -32,7 +32,6 @@ void ResponseArrays::initialize(ComputeContext& cc, int n) {
     induced.initialize(cc, 10 * n, real, "polarmpInduced");
     phi.initialize(cc, 20 * n, real, "polarmpPhi");
     phiInduced.initialize(cc, 20 * n, real, "polarmpPhiInduced");
-    potential.initialize(cc, n, real, "polarmpPotential");
     electricField.initialize(cc, 3 * n, real, "polarmpField");
     forces.initialize(cc, 3 * n, real, "polarmpForces");
     energies.initialize(cc, n, mixed, "polarmpEnergies");
@@ -105,7 +104,7 @@ DevicePairSum::DevicePairSum(ComputeContext& cc, double sigma, SourceArrays& sou
     inducedKernel = createKernel(program, "sumPairs", {&source.positions, &r.induced, &r.phiInduced});
     induceKernel = createKernel(program, "induce",
                                 {&source.positions, &r.permanent, &m[SOFTNESS], &m[POLARIZABILITY], &r.sums, nullptr, nullptr, nullptr, nullptr,
-                                 nullptr, &r.phi, &r.potential, &r.electricField, &r.induced});
+                                 nullptr, &r.phi, &source.flows[FLOW_POTENTIAL], &r.electricField, &r.induced});
     if (charges.size > 0)
         addChargesKernel = createKernel(program, "addCharges", {&charges.potential, &r.phi});
     pointsKernel = createKernel(program, "sumPotential", {nullptr, nullptr, &source.positions, nullptr, nullptr});

@@ -42,6 +42,8 @@ HostTransfer::HostTransfer(ComputeContext& cc, const NetworkSource& source, bool
         buffers.gradients[m] = zeros(gradients[m], MOMENTS[m].components);
     }
     buffers.forces = zeros(forces, 3);
+    for (int value = 0; value < NUM_FLOW_VALUES; value++)
+        buffers.flows[value] = zeros(flows[value], 1);
     evaluation = this->source.bind(buffers);
 }
 

@@ -107,13 +107,16 @@ void NetworkCode::radialAndKinds() {
     vector<double> table;
     bool zbl = !p.zblNumber.empty();
     for (int kind = 0; kind < p.numSpecies; kind++) {
-        table.push_back(p.energyScale[kind]);
+        table.insert(table.end(), {p.energyScale[kind], p.formalCharges.empty() ? 0 : p.formalCharges[kind]});
         if (zbl)
             table.insert(table.end(), {p.zblNumber[kind], p.zblRadius[kind], pow(p.zblNumber[kind], 0.23)});
     }
     defines["KIND_TABLE"] = text(weights.addPlain(table));
-    defines["KIND_ENTRIES"] = text(zbl ? 4 : 1);
+    defines["KIND_ENTRIES"] = text(zbl ? 5 : 2);
     defines["KIND_ENERGY_SCALE"] = "0";
+    defines["KIND_FORMAL_CHARGE"] = "1";
+    if (!p.formalCharges.empty())
+        defines["FORMAL_CHARGES"] = "1";
     if (zbl) {
         auto list = [&](initializer_list<double> values) {
             string result;
@@ -124,9 +127,9 @@ void NetworkCode::radialAndKinds() {
         defines["ZBL"] = "1";
         defines["ZBL_EXPONENTS"] = list({3.1998, 0.94229, 0.4029, 0.20162});
         defines["ZBL_COEFFICIENTS"] = list({0.18175, 0.50986, 0.28022, 0.02817});
-        defines["KIND_NUMBER"] = "1";
-        defines["KIND_RADIUS"] = "2";
-        defines["KIND_ZBL_POWER"] = "3";
+        defines["KIND_NUMBER"] = "2";
+        defines["KIND_RADIUS"] = "3";
+        defines["KIND_ZBL_POWER"] = "4";
         defines["ZBL_LENGTH"] = cc.doubleToString(0.88534 * 0.529177210903);
     }
 }

@@ -11,7 +11,7 @@ using namespace std;
 // The generated text and the sizes of the heads (models/heads.py).
 
 void NetworkCode::heads() {
-    int h = p.hidden, scalars = p.numScalarHeads(), tensors = p.numTensorHeads(), outputs = scalars + tensors * c, inputs = p.layers * c;
+    int h = p.hidden, scalars = p.numScalarHeads(), tensors = p.numTensorHeads(), outputs = scalars + tensors * c + p.numEdgeRows(), inputs = p.layers * c;
     auto define = [&](const char* name, int value) { defines[name] = text(value); };
     define("HIDDEN", h);
     define("PADDED_HIDDEN", padded(h));
@@ -31,6 +31,7 @@ void NetworkCode::heads() {
     define("FINAL_TRANSPOSED", weights.add(final, outputs, h));
     define("FINAL_BIAS", weights.addPlain(p.weight("heads.final.bias", {outputs})));
 
+    edges();
     int scalar = 1, tensor = 0, row = 0;
     if (p.charges) {
         defines["HAS_CHARGES"] = "1";
@@ -82,12 +83,30 @@ void NetworkCode::heads() {
     defines["LARGEST_CHARGE"] = cc.doubleToString(HeadUnits::LARGEST_CHARGE);
     defines["LARGEST_DIPOLE"] = cc.doubleToString(HeadUnits::LARGEST_DIPOLE);
     defines["LARGEST_QUADRUPOLE"] = cc.doubleToString(HeadUnits::LARGEST_QUADRUPOLE);
-    defines["LARGEST_SOFTNESS"] = cc.doubleToString(HeadUnits::LARGEST_SOFTNESS);
-    defines["LARGEST_POLARIZABILITY"] = cc.doubleToString(HeadUnits::LARGEST_POLARIZABILITY);
+    defines["LARGEST_SOFTNESS"] = cc.doubleToString(p.largestSoftness);
+    defines["LARGEST_POLARIZABILITY"] = cc.doubleToString(p.largestPolarizability);
     defines["LOWEST_ENERGY"] = cc.doubleToString(HeadUnits::LOWEST_ENERGY);
     defines["UNIT_SOFTPLUS"] = cc.doubleToString(HeadUnits::UNIT_SOFTPLUS);
     string values;
     for (double value : p.tensorToCartesian)
         values += (values.empty() ? "" : ", ") + cc.doubleToString(value);
     defines["TENSOR_TO_CARTESIAN"] = values;
+}
+
+void NetworkCode::edges() {
+    defines["EDGE_ROWS"] = text(p.numEdgeRows());
+    const vector<int> shape = {p.numSpecies, p.numSpecies, p.numRadial};
+    if (p.transfers) {
+        defines["TRANSFERS"] = "1";
+        defines["TRANSFER_TABLE"] = text(weights.addPlain(p.weight("edge_heads.transfer", shape)));
+        // of radial functions with their scale
+        defines["TRANSFER_UNIT"] = cc.doubleToString(HeadUnits::TRANSFER / p.radialScale);
+        defines["LARGEST_TRANSFER"] = cc.doubleToString(HeadUnits::LARGEST_TRANSFER);
+    }
+    if (p.conducts) {
+        defines["CONDUCTS"] = "1";
+        defines["CONDUCTANCE_TABLE"] = text(weights.addPlain(p.weight("edge_heads.conductance", shape)));
+        defines["CONDUCTANCE_UNIT"] = cc.doubleToString(HeadUnits::CONDUCTANCE / pow(p.radialScale, 2));
+        defines["LARGEST_CONDUCTANCE"] = cc.doubleToString(HeadUnits::LARGEST_CONDUCTANCE);
+    }
 }

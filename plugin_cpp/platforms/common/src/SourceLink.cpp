@@ -25,6 +25,10 @@ void SourceArrays::initialize(ComputeContext& cc, int n) {
         cc.clearBuffer(moments[m]);
         cc.clearBuffer(gradients[m]);
     }
+    for (int value = 0; value < NUM_FLOW_VALUES; value++) {
+        flows[value].initialize(cc, n, real, string("polarmp_") + FLOW_VALUES[value].plural);
+        cc.clearBuffer(flows[value]);
+    }
 }
 
 void HostLink::Copy::initialize(ComputeArray& newArray) {
@@ -61,6 +65,8 @@ HostLink::HostLink(MultipoleSource& source, const SourceBuffers& description, So
         buffers.gradients[m] = buffer(gradients[m], arrays.gradients[m]);
     }
     buffers.forces = buffer(forces, arrays.forces);
+    for (int value = 0; value < NUM_FLOW_VALUES; value++)
+        buffers.flows[value] = buffer(flows[value], arrays.flows[value]);
     evaluation = source.bind(buffers);
 }
 
@@ -90,7 +96,23 @@ void HostLink::forward(bool includeGradients, const function<void()>& meanwhile)
             check(MOMENTS[m].name, moments[m], MOMENTS[m].mayBeNegative);
             moments[m].upload();
         }
+    if (present.flows) {
+        uploadFlows(LOCAL_CHARGE);
+        uploadFlows(FLOW_POLARIZABILITY);
+    }
     uploaded = true;
+}
+
+void HostLink::uploadFlows(FlowValue value) {
+    check(FLOW_VALUES[value].name, flows[value], FLOW_VALUES[value].mayBeNegative);
+    flows[value].upload();
+}
+
+void HostLink::flow(const double field[3], bool responds) {
+    flows[FLOW_POTENTIAL].download();
+    evaluation->flow(field, responds);
+    uploadFlows(FLOW_CHARGE);
+    uploadFlows(FLOW_ENERGY);
 }
 
 bool HostLink::chargeTransfer(vector<double>& transfer) {

@@ -20,6 +20,7 @@ public:
     std::vector<std::string> getKernelNames() override;
     void getPMEParameters(int& nx, int& ny, int& nz);
     void getStepData(OpenMM::ContextImpl& context, StepData& data);
+    void getPairFlows(OpenMM::ContextImpl& context, PairFlows& flows);
     bool getChargeTransfer(OpenMM::ContextImpl& context, std::vector<double>& transfer);
     void getElectrostaticPotential(OpenMM::ContextImpl& context, const std::vector<OpenMM::Vec3>& points, std::vector<double>& potential);
     void updateParametersInContext(OpenMM::ContextImpl& context);
@@ -30,6 +31,7 @@ private:
     void ensureEvaluated(OpenMM::ContextImpl& context);
     /** Throws an exception unless the force's source describes as many particles as the force acts on. */
     void checkSource() const;
+    void checkBoundary() const;
     /** Throws an exception unless the embedding charges belong to particles of the System that are not the source's. */
     void checkEmbedding(const OpenMM::System& system) const;
 

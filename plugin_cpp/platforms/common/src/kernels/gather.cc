@@ -147,7 +147,7 @@ GROUP_KERNEL void gatherAndInduce(int sizeX, int sizeY, int sizeZ, GLOBAL const 
         induceAtoms(atoms, phiOf, positions, permanent, softness, polarizability, sums, fieldX, fieldY, fieldZ, inverseVolume, inField, potential,
                 electricField, induced, moments);
         SYNC_THREADS;
-#ifdef INDUCES
+#if defined(INDUCES) && !defined(INDUCES_LATER)
         sourcesInGridUnits(moments, derivativeTransform, sources);
         SYNC_THREADS;
         if (first+slot < NUM_PARTICLES)

@@ -91,6 +91,10 @@ DEVICE void writeMoments(const real* scalars, const real* tensors, GLOBAL const 
         ATOMIC_ADD(&sums[0], (mm_ulong) (mm_long) (q*CHARGE_SUM_SCALE));
 #endif
 #endif
+#ifdef FORMAL_CHARGES
+    if (writes)
+        charges[atom] = kindTable[KIND_FORMAL_CHARGE];
+#endif
 #ifdef HAS_DIPOLES
     real mu[3];
     for (int a = 0; a < 3; a++)
@@ -202,7 +206,7 @@ DEVICE void headsForward(const real* F, int kind, int atom, int lane, int channe
         GLOBAL const real4* RESTRICT W,
         GLOBAL const real* RESTRICT plain, LOCAL_ARG real4* stage4, GLOBAL real* RESTRICT saved, GLOBAL mixed* RESTRICT energies,
         GLOBAL real* RESTRICT charges, GLOBAL real* RESTRICT dipoles, GLOBAL real* RESTRICT quadrupoles, GLOBAL real* RESTRICT softness,
-        GLOBAL real* RESTRICT polarizability, GLOBAL mm_ulong* RESTRICT sums) {
+        GLOBAL real* RESTRICT polarizability, GLOBAL mm_ulong* RESTRICT sums, GLOBAL real* RESTRICT edgeNumbers) {
     LOCAL_ARG real* stage = (LOCAL_ARG real*) stage4;
     LOCAL_ARG real4* hidden4 = stage4+STAGE_SIZE/4;
     LOCAL_ARG real* hidden = (LOCAL_ARG real*) hidden4;
@@ -235,6 +239,18 @@ DEVICE void headsForward(const real* F, int kind, int atom, int lane, int channe
             scalars[n] = value[0];
         }
     }
+#if EDGE_ROWS > 0
+    // What the atom's pairs use: kernels/networkEdges.cc
+    FOR_LANES(n, EDGE_ROWS) {
+        int row = OUTPUTS-EDGE_ROWS+min(n, EDGE_ROWS-1);
+        real value[1] = {plain[FINAL_BIAS+row]};
+        mix1(&W[FINAL], OUTPUTS, row, hidden4, PADDED_HIDDEN/4, value);
+        if (n < EDGE_ROWS)
+            edgeNumbers[n] = value[0];
+        if (n == EDGE_ROWS-1)
+            edgeNumbers[EDGE_ROWS] = softplus(value[0]+UNIT_SOFTPLUS);
+    }
+#endif
 #if NUM_TENSORS > 0
     real w[NUM_TENSORS];
     for (int t = 0; t < NUM_TENSORS; t++) {
@@ -270,7 +286,8 @@ WRITE_TENSOR_PRODUCTS
 DEVICE void headsBackward(const real* F, int kind, int atom, int lane, int channel, real energyGradient, GLOBAL const real4* RESTRICT W,
         GLOBAL const real* RESTRICT plain, LOCAL_ARG real4* stage4, GLOBAL const real* RESTRICT saved, GLOBAL const real* RESTRICT chargeGradients,
         GLOBAL const real* RESTRICT dipoleGradients, GLOBAL const real* RESTRICT quadrupoleGradients, GLOBAL const real* RESTRICT softnessGradients,
-        GLOBAL const real* RESTRICT polarizabilityGradients, GLOBAL const mm_long* RESTRICT sums, GLOBAL real* invariantGradients, real* FGradient) {
+        GLOBAL const real* RESTRICT polarizabilityGradients, GLOBAL const mm_long* RESTRICT sums, GLOBAL const real* edgeGradients,
+        GLOBAL real* invariantGradients, real* FGradient) {
     LOCAL_ARG real* stage = (LOCAL_ARG real*) stage4;
     LOCAL_ARG real4* hidden4 = stage4+STAGE_SIZE/4;
     LOCAL_ARG real* hidden = (LOCAL_ARG real*) hidden4;
@@ -284,6 +301,11 @@ DEVICE void headsBackward(const real* F, int kind, int atom, int lane, int chann
             stage[n] = scalarGradients[n];
     if (lane < PADDED_OUTPUTS-OUTPUTS)
         stage[OUTPUTS+lane] = 0;
+#if EDGE_ROWS > 0
+    FOR_LANES(n, EDGE_ROWS)
+        if (n < EDGE_ROWS)
+            stage[OUTPUTS-EDGE_ROWS+n] = edgeGradients[n];
+#endif
 #if NUM_TENSORS > 0
     real w[NUM_TENSORS], wGradient[NUM_TENSORS] = {0};
     for (int t = 0; t < NUM_TENSORS; t++)
@@ -314,10 +336,14 @@ TENSOR_PRODUCTS_BACKWARD
 }
 
 /** Shifts the charges to the total charge. */
-KERNEL void projectCharges(GLOBAL real* RESTRICT charges, GLOBAL const mm_long* RESTRICT sums) {
+KERNEL void projectCharges(GLOBAL real* RESTRICT charges, GLOBAL real* RESTRICT localCharges, GLOBAL const mm_long* RESTRICT sums) {
     real shift = (real) ((((mixed) sums[0])*(1/CHARGE_SUM_SCALE)-TOTAL_CHARGE)/NUM_PARTICLES);
-    for (int i = GLOBAL_ID; i < NUM_PARTICLES; i += GLOBAL_SIZE)
+    for (int i = GLOBAL_ID; i < NUM_PARTICLES; i += GLOBAL_SIZE) {
         charges[i] -= shift;
+#if EDGE_ROWS > 0
+        localCharges[i] -= shift;
+#endif
+    }
 }
 
 /** Sums the derivatives by the charges, in fixed point so that the result does not depend on the order. */

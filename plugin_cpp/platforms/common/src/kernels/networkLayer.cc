@@ -7,7 +7,7 @@ KERNEL void LAYER_FORWARD(GLOBAL const int* RESTRICT particles, GLOBAL const int
         GLOBAL const real* RESTRICT messages, GLOBAL real* RESTRICT saved, GLOBAL real* RESTRICT invariants, GLOBAL real* RESTRICT sent,
         GLOBAL real* RESTRICT savedHeads, GLOBAL const real* RESTRICT repulsions, GLOBAL mixed* RESTRICT energies, GLOBAL real* RESTRICT charges,
         GLOBAL real* RESTRICT dipoles, GLOBAL real* RESTRICT quadrupoles, GLOBAL real* RESTRICT softness, GLOBAL real* RESTRICT polarizability,
-        GLOBAL mm_ulong* RESTRICT sums) {
+        GLOBAL mm_ulong* RESTRICT sums, GLOBAL real* RESTRICT edgeNumbers) {
     LOCAL real4 numbers4[ATOMS_IN_GROUP*LAYER_PACKS];
     const int slot = LOCAL_ID/LANES, lane = LOCAL_ID%LANES, channel = min(lane, CHANNELS-1);
     LOCAL_ARG real4* stage4 = &numbers4[slot*LAYER_PACKS];
@@ -40,7 +40,8 @@ KERNEL void LAYER_FORWARD(GLOBAL const int* RESTRICT particles, GLOBAL const int
         SEND_FORWARD(F, lane, W, stage4, &sent[(mm_long) place*SENT]);
 #else
         headsForward(F, kind, atom, lane, channel, repulsions[place], &invariants[(mm_long) place*(LAYERS-1)*CHANNELS], W, plain, stage4,
-                &savedHeads[(mm_long) place*SAVED_HEADS], energies, charges, dipoles, quadrupoles, softness, polarizability, sums);
+                &savedHeads[(mm_long) place*SAVED_HEADS], energies, charges, dipoles, quadrupoles, softness, polarizability, sums,
+                &edgeNumbers[(mm_long) place*(EDGE_ROWS+1)]);
 #endif
     }
 }
@@ -50,7 +51,8 @@ KERNEL void LAYER_BACKWARD(GLOBAL const int* RESTRICT particles, GLOBAL const in
         GLOBAL real* RESTRICT invariantGradients, GLOBAL mm_long* RESTRICT sentGradients, GLOBAL real* RESTRICT featureGradients,
         GLOBAL real* RESTRICT densityGradients, GLOBAL real* RESTRICT messageGradients, GLOBAL const real* RESTRICT savedHeads, real energyGradient,
         GLOBAL const real* RESTRICT chargeGradients, GLOBAL const real* RESTRICT dipoleGradients, GLOBAL const real* RESTRICT quadrupoleGradients,
-        GLOBAL const real* RESTRICT softnessGradients, GLOBAL const real* RESTRICT polarizabilityGradients, GLOBAL const mm_long* RESTRICT sums) {
+        GLOBAL const real* RESTRICT softnessGradients, GLOBAL const real* RESTRICT polarizabilityGradients, GLOBAL const mm_long* RESTRICT sums,
+        GLOBAL const real* RESTRICT edgeGradients) {
     LOCAL real4 numbers4[ATOMS_IN_GROUP*LAYER_PACKS];
     const int slot = LOCAL_ID/LANES, lane = LOCAL_ID%LANES, channel = min(lane, CHANNELS-1);
     LOCAL_ARG real4* stage4 = &numbers4[slot*LAYER_PACKS];
@@ -67,7 +69,7 @@ KERNEL void LAYER_BACKWARD(GLOBAL const int* RESTRICT particles, GLOBAL const in
         SEND_BACKWARD(FGradient, lane, channel, W, stage4, &sentGradients[(mm_long) place*SENT]);
 #else
         headsBackward(F, kind, atom, lane, channel, energyGradient, W, plain, stage4, &savedHeads[(mm_long) place*SAVED_HEADS], chargeGradients,
-                dipoleGradients, quadrupoleGradients, softnessGradients, polarizabilityGradients, sums,
+                dipoleGradients, quadrupoleGradients, softnessGradients, polarizabilityGradients, sums, &edgeGradients[(mm_long) place*EDGE_ROWS],
                 &invariantGradients[(mm_long) place*(LAYERS-1)*CHANNELS], FGradient);
 #endif
         closeGate(f, g, FEATURES, DEGREE, FGradient, gateGradient);

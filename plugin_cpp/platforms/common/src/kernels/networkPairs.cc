@@ -119,3 +119,88 @@
                             }
                         SYNC_ATOM;
                     }
+// ---- exchange
+                    int mine = min(lane, batch-1), otherPlace = neighborPlace[mine], otherKind = kinds[particles[otherPlace]];
+                    real u[3], B[NUM_RADIAL], slope, root;
+                    real d = directionOf(neighborVector, mine, u);
+                    radialFunctions(d, B, B, 0);
+                    GLOBAL const real* other = &edgeNumbers[(mm_long) otherPlace*EDGE_STRIDE];
+#ifdef TRANSFERS
+                    real transfer = transferOf(own, other, EDGE_TRANSFER_TABLE, B, &slope);
+                    received += (lane < batch ? transfer : 0);
+#endif
+#ifdef CONDUCTS
+                    real conductance = conductanceOf(own[EDGE_SOFT+1], other[EDGE_SOFT+1], EDGE_CONDUCTANCE_TABLE, B, &root, &slope);
+                    response += (lane < batch ? conductance*d*d : 0);
+#endif
+                    SYNC_ATOM;
+// ---- flow
+                    int mine = min(lane, batch-1), otherPlace = neighborPlace[mine], otherAtom = particles[otherPlace], otherKind = kinds[otherAtom];
+                    real u[3], B[NUM_RADIAL], slope, root, on = (lane < batch ? 1 : 0);
+                    real d = directionOf(neighborVector, mine, u);
+                    radialFunctions(d, B, B, 0);
+                    GLOBAL const real* other = &edgeNumbers[(mm_long) otherPlace*EDGE_STRIDE];
+                    real work = d*(fieldX*u[0]+fieldY*u[1]+fieldZ*u[2]);  // -E.d_ij, whose vector is minus the displacement
+#ifdef TRANSFERS
+                    energy += on*0.5f*work*transferOf(own, other, EDGE_TRANSFER_TABLE, B, &slope);
+#endif
+#ifdef CONDUCTS
+                    real conductance = conductanceOf(own[EDGE_SOFT+1], other[EDGE_SOFT+1], EDGE_CONDUCTANCE_TABLE, B, &root, &slope);
+                    real drop = potentialHere-potential[otherAtom]+work, flowed = (responds ? -on*conductance*drop : 0);
+                    charge += flowed;
+                    energy += 0.25f*flowed*drop;
+#endif
+                    SYNC_ATOM;
+// ---- derivatives of exchange
+                    int mine = min(lane, batch-1), otherPlace = neighborPlace[mine], otherAtom = particles[otherPlace], otherKind = kinds[otherAtom];
+                    real u[3], B[NUM_RADIAL], slopes[NUM_RADIAL], slope, root, on = (lane < batch ? 1 : 0), along = 0;
+                    real d = directionOf(neighborVector, mine, u);
+                    radialFunctions(d, B, slopes, 1);
+                    GLOBAL const real* other = &edgeNumbers[(mm_long) otherPlace*EDGE_STRIDE];
+#ifdef TRANSFERS
+                    GLOBAL const real* transferTable = EDGE_TRANSFER_TABLE;
+                    transferOf(own, other, transferTable, B, &slope);
+                    real byTransfer = gradientHere-chargeGradients[otherAtom]+d*(transferFieldX*u[0]+transferFieldY*u[1]+transferFieldZ*u[2]);
+                    byTransfer *= on*slope*TRANSFER_UNIT;
+                    for (int n = 0; n < NUM_RADIAL; n++) {
+                        byOwn[n] += byTransfer*B[n]*other[NUM_RADIAL+n];
+                        byOwn[NUM_RADIAL+n] -= byTransfer*B[n]*other[n];
+                        along += byTransfer*slopes[n]*mixedNumbers(own, other, transferTable, n);
+                    }
+#endif
+#ifdef CONDUCTS
+                    GLOBAL const real* conductanceTable = EDGE_CONDUCTANCE_TABLE;
+                    conductanceOf(own[EDGE_SOFT+1], other[EDGE_SOFT+1], conductanceTable, B, &root, &slope);
+                    real drop = potentialHere-potential[otherAtom]+d*(fieldX*u[0]+fieldY*u[1]+fieldZ*u[2]);
+                    real byConductance = (responds ? -on*0.5f*drop*drop*slope*CONDUCTANCE_UNIT : 0);
+                    byOwn[EDGE_SOFT] += byConductance*root*root*other[EDGE_SOFT+1];
+                    real byRoot = byConductance*2*root*own[EDGE_SOFT+1]*other[EDGE_SOFT+1];
+                    for (int n = 0; n < NUM_RADIAL; n++)
+                        along += byRoot*slopes[n]*conductanceTable[n];
+#endif
+                    for (int a = 0; a < 3; a++)
+                        total[a] += along*u[a];
+                    SYNC_ATOM;
+// ---- list
+                    int mine = min(lane, batch-1), otherPlace = neighborPlace[mine], otherAtom = particles[otherPlace], otherKind = kinds[otherAtom];
+                    real u[3], B[NUM_RADIAL], slope, root, transfer = 0, conductance = 0;
+                    real d = directionOf(neighborVector, mine, u);
+                    radialFunctions(d, B, B, 0);
+                    GLOBAL const real* other = &edgeNumbers[(mm_long) otherPlace*EDGE_STRIDE];
+#ifdef TRANSFERS
+                    transfer = transferOf(own, other, EDGE_TRANSFER_TABLE, B, &slope);
+#endif
+#ifdef CONDUCTS
+                    conductance = conductanceOf(own[EDGE_SOFT+1], other[EDGE_SOFT+1], EDGE_CONDUCTANCE_TABLE, B, &root, &slope);
+#endif
+                    if (writes && lane < batch) {
+                        int entry = first+numListed+lane;
+                        pairs[2*entry] = atom;
+                        pairs[2*entry+1] = otherAtom;
+                        for (int a = 0; a < 3; a++)
+                            values[5*(mm_long) entry+a] = -d*u[a];
+                        values[5*(mm_long) entry+3] = 0.5f*transfer;
+                        values[5*(mm_long) entry+4] = 0.5f*conductance;
+                    }
+                    numListed += batch;
+                    SYNC_ATOM;

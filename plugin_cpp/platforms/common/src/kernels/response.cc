@@ -23,7 +23,7 @@ KERNEL void readMoments(GLOBAL const real* RESTRICT charges, GLOBAL const real* 
     }
 }
 
-// Sums over all atoms that an external field needs, sums[0]: sum tr(alpha)/3, [1]: sum kappa, [2-4]: sum kappa r, [5]: sum dq.
+// Sums over all atoms that an external field needs, sums[0]: sum tr(alpha)/3 with that of flows, [1]: sum kappa, [2-4]: sum kappa r, [5]: sum dq.
 
 /** The sum over one work group; called only with a field. */
 DEVICE void reduceSum(mixed value, LOCAL_ARG mixed* buffer, GLOBAL mixed* result) {
@@ -40,12 +40,15 @@ DEVICE void reduceSum(mixed value, LOCAL_ARG mixed* buffer, GLOBAL mixed* result
 }
 
 KERNEL void sumForField(GLOBAL const mixed* RESTRICT positions, GLOBAL const real* RESTRICT softness,
-        GLOBAL const real* RESTRICT polarizability, GLOBAL mixed* RESTRICT sums) {
+        GLOBAL const real* RESTRICT polarizability, GLOBAL const real* RESTRICT flowPolarizability, GLOBAL mixed* RESTRICT sums) {
     LOCAL mixed buffer[REDUCTION_SIZE];
     mixed alpha = 0, kappa = 0, x = 0, y = 0, z = 0;
     for (int i = LOCAL_ID; i < NUM_PARTICLES; i += LOCAL_SIZE) {
 #ifdef HAS_POLARIZABILITY
         alpha += (polarizability[9*i]+polarizability[9*i+4]+polarizability[9*i+8])/3;
+#endif
+#ifdef CONDUCTS
+        alpha += flowPolarizability[i];
 #endif
 #ifdef HAS_SOFTNESS
         kappa += softness[i];
@@ -153,6 +156,12 @@ KERNEL void induce(GLOBAL const mixed* RESTRICT positions, GLOBAL const real* RE
     }
 }
 
+/** Adds to the induced charges what has flowed between neighbours. */
+KERNEL void addFlows(GLOBAL const real* RESTRICT flowCharges, GLOBAL real* RESTRICT induced) {
+    for (int i = GLOBAL_ID; i < NUM_PARTICLES; i += GLOBAL_SIZE)
+        induced[10*i] += flowCharges[i];
+}
+
 /** force -= M[grad Phi] */
 DEVICE void addGradientOf(const real* m, GLOBAL const real* p, real* force) {
     for (int a = 0; a < 3; a++) {
@@ -174,6 +183,9 @@ KERNEL void differentiate(GLOBAL const mixed* RESTRICT positions, GLOBAL const r
         GLOBAL real* RESTRICT polarizabilityGradients
 #ifdef EMBEDDED
         , GLOBAL const real* RESTRICT phiCharges
+#endif
+#ifdef FLOWS
+        , GLOBAL const real* RESTRICT localCharges, GLOBAL const real* RESTRICT flowCharges, GLOBAL const real* RESTRICT flowEnergies
 #endif
         ) {
     mixed scale = (inField ? latentScale(sums, inverseVolume) : 0);
@@ -215,6 +227,15 @@ KERNEL void differentiate(GLOBAL const mixed* RESTRICT positions, GLOBAL const r
         for (int n = 0; n < 10; n++)
             lambda[n] += pInduced[n];
 #endif
+#ifdef MUTUAL
+        // The induced moments feel each other, which has half of the energy in their potential with the opposite sign.
+        real mInduced[10];
+        for (int n = 0; n < 10; n++)
+            mInduced[n] = induced[10*i+n];
+        addGradientOf(mInduced, pInduced, force);
+        for (int n = 0; n < 4; n++)
+            energy -= 0.5f*mInduced[n]*(pInduced[n]-(n == 0 ? OWN_CHARGE : OWN_DIPOLE)*mInduced[n]);
+#endif
         real average = (lambda[4]+lambda[7]+lambda[9])/3;
         for (int a = 0; a < 3; a++)
             for (int b = 0; b < 3; b++)
@@ -237,11 +258,20 @@ KERNEL void differentiate(GLOBAL const mixed* RESTRICT positions, GLOBAL const r
                 energy -= 0.5f*E[a]*polarizability[9*i+3*a+b]*E[b];
             }
 #endif
+        real localCharge = m[0], flowed = 0;
+#ifdef FLOWS
+        // What neighbours have exchanged meets the field in their flows.
+        localCharge = localCharges[i];
+        energy += flowEnergies[i];
+#endif
+#ifdef CONDUCTS
+        flowed = flowCharges[i];
+#endif
         if (inField) {
             for (int a = 0; a < 3; a++) {
-                energy -= field[a]*(m[0]*positions[3*i+a]+m[1+a]);
+                energy -= field[a]*(localCharge*positions[3*i+a]+m[1+a]);
                 lambda[1+a] -= (real) field[a];
-                force[a] += m[0]*(real) field[a];
+                force[a] += (m[0]+flowed)*(real) field[a];
             }
 #ifndef PERIODIC
             mixed work = 0, workFromCenter = 0;
@@ -253,7 +283,7 @@ KERNEL void differentiate(GLOBAL const mixed* RESTRICT positions, GLOBAL const r
             if (sums[1] > 0) {
                 for (int a = 0; a < 3; a++) {
                     workFromCenter += field[a]*(positions[3*i+a]-sums[2+a]/sums[1]);
-                    force[a] += (real) (field[a]*(induced[10*i]-softness[i]*sums[5]/sums[1]));
+                    force[a] += (real) (field[a]*(induced[10*i]-flowed-softness[i]*sums[5]/sums[1]));
                 }
                 kappaGradient += sums[5]/sums[1]*workFromCenter;
             }

@@ -1,0 +1,59 @@
+"""The polarizability of the atoms of a force as a whole (theory.md sections 6, 8 and 9)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import openmm
+from numpy.typing import NDArray
+
+from openmm_polarmp import units
+
+if TYPE_CHECKING:
+    from openmm_polarmp.force import PolarMPForce
+
+AMPLITUDE = 10.0
+"""V/nm. What a field induces is linear in it, so that differences are exact for any amplitude."""
+
+
+def system_polarizability(
+    force: PolarMPForce, context: openmm.Context, positions: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The latent polarizability, [3,3] in e^2 nm^2/(kJ/mol).
+
+    With direct response it is the sum over atoms and pairs; induced moments that feel each other are computed in six fields.
+
+    Parameters
+    ----------
+    force : PolarMPForce
+    context : openmm.Context
+    positions : array [N,3]
+        Of the force's atoms, nm.
+    """
+    step = force.getStepData(context)
+    arms = np.zeros_like(positions)  # in a box a field does not act through the softness
+    if not force.usesPeriodicBoundaryConditions() and step.softness.sum() > 0:
+        arms = positions - step.softness @ positions / step.softness.sum()
+    if force.getPolarizationType() != force.Mutual:
+        total = step.polarizability.sum(0) + (step.softness[:, None] * arms).T @ arms
+        return total + force.getPairFlows(context).polarizability
+
+    def induced_dipole() -> NDArray[np.float64]:
+        data, flows = force.getStepData(context), force.getPairFlows(context)
+        charges = data.induced_charges - flows.received(len(positions))
+        return data.induced_dipoles.sum(0) + charges @ arms + flows.induced_charges @ flows.vectors
+
+    present = [context.getParameter(name) for name in force.FIELD_PARAMETERS]
+    columns = []
+    try:
+        for axis in np.eye(3):
+            dipoles = []
+            for sign in (1, -1):
+                force.setExternalField(context, sign * AMPLITUDE * axis)
+                dipoles.append(induced_dipole())
+            columns.append((dipoles[0] - dipoles[1]) / (2 * AMPLITUDE * step.field_scale))
+    finally:
+        for name, value in zip(force.FIELD_PARAMETERS, present, strict=True):
+            context.setParameter(name, value)
+    return np.array(columns).T / units.POTENTIAL_TO_OPENMM  # e nm/(V/nm) -> e^2 nm^2/(kJ/mol)
