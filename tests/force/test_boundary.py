@@ -62,11 +62,16 @@ def test_reference_equals_dense_sums(boundary, shape):
 
 
 @pytest.mark.parametrize("choice", PLATFORMS, ids=str)
-@pytest.mark.parametrize("mutual", [False, True], ids=["direct", "mutual"])
-@pytest.mark.parametrize("boundary", BOUNDARIES)
+@pytest.mark.parametrize(
+    ("boundary", "mutual"),
+    [("slab_z", False), ("slab_z", True), ("vacuum", False)],
+    ids=["slab", "slab, mutual", "vacuum"],
+)
 def test_platforms(boundary, mutual, choice):
     """With point charges of a force field around, in a field, and with response of both kinds."""
     usable(choice)
+    if choice.precision in ("single", "double") and (mutual or boundary == "vacuum"):
+        pytest.skip("the kernels of a slab are those of all; mixed precision has the others")
     atoms = atoms_in(TILTED, boundary)
     if mutual and boundary == "slab_z":
         atoms = atoms.without("softness")  # a slab that may take up a charge lowers its energy without limit

@@ -157,8 +157,8 @@ def test_bad_input(path):
     topology, positions = water(4)
     with pytest.raises(FileNotFoundError, match="nowhere"):
         MLPotential("polarmp", modelPath="nowhere.polarmp").createSystem(topology)
-    with pytest.raises(ValueError, match="polarization is 'mutual'"):
-        MLPotential("polarmp", modelPath=str(path)).createSystem(topology, polarization="mutual")
+    with pytest.raises(ValueError, match="polarization is 'all'"):
+        MLPotential("polarmp", modelPath=str(path)).createSystem(topology, polarization="all")
     with pytest.raises(ValueError, match="returnEnergyType is 'all'"):
         MLPotential("polarmp", modelPath=str(path)).createSystem(topology, returnEnergyType="all")
     with pytest.raises(ValueError, match="precision"):
