@@ -103,6 +103,14 @@ def test_two_atoms_in_one_layer_on_opencl():
     compare(OPENCL, random_model(), random_structure(2, None))
 
 
+@pytest.mark.parametrize("rung", ["q", "qu"])
+def test_channels_that_fill_no_group_of_four(rung):
+    """What pads them is written without a branch: PoCL compiled one wrong, for the rungs with the fewest features."""
+    double = DeviceEvaluator("OpenCL", "double")
+    double.require()
+    compare(double, random_model(rung=rung, channels=6), random_structure(20, None))
+
+
 def test_one_layer_with_everything_on_opencl():
     OPENCL.require()
     model = random_model(polarizability="tensor", zbl=True, channels=19, species=(1, 6, 8))

@@ -32,7 +32,7 @@ string NetworkCode::join(int layer) {
                 forward << "        stage[" << m * row + i * c << "+lane] = " << parts[i] << "[" << l * l + m << "];\n";
             forward << "    }\n";
             if (row > rows)
-                forward << "    if (lane < " << row - rows << ") stage[" << m * row + rows << "+lane] = 0;\n";
+                forward << "    stage[" << m * row + rows << "+min(lane, " << row - rows - 1 << ")] = 0;\n";
             backward << "    if (lane < PADDED_CHANNELS) stage[" << m * padded(c) << "+lane] = (lane < CHANNELS ? gradient[" << l * l + m
                      << "] : 0);\n";
         }

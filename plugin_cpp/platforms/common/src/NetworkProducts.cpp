@@ -28,7 +28,7 @@ string NetworkCode::productsForward(int layer) {
     auto pad = [&](int used, int row, int l) {
         if (row > used)
             for (int m = 0; m <= 2 * l; m++)
-                code << "        if (lane < " << row - used << ") stage[" << m * row + used << "+lane] = 0;\n";
+                code << "        stage[" << m * row + used << "+min(lane, " << row - used - 1 << ")] = 0;\n";  // without a branch: PoCL compiles one wrong
     };
     for (int factors = 2; factors < p.correlation; factors++)
         for (int l = 0; l <= p.lMax; l++) {

@@ -231,8 +231,9 @@ DEVICE real gateBackward(const real* gradient, int degree, GLOBAL const real4* R
     if (lane < CHANNELS)
         for (int l = 0; l <= degree; l++)
             stage[l*CHANNELS+lane] = gradient[l];
-    if (lane < paddedRows-rows)
-        stage[rows+lane] = 0;
+    // All lanes write: PoCL compiles a branch on the lane wrong here.
+    if (paddedRows > rows)
+        stage[min(rows+lane, paddedRows-1)] = 0;
     SYNC_ATOM;
     real sum[1] = {0};
     mix1(W, CHANNELS, channel, stage4, paddedRows/4, sum);

@@ -217,8 +217,8 @@ DEVICE void headsForward(const real* F, int kind, int atom, int lane, int channe
             stage[layer*CHANNELS+lane] = invariants[layer*CHANNELS+lane];
         stage[(LAYERS-1)*CHANNELS+lane] = F[0];
     }
-    if (lane < PADDED_INVARIANTS-LAYERS*CHANNELS)
-        stage[LAYERS*CHANNELS+lane] = 0;
+    if (PADDED_INVARIANTS > LAYERS*CHANNELS)
+        stage[min(LAYERS*CHANNELS+lane, PADDED_INVARIANTS-1)] = 0;
     SYNC_ATOM;
     FOR_LANES(n, PADDED_HIDDEN) {
         int row = min(n, HIDDEN-1);
