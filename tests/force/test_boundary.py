@@ -8,7 +8,7 @@ import pytest
 from openmm import unit
 from support.embedding import random_charges
 from support.oracle import dense
-from support.platforms import CPU, PLATFORMS, REFERENCE, why_unusable
+from support.platforms import CPU, PLATFORMS, REFERENCE, usable
 from support.systems import (
     CUBIC,
     MOMENTS,
@@ -38,12 +38,6 @@ def surrounded(atoms, boundary, tolerance=1e-4):
     force = make_force(atoms, tolerance)
     force.setBoundary(boundary)
     return force
-
-
-def usable(choice):
-    if reason := why_unusable(choice):
-        pytest.skip(f"{choice}: {reason}")
-    return choice
 
 
 @pytest.mark.parametrize("shape", [CUBIC, TILTED], ids=["cubic", "tilted"])

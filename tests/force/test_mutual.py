@@ -8,7 +8,7 @@ from support.embedding import random_charges
 from support.flows import BOXES as flow_boxes
 from support.flows import exchange
 from support.oracle import dense
-from support.platforms import CPU, PLATFORMS, REFERENCE, why_unusable
+from support.platforms import CPU, PLATFORMS, REFERENCE, usable
 from support.systems import (
     CUBIC,
     MOMENTS,
@@ -46,12 +46,6 @@ def mutual_force(atoms, tolerance=5e-4, epsilon=1e-10):
     return force
 
 
-def platform_or_skip(choice):
-    if reason := why_unusable(choice):
-        pytest.skip(f"{choice}: {reason}")
-    return choice
-
-
 @pytest.mark.parametrize("charged", [False, True], ids=["neutral", "charged"])
 @pytest.mark.parametrize("box", BOXES)
 def test_reference_equals_dense_sums(box, charged):
@@ -85,7 +79,7 @@ def test_one_response_alone(box, absent):
     ids=str,
 )
 def test_platforms(box, choice):
-    platform_or_skip(choice)
+    usable(choice)
     atoms = random_atoms(60, BOXES[box], charged=True)
     rough = choice.precision == "single"
     force = mutual_force(atoms, 1e-4, 1e-4 if rough else 1e-6)
@@ -148,7 +142,7 @@ def test_flows(box, options, field):
 @pytest.mark.parametrize("choice", MIXED, ids=str)
 @pytest.mark.parametrize("box", ["triclinic", "cluster"])
 def test_flows_on_platforms(box, choice):
-    platform_or_skip(choice)
+    usable(choice)
     case = exchange(box, soft=True)
     results = []
     for platform in (choice, REFERENCE):
@@ -166,7 +160,7 @@ def test_flows_on_platforms(box, choice):
 @pytest.mark.parametrize("box", ["triclinic", "cluster"])
 def test_embedding(box, choice):
     """Among charges of a force field: as if these were atoms without response, less their own energy."""
-    platform_or_skip(choice)
+    usable(choice)
     atoms = random_atoms(20, BOXES[box])
     system = random_charges(atoms, 30)
     force = system.force(1e-4)
@@ -211,7 +205,7 @@ def test_direct_is_where_the_iteration_starts(choice):
 @pytest.mark.parametrize("choice", MIXED, ids=str)
 def test_dynamics_conserves_energy_with_few_iterations(choice):
     """The predictor starts close to the solution, the energy stays, and a jump begins anew."""
-    platform_or_skip(choice)
+    usable(choice)
     atoms = water_like_atoms()
     force = mutual_force(atoms, 5e-4, 1e-5)
     n = len(atoms)
@@ -303,7 +297,7 @@ def two_atoms(alpha):
 
 @pytest.mark.parametrize("choice", MIXED, ids=str)
 def test_catastrophe_and_no_convergence_are_errors(choice):
-    platform_or_skip(choice)
+    usable(choice)
     force, positions = two_atoms(0.9)
     context = choice.context(make_system(4, None, force), positions=positions)
     with pytest.raises(openmm.OpenMMException, match=r"polarization catastrophe: .* atoms 1, 2 amplify"):
