@@ -56,6 +56,9 @@ void settingsSurvive() {
     force.setEpsInf(1.78);
     force.setPMEParameters(20, 21, 24);
     force.setParticles({4, 2, 7});
+    force.setMutualInducedTargetEpsilon(3e-6);
+    force.setMutualInducedMaxIterations(33);
+    force.setBoundary(PolarMPForce::SlabZ);
     auto copy = fromXml(toXml(force));
     int n[3];
     copy->getPMEParameters(n[0], n[1], n[2]);
@@ -69,6 +72,9 @@ void settingsSurvive() {
     CHECK(copy->getEpsInf() == 1.78);
     CHECK(n[0] == 20 && n[1] == 21 && n[2] == 24);
     CHECK(copy->getParticles() == force.getParticles());
+    CHECK(copy->getMutualInducedTargetEpsilon() == 3e-6);
+    CHECK(copy->getMutualInducedMaxIterations() == 33);
+    CHECK(copy->getBoundary() == PolarMPForce::SlabZ);
     CHECK(copy->getSource() == nullptr);
     CHECK(toXml(*copy) == toXml(force));
 }
@@ -108,7 +114,7 @@ void unknownSourcesAreRefused() {
 
 void badXmlIsRefused() {
     const string xml = toXml(PolarMPForce(make_shared<FixedMultipoles>(MomentArrays{vector<double>{0.5, -0.5}})));
-    CHECK_THROWS(fromXml(replaced(xml, "version=\"2\"", "version=\"3\"")), "the XML has version 3; this plugin reads versions 1 to 2");
+    CHECK_THROWS(fromXml(replaced(xml, "version=\"3\"", "version=\"4\"")), "the XML has version 4; this plugin reads versions 1 to 3");
     CHECK_THROWS(fromXml(replaced(xml, "sigma=\".1\"", "sigma=\"-1\"")), "sigma is -1");
     CHECK_THROWS(fromXml(replaced(xml, "method=\"0\"", "method=\"5\"")), "nonbonded method is 5");
     CHECK_THROWS(fromXml(replaced(xml, "q=\"-.5\"", "q=\"-.5\" mu_x=\"1\"")), "dipoles has 1 numbers for 2 charges; 6 are needed");
