@@ -15,6 +15,7 @@ from torch import Tensor
 from openmm_polarmp.electrostatics.multipoles import Multipoles
 from openmm_polarmp.electrostatics.permanent import Moments, permanent_potential
 from openmm_polarmp.electrostatics.plan import ElectrostaticPlan
+from openmm_polarmp.electrostatics.potentials import Potentials
 
 Parts = tuple[Tensor, ...]
 
@@ -118,6 +119,10 @@ class Induction:
         """T applied: what induced moments make the others feel."""
         _, others = permanent_potential(self.positions, self.moments(induced), self.cells, self.plan)
         return self.felt(others.potential, others.gradient)
+
+    def interaction_of(self, charges: Tensor) -> Potentials:
+        """What charges [N] at the atoms make the others feel."""
+        return permanent_potential(self.positions, Moments(charges), self.cells, self.plan)[1]
 
     def dot(self, a: Parts, b: Parts) -> Tensor:
         """Sum over everything of the products, for each structure: [B]."""

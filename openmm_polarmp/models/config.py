@@ -173,7 +173,8 @@ class NetworkConfig(NetworkSettings):
     @property
     def native_obstacles(self) -> tuple[str, ...]:
         """What keeps the plugin's own kernels from evaluating the network, as a user reads it; empty if they can."""
-        return (f"rounds: {self.rounds}",) if self.rounds else ()
+        rounds = (f"rounds: {self.rounds}",) if self.rounds else ()
+        return (*rounds, f"rung {self.rung}") if Rung.parse(self.rung).electronegativity else rounds
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -21,7 +21,7 @@ from openmm_polarmp.models.radii import COVALENT_RADII
 from openmm_polarmp.models.rung import Rung
 from openmm_polarmp.moments import MOMENTS
 from openmm_polarmp.sources.options import SourceOptions
-from openmm_polarmp.sources.protocol import MomentFlags, check_has_charges
+from openmm_polarmp.sources.protocol import MomentFlags
 
 if TYPE_CHECKING:
     from openmm_polarmp.models import PolarMPModel
@@ -55,7 +55,6 @@ class NativeSource(_polarmp.NetworkSource, MomentFlags):
                 f"{contents.source} has {' and '.join(config.native_obstacles)}; the plugin's own kernels evaluate a "
                 "PolarMPNet"
             )
-        check_has_charges(description.rung)
         weights = contents.arrays()
         try:
             super().__init__(*_arguments(config, weights, description.charge_projection, options))

@@ -24,13 +24,16 @@ from openmm_polarmp.models.tensor_products import check_tensor_products, use_ten
 from openmm_polarmp.neighbors import NeighborList, Neighbors, NeighborTable, neighbor_pairs, neighbor_table
 from openmm_polarmp.sources._streams import stream_of
 from openmm_polarmp.sources.buffers import not_finite, write_forces, write_moments
+from openmm_polarmp.sources.equilibration import equilibrated
 from openmm_polarmp.sources.flows import FlowState, PairArrays, let_flow, pair_arrays
 from openmm_polarmp.sources.options import SourceOptions
-from openmm_polarmp.sources.protocol import Buffers, MomentFlags, check_has_charges
+from openmm_polarmp.sources.protocol import Buffers, MomentFlags
 from openmm_polarmp.sources.torch_models import without_atomic_energies
 
 LARGEST_CHANGE = 0.01
 """Of box vectors, relative, for which a plan is kept."""
+EQUILIBRATION_TOLERANCE = 1e-7
+"""Relative error of charges that follow from electronegativities."""
 DTYPES = {"single": torch.float32, "double": torch.float64}
 
 
@@ -72,7 +75,6 @@ class TorchSource(MomentFlags):
         check_tensor_products(self.options.tensor_products)
         model = model if isinstance(model, PolarMPModel) else PolarMPModel(model)
         self.model = without_atomic_energies(model) if self.options.interaction_energy else model
-        check_has_charges(self.model.rung)
         species = torch.tensor(self.options.atomic_numbers, dtype=torch.long)
         self.model.check_species(species)
         self.model.check_formal_charges(species, self.options.total_charge)
@@ -114,6 +116,8 @@ class TorchSource(MomentFlags):
             config = getattr(self.model.network, "config", None)
             self.has_flows = getattr(config, "has_flows", False)
             self.has_conductance = self.has_flows and self.model.rung.conductance
+            if self.model.equilibrates_charges:  # solved for here: to the kernels they are permanent
+                return ("charges", "dipoles") if self.model.rung.polarizability else ("charges",)
             return self.model.rung.moments
         kinds = (self.options.atomic_numbers or self.model.species)[:1] * 2
         positions = torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.0, 0.5 * self.model.cutoff]], dtype=torch.float64)
@@ -162,7 +166,7 @@ class NetworkEvaluation:
         self._state: tuple[torch.Tensor, NetworkResult] | None = None
         self._flows: Flows | None = None
         self._flowed: FlowState | None = None
-        self._plan: tuple[torch.Tensor | None, ElectrostaticPlan] | None = None
+        self._plans: dict[torch.dtype, tuple[torch.Tensor | None, ElectrostaticPlan]] = {}
 
     @property
     def stream(self) -> int:
@@ -243,10 +247,10 @@ class NetworkEvaluation:
 
     def _evaluate(self, neighbors: Neighbors, include_gradients: bool) -> tuple[torch.Tensor, NetworkResult]:
         """Positions, the leaf of the graph, and what the network gives there."""
-        options = self._source.options
+        options, model = self._source.options, self._source.model
         leaf = neighbors.positions.detach().requires_grad_(include_gradients)
         with torch.set_grad_enabled(include_gradients):
-            result = self._source.model.evaluate_network(
+            result = model.evaluate_network(
                 leaf,
                 self._species,
                 neighbors.cell,
@@ -254,18 +258,23 @@ class NetworkEvaluation:
                 total_charge=options.total_charge,
                 multiplicity=options.multiplicity,
                 network=self._network,
-                plan=self._plan_for(leaf, neighbors.cell) if self._source.model.asks_for_potentials else None,
+                plan=self._plan_for(leaf, neighbors.cell) if model.asks_for_potentials else None,
             )
+            if model.equilibrates_charges:
+                r = leaf.double()
+                cell = None if neighbors.cell is None else neighbors.cell.to(r)
+                plan, charge = self._plan_for(r, cell), options.total_charge
+                result = equilibrated(model, result, r, cell, charge, plan, EQUILIBRATION_TOLERANCE)
         return leaf, result
 
     def _plan_for(self, positions: torch.Tensor, cell: torch.Tensor | None) -> ElectrostaticPlan:
-        """The plan of the rounds' potentials, made anew when the box has changed by more than a per cent."""
-        if self._plan is not None:
-            before, plan = self._plan
+        """The plan of the electrostatics in torch, made anew when the box has changed by more than a per cent."""
+        if positions.dtype in self._plans:
+            before, plan = self._plans[positions.dtype]
             if before is None or cell is None or (cell - before).abs().max() < LARGEST_CHANGE * before.abs().max():
                 return plan
         plan = self._source.model.electrostatic_plan(positions, cell)
-        self._plan = cell, plan
+        self._plans[positions.dtype] = cell, plan
         return plan
 
     def _table_of(self, neighbors: Neighbors) -> NeighborTable:

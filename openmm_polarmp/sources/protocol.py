@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     import torch
 
-    from openmm_polarmp.models.rung import Rung
-
 
 class Buffers(Protocol):
     """A platform's memory as tensors, in the model's units (A, e, eV) and the order of the force's particles.
@@ -70,15 +68,6 @@ def check_no_flows(has_flows: bool) -> None:
         raise ValueError(
             "in this model charge flows between neighbours (charges: flow, or a rung with c), which a TorchScript module cannot "
             "return; PolarMPForce and MLPotential take the model file itself"
-        )
-
-
-def check_has_charges(rung: Rung | None) -> None:
-    """Raise ValueError for a model whose charges follow from electronegativities, which the force cannot evaluate."""
-    if rung is not None and rung.electronegativity:
-        raise ValueError(
-            f"the charges of this model follow from electronegativities (rung {rung.word}), which PolarMPForce cannot evaluate; "
-            "PolarMPModel.evaluate can, and polarmp evaluate"
         )
 
 

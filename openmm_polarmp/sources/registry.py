@@ -118,7 +118,7 @@ def _from_file(
         return DescribedSource(native, kind, properties, description.sigma, description.k_max, mutual=mutual)
     source = _torch(model or contents, options, obstacles)
     model = source.model
-    return DescribedSource(source, kind, properties, model.sigma, model.k_max, mutual=model.mutual is not None)
+    return DescribedSource(source, kind, properties, model.sigma, model.k_max, mutual=_is_mutual(model))
 
 
 def _from_object(module: Any, options: SourceOptions) -> DescribedSource:
@@ -141,8 +141,13 @@ def _from_object(module: Any, options: SourceOptions) -> DescribedSource:
         key = f"{os.getpid()}-{next(_keys)}"
         _objects[key] = model
     properties = {"options": options.to_json(), "key": key}
-    mutual = model.mutual is not None
-    return DescribedSource(_torch(model, options), "object", properties, model.sigma, model.k_max, mutual=mutual)
+    source = _torch(model, options)
+    return DescribedSource(source, "object", properties, model.sigma, model.k_max, mutual=_is_mutual(model))
+
+
+def _is_mutual(model: PolarMPModel) -> bool:
+    """Whether the force has to solve for the induced moments; charges from electronegativities are solved for by the source."""
+    return model.mutual is not None and not model.equilibrates_charges
 
 
 def _is_torchforce(model: Any) -> bool:

@@ -14,7 +14,7 @@ from openmm_polarmp.moments import CHARGES
 from openmm_polarmp.neighbors import directed_pairs
 from openmm_polarmp.sources.network import DTYPES
 from openmm_polarmp.sources.options import SourceOptions
-from openmm_polarmp.sources.protocol import check_has_charges, check_no_flows
+from openmm_polarmp.sources.protocol import check_no_flows
 from openmm_polarmp.sources.script_outputs import TO_OPENMM
 
 AGREEMENT = {"single": 1e-4, "double": 1e-9}  # largest relative difference of forces that a good export may have
@@ -111,7 +111,10 @@ def export_module(
             "itself: PolarMPForce(path)"
         )
     check_no_flows(model.network.config.has_flows)
-    check_has_charges(model.rung)
+    if model.equilibrates_charges or model.network.config.mutual:
+        raise ValueError(
+            "the response of this model is self-consistent (response: mutual, or rung qeq), which a TorchForce cannot evaluate"
+        )
     options = SourceOptions.of(
         atomic_numbers, total_charge=total_charge, multiplicity=multiplicity, precision=precision
     )

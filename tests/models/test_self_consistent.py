@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from support.platforms import REFERENCE
+from support.platforms import CPU, REFERENCE
 from support.systems import energy_and_forces, make_system, relative_error
 
 from openmm_polarmp import PolarMPForce, units
@@ -116,13 +116,33 @@ def test_in_openmm(models, variant, evaluator):
     assert relative_error(forces, -gradient.numpy() * units.FORCE_TO_OPENMM) < 1e-5
 
 
+@pytest.mark.parametrize("periodic", [True, False])
+@pytest.mark.parametrize("platform", [REFERENCE, CPU], ids=str)
+@pytest.mark.parametrize("variant", ("equilibrated", "equilibrated, dipoles"))
+def test_equilibrated_charges_in_openmm(models, variant, platform, periodic):
+    """The source solves for the charges in torch; energy, forces and charges are those of the model, with a net charge."""
+    atoms, model = models.structure(), model_of(models, variant)
+    cell = atoms.cell if periodic else None
+    force = PolarMPForce(model, atomic_numbers=atoms.species.tolist(), precision="double", total_charge=1.0)
+    assert force.getModel().evaluator == "torch" and force.getPolarizationType() == PolarMPForce.Direct
+    force.setNonbondedMethod(PolarMPForce.PME if periodic else PolarMPForce.NoCutoff)
+    force.setEwaldErrorTolerance(1e-5)
+    context = platform.context(make_system(len(atoms.species), None if cell is None else cell.numpy(), force))
+    context.setPositions(0.1 * atoms.positions.numpy())
+    energy, forces = energy_and_forces(context)
+    r = atoms.positions.clone().requires_grad_()
+    result = model.evaluate(r, atoms.species, cell, total_charge=1.0)
+    (gradient,) = torch.autograd.grad(result.energy, r)
+    assert abs(energy - float(result.energy.detach()) * units.ENERGY_TO_OPENMM) < 1e-4 * abs(energy)
+    assert relative_error(forces, -gradient.numpy() * units.FORCE_TO_OPENMM) < 1e-4
+    expected = result.electrostatics.induced_charges.detach().numpy()
+    assert abs(force.getCharges(context) - expected).max() < 1e-5
+
+
 def test_refusals(models, tmp_path):
     model = model_of(models, "equilibrated")
-    model.save(tmp_path / "model.polarmp")
-    for source in (model, tmp_path / "model.polarmp"):
-        for evaluator in ("native", "torch"):
-            with pytest.raises(ValueError, match=r"follow from electronegativities \(rung qeq\)"):
-                PolarMPForce(source, atomic_numbers=[8, 1, 1], evaluator=evaluator)
+    with pytest.raises(ValueError, match="evaluator is 'native', which cannot be had with rung qeq"):
+        PolarMPForce(model, atomic_numbers=[8, 1, 1], evaluator="native")
     with pytest.raises(ValueError, match=r"sigma is 0\.8 A; at least 1 A"):
         model_of(models, "mutual", sigma=0.8)
     with pytest.raises(ValueError, match="response is 'scf'; 'direct' and 'mutual' are accepted"):
