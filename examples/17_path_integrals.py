@@ -77,6 +77,4 @@ with open(options.output / "i-pi.log", "w") as log:
 
 table = np.loadtxt(options.output / "water.properties")
 kinetic = table[len(table) // 2 :, 2].mean()
-print(
-    f"{len(table)} rows; kinetic energy {kinetic / len(atoms):.3f} eV an atom, where classical nuclei at 300 K have 0.039"
-)
+print(f"{len(table)} rows; kinetic energy {kinetic / len(atoms):.3f} eV an atom; classical nuclei have 0.039 at 300 K")

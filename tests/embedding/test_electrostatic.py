@@ -86,6 +86,8 @@ def test_parts_of_the_system(water_model):
 @pytest.mark.parametrize("water_model", ["amber14/tip3p.xml", "amber14/tip4pew.xml"])
 def test_energy_is_the_sum_of_its_parts(platform_once, water_model, method):
     """Force field of the rest, Lennard-Jones with the model's atoms, model in the charges' potential; forces by differences."""
+    if platform_once.name == "OpenCL" and "tip3p" in water_model:
+        pytest.skip("four-point water has the same kernels and one more kind of particle")
     topology, positions, mm, atoms = water_in_water(27, water_model, method)
     system = embed(topology, mm, atoms, ewaldErrorTolerance=1e-4)
     context = platform_once.context(system)
@@ -130,6 +132,8 @@ def test_charges_of_zero_equal_lennard_jones_alone():
 @pytest.mark.parametrize("water_model", ["amber14/tip3p.xml", "amber14/tip4pew.xml"])
 def test_interpolation(platform_once, water_model):
     """lambda 0 is the force field, 1 the mixed system, electrostatics included; between them a straight line."""
+    if platform_once.name == "OpenCL" and "tip3p" in water_model:
+        pytest.skip("four-point water has the same kernels and one more kind of particle")
     topology, positions, mm, _ = water_in_water(27, water_model)
     atoms = [a.index for a in topology.atoms() if a.residue.index < 2]
     mixed = embed(topology, mm, atoms)

@@ -42,6 +42,8 @@ def state(system, positions, platform=CPU, **parameters):
 @pytest.mark.parametrize("water_model", ["amber14/tip3p.xml", "amber14/tip4pew.xml"])
 def test_one_molecule_of_water(platform_once, water_model):
     """The model's part of the forces is that of the model alone; only its atoms are the force's particles."""
+    if platform_once.name == "OpenCL" and "tip3p" in water_model:
+        pytest.skip("four-point water has the same kernels and one more kind of particle")
     topology, positions, mm = mm_system(*water(27), [water_model])
     residue = next(topology.residues())
     atoms = [a.index for a in residue.atoms() if a.element is not None]
@@ -87,6 +89,8 @@ def test_the_fourth_point_of_the_models_water():
 @pytest.mark.parametrize("water_model", ["amber14/tip3p.xml", "amber14/tip4pew.xml"])
 def test_interpolation(platform_once, water_model):
     """lambda 0 is the force field, 1 the mixed system, between them a straight line."""
+    if platform_once.name == "OpenCL" and "tip3p" in water_model:
+        pytest.skip("four-point water has the same kernels and one more kind of particle")
     topology, positions, mm = mm_system(*water(27), [water_model])
     atoms = [a.index for a in topology.atoms() if a.residue.index == 0 and a.element is not None]
     potential = MLPotential("polarmp", modelPath=tiny_model(layers=1))

@@ -54,6 +54,8 @@ def test_charges_that_depend_on_their_surroundings(field):
 @pytest.mark.parametrize("field", [None, FIELD], ids=["no field", "field"])
 @pytest.mark.parametrize("box", BOXES)
 def test_platforms(fast_platform, box, field):
+    if fast_platform.name == "OpenCL" and fast_platform.precision != "mixed" and box != "triclinic":
+        pytest.skip("mixed precision has all boxes")
     case = exchange(box, soft=True)
     force, context = case.context(fast_platform, field=field)
     expected_force, expected_context = case.context(REFERENCE, field=field)
