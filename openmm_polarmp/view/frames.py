@@ -90,7 +90,10 @@ def read_frames(run: Run, most: int = 100) -> Frames | None:
     if most < 1:
         raise ValueError(f"frames is {most}; a positive integer is accepted")
     if run.moments is not None:
-        return _of_moments(run.moments, most)
+        total = sum(len(chunk["step"]) for chunk in run.moments.chunks())
+        if total:
+            return _of_moments(run.moments, total, most)
+        run.notes.append("No moments are written yet: the first come with a full chunk, or after a minute.")
     if run.trajectory is None:
         return None
     if run.structure is None:
@@ -111,10 +114,7 @@ def picked(frames: int, atoms: int, most: int) -> NDArray:
     return np.arange(0, frames, -(-frames // count))
 
 
-def _of_moments(file: MultipoleFile, most: int) -> Frames:
-    total = sum(len(chunk["step"]) for chunk in file.chunks())
-    if total == 0:
-        raise ValueError(f"folder: {str(file.folder)!r} has no report yet; a run with at least one is accepted")
+def _of_moments(file: MultipoleFile, total: int, most: int) -> Frames:
     chosen = set(picked(total, len(file.atomic_numbers), most).tolist())
     rows = [row for number, row in enumerate(_rows(file)) if number in chosen]
     values = {name: np.array([row[name] for row in rows], dtype=float) for name in rows[0]}

@@ -65,7 +65,7 @@ def view(run: str | Path | Run, *, frames: int = 100, temperature: float | None 
     """
     run = run if isinstance(run, Run) else Run(run)
     shown = read_frames(run, frames)
-    if shown is None and run.trajectory is None:
+    if shown is None and run.moments is None and run.trajectory is None:
         run.notes.append("No atoms are shown: a MultipoleReporter writes them with their moments.")
     elif shown is not None and shown.charges is None:
         run.notes.append("No dipoles are shown: a MultipoleReporter writes them.")
