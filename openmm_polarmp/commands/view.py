@@ -13,11 +13,13 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser = command(
         commands,
         "view",
-        "A web page of a run: atoms with arrows for their dipoles, and graphs of what its reporters wrote.",
+        "A web page of a run: atoms with arrows for their dipoles, graphs of what reporters wrote, errors of a training, spectra.",
         "polarmp view demo-output --open",
         run,
     )
-    parser.add_argument("folder", metavar="RUN", help="folder that the reporters of a run wrote to")
+    parser.add_argument(
+        "folder", metavar="RUN", help="folder that reporters, polarmp train, polarmp ir or polarmp raman wrote to"
+    )
     parser.add_argument("--output", help="the page (default: view.html in that folder)")
     parser.add_argument("--plot", help="also draw the graphs to this PNG file")
     parser.add_argument("--frames", type=int, default=100, help="at most so many frames are shown (default 100)")

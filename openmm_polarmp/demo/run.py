@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
 import time
@@ -152,6 +153,8 @@ def run_demo(
     print("Written to", folder)
     for path in written:
         print(f"  {path.relative_to(folder)!s:26s} {path.stat().st_size / 1024:8.1f} kB")
+    if (folder / "view.html") in written:
+        print(f"Look at it with: polarmp view {shlex.quote(str(folder))} --open, or open view.html in a browser")
 
 
 class _Progress:

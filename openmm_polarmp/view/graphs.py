@@ -1,13 +1,12 @@
-"""Graphs of a run: energy, temperature, structure, dipoles, charges and spectra."""
+"""Graphs of a run: energy, temperature, structure, dipoles, charges, spectra and the progress of a training."""
 
 from __future__ import annotations
 
 import io
 import math
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,14 +24,15 @@ from openmm_polarmp.reporters.columns import (
 from openmm_polarmp.units import DEBYE_PER_E_NM
 from openmm_polarmp.view._extra import needs
 from openmm_polarmp.view.frames import Frames, read_frames
+from openmm_polarmp.view.graph import Graph, line_plot, no_graph
 from openmm_polarmp.view.radial import radial_distribution
-from openmm_polarmp.view.run import POTENTIAL_ENERGY, TEMPERATURE, Run
+from openmm_polarmp.view.run import POTENTIAL_ENERGY, TEMPERATURE, Run, read_table
+from openmm_polarmp.view.tables import learning_curves, spectrum_graph
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MOST_POINTS = 2000
 START = 0.25
 """The first share of a run, which spectra and means leave out as equilibration."""
 FEWEST_ROWS = 100
@@ -43,21 +43,13 @@ LARGEST_CHARGE = 0.5
 """e: the dipole of a molecule with more depends on the origin and is not shown."""
 
 
-class Graph(NamedTuple):
-    """A title, a sentence on what is seen, and what draws it."""
-
-    title: str
-    text: str
-    draw: Callable[[Axes], None]
-
-
 def plot(run: str | Path | Run, *, temperature: float | None = None, eps_e: float = 1.0) -> Figure:
     """All graphs of a run in one figure, which notebooks show and ``savefig`` writes.
 
     Parameters
     ----------
     run : str, Path or Run
-        The folder that the run's reporters wrote to.
+        The folder that the run's reporters, `polarmp train` or `polarmp ir` wrote to.
     temperature : float, optional
         K, for the infrared spectrum; by default the mean of the reported temperatures, or 300.
     eps_e : float
@@ -109,6 +101,9 @@ def graphs_of(run: Run, frames: Frames | None, temperature: float | None = None,
         graphs += [*_of_dipole(run.dipoles, scaling), _infrared(run.dipoles, kelvin, scaling)]
     if run.polarizability is not None:
         graphs.append(_raman(run.polarizability, scaling))
+    graphs += [spectrum_graph(path) for path in run.spectra]
+    if run.training is not None:
+        graphs += learning_curves(run.training)
     return graphs
 
 
@@ -120,7 +115,7 @@ def kind_of(scaling: float) -> str:
 def _of_energies(run: Run) -> list[Graph]:
     if run.energies is None:
         return []
-    table = run.energy_table()
+    table = read_table(run.energies)
     time = "Time (ps)" if "Time (ps)" in table else "Step"
     shown = {
         POTENTIAL_ENERGY: ("Potential energy", "potential energy (kJ/mol)"),
@@ -128,7 +123,7 @@ def _of_energies(run: Run) -> list[Graph]:
         "Density (g/mL)": ("Density", "density (g/mL)"),
     }
     return [
-        Graph(name, "", _curve(table[time], table[title], "time (ps)" if "ps" in time else "step", label))
+        Graph(name, "", line_plot(table[time], table[title], "time (ps)" if "ps" in time else "step", label))
         for title, (name, label) in shown.items()
         if title in table and time in table and len(table[title]) > 1
     ]
@@ -141,7 +136,7 @@ def _of_structure(frames: Frames) -> list[Graph]:
     element, r, g = result
     pair = f"{SYMBOLS[element]}-{SYMBOLS[element]}"
     text = f"Pair distribution of {SYMBOLS[element]} in different molecules."
-    return [Graph(f"g(r) of {pair}", text, _curve(r, g, "r (nm)", f"g(r) of {pair}", line=1.0))]
+    return [Graph(f"g(r) of {pair}", text, line_plot(r, g, "r (nm)", f"g(r) of {pair}", line=1.0))]
 
 
 def _of_moments(frames: Frames, scaling: float) -> list[Graph]:
@@ -185,7 +180,7 @@ def _of_dipole(path: Path, scaling: float) -> list[Graph]:
         return []
     times, values = _series(path, [MEAN_COLUMN])
     label = f"mean dipole, {kind_of(scaling)} (D)"
-    return [Graph("Mean dipole of a molecule", "", _curve(times, scaling * values[:, 0], "time (ps)", label))]
+    return [Graph("Mean dipole of a molecule", "", line_plot(times, scaling * values[:, 0], "time (ps)", label))]
 
 
 def _infrared(path: Path, temperature: float, scaling: float) -> Graph:
@@ -193,13 +188,13 @@ def _infrared(path: Path, temperature: float, scaling: float) -> Graph:
     polarization = [*POLARIZATION_COLUMNS, *DIPOLE_COLUMNS[3:]]
     columns = polarization if has_column(path, POLARIZATION_COLUMNS[0]) else DIPOLE_COLUMNS
     if not has_column(path, VOLUME_COLUMN):
-        return _message(name, "no volume in this older file")
+        return no_graph(name, "no volume in this older file")
     times, values = _series(path, [*columns, VOLUME_COLUMN])
     volume = float(values[:, -1].mean())
     if not math.isfinite(volume):
-        return _message(name, "a run without a box has none")
+        return no_graph(name, "a run without a box has none")
     if len(values) < FEWEST_ROWS:
-        return _message(name, "too short a run for a spectrum")
+        return no_graph(name, "too short a run for a spectrum")
     dipoles = values[:, :-1].reshape(len(values), 3, 3).sum(1)
     curve = infrared([dipoles], times[1] - times[0], volume, temperature, scaling=scaling)
     return _spectrum(name, {"": curve}, f"n alpha, {kind_of(scaling)} (1/cm)", times[-1] - times[0])
@@ -209,7 +204,7 @@ def _raman(path: Path, scaling: float) -> Graph:
     name = "Raman spectrum"
     times, values = _series(path, POLARIZABILITY_COLUMNS)
     if len(values) < FEWEST_ROWS:
-        return _message(name, "too short a run for a spectrum")
+        return no_graph(name, "too short a run for a spectrum")
     curves = raman(values, times[1] - times[0], 300.0, scaling=scaling)
     seen = {kind: curves[kind] for kind in ("VV", "VH") if curves[kind].intensity.any()}
     return _spectrum(name, seen, "intensity (arbitrary)", times[-1] - times[0])
@@ -239,23 +234,3 @@ def _series(path: Path, columns: list[str]) -> tuple[NDArray, NDArray]:
     interval, values = read_columns(path, columns)
     start = int(START * len(values))
     return interval * np.arange(start + 1, len(values) + 1), values[start:]
-
-
-def _curve(x: NDArray, y: NDArray, xlabel: str, ylabel: str, line: float | None = None) -> Callable[[Axes], None]:
-    step = -(-len(x) // MOST_POINTS)
-
-    def draw(axis: Axes) -> None:
-        axis.plot(x[::step], y[::step], lw=1)
-        if line is not None:
-            axis.axhline(line, lw=0.5, color="gray")
-        axis.set(xlabel=xlabel, ylabel=ylabel)
-
-    return draw
-
-
-def _message(title: str, text: str) -> Graph:
-    def draw(axis: Any) -> None:
-        axis.text(0.5, 0.5, text, ha="center", transform=axis.transAxes)
-        axis.set_axis_off()
-
-    return Graph(title, "", draw)

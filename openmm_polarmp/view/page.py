@@ -52,10 +52,13 @@ class Page:
 def view(run: str | Path | Run, *, frames: int = 100, temperature: float | None = None, eps_e: float = 1.0) -> Page:
     """A run as a page: its atoms with arrows for their dipoles, and graphs of what its reporters wrote.
 
+    Of a training it shows the errors over the epochs and the report, of spectra the curves.
+
     Parameters
     ----------
     run : str, Path or Run
-        The folder that the run's reporters wrote to. Arrows need the folder of a MultipoleReporter in it.
+        The folder that the run's reporters, `polarmp train` or `polarmp ir` wrote to. Arrows need the folder of a
+        MultipoleReporter in it.
     frames : int
         At most so many frames are shown, at equal intervals.
     temperature : float, optional
@@ -65,7 +68,7 @@ def view(run: str | Path | Run, *, frames: int = 100, temperature: float | None 
     """
     run = run if isinstance(run, Run) else Run(run)
     shown = read_frames(run, frames)
-    if shown is None and run.moments is None and run.trajectory is None:
+    if run.is_dynamics and shown is None and run.moments is None and run.trajectory is None:
         run.notes.append("No atoms are shown: a MultipoleReporter writes them with their moments.")
     elif shown is not None and shown.charges is None:
         run.notes.append("No dipoles are shown: a MultipoleReporter writes them.")
@@ -80,6 +83,7 @@ def view(run: str | Path | Run, *, frames: int = 100, temperature: float | None 
         "notes": "".join(f"<li>{html.escape(note)}</li>" for note in run.notes),
         "viewer": "" if shown is None else _file("viewer.html"),
         "graphs": "".join(_figure(graph) for graph in graphs),
+        "report": "" if run.training is None else _report(run.training.parent),
         "data": "null" if shown is None else json.dumps(_data(shown, math.sqrt(eps_e))),
         "script": "" if shown is None else _file("viewer.js"),
     }
@@ -117,6 +121,18 @@ def _figure(graph: Graph) -> str:
     text = f"<p>{html.escape(graph.text)}</p>" if graph.text else ""
     heading = html.escape(graph.title)
     return f"<figure><figcaption><h2>{heading}</h2>{text}</figcaption>{drawing[drawing.index('<svg') :]}</figure>\n"
+
+
+def _report(folder: Path) -> str:
+    """The final report of a training: its picture and its table of errors, as far as they are written."""
+    parts = []
+    picture, text = folder / "report.png", folder / "report.txt"
+    if picture.is_file():
+        data = base64.b64encode(picture.read_bytes()).decode()
+        parts.append(f'<div><img alt="Predictions beside references" src="data:image/png;base64,{data}"></div>')
+    if text.is_file():
+        parts.append(f"<pre>{html.escape(text.read_text(encoding='utf-8'))}</pre>")
+    return "" if not parts else f'<section class="report"><h2>Report</h2>{"".join(parts)}</section>\n'
 
 
 def _data(frames: Frames, scaling: float) -> dict:

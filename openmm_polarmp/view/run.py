@@ -14,8 +14,15 @@ from openmm_polarmp.reporters.columns import DIPOLE_COLUMNS, POLARIZABILITY_COLU
 
 POTENTIAL_ENERGY = "Potential Energy (kJ/mole)"
 TEMPERATURE = "Temperature (K)"
-TITLES = {"energies": POTENTIAL_ENERGY, "dipoles": DIPOLE_COLUMNS[0], "polarizability": POLARIZABILITY_COLUMNS[0]}
-"""A column by which the CSV files of StateDataReporter, DipoleReporter and PolarizabilityReporter are recognized."""
+WAVENUMBER = "wavenumber (1/cm)"
+TITLES = {
+    "energies": POTENTIAL_ENERGY,
+    "dipoles": DIPOLE_COLUMNS[0],
+    "polarizability": POLARIZABILITY_COLUMNS[0],
+    "training": "train_forces",
+}
+"""A column by which the CSV files of StateDataReporter, DipoleReporter, PolarizabilityReporter and `polarmp train` are
+recognized."""
 
 
 @dataclass
@@ -25,7 +32,7 @@ class Run:
     Parameters
     ----------
     folder : str or Path
-        The folder that the reporters wrote to.
+        The folder that reporters, `polarmp train` or `polarmp ir` and `polarmp raman` wrote to.
 
     Attributes
     ----------
@@ -35,6 +42,10 @@ class Run:
         Positions and moments of a MultipoleReporter.
     trajectory, structure : Path or None
         A DCD file and the PDB file of its atoms, which are read where there are no moments.
+    training : Path or None
+        The log of `polarmp train`.
+    spectra : list of Path
+        Tables of `polarmp ir --output` and `polarmp raman --output`.
     notes : list of str
         What a reader of the page should know, for example which of several files is shown.
     """
@@ -46,6 +57,8 @@ class Run:
     moments: MultipoleFile | None = None
     trajectory: Path | None = None
     structure: Path | None = None
+    training: Path | None = None
+    spectra: list[Path] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def __init__(self, folder: str | Path) -> None:
@@ -59,11 +72,18 @@ class Run:
         self.moments = None if described is None else MultipoleFile(described.parent)
         self.trajectory = self._newest("trajectories", list(self.folder.glob("*.dcd")))
         self.structure = self._newest("structures", list(self.folder.glob("*.pdb")))
-        if not any((self.energies, self.dipoles, self.polarizability, self.moments, self.trajectory)):
+        self.spectra = sorted(path for path, row in tables.items() if row[:1] == [WAVENUMBER])
+        if not (self.is_dynamics or self.training or self.spectra):
             raise FileNotFoundError(
                 f"run is {str(folder)!r}, without a file of a MultipoleReporter, DipoleReporter, PolarizabilityReporter, "
-                "StateDataReporter or DCDReporter; a folder with at least one of them is accepted"
+                "StateDataReporter or DCDReporter, a log of polarmp train or a table of polarmp ir or raman; a folder with at "
+                "least one of them is accepted"
             )
+
+    @property
+    def is_dynamics(self) -> bool:
+        """Whether reporters wrote to the folder."""
+        return any((self.energies, self.dipoles, self.polarizability, self.moments, self.trajectory))
 
     def _newest(self, kind: str, paths: list[Path]) -> Path | None:
         """The one that was written last; a note says which one it is where there are several."""
@@ -74,22 +94,22 @@ class Run:
             self.notes.append(f"There are {len(paths)} {kind}; shown is the newest, {newest.relative_to(self.folder)}.")
         return newest
 
-    def energy_table(self) -> dict[str, NDArray]:
-        """The columns of StateDataReporter's file by title; rows that are not complete are left out."""
-        assert self.energies is not None
-        with self.energies.open(encoding="utf-8", newline="") as stream:
-            rows = list(csv.reader(stream))
-        titles = [title.lstrip("#") for title in rows[0]]
-        numbers = np.array([[_number(cell) for cell in row] for row in rows[1:] if len(row) == len(titles)])
-        return dict(zip([t.strip('"') for t in titles], numbers.reshape(-1, len(titles)).T, strict=True))
-
     def mean_temperature(self, start: float = 0.25) -> float | None:
         """Mean temperature in K of what follows the first share ``start`` of the run; None where it was not reported."""
         if self.energies is None:
             return None
-        values = self.energy_table().get(TEMPERATURE, np.empty(0))
+        values = read_table(self.energies).get(TEMPERATURE, np.empty(0))
         values = values[int(start * len(values)) :]
         return float(np.nanmean(values)) if len(values) else None
+
+
+def read_table(path: Path) -> dict[str, NDArray]:
+    """The columns of a CSV file by title; rows that are not complete are left out, and cells without a number are NaN."""
+    with path.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.reader(stream))
+    titles = [title.lstrip("#").strip('"') for title in rows[0]]
+    numbers = np.array([[_number(cell) for cell in row] for row in rows[1:] if len(row) == len(titles)])
+    return dict(zip(titles, numbers.reshape(-1, len(titles)).T, strict=True))
 
 
 def titles_of(path: Path) -> list[str]:

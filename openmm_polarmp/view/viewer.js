@@ -34,12 +34,16 @@
   }
 
   // The view: a rotation, a zoom, and the point in the middle.
-  let turn = [1, 0, 0, 0, 1, 0, 0, 0, 1], zoom = 1.3, frame = 0, playing = false;
+  let turn = [1, 0, 0, 0, 1, 0, 0, 0, 1], zoom = 1.25, frame = 0, playing = false;
   const low = [1e9, 1e9, 1e9], high = [-1e9, -1e9, -1e9];
-  for (let i = 0; i < 3 * N; i++) {
-    low[i % 3] = Math.min(low[i % 3], positions[i]);
-    high[i % 3] = Math.max(high[i % 3], positions[i]);
-  }
+  const corners = [];
+  if (data.box)
+    for (let n = 0; n < 8; n++)
+      for (let k = 0; k < 3; k++) corners.push((n & 1) * data.box[0][0][k] + ((n >> 1) & 1) * data.box[0][1][k] + (n >> 2) * data.box[0][2][k]);
+  [...positions.subarray(0, 3 * N), ...corners].forEach((x, i) => {
+    low[i % 3] = Math.min(low[i % 3], x);
+    high[i % 3] = Math.max(high[i % 3], x);
+  });
   const middle = low.map((l, k) => 0.5 * (l + high[k]));
   const extent = 0.5 * Math.hypot(...low.map((l, k) => high[k] - l)) + 0.15;
 
@@ -166,7 +170,7 @@
     }
     pen.globalAlpha = 1;
     const time = data.times[frame];
-    element("time").textContent = time === null ? `frame ${frame + 1} of ${F}` : `${time.toPrecision(4)} ps`;
+    element("time").textContent = time === null ? `frame ${frame + 1} of ${F}` : `${+time.toPrecision(6)} ps`;
     element("frame").value = frame;
   }
 

@@ -1,6 +1,7 @@
 """The shipped water model, the demo and the README."""
 
 import re
+import shlex
 from pathlib import Path
 
 import mdtraj
@@ -27,6 +28,8 @@ def test_demo(tmp_path, model, capfd):
     out, error = capfd.readouterr()
     assert error == "" and "dcdplugin" not in out
     assert "ns/day" in out and "Written to" in out
+    _, command, shown, *_ = shlex.split(re.search("Look at it with: (.*?),", out)[1])
+    assert command == "view" and Path(shown) == folder
     made = {p.name for p in (tmp_path / "out").iterdir()}
     assert {
         "moments",

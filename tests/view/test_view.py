@@ -12,18 +12,21 @@ from openmm import app, unit
 from support.peptide import solvated_dipeptide
 
 from openmm_polarmp import FixedMultipoles, PolarMPForce
-from openmm_polarmp.analysis import molecular_dipoles
+from openmm_polarmp.analysis import infrared, molecular_dipoles
 from openmm_polarmp.analysis.spectra import C
 from openmm_polarmp.cli import main
+from openmm_polarmp.commands._spectra import write_curves
 from openmm_polarmp.demo.run import water_box
 from openmm_polarmp.reporters import DipoleReporter, MultipoleReporter
 from openmm_polarmp.reporters.columns import DIPOLE_COLUMNS, POLARIZABILITY_COLUMNS, VOLUME_COLUMN
+from openmm_polarmp.training.log import write_rows
 from openmm_polarmp.units import DEBYE_PER_E_NM
 from openmm_polarmp.view import Frames, Run, plot, view
 from openmm_polarmp.view.frames import picked, read_frames
 from openmm_polarmp.view.graphs import graphs_of
 from openmm_polarmp.view.molecules import Molecules, find_bonds
 from openmm_polarmp.view.radial import radial_distribution
+from openmm_polarmp.view.run import read_table
 
 WATER = np.array([[0, 0, 0], [0.096, 0, 0], [-0.024, 0.093, 0]])
 CHARGES = np.array([-0.8, 0.4, 0.4])
@@ -161,7 +164,7 @@ def test_the_newest_file_is_shown_and_named(run_folder, tmp_path):
         (tmp_path / name).write_bytes((run_folder / "e.csv").read_bytes())
     run = Run(tmp_path)
     assert run.energies.name == "b.csv" and "2 tables of energies" in run.notes[0]
-    assert set(run.energy_table()) == {"Time (ps)", "Potential Energy (kJ/mole)", "Temperature (K)"}
+    assert set(read_table(run.energies)) == {"Time (ps)", "Potential Energy (kJ/mole)", "Temperature (K)"}
 
 
 @pytest.mark.parametrize("system", ["water", "peptide"])
@@ -253,3 +256,36 @@ def test_a_damaged_folder_shows_what_is_there(run_folder, tmp_path):
     page = view(tmp_path)
     assert "5 reports" in page.notes[0] and len(data_of(page)["times"]) == 5
     assert graphs_of(Run(tmp_path), None) == []
+
+
+def test_a_training_is_shown_while_it_runs_and_with_its_report(tmp_path):
+    rows = [
+        {"epoch": e, "loss": 1 / (e + 1), "train_energy": 0.002, "train_forces": 0.1 / (e + 1), "seconds": 1.0}
+        for e in range(3)
+    ]
+    rows[2] |= {"validation_energy": 0.003, "validation_forces": 0.05}
+    write_rows(tmp_path / "log.csv", rows)
+    page = view(tmp_path)
+    assert page.notes == [] and "report.png" not in page.text and "<img" not in page.text
+    assert "After epoch 2: train 33.3, validation 50 meV/A." in page.text
+    forces = plot(tmp_path).axes[0]
+    np.testing.assert_allclose(forces.lines[0].get_xydata(), [[0, 100], [1, 50], [2, 100 / 3]])
+    np.testing.assert_allclose(forces.lines[1].get_xydata(), [[2, 50]])
+    plot(tmp_path).savefig(tmp_path / "report.png")
+    (tmp_path / "report.txt").write_text("errors < 1")
+    text = view(tmp_path).text
+    assert "<pre>errors &lt; 1</pre>" in text
+    picture = re.search(r'<img alt="[^"]*" src="data:image/png;base64,([^"]*)">', text)[1]
+    assert base64.b64decode(picture) == (tmp_path / "report.png").read_bytes()
+
+
+@pytest.mark.parametrize("blocks", [1, 3])
+def test_tables_of_spectra_are_drawn_with_their_errors(tmp_path, blocks):
+    signals = np.random.default_rng(4).normal(size=(blocks, 400, 3))
+    curves = {"n alpha": infrared(iter(signals), 0.002, 2.0, 300.0)}
+    write_curves(str(tmp_path / "ir.csv"), curves, 4500.0)
+    (axis,) = (axis for axis in plot(tmp_path).axes if axis.get_title() == "Spectrum of ir.csv")
+    assert axis.get_ylabel() == f"n alpha ({curves['n alpha'].unit})"
+    inside = curves["n alpha"].wavenumber <= 4500
+    np.testing.assert_allclose(axis.lines[0].get_ydata(), curves["n alpha"].intensity[inside], rtol=1e-5)
+    assert len(axis.collections) == (blocks > 1) and ("Bands are errors" in view(tmp_path).text) == (blocks > 1)
