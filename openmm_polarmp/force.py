@@ -184,7 +184,7 @@ class PolarMPForce(openmm.Force):
         _polarmp.set_mutual_induced_max_iterations(self._address, iterations)
 
     def getSigma(self) -> unit.Quantity:
-        """The width of the pair kernel erf(r / (sqrt(2) sigma)) / r."""
+        """The width of the pair kernel erf(r / (sqrt(2) sigma)) / r, in nm."""
         return _polarmp.get_sigma(self._address) * unit.nanometer
 
     def setSigma(self, sigma: Any) -> None:
@@ -212,7 +212,7 @@ class PolarMPForce(openmm.Force):
         return _polarmp.get_pme_parameters_in_context(self._address, int(context.this))
 
     def getKMax(self) -> unit.Quantity:
-        """The hard cutoff of the reciprocal sum; 0: none."""
+        """The hard cutoff of the reciprocal sum, in 1/nm; 0: none."""
         return _polarmp.get_k_max(self._address) / unit.nanometer
 
     def setKMax(self, k_max: Any) -> None:
