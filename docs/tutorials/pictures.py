@@ -26,7 +26,7 @@ LONGER = {
         "steps = 2000\n": "steps = 40_000\n",
         "--resolution 80 --smooth 10": "--resolution 10 --smooth 15",
     },
-    "train": {"frames = 60\n": "frames = 600\n", "epochs: 3,": "epochs: 60,"},
+    "train": {"runs, snapshots = 3, 8\n": "runs, snapshots = 30, 10\n", "epochs: 3,": "epochs: 150,"},
     "develop": {},
 }
 PICTURES = {
@@ -92,7 +92,7 @@ def shrink(source: Path, target: Path, widest: int = 1100) -> None:
     picture = Image.open(source).convert("RGB")
     if picture.width > widest:
         picture = picture.resize((widest, round(picture.height * widest / picture.width)), Image.Resampling.LANCZOS)
-    picture.quantize(64).save(target, optimize=True)
+    picture.quantize(128).save(target, optimize=True)
     print(f"{target.name}: {target.stat().st_size / 1024:.0f} kB")
 
 
@@ -100,7 +100,7 @@ def photograph(browser: str, page: Path, target: Path) -> None:
     """A picture of a page in a browser without a window."""
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--virtual-time-budget=4000"]
     picture = Path("page.png").resolve()
-    command = [browser, *options, "--window-size=1000,760", f"--screenshot={picture}", page.resolve().as_uri()]
+    command = [browser, *options, "--window-size=1000,712", f"--screenshot={picture}", page.resolve().as_uri()]
     subprocess.run(command, check=True, capture_output=True)
     shrink(picture, target)
 

@@ -130,10 +130,12 @@ class MultipoleFile:
     Parameters
     ----------
     folder : str or Path
+        The folder of the reporter.
 
     Attributes
     ----------
     atomic_numbers, particles : array
+        Of the atoms with moments, and their indices in the System.
     periodic : bool
         Whether the run had a periodic box; True for files of older versions, which do not say.
     damaged : str or None
@@ -153,7 +155,11 @@ class MultipoleFile:
         self.damaged: str | None = None
 
     def chunks(self) -> Iterator[dict[str, np.ndarray]]:
-        """Arrays by name, one row for each report; ends before a chunk that cannot be read, see `damaged`."""
+        """Arrays by name, one row for each report; ends before a chunk that cannot be read, see `damaged`.
+
+        These are ``step``, ``time`` (ps), ``positions`` and ``box`` (nm), and the latent ``charges`` and ``induced_charges``
+        (e), ``dipoles`` and ``induced_dipoles`` (e nm), and ``quadrupoles`` (e nm^2).
+        """
         frames, time = 0, 0.0
         for path in self._chunks:
             try:

@@ -34,7 +34,7 @@
   }
 
   // The view: a rotation, a zoom, and the point in the middle.
-  let turn = [1, 0, 0, 0, 1, 0, 0, 0, 1], zoom = 1.25, frame = 0, playing = false;
+  let turn = [1, 0, 0, 0, 1, 0, 0, 0, 1], zoom = 1.2, frame = 0, playing = false;
   const low = [1e9, 1e9, 1e9], high = [-1e9, -1e9, -1e9];
   const corners = [];
   if (data.box)
