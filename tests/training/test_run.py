@@ -268,5 +268,5 @@ def test_a_run_goes_on_where_the_version_that_saved_it_had_fewer_settings(tmp_pa
     del state["identity"]["model"]["rounds"]
     checkpoint.save(path, state)
     assert train(runs.configure(tmp_path), quiet=True).rows == first.rows
-    with pytest.raises(ValueError, match="model.rounds was 0, is 1"):
+    with pytest.raises(ValueError, match=r"model\.rounds was 0, is 1"):
         train(runs.configure(tmp_path, model={"rounds": 1}), quiet=True)
