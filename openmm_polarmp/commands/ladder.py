@@ -17,8 +17,13 @@ def add(commands: argparse._SubParsersAction) -> None:
         run,
     )
     parser.add_argument("config", help="a YAML file as for `polarmp train`; its model.rung is ignored")
+    parser.add_argument("--rungs", nargs="+", metavar="RUNG", help="only these, in this order (default: all)")
     parser.add_argument(
-        "--rungs", nargs="+", metavar="RUNG", help="only these (default: sr q qu quQ qu+k qu+a qu+ka quQ+ka)"
+        "--seeds",
+        type=int,
+        default=1,
+        metavar="N",
+        help="train each rung N times, with the configuration's seed and those that follow it (default: 1)",
     )
     parser.add_argument("--quiet", action="store_true", help="print nothing")
 
@@ -29,5 +34,5 @@ def run(options: argparse.Namespace) -> int:
     from openmm_polarmp.training import TrainingConfig
     from openmm_polarmp.training.ladder import climb
 
-    climb(TrainingConfig.read(options.config), options.rungs or RUNGS, quiet=options.quiet)
+    climb(TrainingConfig.read(options.config), options.rungs or RUNGS, seeds=options.seeds, quiet=options.quiet)
     return 0

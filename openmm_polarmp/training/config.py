@@ -43,6 +43,8 @@ class DataConfig:
     split : str
         ``random`` (from the seed), or ``ordered``: the last frames are the test set, those before them the validation
         set, which keeps correlated frames of one trajectory apart.
+    split_seed : int, optional
+        Seed of the random split; by default that of the run. Runs with several seeds share one split by it.
     keys : dict of str
         Names in the files of labels that have another one here: ``{energy: REF_energy, total_charge: charge}``.
     """
@@ -51,6 +53,7 @@ class DataConfig:
     validation: int | float | str | list[str] = 0.1
     test: int | float | str | list[str] = 0
     split: str = "random"
+    split_seed: int | None = None
     keys: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

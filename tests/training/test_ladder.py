@@ -1,12 +1,20 @@
 """The ladder's table, and that only charges explain what ions do far from each other."""
 
 import json
+import math
 
 import pytest
 import yaml
 
 from openmm_polarmp.cli import main
+from openmm_polarmp.training import TrainingConfig
 from openmm_polarmp.training.ladder import climb
+from openmm_polarmp.training.ladder_report import scatter, table
+from openmm_polarmp.training.prepare import load_frames
+
+
+def _saved(folder):
+    return TrainingConfig.from_dict(yaml.safe_load((folder / "config.yaml").read_text()), folder)
 
 
 def test_rungs_are_trained_once_and_compared(tmp_path, runs, capsys):
@@ -29,3 +37,39 @@ def test_an_unknown_rung_is_named_before_anything_runs(tmp_path, runs):
     with pytest.raises(ValueError, match="rung is 'qqq'; sr, q, qu"):
         climb(runs.configure(tmp_path), ["sr", "qqq"])
     assert not (tmp_path / "run").exists()
+
+
+def test_seeds_share_the_split_and_their_scatter_is_printed(tmp_path, runs):
+    config = runs.configure(tmp_path, data={"test": 2, "validation": 0}, optimizer={"epochs": 1})
+    climb(config, ["sr"], quiet=True)
+    first = (tmp_path / "run" / "sr" / "log.csv").stat().st_mtime_ns
+    members = climb(config, ["sr"], seeds=3, quiet=True)
+    assert (tmp_path / "run" / "sr" / "log.csv").stat().st_mtime_ns == first  # it was not trained again
+    assert [run["seed"] for run in members] == [1, 2, 3]
+    assert members == json.loads((tmp_path / "run" / "ladder.json").read_text())
+    errors = [1e3 * run["forces"]["rmse"] for run in members]
+    assert len(set(errors)) == 3  # another seed is another training
+    mean = sum(errors) / 3
+    deviation = math.sqrt(sum((error - mean) ** 2 for error in errors) / 2)
+    text = (tmp_path / "run" / "ladder.txt").read_text()
+    assert f"{mean:.4g} +- {deviation:.2g}" in text and "over the seeds" in text
+    frames = [load_frames(_saved(tmp_path / "run" / name).data, seed) for name, seed in (("sr", 1), ("seed-3/sr", 3))]
+    assert frames[0].fingerprint() == frames[1].fingerprint()
+
+
+def test_other_numbers_of_seeds_are_refused(tmp_path, runs):
+    with pytest.raises(ValueError, match="seeds is 0; a positive integer is accepted"):
+        climb(runs.configure(tmp_path), ["sr"], seeds=0)
+
+
+def test_scatter_of_none_one_and_several_values():
+    assert scatter([]) == "-"
+    assert scatter([12.345]) == "12.35"
+    assert scatter([1.0, 2.0, 3.0]) == "2 +- 1"
+
+
+def test_rungs_with_fewer_seeds_stand_beside_those_with_more():
+    run = {"rung": "q", "frames": "test", "parameters": 3, "epochs": 5}
+    several = [run | {"seed": seed, "forces": {"rmse": 0.01 * seed, "r2": 0.5}} for seed in (1, 2, 3)]
+    text = table([*several, run | {"rung": "qu", "seed": 1, "forces": {"rmse": 0.01, "r2": 0.5}}])
+    assert "20 +- 10" in text and text.splitlines()[2].split() == ["qu", "3", "5", "1", "10"]
