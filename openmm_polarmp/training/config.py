@@ -208,6 +208,26 @@ class OptimizerConfig:
 
 
 @dataclass(frozen=True)
+class LadderConfig:
+    """What `polarmp ladder` trains; `polarmp train` does not read it.
+
+    Attributes
+    ----------
+    rungs : list of str, optional
+        The rungs, in this order; by default those of local charges, from none to all moments and responses.
+    seeds : int
+        Number of trainings of each rung: with the configuration's seed and those that follow it.
+    """
+
+    rungs: list[str] | None = None
+    seeds: int = 1
+
+    def __post_init__(self) -> None:
+        if self.seeds < 1:
+            raise ValueError(f"seeds is {self.seeds}; a positive integer is accepted")
+
+
+@dataclass(frozen=True)
 class TrainingConfig:
     """A training run.
 
@@ -237,6 +257,7 @@ class TrainingConfig:
     tensor_products: str = "dense"
     seed: int = 1
     checkpoint_minutes: float = 5.0
+    ladder: LadderConfig = field(default_factory=LadderConfig)
 
     def __post_init__(self) -> None:
         _check_choice("precision", self.precision, ("single", "double"))

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from openmm_polarmp._files import write_atomically
 from openmm_polarmp.models import RUNGS, Rung, load_model
 from openmm_polarmp.training.config import TrainingConfig
-from openmm_polarmp.training.ladder_report import draw, table
+from openmm_polarmp.training.ladder_report import draw, order, table
 from openmm_polarmp.training.metrics import UNITS
 from openmm_polarmp.training.run import train
 
 
-def climb(
-    config: TrainingConfig, rungs: Sequence[str] = RUNGS, *, seeds: int = 1, quiet: bool = False
-) -> list[dict[str, Any]]:
+def climb(config: TrainingConfig, *, quiet: bool = False) -> list[dict[str, Any]]:
     """Train each rung with each seed, then write ``ladder.txt``, ``.json`` and ``.png`` below ``config.output``.
 
     Finished runs are not trained again and interrupted ones continue, so that runs can also be trained one by one or by
@@ -28,11 +25,7 @@ def climb(
     Parameters
     ----------
     config : TrainingConfig
-        Its ``model.rung`` is replaced by each rung.
-    rungs : sequence of str
-        The rungs to train.
-    seeds : int
-        Number of trainings of each rung: with the configuration's seed and those that follow it.
+        Its ``ladder`` says which rungs are trained and how often; its ``model.rung`` is replaced by each of them.
     quiet : bool
         Print nothing.
 
@@ -41,10 +34,9 @@ def climb(
     list of dict
         The finished runs, see `finished`.
     """
+    rungs, seeds = config.ladder.rungs or RUNGS, config.ladder.seeds
     for rung in rungs:
         Rung.parse(rung)
-    if seeds < 1:
-        raise ValueError(f"seeds is {seeds}; a positive integer is accepted")
     for seed in range(config.seed, config.seed + seeds):
         for rung in rungs:
             if not quiet:
@@ -86,8 +78,4 @@ def finished(folder: Path) -> list[dict[str, Any]]:
         run["parameters"] = sum(p.numel() for p in model.parameters())
         run |= {name: training[name] for name in ("epochs", "best_epoch")}
         runs.append(run | {name: values for name, values in errors[frames].items() if name in UNITS})
-    return sorted(runs, key=lambda run: (*_order(run["rung"]), run["seed"]))
-
-
-def _order(rung: str) -> tuple[int, str]:
-    return RUNGS.index(rung) if rung in RUNGS else len(RUNGS), rung
+    return sorted(runs, key=lambda run: (*order(run["rung"]), run["seed"]))

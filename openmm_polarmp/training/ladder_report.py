@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from openmm_polarmp.models import RUNGS
 from openmm_polarmp.training.metrics import UNITS
 
 WITH_R2 = ("born_charges", "polarizability")
@@ -39,6 +40,23 @@ def table(runs: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def over_sets(sets: dict[str, list[dict[str, Any]]]) -> str:
+    """Rungs times sets of data: a table for each label, with mean and standard deviation over the seeds."""
+    lines = []
+    everything = [run for runs in sets.values() for run in runs]
+    rungs = sorted({run["rung"] for run in everything}, key=order)
+    for name in _labels(everything):
+        having = {key: [run for run in runs if name in run] for key, runs in sets.items()}
+        having = {key: runs for key, runs in having.items() if runs}
+        wide = max(24, *(len(key) + 2 for key in having))
+        lines += ["", f"{f'{name} ({UNITS[name][0]})':24}" + "".join(f"{key:>{wide}}" for key in having)]
+        for rung in rungs:
+            of_rung = [by_rung(runs).get(rung, []) for runs in having.values()]
+            values = [scatter([UNITS[name][1] * run[name]["rmse"] for run in runs]) for runs in of_rung]
+            lines.append(f"{rung:24}" + "".join(f"{value:>{wide}}" for value in values))
+    return "\n".join(lines)
+
+
 def scatter(values: Sequence[float], form: str = ".4g") -> str:
     """Mean +- standard deviation (of a sample, with n - 1); the value itself of a single run, and "-" of none."""
     if not values:
@@ -46,6 +64,11 @@ def scatter(values: Sequence[float], form: str = ".4g") -> str:
     if len(values) == 1:
         return f"{values[0]:{form}}"
     return f"{np.mean(values):{form}} +- {np.std(values, ddof=1):{'.2g' if form == '.4g' else form}}"
+
+
+def order(rung: str) -> tuple[int, str]:
+    """Key that sorts rungs from none to all moments and responses."""
+    return RUNGS.index(rung) if rung in RUNGS else len(RUNGS), rung
 
 
 def by_rung(runs: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:

@@ -304,7 +304,7 @@ class Trainer:
 
 def _that_must_not_change(values: dict[str, Any]) -> dict[str, Any]:
     """A configuration without what a run may change when it goes on, the number of epochs among it."""
-    free = ("output", "device", "tensor_products", "checkpoint_minutes")
+    free = ("output", "device", "tensor_products", "checkpoint_minutes", "ladder")
     optimizer = {k: v for k, v in values["optimizer"].items() if k not in ("epochs", "patience")}
     return {name: value for name, value in values.items() if name not in free} | {"optimizer": optimizer}
 
