@@ -1,7 +1,7 @@
-"""A conductor beside an insulator with an exact answer: the reference of `make_frames.py`.
+"""Conductors and insulators with exact answers: the reference of `make_frames.py`.
 
-The metal's charges equalize one potential over all of its atoms, with one hardness (theory.md section 9); they take up the
-total charge. The insulator's ions keep their charges. Both interact as smeared charges, and all atoms repel each other.
+The charges of all atoms that have a hardness equalize one potential and take up the total charge (theory.md section 9); the
+others keep their charges. All interact as smeared charges and repel each other.
 """
 
 from __future__ import annotations
@@ -16,14 +16,40 @@ from openmm_polarmp.electrostatics import Multipoles, Mutual, TotalCharge, elect
 from openmm_polarmp.models.limits import OWN_CHARGE
 
 METAL = "Au"
-ION_CHARGES = {"Na": 0.5, "Cl": -0.5}  # e
-HARDNESS = 1.0  # eV/e^2 of a metal atom, on top of the own energy of its smeared charge
-DEPTH, CONTACT, LENGTH, RANGE = 0.5, 2.8, 0.35, 4.5  # repulsion: eV at the contact distance in A, decay and cutoff in A
+
+
+@dataclass(frozen=True)
+class Element:
+    """What the reference assumes of an element.
+
+    Attributes
+    ----------
+    charge : float
+        e; that of an atom which no potential acts on.
+    hardness : float or None
+        eV/e^2, on top of the own energy of the smeared charge; None: the charge does not change.
+    radius : float
+        A; half of the contact distance of two such atoms.
+    """
+
+    charge: float
+    hardness: float | None
+    radius: float
+
+
+ELEMENTS = {
+    METAL: Element(0.0, 1.0, 1.4),
+    "Na": Element(0.5, None, 1.4),
+    "Cl": Element(-0.5, None, 1.4),
+    "Mg": Element(1.0, 8.0, 0.8),
+    "O": Element(-1.0, 8.0, 1.3),
+}
+DEPTH, LENGTH, RANGE = 0.5, 0.35, 4.0  # repulsion: eV at the contact distance, decay and cutoff in A
 
 
 @dataclass
 class Answer:
-    """What the reference says of one cluster.
+    """What the reference says of one structure.
 
     Attributes
     ----------
@@ -33,42 +59,41 @@ class Answer:
         eV/A.
     charges : array [N]
         e.
-    dipole : array [3]
-        e A.
-    born_charges : array [N, 3, 3]
-        e; rows are polarization, columns displacement.
     """
 
     energy: float
     forces: np.ndarray
     charges: np.ndarray
-    dipole: np.ndarray
-    born_charges: np.ndarray
 
 
 def solve(atoms: ase.Atoms, total_charge: float) -> Answer:
-    """Energy, forces and the charges that minimize the energy; the tests compare them with a dense matrix."""
-    symbols = np.array(atoms.get_chemical_symbols())
+    """Energy, forces and the charges that minimize the energy."""
+    elements = [ELEMENTS[symbol] for symbol in atoms.get_chemical_symbols()]
     positions = torch.tensor(atoms.positions, requires_grad=True)
-    fixed = torch.tensor([ION_CHARGES.get(symbol, 0.0) for symbol in symbols], dtype=torch.float64)
-    softness = torch.tensor(symbols == METAL, dtype=torch.float64) / (OWN_CHARGE + HARDNESS)
+    cell = torch.tensor(atoms.cell.array) if atoms.pbc.all() else None
+    fixed = torch.tensor([element.charge for element in elements], dtype=torch.float64)
+    softness = [0.0 if e.hardness is None else 1 / (OWN_CHARGE + e.hardness) for e in elements]
     result = electrostatic_energy(
         positions,
-        Multipoles(fixed, softness=softness),
+        Multipoles(fixed, softness=torch.tensor(softness, dtype=torch.float64)),
+        cell,
         mutual=Mutual(1e-10),
         total_charge=TotalCharge(torch.tensor([float(total_charge)], dtype=torch.float64)),
     )
     charges = fixed + result.induced_charges
-    energy = result.energy + repulsion(positions)
+    energy = result.energy + repulsion(positions, cell, [element.radius for element in elements])
     (gradient,) = torch.autograd.grad(energy, positions, retain_graph=True)
-    dipole = charges @ positions
-    born = torch.stack([torch.autograd.grad(dipole[a], positions, retain_graph=True)[0] for a in range(3)], 1)
-    return Answer(energy.item(), -gradient.numpy(), charges.detach().numpy(), dipole.detach().numpy(), born.numpy())
+    return Answer(energy.item(), -gradient.numpy(), charges.detach().numpy())
 
 
-def repulsion(positions: torch.Tensor) -> torch.Tensor:
-    """Exponential repulsion of all pairs, eV, which ends smoothly at its range."""
+def repulsion(positions: torch.Tensor, cell: torch.Tensor | None, radii: list[float]) -> torch.Tensor:
+    """Exponential repulsion of all pairs, eV, which ends smoothly at its range; the box is rectangular."""
     i, j = torch.triu_indices(len(positions), len(positions), 1)
-    distances = (positions[i] - positions[j]).norm(dim=1)
+    vectors = positions[i] - positions[j]
+    if cell is not None:
+        edges = cell.diagonal()
+        vectors = vectors - edges * (vectors / edges).round()
+    distances = vectors.norm(dim=1)
+    contact = torch.tensor(radii, dtype=torch.float64)
     smooth = (1 - (distances / RANGE).clamp(max=1) ** 2) ** 2
-    return (DEPTH * torch.exp((CONTACT - distances) / LENGTH) * smooth).sum()
+    return (DEPTH * torch.exp((contact[i] + contact[j] - distances) / LENGTH) * smooth).sum()

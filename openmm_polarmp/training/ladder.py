@@ -75,6 +75,7 @@ def finished(folder: Path) -> list[dict[str, Any]]:
         training = model.metadata["training"]
         frames = "test" if "test" in errors else "validation"
         run = {"rung": path.parent.name, "seed": training["seed"], "frames": frames}
+        run["model"] = str((path.parent / "model.polarmp").relative_to(folder))
         run["parameters"] = sum(p.numel() for p in model.parameters())
         run |= {name: training[name] for name in ("epochs", "best_epoch")}
         runs.append(run | {name: values for name, values in errors[frames].items() if name in UNITS})

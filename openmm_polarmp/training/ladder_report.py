@@ -59,7 +59,7 @@ def over_sets(sets: dict[str, list[dict[str, Any]]]) -> str:
 
 def scatter(values: Sequence[float], form: str = ".4g") -> str:
     """Mean +- standard deviation (of a sample, with n - 1); the value itself of a single run, and "-" of none."""
-    if not values:
+    if len(values) == 0:
         return "-"
     if len(values) == 1:
         return f"{values[0]:{form}}"

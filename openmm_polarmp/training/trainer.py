@@ -311,8 +311,12 @@ def _that_must_not_change(values: dict[str, Any]) -> dict[str, Any]:
 
 def _with_defaults(values: dict[str, Any]) -> dict[str, Any]:
     """A saved configuration, with the defaults of settings that this version has and the version that saved it had not."""
-    defaults = {"model": ModelConfig(), "loss": LossConfig(), "optimizer": OptimizerConfig()}
-    return values | {name: dataclasses.asdict(part) | values[name] for name, part in defaults.items()}
+    defaults = {
+        "model": dataclasses.asdict(ModelConfig()),
+        "loss": dataclasses.asdict(LossConfig()),
+        "optimizer": dataclasses.asdict(OptimizerConfig()),
+    }
+    return values | {name: part | values[name] for name, part in defaults.items()}
 
 
 def _differences(present: dict[str, Any], saved: dict[str, Any], prefix: str = "") -> list[str]:
