@@ -14,7 +14,7 @@ from typing import Any
 import openmm
 import torch
 
-from openmm_polarmp.bench import electrostatics, mutual
+from openmm_polarmp.bench import electrostatics
 from openmm_polarmp.bench.floor import H200, floor_table
 from openmm_polarmp.bench.isolated import isolated_milliseconds
 from openmm_polarmp.bench.machine import GPU_PLATFORMS, description
@@ -96,6 +96,8 @@ def run_bench(
     if "memory" in parts:
         result["memory"] = _memory(atoms, platform)
     if "mutual" in parts:
+        from openmm_polarmp.bench import mutual  # here, because it is also a command of its own
+
         print(f"self-consistent response of polarmp-water, {MUTUAL_ROUNDS} rounds of {mutual.STEPS} steps in turns\n")
         molecules = [max(n // 3, mutual.FEWEST) for n in atoms]
         device = mutual.Platform(platform, properties)
