@@ -217,7 +217,7 @@ class PolarMPModel(torch.nn.Module):
     def check_formal_charges(
         self, species: torch.Tensor, total_charge: torch.Tensor | float | None, batch: torch.Tensor | None = None
     ) -> None:
-        """Raise ValueError if a structure's formal charges have another sum than the total charge that is asked for."""
+        """Raise ValueError if a structure's formal charges have another sum than the total charge (e) that is asked for."""
         if not self.formal_charges or total_charge is None:
             return
         table = torch.zeros(119, dtype=torch.float64, device=species.device)

@@ -12,25 +12,16 @@ griffe = pytest.importorskip("griffe")
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("", ".analysis", ".electrostatics", ".hosts", ".models", ".reporters", ".training", ".view")
 UNIT = re.compile(
-    r"(?<![\w^])(?:A|nm|ps|fs|s|K|D|V|e|eV|meV|kJ/mol|Da|1/A|1/cm|1/nm|rad|minutes|MiB|as in OpenMM)(?![\w])|e\^2|A\^3|nm\^3"
+    r"(?<![\w^'])(?:nm|ps|fs|K|D|V|e|eV|meV|kJ/mol|Da|1/A|1/cm|1/nm|minutes)(?!\w)|e\^2|A\^3|nm\^3"
+    r"|\bA(?! ?\w)|\b(?:e|eV|in|of|V/|eV/) ?A\b"  # an angstrom, not an article
 )
-OF_NUMBERS = re.compile(r"float|array|tensor|quantity", re.IGNORECASE)
-WITHOUT_UNIT = {
-    *("batch", "pbc", "periodic", "chosen", "known", "groups", "species", "numbers", "elements", "atomic_numbers"),
-    *("edge_index", "edge_shifts", "sizes", "particles", "multiplicity", "scale", "epsilon", "differences"),
-    *(
-        "accuracy",
-        "tolerance",
-        "eps_inf",
-        "eps_infinity",
-        "eps_e",
-        "independent",
-        "overlap",
-        "weights",
-        "average_neighbors",
-    ),
-    *("host_rate", "learning_rate", "clip", "ema"),
-}
+OF_NUMBERS = re.compile(r"^(?!.*callable).*(?:float|array|tensor|quantity)", re.IGNORECASE)
+WITHOUT_UNIT = set(
+    "batch pbc periodic chosen known groups species numbers elements atomic_numbers edge_index edge_shifts sizes particles "
+    "pairs kind molecules multiplicity epsilon scale scaling embeddingScale field_scale differences features validation "
+    "test accuracy tolerance eps_inf eps_infinity eps_e independent overlap weights average_neighbors host_rate "
+    "learning_rate clip ema".split()
+)
 """Indices, atomic numbers, factors, and shares: arguments whose names mean such a thing everywhere."""
 OF_ANY_UNIT = re.compile(
     r"\bAs (?:in|for) `|unit of|values of any shape|any unit|without a unit|The signal|correlations of|in ``unit``",
