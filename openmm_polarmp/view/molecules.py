@@ -60,9 +60,8 @@ class Molecules:
             neighbors[j].append(i)
         self.index = np.full(n_atoms, -1)
         self.atoms: list[NDArray] = []
-        self._levels: list[
-            list[tuple[int, int]]
-        ] = []  # bonds from an atom to one that is a bond farther from the first
+        # Bonds from atoms at each distance from the molecule's first atom, counted in bonds, to those one bond farther.
+        self._levels: list[list[tuple[int, int]]] = []
         for first in range(n_atoms):
             if self.index[first] < 0:
                 self._follow(first, neighbors)

@@ -26,12 +26,12 @@ def radial_distribution(frames: Frames) -> tuple[int, NDArray, NDArray] | None:
     start = len(frames.times) // 4
     largest = 0.5 * min(float(1 / np.sqrt(np.square(np.linalg.inv(b)).sum(0)).max()) for b in box)
     edges = np.arange(0.0, largest, BIN)
-    found, expected = np.zeros(len(edges) - 1), 0.0
+    counted, expected = np.zeros(len(edges) - 1), 0.0
     centers = slice(None, None, -(-len(atoms) // MOST_CENTERS))
     for r, b in zip(frames.positions[start:, atoms], box[start:], strict=True):
         distances = np.linalg.norm(nearest_image(r[centers, None] - r, b), axis=2)
         others = molecule[centers, None] != molecule
-        found += np.histogram(distances[others], edges)[0]
+        counted += np.histogram(distances[others], edges)[0]
         expected += others.sum() / np.linalg.det(b)
     shells = 4 / 3 * np.pi * np.diff(edges**3)
-    return element, 0.5 * (edges[1:] + edges[:-1]), found / (expected * shells)
+    return element, 0.5 * (edges[1:] + edges[:-1]), counted / (expected * shells)

@@ -41,11 +41,11 @@ def documented():
         for name in re.findall(r"^::: openmm_polarmp\.(\S+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     ]
     assert len(names) == len(set(names)) > 50
-    found = {}
+    items = {}
 
     def add(item):
         if not item.is_alias and (item.is_function or item.is_class or item.is_module):
-            found[item.path] = item
+            items[item.path] = item
             for name, member in item.members.items():
                 if not name.startswith("_") and not member.is_alias and not member.is_module:
                     add(member)
@@ -53,7 +53,7 @@ def documented():
     for name in names:
         item = package[name]
         add(item.final_target if item.is_alias else item)
-    return found
+    return items
 
 
 @pytest.mark.parametrize("package", PACKAGES)

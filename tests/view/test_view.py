@@ -202,8 +202,8 @@ def test_molecular_dipoles_are_those_of_the_analysis():
     charges, dipoles = rng.normal(size=(1, 9)), rng.normal(size=(1, 9, 3))
     frames = frames_of([positions], [8, 1, 1] * 3, None, charges, dipoles)
     expected = molecular_dipoles(positions, charges[0], dipoles[0], frames.molecules.atoms)
-    found, total = frames.molecular_dipoles()
-    np.testing.assert_allclose(found[0], expected, atol=1e-12)
+    of_molecules, total = frames.molecular_dipoles()
+    np.testing.assert_allclose(of_molecules[0], expected, atol=1e-12)
     np.testing.assert_allclose(total[0], charges.reshape(3, 3).sum(1), atol=1e-12)
 
 
