@@ -28,6 +28,7 @@ void PolarMPForceImpl::initialize(ContextImpl& context) {
     nonbondedMethod = owner.getNonbondedMethod();
     checkSource();
     checkBoundary();
+    checkTotalCharge();
     checkEmbedding(system);
     embeddingParticles = owner.getEmbeddingParticles();
     for (int i = 0; i < system.getNumForces() && owner.getKMax() > 0 && owner.usesPeriodicBoundaryConditions(); i++)
@@ -50,6 +51,31 @@ void PolarMPForceImpl::checkBoundary() const {
     if (owner.getBoundary() != PolarMPForce::Conducting && !owner.usesPeriodicBoundaryConditions())
         throw OpenMMException(string("PolarMPForce: boundary is '") + names[owner.getBoundary()]
                               + "' without a periodic box; it is accepted with the nonbonded method PME");
+}
+
+void PolarMPForceImpl::checkTotalCharge() const {
+    const bool isConstrained = !owner.getConstrainedCharges().empty();
+    if (!isConstrained && !owner.hasFermiLevel())
+        return;
+    if (isConstrained && owner.hasFermiLevel())
+        throw OpenMMException("PolarMPForce: a Fermi level and a total charge constraint are set; one of them is accepted, because either follows "
+                              "from the other");
+    const string what = isConstrained ? "a total charge constraint" : "a Fermi level";
+    if (owner.getPolarizationType() != PolarMPForce::Mutual)
+        throw OpenMMException("PolarMPForce: " + what + " is set with polarization type " + to_string((int) owner.getPolarizationType())
+                              + "; Mutual (2) is accepted");
+    const MomentSet moments = owner.requireSource()->getMomentSet();
+    if (!moments[SOFTNESS])
+        throw OpenMMException("PolarMPForce: " + what + " is set, but no atom can take up charge; a source with softness is accepted");
+    if (moments.conducts && !owner.getConstrainedGroups().empty())
+        throw OpenMMException("PolarMPForce: the total charge constraint has groups, between which charge of this source can flow; one charge for "
+                              "all particles is accepted");
+    const set<int> learned(particles.begin(), particles.end());
+    for (size_t g = 0; g < owner.getConstrainedGroups().size(); g++)
+        for (int index : owner.getConstrainedGroups()[g])
+            if (learned.empty() ? index >= numParticles : learned.count(index) == 0)
+                throw OpenMMException("PolarMPForce: group " + to_string(g) + " of the total charge constraint contains particle "
+                                      + to_string(index) + "; particles whose moments come from the source are accepted");
 }
 
 void PolarMPForceImpl::checkEmbedding(const System& system) const {
@@ -140,6 +166,7 @@ void PolarMPForceImpl::updateParametersInContext(ContextImpl& context) {
         throw OpenMMException("PolarMPForce: the particles with embedding charges differ from those that the Context was created with; they can "
                               "only be changed by reinitializing the Context");
     checkSource();
+    checkTotalCharge();
     implementation(kernel).copyParametersToContext(context, owner);
     evaluated = false;
     context.systemChanged();

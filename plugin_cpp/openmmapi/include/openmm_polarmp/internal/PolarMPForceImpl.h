@@ -32,6 +32,8 @@ private:
     /** Throws an exception unless the force's source describes as many particles as the force acts on. */
     void checkSource() const;
     void checkBoundary() const;
+    /** Throws an exception unless given total charges or a Fermi level can act. */
+    void checkTotalCharge() const;
     /** Throws an exception unless the embedding charges belong to particles of the System that are not the source's. */
     void checkEmbedding(const OpenMM::System& system) const;
 
