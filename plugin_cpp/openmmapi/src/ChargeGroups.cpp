@@ -43,7 +43,6 @@ double ChargeGroups::totalCharge(const vector<double>& permanent) const {
 }
 
 void ChargeGroups::check(int group, double softness, double lacking) const {
-    constexpr double NEGLIGIBLE = 1e-4;  // e, above the rounding of charges in single precision
     if (softness != 0 || !(fabs(lacking) > NEGLIGIBLE))
         return;
     stringstream message;

@@ -10,6 +10,8 @@ namespace PolarMPPlugin {
  */
 class ChargeGroups {
 public:
+    /** A charge that a group may lack without softness, e: above the rounding of charges in single precision. */
+    static constexpr double NEGLIGIBLE = 1e-4;
     ChargeGroups(const PolarMPForce& force, int numParticles);
     int size() const {
         return members.size();
