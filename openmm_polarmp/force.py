@@ -99,6 +99,8 @@ class PolarMPForce(openmm.Force):
             self.setSigma(described.sigma * unit.angstrom)
         if described.mutual:
             self.setPolarizationType(self.Mutual)
+        if described.total_charge is not None and self.getFermiLevel() is None:
+            self.setTotalChargeConstraint(described.total_charge)
         if described.k_max is not None:
             self.setKMax(described.k_max / unit.angstrom)
         if described.periodic is not None:
