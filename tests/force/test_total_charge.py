@@ -23,6 +23,7 @@ from support.systems import (
 )
 
 from openmm_polarmp import FixedMultipoles, PolarMPForce, units
+from openmm_polarmp._polarizability import system_polarizability
 from openmm_polarmp.electrostatics import Mutual, TotalCharge
 
 BOXES = {"cubic": CUBIC, "triclinic": TRICLINIC, "cluster": None}
@@ -294,6 +295,60 @@ def test_embedding(choice):
     expected_forces[20:] -= forces_alone
     assert relative_error(forces, expected_forces) < (1e-7 if choice is REFERENCE else 5e-4)
     assert energy == pytest.approx(expected_energy - energy_alone, rel=1e-8 if choice is REFERENCE else 1e-4)
+
+
+@pytest.mark.parametrize("setting", ["charge", "level"])
+def test_a_field_in_a_box_is_refused(setting):
+    """The polarization of charge that moves any distance is not unique there."""
+    atoms = random_atoms(8, CUBIC, charged=True)
+    force = constrained_force(atoms, *([0.5] if setting == "charge" else []))
+    if setting == "level":
+        force.setFermiLevel(-200)
+    context = REFERENCE.context(make_system(8, atoms.cell, force), positions=0.1 * atoms.positions)
+    force.setExternalField(context, FIELD)
+    with pytest.raises(openmm.OpenMMException, match="field is accepted with NoCutoff"):
+        context.getState(energy=True)
+    with pytest.raises(ValueError, match="polarization current .* is available with NoCutoff"):
+        force.getPolarizationCurrent(context)
+    force.setTotalChargeConstraint(None)
+    force.setFermiLevel(None)
+    force.updateParametersInContext(context)
+    assert np.isfinite(energy_and_forces(context)[0])
+
+
+def test_polarizability_and_current_of_a_cluster_with_groups():
+    """Induced charges of groups count from the origin, those of other atoms from the centre of their softness."""
+    atoms = random_atoms(12, None, charged=True)
+    force = constrained_force(atoms, [0.7, -0.4], [[13, 2, 5], [3, 7]], epsilon=1e-11)
+    force.setParticles(range(2, 14))
+    r = np.vstack([np.zeros((2, 3)), 0.1 * atoms.positions])
+    context = REFERENCE.context(make_system(14, None, force), positions=r)
+    v = np.random.default_rng(0).normal(size=r.shape)
+    context.setVelocities(v)
+
+    def dipole():
+        """Minus the derivative of the energy by a field."""
+        energies = []
+        for field in np.vstack([np.eye(3), -np.eye(3)]):
+            force.setExternalField(context, 10 * field)
+            energies.append(energy_and_forces(context)[0])
+        force.setExternalField(context, [0, 0, 0])
+        return (np.array(energies[3:]) - energies[:3]) / 20 / units.POTENTIAL_TO_OPENMM  # kJ/mol/(V/nm) to e nm
+
+    current = force.getPolarizationCurrent(context)
+    ends = []
+    for sign in (1, -1):
+        context.setPositions(r + sign * 1e-5 * v)
+        ends.append(dipole())
+    np.testing.assert_allclose(current, (ends[0] - ends[1]) / 2e-5, atol=1e-5 * np.abs(current).max())
+    context.setPositions(r)
+    alpha = system_polarizability(force, context, r[2:]) * units.POTENTIAL_TO_OPENMM
+    zero = energy_and_forces(context)[0]
+    force.setExternalField(context, [10, 0, 0])
+    up = energy_and_forces(context)[0]
+    force.setExternalField(context, [-10, 0, 0])
+    down = energy_and_forces(context)[0]
+    assert alpha[0, 0] == pytest.approx(-(up + down - 2 * zero) / 100 / units.POTENTIAL_TO_OPENMM, rel=1e-6)
 
 
 def test_settings_survive_copies_and_xml():

@@ -53,9 +53,10 @@ void PolarMPForceImpl::checkBoundary() const {
                               + "' without a periodic box; it is accepted with the nonbonded method PME");
 }
 
-void PolarMPForceImpl::checkTotalCharge() const {
+void PolarMPForceImpl::checkTotalCharge() {
     const bool isConstrained = !owner.getConstrainedCharges().empty();
-    if (!isConstrained && !owner.hasFermiLevel())
+    hasLevels = isConstrained || owner.hasFermiLevel();
+    if (!hasLevels)
         return;
     if (isConstrained && owner.hasFermiLevel())
         throw OpenMMException("PolarMPForce: a Fermi level and a total charge constraint are set; one of them is accepted, because either follows "
@@ -78,6 +79,13 @@ void PolarMPForceImpl::checkTotalCharge() const {
                                       + to_string(index) + "; particles whose moments come from the source are accepted");
 }
 
+void PolarMPForceImpl::checkField(ContextImpl& context) const {
+    if (!hasLevels || nonbondedMethod != PolarMPForce::PME || externalField(context) == Vec3())
+        return;
+    throw OpenMMException("PolarMPForce: there is an external field in a periodic box with a total charge constraint or a Fermi level; a "
+                          "field is accepted with NoCutoff, because charge that moves any distance has no unique polarization in a box");
+}
+
 void PolarMPForceImpl::checkEmbedding(const System& system) const {
     set<int> learned(owner.getParticles().begin(), owner.getParticles().end());
     for (int index : owner.getEmbeddingParticles()) {
@@ -98,6 +106,7 @@ void PolarMPForceImpl::updateContextState(ContextImpl& context, bool&) {
 double PolarMPForceImpl::calcForcesAndEnergy(ContextImpl& context, bool includeForces, bool includeEnergy, int groups) {
     if ((groups & (1 << owner.getForceGroup())) == 0)
         return 0.0;
+    checkField(context);
     // Integrators count a step at its end.
     long long previousSteps = stepInProgress;
     bool isState = includeEnergy || context.getStepCount() != previousSteps;
