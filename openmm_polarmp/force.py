@@ -516,7 +516,9 @@ class PolarMPForce(openmm.Force):
         numpy.ndarray
             [3] in e nm/ps, scaled by s = sqrt(eps_e) with the force's epsInf.
         """
-        if self.usesPeriodicBoundaryConditions() and (self.getTotalChargeConstraint() or self.getFermiLevel() is not None):
+        if self.usesPeriodicBoundaryConditions() and (
+            self.getTotalChargeConstraint() or self.getFermiLevel() is not None
+        ):
             raise ValueError(
                 "the polarization current is asked for in a periodic box with a total charge constraint or a Fermi level; it is "
                 "available with NoCutoff, because charge that moves any distance has no unique polarization in a box"

@@ -390,8 +390,8 @@ def test_a_checkpoint_goes_on_as_before():
 
 
 @pytest.mark.parametrize("choice", [p for p in PLATFORMS if p.precision in (None, "mixed")], ids=str)
-def test_charge_that_nothing_can_take_up(choice):
-    """It is an error, unless the permanent charges have it already."""
+def test_charge_that_nothing_can_take_up_and_no_convergence(choice):
+    """They are errors; permanent charges that have the given sum already are none."""
     usable(choice)
     atoms = random_atoms(12, None)
     atoms.softness[[2, 5]] = 0.0
@@ -399,6 +399,11 @@ def test_charge_that_nothing_can_take_up(choice):
     force = constrained_force(atoms, [0.5, present], [[0, 1], [2, 5]], epsilon=1e-4)
     context = choice.context(make_system(12, None, force), positions=0.1 * atoms.positions)
     assert np.isfinite(energy_and_forces(context)[1]).all()
+    force.setMutualInducedMaxIterations(1)
+    force.updateParametersInContext(context)
+    with pytest.raises(openmm.OpenMMException, match="not converged in 1 iterations: the residual is"):
+        context.getState(forces=True)
+    force.setMutualInducedMaxIterations(60)
     force.setTotalChargeConstraint([0.5, 2.0], [[0, 1], [2, 5]])
     force.updateParametersInContext(context)
     with pytest.raises(
