@@ -20,7 +20,7 @@ AMPLITUDE = 10.0
 def arms_of_softness(
     force: PolarMPForce, softness: NDArray[np.float64], positions: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Where a field acts on the charges that softness takes up in a cluster, [N,3] in nm.
+    """Where a field acts on the charges that softness takes up in a cluster, [N,3] in the positions' unit.
 
     For atoms whose group has a given total charge these are the positions, for the others positions from their centre of softness.
 
@@ -30,7 +30,7 @@ def arms_of_softness(
     softness : array [N]
         In any unit.
     positions : array [N,3]
-        Of the force's atoms, nm.
+        Of the force's atoms, in any unit.
     """
     free = softness.copy()
     constraint = force.getTotalChargeConstraint()
