@@ -36,10 +36,10 @@ def equilibrating_force(species: list[int], change: Change) -> PolarMPForce:
 
 
 def settings_for(n: int, level: float) -> dict[str, Change]:
-    """Ways to determine the charges of n atoms of water, by name; ``level`` (kJ/mol) is that of neutral water."""
+    """What is given for the charges of n atoms of water, by name; ``level`` (kJ/mol) is that of neutral water."""
     molecules = np.arange(n).reshape(-1, 3).tolist()
     return {
-        "free": lambda force: None,
+        "nothing": lambda force: None,
         "total charge": lambda force: force.setTotalChargeConstraint(0.0),
         "total charge of each molecule": lambda force: force.setTotalChargeConstraint(
             [0.0] * len(molecules), molecules
@@ -95,7 +95,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20)
     args = parser.parse_args()
     print(f"{description(args.platform, 'single')}\n")
-    print("| molecules | charges | epsilon | iterations |\n|---|---|---|---|")
+    print("| molecules | given | epsilon | iterations |\n|---|---|---|---|")
     for molecules in args.molecules:
         measure(molecules, args.epsilon, args.platform, args.steps)
 
