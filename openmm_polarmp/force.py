@@ -204,7 +204,8 @@ class PolarMPForce(openmm.Force):
             Particles of the System, all among the force's, none in two groups. Induced charges of particles in no group are free.
             By default all of the force's particles are one group.
         """
-        values = [] if charge is None else np.asarray(_strip(charge, unit.elementary_charge), dtype=np.float64)
+        given = [] if charge is None else _strip(charge, unit.elementary_charge)
+        values: NDArray[np.float64] = np.asarray(given, dtype=np.float64)
         if groups is not None and np.ndim(values) != 1:
             raise ValueError(f"charge is {charge}; a sequence with one number for each of the groups is accepted")
         members = [] if groups is None else [[int(i) for i in group] for group in groups]

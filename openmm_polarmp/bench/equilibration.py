@@ -14,7 +14,7 @@ import numpy as np
 import openmm
 
 from openmm_polarmp.bench.machine import description
-from openmm_polarmp.bench.mutual import Run
+from openmm_polarmp.bench.mutual import Platform, Run
 from openmm_polarmp.fixed import FixedMultipoles
 from openmm_polarmp.force import PolarMPForce
 
@@ -48,7 +48,7 @@ def settings_for(n: int, level: float) -> dict[str, Change]:
     }
 
 
-def context_of(force: PolarMPForce, water: Run, platform: str, epsilon: float = 1e-5) -> openmm.Context:
+def context_of(force: PolarMPForce, water: Run, platform: Platform, epsilon: float = 1e-5) -> openmm.Context:
     """A Context with the force alone, at the water's positions."""
     force.setMutualInducedTargetEpsilon(epsilon)
     system = openmm.System()
@@ -57,18 +57,20 @@ def context_of(force: PolarMPForce, water: Run, platform: str, epsilon: float = 
     state = water.simulation.context.getState(positions=True)
     system.setDefaultPeriodicBoxVectors(*state.getPeriodicBoxVectors())
     system.addForce(force)
-    context = openmm.Context(system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName(platform))
+    device = openmm.Platform.getPlatformByName(platform.name)
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001), device, platform.properties)
     context.setPositions(state.getPositions())
     return context
 
 
-def measure(molecules: int, epsilons: list[float], platform: str, steps: int) -> None:
+def measure(molecules: int, epsilons: list[float], platform: Platform, steps: int) -> None:
     """Print the rows of one size."""
     water = Run.of_water(molecules, PolarMPForce.Direct, 1e-5, platform, thermostat=True)
     species = [atom.element.atomic_number for atom in water.simulation.topology.atoms()]
     neutral = equilibrating_force(species, lambda force: force.setTotalChargeConstraint(0.0))
     level = float(neutral.getFermiLevelsInContext(context_of(neutral, water, platform))[0])
-    contexts, iterations = {}, {}
+    contexts: dict[tuple[str, float], tuple[PolarMPForce, openmm.Context]] = {}
+    iterations: dict[tuple[str, float], list[int]] = {}
     for name, change in settings_for(len(species), level).items():
         for epsilon in epsilons:
             force = equilibrating_force(species, change)
@@ -97,7 +99,7 @@ def main() -> None:
     print(f"{description(args.platform, 'single')}\n")
     print("| molecules | given | epsilon | iterations |\n|---|---|---|---|")
     for molecules in args.molecules:
-        measure(molecules, args.epsilon, args.platform, args.steps)
+        measure(molecules, args.epsilon, Platform(args.platform), args.steps)
 
 
 if __name__ == "__main__":
