@@ -14,6 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from contents import check_wheel
 from interpreters import find_python
 
 ROOT = Path(__file__).parents[1]
@@ -69,6 +70,8 @@ def main() -> None:
     sdist = build_sdist()
     for python in filter(None, interpreters.values()):
         build_wheel(python, sdist)
+    for wheel in DIST.glob("*.whl"):
+        check_wheel(wheel, WORK / "source")
     distributions = sorted(DIST.iterdir())
     run("twine", "check", "--strict", *distributions)
     for wheel in DIST.glob("*-abi3-*.whl"):
