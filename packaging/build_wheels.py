@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 DIST = ROOT / "dist"
 WORK = ROOT / "build" / "wheels"
 
-# The wheel of 3.12 has the stable ABI and serves all later versions (pyproject.toml: wheel.py-api).
+# The wheel of 3.12 has the stable ABI and serves all later versions, as pyproject.toml asks.
 VERSIONS = ("3.10", "3.11", "3.12")
 # As OpenMM's wheels have it.
 PLATFORM = f"manylinux_2_34_{platform.machine()}"
@@ -30,6 +30,7 @@ OPENMM_LIBRARIES = ("libOpenMM.so", "libOpenMMCPU.so", "libOpenMMOpenCL.so", "li
 
 
 def run(*command: object) -> None:
+    """Print a command and run it; its failure is that of the build."""
     print("+", *command, flush=True)
     subprocess.run([str(word) for word in command], check=True, cwd=ROOT)
 
@@ -50,7 +51,9 @@ def build_sdist() -> Path:
 def build_wheel(python: str, sdist: Path) -> None:
     """A wheel from the source distribution, checked and tagged by auditwheel; no library is copied into it."""
     folder = WORK / Path(python).name
-    run(sys.executable, "-m", "pip", "--python", python, "wheel", "--no-deps", "--wheel-dir", folder, sdist)
+    # A cache of its own: pip's keeps wheels by the name of their source distribution, and this may be another of that name.
+    options = ("--no-deps", "--cache-dir", WORK / "pip-cache", "--wheel-dir", folder)
+    run(sys.executable, "-m", "pip", "--python", python, "wheel", *options, sdist)
     (wheel,) = folder.glob("*.whl")
     excluded = [word for library in OPENMM_LIBRARIES for word in ("--exclude", library)]
     run("auditwheel", "repair", "--plat", PLATFORM, "--only-plat", *excluded, "--wheel-dir", DIST, wheel)

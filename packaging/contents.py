@@ -45,7 +45,7 @@ def unresolved(name: str, needed: list[str], folders: list[str], names: list[str
     """Faults of one library's search path: folders outside site-packages, and libraries that are not found there."""
     origin = posixpath.dirname(name)
     places = [posixpath.normpath(folder.replace("$ORIGIN", origin)) for folder in folders]
-    faults = [f"searches {folder}" for folder, place in zip(folders, places) if place.startswith(("/", ".."))]
+    faults = [f"searches {place}, outside site-packages" for place in places if place.startswith(("/", ".."))]
     for library in (library for library in needed if library.startswith("libOpenMM")):
         if "PolarMP" in library:
             there = any(f"{place}/{library}" in names for place in places)
