@@ -101,8 +101,10 @@ def main() -> None:
             continue
         wheel = wheel_for(version)
         environment = Environment(version, python)
-        # Wheels only: where a dependency would have to be compiled, this must fail.
-        environment.run("python", "-m", "pip", "install", "--quiet", "--only-binary", ":all:", f"{wheel}[ml]")
+        # Wheels only: where a dependency would have to be compiled, this must fail. OpenMM-ML, which is pure Python, has
+        # source distributions alone.
+        pip_options = ("--quiet", "--only-binary", ":all:", "--no-binary", "openmmml")
+        environment.run("python", "-m", "pip", "install", *pip_options, f"{wheel}[ml]")
         place = environment.run("python", "-c", "import openmm_polarmp; print(openmm_polarmp.__file__)").strip()
         assert Path(place).is_relative_to(environment.folder), place
         platforms = environment.run("polarmp", "check")
