@@ -20,11 +20,11 @@ from openmm_polarmp.cli import main
 
 FOLDER = Path(__file__).parent
 LONGER = {
-    "simulate": {"steps = 500\n": "steps = 20_000\n"},
+    "simulate": {"steps = 300\n": "steps = 20_000\n"},
     "spectra": {
         "warm = 200\n": "warm = 4000\n",
-        "steps = 2000\n": "steps = 40_000\n",
-        "--resolution 80 --smooth 10": "--resolution 10 --smooth 15",
+        "steps = 1200\n": "steps = 40_000\n",
+        "--resolution 120 --smooth 10": "--resolution 10 --smooth 15",
     },
     "train": {"runs, snapshots = 3, 8\n": "runs, snapshots = 30, 10\n", "epochs: 3,": "epochs: 150,"},
     "develop": {},
