@@ -1,6 +1,6 @@
 """The potential of TorchSim against the calculator of ASE, and in TorchSim's own integrator and optimizer."""
 
-import subprocess
+import importlib
 import sys
 import warnings
 
@@ -147,7 +147,8 @@ def test_other_dtypes_are_refused(path):
         TorchSimModel(path, dtype=torch.float16)
 
 
-def test_error_without_torchsim():
-    code = "import sys; sys.modules['torch_sim'] = None; import openmm_polarmp.engines.torchsim"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert "pip install 'openmm-polarmp[torchsim]'" in done.stderr
+def test_error_without_torchsim(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch_sim.models.interface", None)
+    monkeypatch.delitem(sys.modules, "openmm_polarmp.engines.torchsim")
+    with pytest.raises(ImportError, match=r"pip install 'openmm-polarmp\[torchsim\]'"):
+        importlib.import_module("openmm_polarmp.engines.torchsim")
