@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from openmm_polarmp.models import PolarMPModel
+from openmm_polarmp._torch import checked_device
+from openmm_polarmp.models import PolarMPModel, load_model
 
 
 class Evaluation(NamedTuple):
@@ -32,6 +34,19 @@ class Evaluation(NamedTuple):
     stress: Tensor | None
     charges: Tensor
     dipoles: Tensor
+
+
+def model_on(
+    model: str | Path | PolarMPModel, device: torch.device | str, dtype: torch.dtype, accuracy: float | None
+) -> PolarMPModel:
+    """A copy of a model, or that of a file, on a device, with an accuracy of its electrostatics unless it is None."""
+    if dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"dtype is {dtype}; torch.float32 and torch.float64 are accepted")
+    copy = PolarMPModel.from_bytes(model.to_bytes()) if isinstance(model, PolarMPModel) else load_model(model)
+    copy = copy.to(checked_device(device), dtype).requires_grad_(False)
+    if accuracy is not None:
+        copy.accuracy = accuracy
+    return copy
 
 
 def evaluate(

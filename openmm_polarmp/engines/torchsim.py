@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from openmm_polarmp._torch import checked_device
-from openmm_polarmp.engines._evaluation import evaluate
-from openmm_polarmp.models import PolarMPModel, load_model
+from openmm_polarmp.engines._evaluation import evaluate, model_on
+from openmm_polarmp.models import PolarMPModel
 
 try:
     from torch_sim.models.interface import ModelInterface
@@ -65,15 +65,10 @@ class TorchSimModel(ModelInterface):
         eps_inf: float = 1.0,
     ) -> None:
         super().__init__()
-        if dtype not in (torch.float32, torch.float64):
-            raise ValueError(f"dtype is {dtype}; torch.float32 and torch.float64 are accepted")
         self._device, self._dtype = checked_device(device), dtype
         self._compute_forces, self._compute_stress = compute_forces, compute_stress
         self._memory_scales_with = "n_atoms_x_density"
-        copy = PolarMPModel.from_bytes(model.to_bytes()) if isinstance(model, PolarMPModel) else load_model(model)
-        self.model = copy.to(self._device, dtype).requires_grad_(False)
-        if accuracy is not None:
-            self.model.accuracy = accuracy
+        self.model = model_on(model, device, dtype, accuracy)
         self.total_charge, self.multiplicity, self.eps_inf = total_charge, multiplicity, eps_inf
 
     @property

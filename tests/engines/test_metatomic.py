@@ -13,6 +13,7 @@ from support.models import tiny_model
 from support.water import water
 
 from openmm_polarmp.ase import PolarMPCalculator
+from openmm_polarmp.cli import main
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # metatomic uses TorchScript, which torch deprecates
@@ -156,6 +157,15 @@ def test_what_is_refused(files, tmp_path):
         evaluate(files, slab, metatomic.ModelOutput(unit="eV"))
     with pytest.raises(ValueError, match="self-consistent"):
         export_metatomic(tiny_model(rung="qeq"))
+
+
+def test_command(files, tmp_path, capsys):
+    out = tmp_path / "out.pt"
+    assert main(["export", "--metatomic", str(files[0]), str(out), "--precision", "double"]) == 0
+    assert "compared with the model" in capsys.readouterr().out
+    agree((files[0], out), cluster())
+    assert main(["export", "--metatomic", str(files[0]), "water.pdb", str(out)]) == 1
+    assert "a structure and --interaction-energy are accepted with --torchforce only" in capsys.readouterr().err
 
 
 def test_error_without_metatomic(monkeypatch):
