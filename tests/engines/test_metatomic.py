@@ -1,6 +1,7 @@
 """Files of metatomic against the calculator of ASE, in metatomic's own calculator and in i-PI's driver."""
 
 import importlib
+import importlib.util
 import sys
 import warnings
 
@@ -15,9 +16,11 @@ from support.water import water
 from openmm_polarmp.ase import PolarMPCalculator
 from openmm_polarmp.cli import main
 
+if importlib.util.find_spec("metatomic") is None:
+    pytest.skip("metatomic-torch is not installed", allow_module_level=True)
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # metatomic uses TorchScript, which torch deprecates
-    metatomic = pytest.importorskip("metatomic.torch", reason="metatomic-torch is not installed")
+    from metatomic import torch as metatomic
     from metatomic_ase import MetatomicCalculator
     from vesin.metatomic import neighbor_lists_for_model
 

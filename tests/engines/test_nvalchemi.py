@@ -1,6 +1,7 @@
 """The potential of nvalchemi-toolkit against the calculator of ASE, in nvalchemi's own integrator and pipeline."""
 
 import importlib
+import importlib.util
 import sys
 import warnings
 
@@ -13,9 +14,10 @@ from support.water import water
 
 from openmm_polarmp.ase import PolarMPCalculator
 
+if importlib.util.find_spec("nvalchemi") is None:
+    pytest.skip("nvalchemi-toolkit is not installed", allow_module_level=True)
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    nvalchemi = pytest.importorskip("nvalchemi", reason="nvalchemi-toolkit is not installed")
     from nvalchemi.data import AtomicData, Batch
     from nvalchemi.dynamics import NVE
 

@@ -1,6 +1,7 @@
 """The potential of TorchSim against the calculator of ASE, and in TorchSim's own integrator and optimizer."""
 
 import importlib
+import importlib.util
 import sys
 import warnings
 
@@ -13,9 +14,11 @@ from support.water import water
 
 from openmm_polarmp.ase import PolarMPCalculator
 
+if importlib.util.find_spec("torch_sim") is None:
+    pytest.skip("TorchSim is not installed", allow_module_level=True)
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # older versions of TorchSim use TorchScript
-    ts = pytest.importorskip("torch_sim", reason="TorchSim is not installed")
+    import torch_sim as ts
 
 from openmm_polarmp.engines.torchsim import TorchSimModel
 

@@ -3,6 +3,7 @@
 import ase
 import numpy as np
 import pytest
+
 from support.torch_sources import CELL, make_atoms
 
 
