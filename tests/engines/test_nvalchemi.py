@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from support.models import tiny_model
+from support.pages import run_code
 from support.water import water
 
 from openmm_polarmp.ase import PolarMPCalculator
@@ -70,6 +71,12 @@ def test_a_box_and_a_cluster_equal_the_calculator_of_ase(path):
         np.testing.assert_allclose(result["charges"][mine], atoms.get_charges(), atol=1e-7)
         if atoms.pbc.all():
             np.testing.assert_allclose(result["stress"][i], atoms.get_stress(voigt=False), atol=1e-8)
+
+
+def test_code_of_the_page():
+    """From docs/use-in-your-own-code.md."""
+    results = run_code("use-in-your-own-code.md", "nvalchemi-toolkit")["results"]
+    assert results["energy"].shape == (2, 1) and results["forces"].shape == (6, 3)
 
 
 def test_a_single_structure_without_a_box(path):

@@ -9,7 +9,9 @@ import ase
 import numpy as np
 import pytest
 import torch
+from support.hosts import hosted_model
 from support.models import tiny_model
+from support.pages import run_code
 from support.water import water
 
 from openmm_polarmp.ase import PolarMPCalculator
@@ -77,6 +79,21 @@ def test_charges_and_dipoles_of_the_atoms_make_the_dipole(tmp_path):
     atoms.calc = PolarMPCalculator(file, eps_inf=1.7)
     dipole = result["partial_charges"] @ torch.tensor(atoms.positions) + result["atomic_dipoles"].sum(0)
     np.testing.assert_allclose(dipole, atoms.get_dipole_moment(), atol=1e-6)
+
+
+def test_code_of_the_page():
+    """From docs/use-in-your-own-code.md."""
+    results = run_code("use-in-your-own-code.md", "TorchSim")["results"]
+    assert results["energy"].shape == (2,) and results["forces"].shape == (6, 3)
+
+
+def test_a_model_with_a_host():
+    model = hosted_model("toy")
+    structures = clusters()
+    result = TorchSimModel(model)(state_of(structures))
+    for i, atoms in enumerate(structures):
+        energy = model.evaluate(torch.tensor(atoms.positions), torch.tensor(atoms.numbers)).energy
+        assert float(result["energy"][i]) == pytest.approx(float(energy.detach()), abs=1e-8)
 
 
 def test_total_charges(path):
