@@ -5,6 +5,10 @@ PIP_INSTALL = -m pip install --quiet --disable-pip-version-check -c constraints.
 MACE = mace-torch==0.3.16 e3nn==0.4.4 torch-ema torchmetrics lightning-utilities pandas matscipy lmdb orjson
 NEQUIP = nequip==0.19.0 nequip-allegro==0.8.3 matscipy torchmetrics lightning-utilities omegaconf lightning tqdm hydra-core \
     antlr4-python3-runtime==4.9.3 requests urllib3 idna certifi charset-normalizer
+# Engines that evaluate models: 35 MB to download. TorchSim 0.3.0 is the newest for Python 3.11.
+ENGINES = torch-sim-atomistic==0.3.0 tables blosc2 ndindex numexpr py-cpuinfo tqdm vesin==0.6.2 vesin-torch==0.6.2 \
+    metatomic-torch==0.1.19 metatomic-ase==0.1.4 metatensor-torch==0.10.8 metatensor-core==0.2.6 metatensor-operations==0.5.0 \
+    ctypes-dlpack wigners
 
 .PHONY: demo test test-torchforce docs docs-version test-docs wheels test-wheels lint-recipe clean
 
@@ -26,7 +30,9 @@ test: .venv-test
 	cd tests && PYTHONPATH=$(CURDIR)/build/mace POLARMP_E3NN=0.4.4 POCL_CACHE_DIR=$(CURDIR)/build/pocl-cache OMP_NUM_THREADS=1 \
 	    ../.venv-test/bin/pytest -n 2 -W default::DeprecationWarning -k "mace or test_tables or test_equivariance" models hosts examples
 	.venv-test/bin/python $(PIP_INSTALL) --no-deps --upgrade --target build/nequip $(NEQUIP)
-	cd tests && PYTHONPATH=$(CURDIR)/build/nequip OMP_NUM_THREADS=1 ../.venv-test/bin/pytest -n 2 -k "nequip or allegro" hosts
+	.venv-test/bin/python $(PIP_INSTALL) --no-deps --upgrade --target build/engines $(ENGINES)
+	cd tests && PYTHONPATH=$(CURDIR)/build/nequip:$(CURDIR)/build/engines OMP_NUM_THREADS=1 ../.venv-test/bin/pytest -n 2 \
+	    -k "nequip or allegro or torchsim or metatomic" hosts engines
 
 # The route through openmm-torch, which works with an older torch only: an environment of about 7 GB.
 test-torchforce: .venv-torchforce
