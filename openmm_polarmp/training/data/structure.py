@@ -172,7 +172,7 @@ class Batch:
         )
 
     def per_structure(self, values: torch.Tensor) -> torch.Tensor:
-        """Sums of a quantity of the atoms over each structure: [N, ...] -> [B, ...]."""
+        """Sums of a quantity of the atoms, in any unit, over each structure: [N, ...] -> [B, ...]."""
         return values.new_zeros(len(self.structures), *values.shape[1:]).index_add(0, self.batch, values)
 
     def label(self, name: str) -> tuple[torch.Tensor, torch.Tensor]:
