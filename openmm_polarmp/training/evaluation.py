@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from openmm_polarmp.electrostatics import polarizability
 from openmm_polarmp.models import PolarMPModel
 from openmm_polarmp.training.data.structure import Batch, Structure
-from openmm_polarmp.training.metrics import UNITS
+from openmm_polarmp.training.metrics import UNITS, molecule_charges
 from openmm_polarmp.training.predict import Prediction, all_born_charges, predict
 
 PER_ATOM = ("forces", "born_charges")
@@ -155,10 +155,12 @@ def compare(
             for which, born in zip(("reference", "predicted"), pairs["born_charges"], strict=True):
                 deviation = born.double().cpu().sum(0) - structure.total_charge * torch.eye(3)
                 sum_rule[which] = max(sum_rule.get(which, 0.0), float(deviation.abs().max()))
+        if structure.molecule_charges is not None and model.has_electrostatics:
+            pairs["molecule_charges"] = molecule_charges(result, batch)[:2]
         if structure.polarizability is not None and structure.cell is None:
             pairs["polarizability"] = structure.polarizability[None], _polarizability(model, batch, result, eps_inf)
         for name, (label, value) in pairs.items():
-            reference[name].append(np.atleast_1d(label.numpy()))
+            reference[name].append(np.atleast_1d(label.cpu().numpy()))
             predicted[name].append(np.atleast_1d(value.detach().cpu().numpy()))
             if name in elements:
                 elements[name].append(structure.species.numpy())

@@ -13,6 +13,8 @@ SHAPES: dict[str, tuple[int | str, ...]] = {
     "born_charges": ("N", 3, 3),
     "polarizability": (3, 3),
     "total_charge": (),
+    "molecules": ("N",),
+    "molecule_charges": ("N",),
 }
 
 
@@ -29,7 +31,8 @@ def labels(frame: ase.Atoms) -> dict[str, NDArray[np.float64]]:
     dict
         ``energy`` [] in eV, ``forces`` [N, 3] in eV/A, ``stress`` [3, 3] in eV/A^3 (boxes only), ``dipole`` [3] in e A,
         ``born_charges`` [N, 3, 3] in e (row: polarization; the frame may call them ``bec``), ``polarizability`` [3, 3] in
-        e^2 A^2/eV, ``total_charge`` [] in e.
+        e^2 A^2/eV, ``total_charge`` [] in e, ``molecules`` [N] the number of the molecule of each atom, and
+        ``molecule_charges`` [N] the charge of that molecule in e.
     """
     calculated = dict(frame.calc.results) if frame.calc is not None else {}
     available = {**frame.info, **frame.arrays, **calculated}

@@ -41,6 +41,10 @@ class Structure:
         e.
     polarizability : Tensor [3, 3] or None
         e^2 A^2/eV; used in evaluations only.
+    molecules : Tensor [N] or None
+        Molecule of each atom, 0 to M - 1.
+    molecule_charges : Tensor [M] or None
+        e.
     number : int
         Index of the structure in its data set.
     """
@@ -57,6 +61,8 @@ class Structure:
     dipole: torch.Tensor | None = None
     born_charges: torch.Tensor | None = None
     polarizability: torch.Tensor | None = None
+    molecules: torch.Tensor | None = None
+    molecule_charges: torch.Tensor | None = None
     number: int = 0
 
     @classmethod
@@ -67,6 +73,12 @@ class Structure:
         cell = torch.as_tensor(atoms.cell.array, dtype=torch.float64) if atoms.pbc.all() else None
         edge_index, edge_shifts = batched_pairs(positions, cutoff, cell)
         energy, charge = values.pop("energy"), float(values.pop("total_charge", torch.zeros(())))
+        molecules, charges = values.pop("molecules", None), values.pop("molecule_charges", None)
+        if molecules is None or charges is None:
+            molecules, charges = None, None
+        else:
+            molecules = torch.unique(molecules, return_inverse=True)[1]
+            charges = charges.new_zeros(int(molecules.max()) + 1).index_put((molecules,), charges)
         return cls(
             positions.to(dtype),
             torch.as_tensor(atoms.numbers, dtype=torch.long),
@@ -75,6 +87,8 @@ class Structure:
             edge_shifts.to(dtype),
             energy=energy,
             total_charge=charge,
+            molecules=molecules,
+            molecule_charges=None if charges is None else charges.to(dtype),
             number=number,
             **{name: value.to(dtype) for name, value in values.items()},
         )
@@ -174,6 +188,23 @@ class Batch:
     def per_structure(self, values: torch.Tensor) -> torch.Tensor:
         """Sums of a quantity of the atoms over each structure: [N, ...] -> [B, ...]."""
         return values.new_zeros(len(self.structures), *values.shape[1:]).index_add(0, self.batch, values)
+
+    def molecules(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Molecule of each atom [N] (-1 where it is not known), structure of each molecule [M], and its charge [M] in e."""
+        numbers, structures, charges, first = [], [], [], 0
+        for n, s in enumerate(self.structures):
+            if s.molecules is None or s.molecule_charges is None:
+                numbers.append(torch.full((len(s),), -1))
+                continue
+            numbers.append(s.molecules + first)
+            charges.append(s.molecule_charges)
+            structures.append(torch.full((len(s.molecule_charges),), n))
+            first += len(s.molecule_charges)
+        device = self.positions.device
+        if not charges:
+            none = torch.zeros(0, dtype=torch.long, device=device)
+            return torch.cat(numbers).to(device), none, self.positions.new_zeros(0)
+        return torch.cat(numbers).to(device), torch.cat(structures).to(device), torch.cat(charges).to(device)
 
     def label(self, name: str) -> tuple[torch.Tensor, torch.Tensor]:
         """An optional label of all structures, joined, and [B] which of them have it; the others have zeros."""
