@@ -23,10 +23,8 @@ test: .venv-test
 	# Networks of others with versions of e3nn of their own, each with what it imports in a folder before the environment's own
 	# packages. e3nn 0.4.4, which MACE needs, is the oldest that is accepted; it warns of torch's future.
 	.venv-test/bin/python $(PIP_INSTALL) --no-deps --upgrade --target build/mace $(MACE)
-	cd tests && PYTHONPATH=$(CURDIR)/build/mace POLARMP_E3NN=0.4.4 OMP_NUM_THREADS=1 ../.venv-test/bin/pytest -n 2 \
-	    -W default::DeprecationWarning models/test_tables.py models/test_equivariance.py
-	cd tests && PYTHONPATH=$(CURDIR)/build/mace POCL_CACHE_DIR=$(CURDIR)/build/pocl-cache OMP_NUM_THREADS=1 ../.venv-test/bin/pytest -n 2 \
-	    -W default::DeprecationWarning -k mace hosts examples
+	cd tests && PYTHONPATH=$(CURDIR)/build/mace POLARMP_E3NN=0.4.4 POCL_CACHE_DIR=$(CURDIR)/build/pocl-cache OMP_NUM_THREADS=1 \
+	    ../.venv-test/bin/pytest -n 2 -W default::DeprecationWarning -k "mace or test_tables or test_equivariance" models hosts examples
 	.venv-test/bin/python $(PIP_INSTALL) --no-deps --upgrade --target build/nequip $(NEQUIP)
 	cd tests && PYTHONPATH=$(CURDIR)/build/nequip OMP_NUM_THREADS=1 ../.venv-test/bin/pytest -n 2 -k "nequip or allegro" hosts
 

@@ -1,7 +1,8 @@
 """Energy over distance for the dimers, by each rung: `python examples/ladder/plot_dimers.py ladder-dimers train.extxyz test.extxyz out.png`.
 
 Energies are relative to the largest distance that was learned. The number for each rung is the root mean square error of
-the energies at the larger distances, which were not learned.
+the energies at the larger distances, which were not learned; of several seeds it is mean and standard deviation. Drawn is
+the first seed.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy.sparse.csgraph import connected_components
 
-from openmm_polarmp.models import RUNGS, load_model
+from openmm_polarmp.models import load_model
 from openmm_polarmp.training import Structure, compare
+from openmm_polarmp.training.ladder import finished
+from openmm_polarmp.training.ladder_report import scatter
 
-SHOWN = ("sr", "q", "qu", "quQ+ka")
+SHOWN = ("sr", "q", "qu+ka", "qu+ca")
 
 
 def distance(frame: ase.Atoms) -> float:
@@ -35,35 +38,37 @@ def main(folder: str, train: str, test: str, out: str) -> None:
     pairs = list(dict.fromkeys(kinds))
     r = np.array([distance(frame) for frame in frames])
     is_test = np.arange(len(frames)) >= len(learned)
-    energies = {"reference": np.array([frame.get_potential_energy() for frame in frames])}
-    for rung in RUNGS:
-        path = Path(folder) / rung / "model.polarmp"
-        if path.is_file():
-            model = load_model(path).double()
-            comparison = compare(model, [Structure.of(f, model.cutoff) for f in frames], born_charges=False)
-            energies[rung] = comparison.predicted["energy"] * [len(f) for f in frames]
-    for values in energies.values():
-        for pair in pairs:
-            of_pair = np.array([kind == pair for kind in kinds])
-            last = np.flatnonzero(of_pair & ~is_test)[r[of_pair & ~is_test].argmax()]
-            values[of_pair] -= values[last]
-    print(f"{'rung':8}" + "".join(f"{pair:>22}" for pair in pairs) + f"{'all (meV)':>12}")
-    for rung, values in energies.items():
-        error = 1000 * (values - energies["reference"])
-        cells = [
-            f"{np.sqrt((error[[k == pair and t for k, t in zip(kinds, is_test, strict=True)]] ** 2).mean()):22.1f}"
-            for pair in pairs
-        ]
-        print(f"{rung:8}" + "".join(cells) + f"{np.sqrt((error[is_test] ** 2).mean()):12.1f}")
+    of_pair = {pair: np.array([kind == pair for kind in kinds]) for pair in pairs}
+
+    def relative(energies: np.ndarray) -> np.ndarray:
+        """To the energy of the same pair at the largest distance that was learned."""
+        result = energies.copy()
+        for mask in of_pair.values():
+            last = np.flatnonzero(mask & ~is_test)[r[mask & ~is_test].argmax()]
+            result[mask] -= energies[last]
+        return result
+
+    reference = relative(np.array([frame.get_potential_energy() for frame in frames]))
+    energies: dict[str, list[np.ndarray]] = {}  # of each rung, one array for each seed
+    for run in finished(Path(folder)):
+        model = load_model(Path(folder) / run["model"]).double()
+        comparison = compare(model, [Structure.of(f, model.cutoff) for f in frames], born_charges=False)
+        predicted = comparison.predicted["energy"] * [len(f) for f in frames]
+        energies.setdefault(run["rung"], []).append(relative(predicted))
+    print(f"{'rung':8}" + "".join(f"{pair:>22}" for pair in pairs) + f"{'all (meV)':>18}")
+    for rung, of_seeds in energies.items():
+        errors = 1000 * (np.array(of_seeds) - reference)
+        masks = [*(mask & is_test for mask in of_pair.values()), is_test]
+        cells = [scatter(np.sqrt((errors[:, mask] ** 2).mean(1)), ".1f") for mask in masks]
+        print(f"{rung:8}" + "".join(f"{cell:>22}" for cell in cells[:-1]) + f"{cells[-1]:>18}")
     figure = Figure(figsize=(11, 6.5), layout="constrained")
     for axis, pair in zip(figure.subplots(2, 3).ravel(), pairs, strict=False):
-        of_pair = np.array([kind == pair for kind in kinds])
-        order = np.flatnonzero(of_pair)[np.argsort(r[of_pair])]
-        axis.plot(r[order], energies["reference"][order], "ko", markersize=4, label="reference")
+        order = np.flatnonzero(of_pair[pair])[np.argsort(r[of_pair[pair]])]
+        axis.plot(r[order], reference[order], "ko", markersize=4, label="reference")
         for rung in SHOWN:
             if rung in energies:
-                axis.plot(r[order], energies[rung][order], label=rung)
-        axis.axvline(r[of_pair & ~is_test].max(), color="gray", linewidth=0.7, linestyle=":")
+                axis.plot(r[order], energies[rung][0][order], label=rung)
+        axis.axvline(r[of_pair[pair] & ~is_test].max(), color="gray", linewidth=0.7, linestyle=":")
         axis.set(title=pair, xlabel="distance (A)", ylabel="energy (eV)")
     figure.axes[0].legend()
     figure.savefig(out, dpi=110)

@@ -30,6 +30,7 @@ INSTALLED_AS = {"nvalchemi-toolkit-ops quQ": "nvalchemiops", "torch-pme q": "tor
 # GPU, where OpenMM takes minutes to create larger Systems.
 AMOEBA_LIMITS = {"direct": 30_000, "mutual": 10_000}
 AMOEBA_LIMIT_GPU = 100_000
+MUTUAL_ROUNDS = 10
 
 
 def run_bench(
@@ -60,7 +61,8 @@ def run_bench(
     evaluator : str, optional
         Evaluator of its network: ``native`` (default) or ``torch``.
     parts : sequence of str
-        ``electrostatics``, ``step``, ``threads`` (one against several), ``memory`` (bytes per atom), ``floor`` (what the
+        ``electrostatics``, ``step``, ``threads`` (one against several), ``memory`` (bytes per atom), ``mutual``
+        (self-consistent response: iterations and the time of a step over that with direct response), ``floor`` (what the
         kernels do for each atom and the least time that this takes on an H200; nothing is measured).
     peers : bool
         Also measure the dense sum in torch, AMOEBA with direct and mutual polarization, the PME of point charges, and
@@ -93,6 +95,14 @@ def run_bench(
         result["threads"] = _threads(atoms, platform, threads or torch.get_num_threads(), seconds)
     if "memory" in parts:
         result["memory"] = _memory(atoms, platform)
+    if "mutual" in parts:
+        from openmm_polarmp.bench import mutual  # here, because it is also a command of its own
+
+        print(f"self-consistent response of polarmp-water, {MUTUAL_ROUNDS} rounds of {mutual.STEPS} steps in turns\n")
+        molecules = [max(n // 3, mutual.FEWEST) for n in atoms]
+        device = mutual.Platform(platform, properties)
+        result["mutual"] = mutual.step_times(molecules, mutual.EPSILONS, device, MUTUAL_ROUNDS)
+        print()
     if "floor" in parts:
         print(f"for each atom, and the least time on an {H200.name} at its peak rates: {H200}\n\n{floor_table()}\n")
     if output:

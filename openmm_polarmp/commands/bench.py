@@ -26,7 +26,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--threads", type=int, help="threads of OpenMM and torch on the CPU (default: all)")
     parser.add_argument("--model", default="polarmp-water", help="model of the whole step (default polarmp-water)")
     parser.add_argument("--evaluator", choices=EVALUATORS, help="of the model's network (default: native)")
-    parts = ("electrostatics", "step", "threads", "memory", "floor")
+    parts = ("electrostatics", "step", "threads", "memory", "mutual", "floor")
     parser.add_argument("--parts", nargs="+", choices=parts, default=["electrostatics", "step"])
     parser.add_argument("--no-peers", action="store_true", help="leave out the dense sum, AMOEBA and point-charge PME")
     parser.add_argument("--seconds", type=float, default=2.0, help="time for each number (default 2)")

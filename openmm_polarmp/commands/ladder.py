@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
+from pathlib import Path
 
 from openmm_polarmp.commands._parser import command
 
@@ -16,18 +18,36 @@ def add(commands: argparse._SubParsersAction) -> None:
         "polarmp ladder water.yaml",
         run,
     )
-    parser.add_argument("config", help="a YAML file as for `polarmp train`; its model.rung is ignored")
     parser.add_argument(
-        "--rungs", nargs="+", metavar="RUNG", help="only these (default: sr q qu quQ qu+k qu+a qu+ka quQ+ka)"
+        "configs", nargs="+", metavar="config", help="YAML files as for `polarmp train`; model.rung is ignored"
+    )
+    parser.add_argument(
+        "--rungs",
+        nargs="+",
+        metavar="RUNG",
+        help="only these, in this order, in place of the configuration's ladder.rungs",
+    )
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        metavar="N",
+        help="train each rung N times, with the configuration's seed and those that follow it, in place of ladder.seeds",
     )
     parser.add_argument("--quiet", action="store_true", help="print nothing")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Train the rungs."""
-    from openmm_polarmp.models import RUNGS
+    """Train the rungs of each configuration; a table over all sets if there are several."""
     from openmm_polarmp.training import TrainingConfig
     from openmm_polarmp.training.ladder import climb
+    from openmm_polarmp.training.ladder_report import over_sets
 
-    climb(TrainingConfig.read(options.config), options.rungs or RUNGS, quiet=options.quiet)
+    changes = {name: value for name in ("rungs", "seeds") if (value := getattr(options, name)) is not None}
+    configs = [
+        TrainingConfig.read(path) for path in options.configs
+    ]  # all, so that an error in one stops none half way
+    configs = [dataclasses.replace(c, ladder=dataclasses.replace(c.ladder, **changes)) for c in configs]
+    sets = {Path(c.output).name.removeprefix("ladder-"): climb(c, quiet=options.quiet) for c in configs}
+    if len(sets) > 1 and not options.quiet:
+        print(over_sets(sets))
     return 0

@@ -43,6 +43,8 @@ class DataConfig:
     split : str
         ``random`` (from the seed), or ``ordered``: the last frames are the test set, those before them the validation
         set, which keeps correlated frames of one trajectory apart.
+    split_seed : int, optional
+        Seed of the random split; by default that of the run. Runs with several seeds share one split by it.
     keys : dict of str
         Names in the files of labels that have another one here: ``{energy: REF_energy, total_charge: charge}``.
     """
@@ -51,6 +53,7 @@ class DataConfig:
     validation: int | float | str | list[str] = 0.1
     test: int | float | str | list[str] = 0
     split: str = "random"
+    split_seed: int | None = None
     keys: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -209,6 +212,26 @@ class OptimizerConfig:
 
 
 @dataclass(frozen=True)
+class LadderConfig:
+    """What `polarmp ladder` trains; `polarmp train` does not read it.
+
+    Attributes
+    ----------
+    rungs : list of str, optional
+        The rungs, in this order; by default those of local charges, from none to all moments and responses.
+    seeds : int
+        Number of trainings of each rung: with the configuration's seed and those that follow it.
+    """
+
+    rungs: list[str] | None = None
+    seeds: int = 1
+
+    def __post_init__(self) -> None:
+        if self.seeds < 1:
+            raise ValueError(f"seeds is {self.seeds}; a positive integer is accepted")
+
+
+@dataclass(frozen=True)
 class TrainingConfig:
     """A training run.
 
@@ -238,6 +261,7 @@ class TrainingConfig:
     tensor_products: str = "dense"
     seed: int = 1
     checkpoint_minutes: float = 5.0
+    ladder: LadderConfig = field(default_factory=LadderConfig)
 
     def __post_init__(self) -> None:
         _check_choice("precision", self.precision, ("single", "double"))

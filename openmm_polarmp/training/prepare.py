@@ -51,7 +51,8 @@ def load_frames(config: DataConfig, seed: int) -> Frames:
     held_out: dict[str, list[ase.Atoms]] = {}
     order = np.arange(len(frames))
     if config.split == "random":
-        order = np.random.default_rng(seed).permutation(len(frames))
+        chosen = seed if config.split_seed is None else config.split_seed
+        order = np.random.default_rng(chosen).permutation(len(frames))
     for name in ("test", "validation"):  # from the end: the training frames come first
         setting = getattr(config, name)
         if isinstance(setting, list):

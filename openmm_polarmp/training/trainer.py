@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import signal
 import threading
@@ -18,7 +19,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from openmm_polarmp.models import PolarMPModel
 from openmm_polarmp.training import checkpoint
-from openmm_polarmp.training.config import TrainingConfig
+from openmm_polarmp.training.config import LossConfig, ModelConfig, OptimizerConfig, TrainingConfig
 from openmm_polarmp.training.data.structure import Batch, Structure
 from openmm_polarmp.training.hosts import parameter_groups
 from openmm_polarmp.training.initial_charges import fit_charge_head, fixed_charges, guess_charges
@@ -278,7 +279,7 @@ class Trainer:
         if not path.is_file():
             return False
         state = checkpoint.load(path)
-        if different := _differences(self._identity(), _that_must_not_change(state["identity"])):
+        if different := _differences(self._identity(), _that_must_not_change(_with_defaults(state["identity"]))):
             raise ValueError(
                 f"output is {str(self.folder)!r}, which holds another run ({'; '.join(different)}); an empty folder is "
                 "accepted, or --restart, which deletes that run. To train on from its model with other settings, choose another "
@@ -303,9 +304,19 @@ class Trainer:
 
 def _that_must_not_change(values: dict[str, Any]) -> dict[str, Any]:
     """A configuration without what a run may change when it goes on, the number of epochs among it."""
-    free = ("output", "device", "tensor_products", "checkpoint_minutes")
+    free = ("output", "device", "tensor_products", "checkpoint_minutes", "ladder")
     optimizer = {k: v for k, v in values["optimizer"].items() if k not in ("epochs", "patience")}
     return {name: value for name, value in values.items() if name not in free} | {"optimizer": optimizer}
+
+
+def _with_defaults(values: dict[str, Any]) -> dict[str, Any]:
+    """A saved configuration, with the defaults of settings that this version has and the version that saved it had not."""
+    defaults = {
+        "model": dataclasses.asdict(ModelConfig()),
+        "loss": dataclasses.asdict(LossConfig()),
+        "optimizer": dataclasses.asdict(OptimizerConfig()),
+    }
+    return values | {name: part | values[name] for name, part in defaults.items()}
 
 
 def _differences(present: dict[str, Any], saved: dict[str, Any], prefix: str = "") -> list[str]:

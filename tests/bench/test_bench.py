@@ -2,13 +2,15 @@
 
 import json
 from importlib.metadata import entry_points
+from types import SimpleNamespace
 
 import numpy as np
+import openmm
 import pytest
 import torch
 
 from openmm_polarmp import PolarMPForce
-from openmm_polarmp.bench import electrostatics, run_bench
+from openmm_polarmp.bench import electrostatics, mutual, run_bench
 from openmm_polarmp.bench.floor import work_per_atom
 from openmm_polarmp.bench.isolated import isolated_milliseconds
 from openmm_polarmp.bench.machine import description
@@ -74,6 +76,30 @@ def test_floor_counts_the_mesh_that_the_force_uses():
 def test_memory_is_linear():
     sizes = [bytes_per_atom(n) for n in (6000, 12000)]
     assert 500 < sizes[1] < 8000 and sizes[1] < 1.3 * sizes[0]
+
+
+def test_mutual_is_compared_with_direct(monkeypatch, capsys):
+    monkeypatch.setattr(mutual, "WARMING", 2)
+    monkeypatch.setattr(mutual, "STEPS", 1)
+    rows = run_bench([192], parts=["mutual"], threads=1)["mutual"]
+    assert [row["response"] for row in rows] == ["direct", "mutual, 0.0001", "mutual, 1e-05"]
+    assert rows[0]["over direct"] == 1 and rows[0]["iterations"] == 0
+    # at the tighter tolerance more iterations, each with one more mesh
+    assert rows[2]["iterations"] > rows[1]["iterations"] > 0 and rows[2]["over direct"] > 1
+    assert "| 64 | mutual, 1e-05 |" in capsys.readouterr().out
+
+
+def test_drift_is_a_slope():
+    """2 kJ/mol in a picosecond of three particles, with noise."""
+    system = openmm.System()
+    for _ in range(3):
+        system.addParticle(1.0)
+    simulation = SimpleNamespace(system=system)
+    times, rng = 0.005 * np.arange(400), np.random.default_rng(0)
+    run = mutual.Run(simulation, None, energies=list(2 * times + 0.01 * rng.normal(size=400)))
+    slope, error = run.drift(0.005)
+    expected = 2000 / 9 / (8.314462618e-3 * mutual.TEMPERATURE)
+    assert slope == pytest.approx(expected, abs=4 * error) and error < 0.01 * expected
 
 
 def test_threads_and_floor_are_printed(capsys):

@@ -126,3 +126,31 @@ def test_kernels_for_flows_compile(environment, precision, periodic):
     arguments = [sys.executable, "-c", FLOWS, precision, str(periodic)]
     done = subprocess.run(arguments, capture_output=True, text=True, env=environment, timeout=300)
     assert done.stdout.count("compiled") == 2, done.stdout + done.stderr
+
+
+RESPONSE = """
+import sys
+import openmm
+from support.systems import CUBIC, make_force, make_system, random_atoms
+from openmm_polarmp import PolarMPForce
+
+platform = openmm.Platform.getPlatformByName("CUDA")
+for shape, boundary in ((CUBIC, "conducting"), (CUBIC, "slab_z"), (CUBIC, "vacuum"), (None, "conducting")):
+    atoms = random_atoms(3, shape)
+    force = make_force(atoms, 1e-4)
+    force.setPolarizationType(PolarMPForce.Mutual)
+    force.setBoundary(boundary)
+    system = make_system(3, atoms.cell, force)
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform, {"Precision": sys.argv[1]})
+    context.setPositions(0.1 * atoms.positions)
+    context.getState(energy=True, forces=True)
+    print("compiled")
+"""
+
+
+@pytest.mark.parametrize("precision", ["single", "mixed", "double"])
+def test_kernels_for_mutual_response_and_surfaces_compile(environment, precision):
+    done = subprocess.run(
+        [sys.executable, "-c", RESPONSE, precision], capture_output=True, text=True, env=environment, timeout=300
+    )
+    assert done.stdout.count("compiled") == 4, done.stdout + done.stderr

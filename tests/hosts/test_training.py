@@ -124,8 +124,10 @@ def test_heads_continue_from_a_file(tmp_path):
 
 
 def test_ladder_over_a_host(tmp_path):
-    config = configure(tmp_path, "toy", optimizer={"epochs": 1, "hold_charges": 0})
-    rows = climb(config, ["sr", "q", "qu+ca"], quiet=True)
+    config = configure(
+        tmp_path, "toy", optimizer={"epochs": 1, "hold_charges": 0}, ladder={"rungs": ["sr", "q", "qu+ca"]}
+    )
+    rows = climb(config, quiet=True)
     assert [row["rung"] for row in rows] == ["sr", "q", "qu+ca"]
     assert np.diff([row["parameters"] for row in rows]).min() > 0
 

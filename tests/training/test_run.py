@@ -259,3 +259,14 @@ def test_configuration_round_trip(tmp_path, runs):
     config = runs.configure(tmp_path, loss=EVERYTHING)
     (tmp_path / "again.yaml").write_text(yaml.safe_dump(config.to_dict()))
     assert TrainingConfig.read(tmp_path / "again.yaml") == config
+
+
+def test_a_run_goes_on_where_the_version_that_saved_it_had_fewer_settings(tmp_path, runs):
+    first = train(runs.configure(tmp_path), quiet=True)
+    path = tmp_path / "run" / "checkpoint.pt"
+    state = checkpoint.load(path)
+    del state["identity"]["model"]["rounds"]
+    checkpoint.save(path, state)
+    assert train(runs.configure(tmp_path), quiet=True).rows == first.rows
+    with pytest.raises(ValueError, match=r"model\.rounds was 0, is 1"):
+        train(runs.configure(tmp_path, model={"rounds": 1}), quiet=True)
