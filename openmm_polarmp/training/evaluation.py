@@ -208,3 +208,30 @@ def _statistics(reference: NDArray, predicted: NDArray) -> dict[str, float]:
         "mae": float(np.abs(error).mean()),
         "r2": r2,
     }
+
+
+def joined(parts: Sequence[Comparison]) -> Comparison:
+    """Comparisons of one model on several sets of structures as one."""
+    if len(parts) == 1:
+        return parts[0]
+
+    def concatenated(name: str) -> dict[str, NDArray]:
+        tables: list[dict[str, NDArray]] = [getattr(part, name) for part in parts]
+        labels = dict.fromkeys(label for table in tables for label in table)
+        return {label: np.concatenate([table[label] for table in tables if label in table]) for label in labels}
+
+    sum_rule: dict[str, float] = {}
+    for part in parts:
+        for which, deviation in part.sum_rule.items():
+            sum_rule[which] = max(sum_rule.get(which, 0.0), deviation)
+    energies = [np.broadcast_to(part.atomic_energies, len(part.reference["energy"])) for part in parts]
+    return Comparison(
+        reference=concatenated("reference"),
+        predicted=concatenated("predicted"),
+        elements=concatenated("elements"),
+        species=np.concatenate([part.species for part in parts]),
+        charges=np.concatenate([part.charges for part in parts]),
+        eps_inf=parts[0].eps_inf,
+        sum_rule=sum_rule,
+        atomic_energies=np.concatenate(energies),
+    )
