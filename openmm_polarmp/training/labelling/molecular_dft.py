@@ -30,6 +30,8 @@ TOLERANCE, RESPONSE_TOLERANCE = 1e-9, 1e-11
 """Hartree, of the energy in the self-consistent iterations."""
 GRID = 3
 """PySCF's level of the integration grid."""
+LAST_WITHOUT_ECP = 36
+"""Krypton: in the basis sets def2 an effective potential replaces the cores of heavier atoms."""
 
 
 class _Point(NamedTuple):
@@ -156,7 +158,17 @@ class PySCFMethod:
                 f"multiplicity is {multiplicity} for {electrons} electrons; one that goes with their number is accepted"
             )
         atoms = list(zip(frame.get_chemical_symbols(), frame.positions.tolist(), strict=True))
-        molecule = gto.M(atom=atoms, basis=self.basis, charge=whole_charge(frame), spin=multiplicity - 1, verbose=0)
+        heavy = {
+            symbol: self.basis for symbol, z in zip(frame.symbols, frame.numbers, strict=True) if z > LAST_WITHOUT_ECP
+        }
+        molecule = gto.M(
+            atom=atoms,
+            basis=self.basis,
+            ecp=heavy if self.basis.lower().startswith("def2") else {},
+            charge=whole_charge(frame),
+            spin=multiplicity - 1,
+            verbose=0,
+        )
         solver = scf.HF(molecule) if self.functional.lower() == "hf" else dft.KS(molecule, xc=self.functional)
         if hasattr(solver, "grids"):
             solver.grids.level = GRID

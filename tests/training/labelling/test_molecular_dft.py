@@ -54,6 +54,13 @@ def test_frames_that_have_no_labels():
         label_frame(box, method)
 
 
+def test_an_atom_with_an_effective_core():
+    iodide = ase.Atoms("I", [[0.5, 0.0, 0.0]], info={"total_charge": -1.0})
+    labelled = label_frame(iodide, method_of("pyscf:hf/def2-svp"), response=True)
+    assert labelled.get_potential_energy() == pytest.approx(-297 * 27.21, rel=5e-3)  # without 28 electrons of the core
+    np.testing.assert_allclose(labels(labelled)["born_charges"][0], -np.eye(3), atol=1e-3)
+
+
 def test_wrong_names():
     with pytest.raises(ValueError, match="functional is 'nonsense'; names that PySCF knows"):
         method_of("pyscf:nonsense/sto-3g")
