@@ -22,13 +22,18 @@ from openmm_polarmp import PolarMPForce
 
 STRETCHED = 1.35  # of a bond's length at the start: no thermal motion reaches it
 CHECK = 25  # steps between two looks
+KEPT = ("source", "part")  # of the frame's info: what is held out stays held out
 
 
 def bonds_of(frame: ase.Atoms) -> tuple[np.ndarray, np.ndarray]:
     """Pairs [B, 2] that are bonded, and their lengths; ions have none."""
     neighbor_list = build_neighbor_list(frame, natural_cutoffs(frame, mult=1.1), skin=0.0, self_interaction=False)
     pairs = [(i, j) for i in range(len(frame)) for j in neighbor_list.get_neighbors(i)[0] if i < j]
-    pairs = [p for p in pairs if not {"Na", "Cl"} & {frame.symbols[p[0]], frame.symbols[p[1]]}]
+    if "molecules" in frame.arrays:
+        molecules = frame.arrays["molecules"]
+        pairs = [p for p in pairs if molecules[p[0]] == molecules[p[1]]]
+    else:
+        pairs = [p for p in pairs if not {"Na", "Cl"} & {frame.symbols[p[0]], frame.symbols[p[1]]}]
     return np.array(pairs).reshape(-1, 2), np.array([frame.get_distance(i, j, mic=True) for i, j in pairs])
 
 
@@ -56,7 +61,8 @@ def run(model: str, start: ase.Atoms, steps: int, rng: np.random.Generator) -> t
         integrator.step(CHECK)
         frame = start.copy()
         frame.calc = None
-        frame.info = {"total_charge": charge, "kind": "model"}
+        frame.info = {"total_charge": charge, "kind": "model"} | {k: start.info[k] for k in KEPT if k in start.info}
+        frame.arrays.pop("forces", None)
         positions = context.getState(positions=True).getPositions(asNumpy=True)
         frame.positions = positions.value_in_unit(unit.angstrom)
         now = np.array([frame.get_distance(i, j, mic=True) for i, j in pairs])
@@ -75,10 +81,11 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=150)
     parser.add_argument("--steps", type=int, default=800, help="of 0.5 fs, of each run (default 800)")
     parser.add_argument("--smallest", type=int, default=20, help="number of atoms (default 20)")
+    parser.add_argument("--largest", type=int, default=250, help="number of atoms (default 250)")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     rng = np.random.default_rng(options.seed)
-    starts = [f for f in ase.io.read(options.structures, ":") if len(f) >= options.smallest]
+    starts = [f for f in ase.io.read(options.structures, ":") if options.smallest <= len(f) <= options.largest]
     frames, broken = [], 0
     for number, which in enumerate(rng.choice(len(starts), options.runs, replace=options.runs > len(starts)), 1):
         kept, broke = run(options.model, starts[which], options.steps, rng)
