@@ -78,12 +78,19 @@ def main() -> None:
     parser.add_argument("what", choices=("nacl", "water"))
     parser.add_argument("out")
     parser.add_argument("--frames", type=int, default=300)
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of the first run; other runs with seeds far from it are independent"
+    )
     options = parser.parse_args()
-    rng, frames = np.random.default_rng(0), []
+    rng, frames = np.random.default_rng(options.seed), []
     if options.what == "nacl":
-        runs = [(nacl(sodium), 600.0, 2 * seed + sodium % 2) for seed in range(5) for sodium in (9, 8)]
+        runs = [
+            (nacl(sodium), 600.0, 2 * seed + sodium % 2)
+            for seed in range(options.seed, options.seed + 5)
+            for sodium in (9, 8)
+        ]
     else:
-        runs = [(water(2 + seed % 5, rng), 300.0, seed) for seed in range(30)]
+        runs = [(water(2 + seed % 5, rng), 300.0, seed) for seed in range(options.seed, options.seed + 30)]
     for start, temperature, seed in runs:
         frames += dynamics(start, -(-options.frames // len(runs)), temperature, seed)
         print(f"{len(frames)} frames", flush=True)
