@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import ase
 import numpy as np
-from rdkit import Chem
+
+if TYPE_CHECKING:
+    from rdkit import Chem
 
 TEACHER = frozenset({"H", "C", "N", "O", "F", "P", "S", "Cl"})
 TEST, VALIDATION = 8, 4
@@ -16,6 +19,8 @@ TEST, VALIDATION = 8, 4
 
 def molecule_of(smiles: str) -> Chem.Mol | None:
     """Molecules of a SMILES with the number of every atom in its map; None if the teacher does not know an element."""
+    from rdkit import Chem
+
     parser = Chem.SmilesParserParams()
     parser.removeHs, parser.sanitize = False, False
     molecule = Chem.MolFromSmiles(smiles, parser)
@@ -38,6 +43,8 @@ def frame_of(molecule: Chem.Mol, positions: np.ndarray, kind: str, source: str) 
     source : str
         Name of the molecule, which decides whether the frame is held out.
     """
+    from rdkit import Chem
+
     members = np.empty(molecule.GetNumAtoms(), int)
     fragments = Chem.GetMolFrags(molecule)
     for number, atoms in enumerate(fragments):
