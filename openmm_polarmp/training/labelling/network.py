@@ -36,6 +36,8 @@ class NetworkMethod:
     def calculate(self, frames: Sequence[ase.Atoms], response: bool) -> list[Labels | NotConverged]:
         """As in `Method`; no polarizability."""
         check_response(frames, response)
+        if response and not self.model.has_electrostatics:
+            raise ValueError("response is True; a model with charges is accepted")
         batch = Batch.of([_structure(frame, self.model.cutoff) for frame in frames])
         self.model.check_species(batch.species)
         boxes = any(frame.pbc.any() for frame in frames)
@@ -56,7 +58,7 @@ class NetworkMethod:
                     energy,
                     forces,
                     stress=prediction.stress[n].numpy() if periodic and prediction.stress is not None else None,
-                    dipole=None if periodic else prediction.dipole[n].numpy(),
+                    dipole=prediction.dipole[n].numpy() if self.model.has_electrostatics and not periodic else None,
                     born_charges=None if born is None else born[atoms],
                 )
             )

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from support.labelling import moved, strained, water
+from support.models import tiny_model
 
 from openmm_polarmp.models import load_model
 from openmm_polarmp.training import labels
@@ -61,3 +62,13 @@ def test_derivatives(teacher):
 def test_an_element_that_the_teacher_does_not_know(teacher):
     with pytest.raises(ValueError, match=r"atomic numbers \[11\]"):
         label_frame(ase.Atoms("Na", [[0.0, 0, 0]]), teacher)
+
+
+def test_a_model_file_without_charges(tmp_path):
+    tiny_model((1, 8), "sr").save(tmp_path / "model.polarmp")
+    method = method_of(str(tmp_path / "model.polarmp"))
+    labelled = label_frame(water(), method)
+    assert sorted(labels(labelled)) == ["energy", "forces", "total_charge"]
+    assert labelled.info["method_version"].startswith("sha256 ")
+    with pytest.raises(ValueError, match="response is True; a model with charges is accepted"):
+        label_frame(water(), method, response=True)
