@@ -3,8 +3,9 @@
     python examples/train_bio/sample_model.py structures.extxyz polarmp-demo-bio/model.polarmp hard.extxyz --runs 150
 
 Short runs at 300 to 500 K from random structures of the first round. A model that has seen force-field structures only
-wanders into places where it knows nothing; the frame where a bond first leaves its range ends a run and is kept, as are
-two frames before. `polarmp label` gives them the answers, and a training that starts from the model learns them.
+wanders into places where it knows nothing. Kept are the frame where a bond first leaves its range, which ends a run, the first and the
+fourth look that is outside the range of the model's training data, and two frames at random. `polarmp label` gives them the answers,
+and a training that starts from the model learns them.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ import ase.io
 import numpy as np
 import openmm
 from ase.neighborlist import build_neighbor_list, natural_cutoffs
-from openmm import unit
+from openmm import app, unit
 
 from openmm_polarmp import PolarMPForce
+from openmm_polarmp.reporters import ExtrapolationReporter
 
 STRETCHED = 1.35  # of a bond's length at the start: no thermal motion reaches it
 CHECK = 25  # steps between two looks
@@ -51,14 +53,19 @@ def run(model: str, start: ase.Atoms, steps: int, rng: np.random.Generator) -> t
     temperature = rng.choice([300, 400, 500]) * unit.kelvin
     integrator = openmm.LangevinMiddleIntegrator(temperature, 5, 0.0005)
     integrator.setRandomNumberSeed(int(rng.integers(1, 2**30)))
-    context = openmm.Context(system, integrator, openmm.Platform.getPlatformByName("CPU"))
+    simulation = app.Simulation(topology_of(start), system, integrator, openmm.Platform.getPlatformByName("CPU"))
+    context = simulation.context
     context.setPositions(0.1 * start.positions)
     context.setVelocitiesToTemperature(temperature, int(rng.integers(1, 2**30)))
+    reporter = ExtrapolationReporter(None, CHECK, action="record")
+    simulation.reporters.append(reporter)
     pairs, lengths = bonds_of(start)
     sampled = set(rng.choice(np.arange(4, steps // CHECK), 2, replace=False))
     kept: list[ase.Atoms] = []
+    outside = 0
     for look in range(steps // CHECK):
-        integrator.step(CHECK)
+        before = reporter.violations
+        simulation.step(CHECK)
         frame = start.copy()
         frame.calc = None
         frame.info = {"total_charge": charge, "kind": "model"} | {k: start.info[k] for k in KEPT if k in start.info}
@@ -68,9 +75,20 @@ def run(model: str, start: ase.Atoms, steps: int, rng: np.random.Generator) -> t
         now = np.array([frame.get_distance(i, j, mic=True) for i, j in pairs])
         if len(now) and (now / lengths).max() > STRETCHED:
             return [*kept, frame], True
-        if look in sampled:
+        outside += reporter.violations > before
+        if look in sampled or (reporter.violations > before and outside in (1, 4)):
             kept.append(frame)
     return kept, False
+
+
+def topology_of(frame: ase.Atoms) -> app.Topology:
+    """The elements of the atoms, all in one residue."""
+    topology = app.Topology()
+    residue = topology.addResidue("ALL", topology.addChain())
+    for number in frame.numbers:
+        element = app.Element.getByAtomicNumber(int(number))
+        topology.addAtom(element.symbol, element, residue)
+    return topology
 
 
 def main() -> None:
