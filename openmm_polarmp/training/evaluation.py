@@ -26,7 +26,7 @@ class Comparison:
     Attributes
     ----------
     reference, predicted : dict of array
-        By label, one row for each structure or atom that has it: energy [S] in eV/atom, forces [A, 3] in eV/A, stress
+        By label, one row for each structure or atom that has it: energy [S] in eV/atom (with a weight above 0), forces [A, 3] in eV/A, stress
         [S, 3, 3] in eV/A^3, dipole [S, 3] in e A, born_charges [A, 3, 3] in e, polarizability of clusters [S, 3, 3] in
         e^2 A^2/eV.
     elements : dict of array
@@ -143,9 +143,11 @@ def compare(
         stress = structure.stress if structure.cell is not None else None
         result = predict(model, batch, stress=stress is not None, dipole=dipole is not None, eps_inf=eps_inf)
         pairs: dict[str, tuple[torch.Tensor, torch.Tensor]] = {
-            "energy": (structure.energy / len(structure), result.energy[0].cpu() / len(structure)),
             "forces": (structure.forces, result.forces),
         }
+        if structure.energy_weight > 0:
+            pairs["energy"] = structure.energy / len(structure), result.energy[0].cpu() / len(structure)
+            atomic_energies.append(np.mean([references.get(int(z), 0.0) for z in structure.species]))
         if stress is not None and result.stress is not None:
             pairs["stress"] = stress[None], result.stress
         if dipole is not None and result.dipole is not None:
@@ -165,7 +167,6 @@ def compare(
             if name in elements:
                 elements[name].append(structure.species.numpy())
         species.append(structure.species.numpy())
-        atomic_energies.append(np.mean([references.get(int(z), 0.0) for z in structure.species]))
         charges.append(result.charges.detach().cpu().numpy())
         if progress is not None:
             progress(done + 1)
@@ -224,7 +225,11 @@ def joined(parts: Sequence[Comparison]) -> Comparison:
     for part in parts:
         for which, deviation in part.sum_rule.items():
             sum_rule[which] = max(sum_rule.get(which, 0.0), deviation)
-    energies = [np.broadcast_to(part.atomic_energies, len(part.reference["energy"])) for part in parts]
+    energies = [
+        np.broadcast_to(part.atomic_energies, len(part.reference["energy"]))
+        for part in parts
+        if "energy" in part.reference
+    ]
     return Comparison(
         reference=concatenated("reference"),
         predicted=concatenated("predicted"),
@@ -233,5 +238,5 @@ def joined(parts: Sequence[Comparison]) -> Comparison:
         charges=np.concatenate([part.charges for part in parts]),
         eps_inf=parts[0].eps_inf,
         sum_rule=sum_rule,
-        atomic_energies=np.concatenate(energies),
+        atomic_energies=np.concatenate(energies) if energies else 0.0,
     )

@@ -30,7 +30,8 @@ def square_sums(prediction: Prediction, batch: Batch) -> dict[str, tuple[torch.T
     sums = {}
     sizes = batch.sizes.to(batch.energy.dtype)
     per_atom = (prediction.energy - batch.energy) / sizes
-    sums["energy"] = per_atom**2, torch.ones_like(per_atom)
+    weights = batch.energy_weights()
+    sums["energy"] = weights * per_atom**2, weights
     sums["forces"] = batch.per_structure((prediction.forces - batch.forces) ** 2).sum(1), 3 * sizes
     if prediction.stress is not None:
         label, present = batch.label("stress")

@@ -45,6 +45,8 @@ class Structure:
         Molecule of each atom, 0 to M - 1.
     molecule_charges : Tensor [M] or None
         e.
+    energy_weight : float
+        0 to 1; of the energy in the loss and in mean errors.
     number : int
         Index of the structure in its data set.
     """
@@ -63,6 +65,7 @@ class Structure:
     polarizability: torch.Tensor | None = None
     molecules: torch.Tensor | None = None
     molecule_charges: torch.Tensor | None = None
+    energy_weight: float = 1.0
     number: int = 0
 
     @classmethod
@@ -73,6 +76,7 @@ class Structure:
         cell = torch.as_tensor(atoms.cell.array, dtype=torch.float64) if atoms.pbc.all() else None
         edge_index, edge_shifts = batched_pairs(positions, cutoff, cell)
         energy, charge = values.pop("energy"), float(values.pop("total_charge", torch.zeros(())))
+        weight = float(values.pop("energy_weight", torch.ones(())))
         molecules, charges = values.pop("molecules", None), values.pop("molecule_charges", None)
         if molecules is None or charges is None:
             molecules, charges = None, None
@@ -89,6 +93,7 @@ class Structure:
             total_charge=charge,
             molecules=molecules,
             molecule_charges=None if charges is None else charges.to(dtype),
+            energy_weight=weight,
             number=number,
             **{name: value.to(dtype) for name, value in values.items()},
         )
@@ -110,9 +115,8 @@ class Structure:
         shifts = 0 if self.cell is None else self.edge_shifts @ self.cell
         distances = (self.positions[j] + shifts - self.positions[i]).norm(dim=1)
         reference = sum(energy_shift.get(z, 0.0) for z in self.species.tolist())
-        return TrainingRange.of(
-            self.species, self.edge_index, distances, self.forces, reach=cutoff, energy=float(self.energy) - reference
-        )
+        energy = float(self.energy) - reference if self.energy_weight > 0 else None
+        return TrainingRange.of(self.species, self.edge_index, distances, self.forces, reach=cutoff, energy=energy)
 
 
 @dataclass
@@ -184,6 +188,10 @@ class Batch:
             energy=torch.stack([s.energy for s in structures]).to(device),
             forces=torch.cat([s.forces for s in structures]).to(device),
         )
+
+    def energy_weights(self) -> torch.Tensor:
+        """Weight of the energy of each structure, [B]."""
+        return torch.tensor([s.energy_weight for s in self.structures]).to(self.energy)
 
     def per_structure(self, values: torch.Tensor) -> torch.Tensor:
         """Sums of a quantity of the atoms over each structure: [N, ...] -> [B, ...]."""
