@@ -25,8 +25,8 @@ UNITS = {
 
 
 def read(path: str) -> dict[int, ase.Atoms]:
-    """Frames by their numbers."""
-    return {int(frame.info["frame"]): frame for frame in ase.io.iread(path, ":")}
+    """Frames by their numbers, which `polarmp label` gives them; those of other files count from 0."""
+    return {int(frame.info.get("frame", n)): frame for n, frame in enumerate(ase.io.iread(path, ":"))}
 
 
 def energy_errors(reference: list[ase.Atoms], other: list[ase.Atoms]) -> np.ndarray:
@@ -50,7 +50,7 @@ def main() -> None:
     common = sorted(set.intersection(*(set(frames) for frames in files)))
     reference, *others = ([frames[n] for n in common] for frames in files)
     print(
-        f"{len(common)} of {len(files[0])} frames of {options.reference} ({reference[0].info['method']}) are in all files"
+        f"{len(common)} of {len(files[0])} frames of {options.reference} ({reference[0].info.get('method', 'reference')}) are in all files"
     )
     kinds = np.array([str(frame.info.get(options.by, "")) for frame in reference])
     for path, frames in zip(options.others, others, strict=True):
