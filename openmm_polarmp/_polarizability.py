@@ -17,6 +17,33 @@ AMPLITUDE = 10.0
 """V/nm. What a field induces is linear in it, so that differences are exact for any amplitude."""
 
 
+def arms_of_softness(
+    force: PolarMPForce, softness: NDArray[np.float64], positions: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Where a field acts on the charges that softness takes up in a cluster, [N,3] in the positions' unit.
+
+    For atoms whose group has a given total charge these are the positions, for the others positions from their centre of softness.
+
+    Parameters
+    ----------
+    force : PolarMPForce
+    softness : array [N]
+        In any unit.
+    positions : array [N,3]
+        Of the force's atoms, in any unit.
+    """
+    free = softness.copy()
+    constraint = force.getTotalChargeConstraint()
+    if constraint is not None:
+        members = [index for group in constraint[1] for index in group]
+        particles = force.getParticles()
+        numbers = [particles.index(index) for index in members] if particles else members
+        free[numbers if members else slice(None)] = 0
+    if not free.any():
+        return positions
+    return positions - np.outer(free > 0, free @ positions / free.sum())
+
+
 def system_polarizability(
     force: PolarMPForce, context: openmm.Context, positions: NDArray[np.float64]
 ) -> NDArray[np.float64]:
@@ -33,8 +60,8 @@ def system_polarizability(
     """
     step = force.getStepData(context)
     arms = np.zeros_like(positions)  # in a box a field does not act through the softness
-    if not force.usesPeriodicBoundaryConditions() and step.softness.sum() > 0:
-        arms = positions - step.softness @ positions / step.softness.sum()
+    if not force.usesPeriodicBoundaryConditions():
+        arms = arms_of_softness(force, step.softness, positions)
     if force.getPolarizationType() != force.Mutual:
         total = step.polarizability.sum(0) + (step.softness[:, None] * arms).T @ arms
         return total + force.getPairFlows(context).polarizability

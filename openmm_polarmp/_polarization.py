@@ -10,6 +10,7 @@ import openmm
 from numpy.typing import NDArray
 from openmm import unit
 
+from openmm_polarmp._polarizability import arms_of_softness
 from openmm_polarmp._torch import require_torch
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def current_of_dipoles(
     """d/dt of what has one value at any positions, latent, in e nm/ps: a central difference along the velocities.
 
     In a box these are the permanent and induced dipoles, and those of charge that neighbours have exchanged. In a cluster it is
-    also the dipole of the charges that softness takes up, about its centre. The Context is left at its positions.
+    also the dipole of the charges that softness takes up (`arms_of_softness`). The Context is left at its positions.
     """
     positions = context.getState(positions=True).getPositions(asNumpy=True)._value
     fastest = float(np.linalg.norm(velocities, axis=1).max(initial=0.0))
@@ -61,9 +62,8 @@ def current_of_dipoles(
             step, flows = force.getStepData(context), force.getPairFlows(context)
             total = step.dipoles.sum(0) + step.induced_dipoles.sum(0) + flows.dipole
             if not force.usesPeriodicBoundaryConditions() and step.softness.any():
-                r = moved[particles]
-                taken_up = step.induced_charges - flows.received(len(r))
-                total = total + taken_up @ (r - step.softness @ r / step.softness.sum())
+                taken_up = step.induced_charges - flows.received(len(particles))
+                total = total + taken_up @ arms_of_softness(force, step.softness, moved[particles])
             ends.append(total)
     finally:
         context.setPositions(positions)

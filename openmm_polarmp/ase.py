@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from openmm import unit
 
 from openmm_polarmp import units
+from openmm_polarmp._polarizability import arms_of_softness, system_polarizability
 from openmm_polarmp._torch import require_torch
 from openmm_polarmp.force import PolarMPForce
 from openmm_polarmp.models import ModelDescription
@@ -152,17 +153,14 @@ class PolarMPCalculator(Calculator):
         step = self._force.getStepData(self._context)
         charges = step.charges + step.induced_charges
         self.results["charges"] = step.field_scale * charges
-        polarizability = step.polarizability.sum(0) / units.POLARIZABILITY_TO_OPENMM
-        polarizability = rotation.T @ polarizability @ rotation
+        positions = self._context.getState(positions=True).getPositions(asNumpy=True)._value
+        polarizability = system_polarizability(self._force, self._context, positions) / units.POLARIZABILITY_TO_OPENMM
+        self.results["polarizability"] = step.field_scale**2 * rotation.T @ polarizability @ rotation
         if not periodic:
             dipoles = (step.dipoles + step.induced_dipoles).sum(0) / units.DIPOLE_TO_OPENMM
-            # Induced charges, whose sum is not exactly zero, count about the centre of the softness (theory.md section 6).
-            arm = atoms.positions - _centre(step.softness, atoms.positions)
-            of_charges = step.charges @ atoms.positions + step.induced_charges @ arm
+            arms = arms_of_softness(self._force, step.softness, atoms.positions)
+            of_charges = step.charges @ atoms.positions + step.induced_charges @ arms
             self.results["dipole"] = step.field_scale * (of_charges + dipoles @ rotation)
-            kappa = step.softness / units.SOFTNESS_TO_OPENMM
-            polarizability = polarizability + (kappa[:, None] * arm).T @ arm
-        self.results["polarizability"] = step.field_scale**2 * polarizability
 
     def _stress(self, atoms: ase.Atoms) -> NDArray[np.float64]:
         """Derivative of the energy by strain over the volume, by torch."""
@@ -212,8 +210,3 @@ def openmm_box(cell: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[
     for row, along in ((2, 1), (2, 0), (1, 0)):  # c by b and a, b by a
         box[row] -= box[along] * np.round(box[row, along] / box[along, along])
     return box, rotation
-
-
-def _centre(softness: NDArray[np.float64], positions: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Centre of the softness, in the positions' unit; the origin where nothing is soft."""
-    return softness @ positions / softness.sum() if softness.sum() > 0 else np.zeros(3)

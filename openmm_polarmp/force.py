@@ -99,6 +99,8 @@ class PolarMPForce(openmm.Force):
             self.setSigma(described.sigma * unit.angstrom)
         if described.mutual:
             self.setPolarizationType(self.Mutual)
+        if described.total_charge is not None and self.getFermiLevel() is None:
+            self.setTotalChargeConstraint(described.total_charge)
         if described.k_max is not None:
             self.setKMax(described.k_max / unit.angstrom)
         if described.periodic is not None:
@@ -182,6 +184,62 @@ class PolarMPForce(openmm.Force):
     def setMutualInducedMaxIterations(self, iterations: int) -> None:
         """Set the largest number of iterations of mutual induction (default 60); more are an error."""
         _polarmp.set_mutual_induced_max_iterations(self._address, iterations)
+
+    def getTotalChargeConstraint(self) -> tuple[NDArray[np.float64], list[list[int]]] | None:
+        """The given charge of each group in e, and the groups: none if all particles are one. None without a constraint."""
+        charges = np.array(_polarmp.get_constrained_charges(self._address), dtype=np.float64)
+        return (charges, _polarmp.get_constrained_groups(self._address)) if len(charges) else None
+
+    def setTotalChargeConstraint(self, charge: Any, groups: Sequence[Sequence[int]] | None = None) -> None:
+        """Set the total charge, permanent and induced, of all particles or of groups of them (theory section 9).
+
+        What the permanent charges of a group lack is taken up by softness, and induced charges then move within their group
+        only. This needs the polarization type `Mutual`.
+
+        Parameters
+        ----------
+        charge : float, or array_like with one for each group
+            e. None removes the constraint.
+        groups : sequence of sequences of int, optional
+            Particles of the System, all among the force's, none in two groups. Induced charges of particles in no group are free.
+            By default all of the force's particles are one group.
+        """
+        given = [] if charge is None else _strip(charge, unit.elementary_charge)
+        values: NDArray[np.float64] = np.asarray(given, dtype=np.float64)
+        if groups is not None and np.ndim(values) != 1:
+            raise ValueError(f"charge is {charge}; a sequence with one number for each of the groups is accepted")
+        members = [] if groups is None else [[int(i) for i in group] for group in groups]
+        _polarmp.set_total_charge_constraint(self._address, np.ravel(values).tolist(), members)
+
+    def getFermiLevel(self) -> unit.Quantity | None:
+        """The given energy of an electron in the reservoir; None if there is no reservoir."""
+        if not _polarmp.has_fermi_level(self._address):
+            return None
+        return _polarmp.get_fermi_level(self._address) * unit.kilojoule_per_mole
+
+    def setFermiLevel(self, level: Any) -> None:
+        """Let the softness of all particles exchange charge with a reservoir of electrons (theory section 9).
+
+        The energy is then U + level * (total charge): a higher level makes the particles more negative. This needs the
+        polarization type `Mutual` and no given total charge.
+
+        Parameters
+        ----------
+        level : float or Quantity
+            Energy of an electron in the reservoir, kJ/mol or any energy; None removes the reservoir.
+        """
+        if level is None:
+            _polarmp.remove_fermi_level(self._address)
+        else:
+            _polarmp.set_fermi_level(self._address, _molar_energy(level))
+
+    def getFermiLevelsInContext(self, context: openmm.Context) -> NDArray[np.float64]:
+        """Energy of an electron in each group with a given charge, [G] in kJ/mol, or the level that is given.
+
+        Minus the derivative of the energy with respect to the group's charge in e. It counts from where the potential of the
+        multipoles is zero: in a box that is its mean.
+        """
+        return self.getStepData(context).fermi_levels
 
     def getSigma(self) -> unit.Quantity:
         """The width of the pair kernel erf(r / (sqrt(2) sigma)) / r."""
@@ -459,6 +517,13 @@ class PolarMPForce(openmm.Force):
         numpy.ndarray
             [3] in e nm/ps, scaled by s = sqrt(eps_e) with the force's epsInf.
         """
+        if self.usesPeriodicBoundaryConditions() and (
+            self.getTotalChargeConstraint() or self.getFermiLevel() is not None
+        ):
+            raise ValueError(
+                "the polarization current is asked for in a periodic box with a total charge constraint or a Fermi level; it is "
+                "available with NoCutoff, because charge that moves any distance has no unique polarization in a box"
+            )
         particles = self._particles_in(context)
         velocities = context.getState(velocities=True).getVelocities(asNumpy=True)._value[particles]
         step = self.getStepData(context)
@@ -468,6 +533,13 @@ class PolarMPForce(openmm.Force):
 
     def _particles_in(self, context: openmm.Context) -> list[int]:
         return self.getParticles() or list(range(context.getSystem().getNumParticles()))
+
+
+def _molar_energy(value: Any) -> float:
+    """An energy in kJ/mol, from a molar one or that of a single particle."""
+    if unit.is_quantity(value) and not value.unit.is_compatible(unit.kilojoule_per_mole):
+        value = value * unit.AVOGADRO_CONSTANT_NA
+    return float(_strip(value, unit.kilojoule_per_mole))
 
 
 def _strip(value: Any, to: unit.Unit) -> Any:

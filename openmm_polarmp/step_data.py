@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,8 @@ class StepData:
         moment's unit.
     iterations : int
         Of mutual induction; 0 with direct response.
+    fermi_levels : array [G]
+        Energy of an electron (kJ/mol) in each group with a given charge, or the level that is given; empty without either.
     """
 
     source_energy: float
@@ -62,6 +64,7 @@ class StepData:
     embedding_field: NDArray[np.float64]
     gradients: dict[str, NDArray[np.float64]]
     iterations: int = 0
+    fermi_levels: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
 
     def multipole_moments(self, r: NDArray[np.float64], flows: PairFlows) -> NDArray[np.float64]:
         """Charge (e), dipole (e nm) and traceless quadrupole (e nm^2) of all atoms at r [N,3] (nm) together, [13]."""
@@ -79,6 +82,7 @@ class StepData:
         """From what the C++ side gives by name, in the model's units."""
         return cls(
             iterations=values["iterations"],
+            fermi_levels=values["fermi_levels"] * units.ENERGY_TO_OPENMM,
             source_energy=values["source_energy"] * units.ENERGY_TO_OPENMM,
             field_scale=values["field_scale"],
             local_charges=values["local_charges"] * CHARGES.to_openmm,

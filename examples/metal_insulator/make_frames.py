@@ -20,8 +20,8 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from reference import METAL, solve
 
 METAL_DISTANCE, ION_DISTANCE, OXIDE = 2.9, 2.8, 4.2  # A: neighbours in slab and layer, cubic cell of the crystal
-NOISE = 0.1  # A
-NEAR, FAR = (2.8, 9.0), (9.0, 15.0)  # A between the slab and the layer
+NOISE = 0.07  # A
+NEAR, FAR = (3.2, 9.0), (9.0, 15.0)  # A between the slab and the layer
 
 
 def metal(rng: np.random.Generator, gap: float, missing: str | None = None) -> ase.Atoms:
@@ -59,7 +59,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kind", choices=("metal", "oxide"))
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--frames", type=int, default=300, help="to learn from")
+    parser.add_argument("--frames", type=int, default=600, help="to learn from")
     parser.add_argument("--tests", type=int, default=60, help="in each test file")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)

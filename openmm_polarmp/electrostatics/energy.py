@@ -123,6 +123,7 @@ def electrostatic_energy(
         are then not checked.
     """
     check_atoms(positions, multipoles)
+    checks_neutrality = plan is None and boundary == "vacuum" and not torch.compiler.is_compiling()
     if plan is None:
         if not torch.compiler.is_compiling():
             check_values(positions, multipoles, external_field)
@@ -137,8 +138,6 @@ def electrostatic_energy(
             method=method,
             boundary=boundary,
         )
-        if boundary == "vacuum" and not torch.compiler.is_compiling():
-            check_neutral_boxes(plan.per_structure(multipoles.charges.detach()), plan.periodic)
     else:
         plan.check_sizes(positions, cell)
         plan.check_options(
@@ -157,6 +156,8 @@ def electrostatic_energy(
         if flows is not None:
             flows = dataclasses.replace(flows, local_charges=flows.local_charges + shared)
         multipoles = dataclasses.replace(multipoles, charges=multipoles.charges + shared, flows=flows)
+    if checks_neutrality:
+        check_neutral_boxes(plan.per_structure(multipoles.charges.detach()), plan.periodic)
     moments = Moments.of(multipoles)
     energy, (potential, gradient, _) = permanent_potential(positions, moments, cells, plan)
     if shared is not None:

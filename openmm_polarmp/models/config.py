@@ -173,8 +173,7 @@ class NetworkConfig(NetworkSettings):
     @property
     def native_obstacles(self) -> tuple[str, ...]:
         """What keeps the plugin's own kernels from evaluating the network, as a user reads it; empty if they can."""
-        rounds = (f"rounds: {self.rounds}",) if self.rounds else ()
-        return (*rounds, f"rung {self.rung}") if Rung.parse(self.rung).electronegativity else rounds
+        return (f"rounds: {self.rounds}",) if self.rounds else ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -8,6 +8,7 @@ import numpy as np
 import openmm
 from numpy.typing import NDArray
 
+from openmm_polarmp._polarizability import arms_of_softness
 from openmm_polarmp.force import PolarMPForce
 from openmm_polarmp.step_data import StepData
 
@@ -36,10 +37,8 @@ class ChargePolarization:
     def at(self, context: openmm.Context, step: StepData, positions: NDArray[np.float64]) -> NDArray[np.float64]:
         """The polarization [3] (e nm, latent) at the Context's positions [N,3] (nm), which must not have been wrapped."""
         if not self._force.usesPeriodicBoundaryConditions():
-            value = (step.charges + step.induced_charges) @ positions
-            if step.softness.any():
-                value = value - step.induced_charges.sum() * (step.softness @ positions / step.softness.sum())
-            return value
+            arms = arms_of_softness(self._force, step.softness, positions)
+            return step.charges @ positions + step.induced_charges @ arms
         # Charge that neighbours have exchanged has a dipole in each pair; the rest moves with the atoms.
         exchanged = self._force.getPairFlows(context).dipole
         born = self._force.getChargeTransfer(context) + step.local_charges[:, None, None] * np.eye(3)

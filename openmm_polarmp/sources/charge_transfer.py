@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from openmm_polarmp.electrostatics.born_charges import charge_transfer as between_nearest_images
 from openmm_polarmp.electrostatics.moving_charges import mean_wrapped
 from openmm_polarmp.neighbors import neighbor_pairs
+from openmm_polarmp.sources.equilibration import without_electronegativities
 from openmm_polarmp.sources.network import TorchSource
 from openmm_polarmp.sources.torchscript import TorchScriptSource
 
@@ -91,7 +92,7 @@ def _charges(
         result = source.evaluate(r, cell)
     else:
         species = torch.tensor(source.options.atomic_numbers)
-        result = (
+        result = without_electronegativities(
             copy.deepcopy(source.model)
             .double()
             .evaluate_network(

@@ -129,6 +129,11 @@ def _arguments(
     if state:
         arrays["embedding.weight"] = arrays["embedding.weight"] + arrays.pop("state_embedding.weight") @ np.array(state)
     _join_edge_heads(arrays)
+    largest_softness = limits.LARGEST_MUTUAL_SOFTNESS if config.mutual else limits.LARGEST_SOFTNESS
+    electronegativities: list[float] = []
+    if rung.electronegativity:
+        electronegativities = arrays.pop("heads.of_species").tolist()
+        largest_softness = 1 / limits.OWN_CHARGE
     settings = {
         "num_species": len(config.species),
         "layers": config.layers,
@@ -143,7 +148,7 @@ def _arguments(
         "radial_scale": 1 / math.sqrt(config.average_neighbors),
         **{moment.name: moment.name in rung.moments for moment in MOMENTS},
         "tensor_polarizability": rung.polarizability and config.polarizability == "tensor",
-        "largest_softness": limits.LARGEST_MUTUAL_SOFTNESS if config.mutual else limits.LARGEST_SOFTNESS,
+        "largest_softness": largest_softness,
         "largest_polarizability": limits.LARGEST_MUTUAL_POLARIZABILITY
         if config.mutual
         else limits.LARGEST_POLARIZABILITY,
@@ -151,7 +156,11 @@ def _arguments(
         "transfers": config.charges == "flow",
         "conducts": rung.conductance,
         "formal_charges": [config.formal_charges[z] for z in config.species] if config.formal_charges else [],
-        "charge_projection": charge_projection and rung.charges and not config.formal_charges,
+        "electronegativities": electronegativities,
+        "charge_projection": charge_projection
+        and rung.charges
+        and not config.formal_charges
+        and not rung.electronegativity,
         "energy_scale": [config.energy_scale.get(z, 1.0) for z in config.species],
         "energy_shift": [
             0.0 if options.interaction_energy else config.energy_shift.get(z, 0.0) for z in config.species

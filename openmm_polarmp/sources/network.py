@@ -24,7 +24,7 @@ from openmm_polarmp.models.tensor_products import check_tensor_products, use_ten
 from openmm_polarmp.neighbors import NeighborList, Neighbors, NeighborTable, neighbor_pairs, neighbor_table
 from openmm_polarmp.sources._streams import stream_of
 from openmm_polarmp.sources.buffers import not_finite, write_forces, write_moments
-from openmm_polarmp.sources.equilibration import equilibrated
+from openmm_polarmp.sources.equilibration import without_electronegativities
 from openmm_polarmp.sources.flows import FlowState, PairArrays, let_flow, pair_arrays
 from openmm_polarmp.sources.options import SourceOptions
 from openmm_polarmp.sources.protocol import Buffers, MomentFlags
@@ -32,8 +32,6 @@ from openmm_polarmp.sources.torch_models import without_atomic_energies
 
 LARGEST_CHANGE = 0.01
 """Of box vectors, relative, for which a plan is kept."""
-EQUILIBRATION_TOLERANCE = 1e-7
-"""Relative error of charges that follow from electronegativities."""
 DTYPES = {"single": torch.float32, "double": torch.float64}
 
 
@@ -116,8 +114,6 @@ class TorchSource(MomentFlags):
             config = getattr(self.model.network, "config", None)
             self.has_flows = getattr(config, "has_flows", False)
             self.has_conductance = self.has_flows and self.model.rung.conductance
-            if self.model.equilibrates_charges:  # solved for here: to the kernels they are permanent
-                return ("charges", "dipoles") if self.model.rung.polarizability else ("charges",)
             return self.model.rung.moments
         kinds = (self.options.atomic_numbers or self.model.species)[:1] * 2
         positions = torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.0, 0.5 * self.model.cutoff]], dtype=torch.float64)
@@ -260,12 +256,7 @@ class NetworkEvaluation:
                 network=self._network,
                 plan=self._plan_for(leaf, neighbors.cell) if model.asks_for_potentials else None,
             )
-            if model.equilibrates_charges:
-                r = leaf.double()
-                cell = None if neighbors.cell is None else neighbors.cell.to(r)
-                plan, charge = self._plan_for(r, cell), options.total_charge
-                result = equilibrated(model, result, r, cell, charge, plan, EQUILIBRATION_TOLERANCE)
-        return leaf, result
+        return leaf, without_electronegativities(result)
 
     def _plan_for(self, positions: torch.Tensor, cell: torch.Tensor | None) -> ElectrostaticPlan:
         """The plan of the electrostatics in torch, made anew when the box has changed by more than a per cent."""

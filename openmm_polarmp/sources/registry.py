@@ -52,6 +52,8 @@ class DescribedSource:
         Whether the particles fill a periodic box; None: as the force has it.
     mutual : bool
         Whether induced moments feel each other.
+    total_charge : float or None
+        Charge of all particles together, e, where charges follow from electronegativities; None: the source's charges have theirs.
     """
 
     source: Any
@@ -61,6 +63,7 @@ class DescribedSource:
     k_max: float | None
     periodic: bool | None = None
     mutual: bool = False
+    total_charge: float | None = None
 
 
 def make_source(
@@ -114,11 +117,16 @@ def _from_file(
     if options.evaluator == "native":
         native = NativeSource(contents, options)
         description = native.description
-        mutual = description.config.mutual
-        return DescribedSource(native, kind, properties, description.sigma, description.k_max, mutual=mutual)
-    source = _torch(model or contents, options, obstacles)
-    model = source.model
-    return DescribedSource(source, kind, properties, model.sigma, model.k_max, mutual=_is_mutual(model))
+        return DescribedSource(
+            native,
+            kind,
+            properties,
+            description.sigma,
+            description.k_max,
+            mutual=description.config.mutual,
+            total_charge=options.total_charge if description.rung.electronegativity else None,
+        )
+    return _described(_torch(model or contents, options, obstacles), kind, properties)
 
 
 def _from_object(module: Any, options: SourceOptions) -> DescribedSource:
@@ -141,13 +149,21 @@ def _from_object(module: Any, options: SourceOptions) -> DescribedSource:
         key = f"{os.getpid()}-{next(_keys)}"
         _objects[key] = model
     properties = {"options": options.to_json(), "key": key}
-    source = _torch(model, options)
-    return DescribedSource(source, "object", properties, model.sigma, model.k_max, mutual=_is_mutual(model))
+    return _described(_torch(model, options), "object", properties)
 
 
-def _is_mutual(model: PolarMPModel) -> bool:
-    """Whether the force has to solve for the induced moments; charges from electronegativities are solved for by the source."""
-    return model.mutual is not None and not model.equilibrates_charges
+def _described(source: TorchSource, kind: str, properties: dict[str, str]) -> DescribedSource:
+    """A source in torch, and what its model brings along."""
+    model = source.model
+    return DescribedSource(
+        source,
+        kind,
+        properties,
+        model.sigma,
+        model.k_max,
+        mutual=model.mutual is not None,
+        total_charge=source.options.total_charge if model.equilibrates_charges else None,
+    )
 
 
 def _is_torchforce(model: Any) -> bool:

@@ -108,6 +108,7 @@ struct NetworkPlan {
     Mixing<Real> trunk, final;
     bool tensorPolarizability;
     double largestSoftness, largestPolarizability;
+    const double* electronegativities;  // of each kind; null: charges do not follow from electronegativities
     const double *energyScale, *energyShift;
     double tensors[5][9];  // components of l = 2 to a matrix
 

@@ -270,6 +270,8 @@ void NetworkPlanBuilder<Real>::addHeads() {
     plan.tensorPolarizability = p.tensorPolarizability;
     plan.largestSoftness = p.largestSoftness;
     plan.largestPolarizability = p.largestPolarizability;
+    electronegativities = p.electronegativities;
+    plan.electronegativities = p.equilibrates() ? electronegativities.data() : nullptr;
     auto head = [&](bool present, TensorHead::Moment moment, int l) {
         if (!present)
             return;

@@ -40,7 +40,7 @@ private:
     std::deque<std::vector<int>> indices;
     std::deque<std::vector<Term>> terms;
     std::vector<CouplingPath<Real>> lastPaths;
-    std::vector<double> energyScale, energyShift, formalCharges;
+    std::vector<double> energyScale, energyShift, formalCharges, electronegativities;
 };
 
 } // namespace PolarMPPlugin

@@ -84,6 +84,12 @@ void NetworkParameters::check() const {
     }
     if (!formalCharges.empty())
         byKind("formalCharges", formalCharges);
+    if (equilibrates()) {
+        byKind("electronegativities", electronegativities);
+        positive("largestSoftness", largestSoftness);
+        if (!charges || !softness || chargeProjection)
+            throw OpenMMException("NetworkParameters: electronegativities are accepted with charges and softness, and without chargeProjection");
+    }
     if (tensorToCartesian.size() != 45)
         throw OpenMMException("NetworkParameters: tensorToCartesian has " + to_string(tensorToCartesian.size()) + " values; 45 are accepted");
     int components = (lMax + 1) * (lMax + 1);

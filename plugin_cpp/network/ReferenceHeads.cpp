@@ -81,6 +81,11 @@ ReferenceHeads::Values ReferenceHeads::evaluate(int kind, const Array& invariant
     v.energy = v.out[0];
     v.charge = p.charges ? Units::CHARGE * v.out[chargeRow] : 0;
     v.softness = p.softness ? Units::SOFTNESS * softplus(v.out[softnessRow] + Units::UNIT_SOFTPLUS) : 0;
+    if (p.equilibrates()) {
+        const double hardness = Units::HARDNESS * softplus(v.out[softnessRow] + Units::UNIT_SOFTPLUS);
+        v.electronegativity = Units::ELECTRONEGATIVITY * (p.electronegativities[kind] + v.out[chargeRow]);
+        v.softness = 1 / (1 / p.largestSoftness + hardness);
+    }
     if (p.dipoles) {
         v.dipole = combine(features, 1, &v.out[dipoleRow]);
         for (double& x : v.dipole)
@@ -105,8 +110,16 @@ AtomOutputs ReferenceHeads::forward(int kind, const Array& invariants, const Arr
     Values v = evaluate(kind, invariants, features);
     AtomOutputs result;
     result.energy = v.energy < 0 ? bound(v.energy, Units::LOWEST_ENERGY) : v.energy;
-    *result.moments[CHARGE] = bound(v.charge, Units::LARGEST_CHARGE);
-    *result.moments[SOFTNESS] = bound(v.softness, p.largestSoftness);
+    if (p.equilibrates()) {
+        const double chi = bound(v.electronegativity, Units::LARGEST_ELECTRONEGATIVITY);
+        *result.moments[CHARGE] = -v.softness * chi;
+        *result.moments[SOFTNESS] = v.softness;
+        result.chargeEnergy = -0.5 * v.softness * chi * chi;
+    }
+    else {
+        *result.moments[CHARGE] = bound(v.charge, Units::LARGEST_CHARGE);
+        *result.moments[SOFTNESS] = bound(v.softness, p.largestSoftness);
+    }
     if (p.dipoles)
         bound(v.dipole.data(), 3, Units::LARGEST_DIPOLE, result.moments[DIPOLE]);
     if (p.quadrupoles)
@@ -131,9 +144,16 @@ void ReferenceHeads::backward(int kind, const Array& invariants, const Array& fe
     Values v = evaluate(kind, invariants, features);
     Array byOut(numRows);
     byOut[0] = v.energy < 0 ? boundBackward(v.energy, Units::LOWEST_ENERGY, g.energy) : g.energy;
-    if (p.charges)
+    if (p.equilibrates()) {
+        const double chi = bound(v.electronegativity, Units::LARGEST_ELECTRONEGATIVITY);
+        const double byChi = -v.softness * (*g.moments[CHARGE] + chi * g.chargeEnergy);
+        const double bySoftness = *g.moments[SOFTNESS] - chi * (*g.moments[CHARGE] + 0.5 * chi * g.chargeEnergy);
+        byOut[chargeRow] = Units::ELECTRONEGATIVITY * boundBackward(v.electronegativity, Units::LARGEST_ELECTRONEGATIVITY, byChi);
+        byOut[softnessRow] = -bySoftness * v.softness * v.softness * Units::HARDNESS * sigmoid(v.out[softnessRow] + Units::UNIT_SOFTPLUS);
+    }
+    else if (p.charges)
         byOut[chargeRow] = Units::CHARGE * boundBackward(v.charge, Units::LARGEST_CHARGE, *g.moments[CHARGE]);
-    if (p.softness)
+    if (p.softness && !p.equilibrates())
         byOut[softnessRow] = Units::SOFTNESS * sigmoid(v.out[softnessRow] + Units::UNIT_SOFTPLUS)
                              * boundBackward(v.softness, p.largestSoftness, *g.moments[SOFTNESS]);
     if (p.dipoles) {

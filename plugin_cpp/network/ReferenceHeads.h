@@ -6,7 +6,8 @@ namespace PolarMPPlugin {
 
 /** The heads' results for one atom, or derivatives with respect to them. */
 struct AtomOutputs {
-    double energy = 0;
+    double energy = 0;        // before it is scaled
+    double chargeEnergy = 0;  // eV, of charges that follow from electronegativities
     double moments[NUM_MOMENTS][9] = {};  // the first components of each are used
     Array edge;                           // what its pairs use, NetworkParameters::numEdgeRows()
 };
@@ -28,7 +29,7 @@ private:
     struct Values {
         Array linear, hidden, out;       // hidden layer before and after silu, outputs of the last map
         Array dipole, quadrupole, root;  // [3], [9], [9], before they are bounded
-        double energy, charge, softness, polarizability;  // before they are bounded
+        double energy, charge, electronegativity, softness, polarizability;  // before they are bounded
     };
     Values evaluate(int kind, const Array& invariants, const Array& features) const;
     /** The weighted sum of the channels' components of degree l: [2l+1]. */

@@ -65,7 +65,7 @@ void ReferenceNetwork::forward(const PairList& pairs, bool, Outputs& outputs) {
     for (int atom = 0; atom < n; atom++) {
         const int kind = kindOf[atom], particle = particleOf[atom];
         AtomOutputs out = heads.forward(kind, invariants(atom), states.back()[atom].features);
-        outputs.energy += out.energy * p.energyScale[kind] + p.energyShift[kind];
+        outputs.energy += out.energy * p.energyScale[kind] + p.energyShift[kind] + out.chargeEnergy;
         for (const Pair& pair : pairsOf[atom])
             outputs.energy += nuclearRepulsion(atom, pair, nullptr);
         for (Moment m : ALL_MOMENTS)
@@ -126,6 +126,7 @@ void ReferenceNetwork::runBackward(const Cotangents& cotangents, double* gradien
         const int kind = kindOf[atom], particle = particleOf[atom];
         AtomOutputs by;
         by.energy = cotangents.energy * p.energyScale[kind];
+        by.chargeEnergy = cotangents.energy;
         for (Moment m : ALL_MOMENTS)
             if (cotangents.moments[m] != nullptr)
                 copy_n(cotangents.moments[m] + MOMENTS[m].components * particle, MOMENTS[m].components, by.moments[m]);

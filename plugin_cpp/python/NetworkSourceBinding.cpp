@@ -52,6 +52,7 @@ shared_ptr<const NetworkParameters> parametersOf(const nb::dict& settings, const
     read("transfers", p->transfers);
     read("conducts", p->conducts);
     read("formal_charges", p->formalCharges);
+    read("electronegativities", p->electronegativities);
     read("charge_projection", p->chargeProjection);
     read("energy_scale", p->energyScale);
     read("energy_shift", p->energyShift);

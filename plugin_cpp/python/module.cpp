@@ -56,6 +56,8 @@ nb::dict stepData(uintptr_t forceAddress, uintptr_t contextAddress) {
         result[MOMENTS[m].plural] = numpyArray(move(data.moments[m]), shapeOf(m, n));
         result[gradientsName(m).c_str()] = numpyArray(move(data.gradients[m]), shapeOf(m, n));
     }
+    const size_t numLevels = data.fermiLevels.size();
+    result["fermi_levels"] = numpyArray(move(data.fermiLevels), {numLevels});
     result["local_charges"] = numpyArray(move(data.localCharges), shapeOf(CHARGE, n));
     result["induced_charges"] = numpyArray(move(data.inducedCharges), shapeOf(CHARGE, n));
     result["induced_dipoles"] = numpyArray(move(data.inducedDipoles), shapeOf(DIPOLE, n));
@@ -157,6 +159,15 @@ NB_MODULE(_polarmp, m) {
     m.def("get_mutual_induced_max_iterations", [](uintptr_t f) { return force(f).getMutualInducedMaxIterations(); });
     m.def("set_mutual_induced_max_iterations", [](uintptr_t f, int iterations) { force(f).setMutualInducedMaxIterations(iterations); });
     m.def("set_polarization_type", [](uintptr_t f, int type) { force(f).setPolarizationType((PolarMPForce::PolarizationType) type); });
+    m.def("get_constrained_charges", [](uintptr_t f) { return force(f).getConstrainedCharges(); });
+    m.def("get_constrained_groups", [](uintptr_t f) { return force(f).getConstrainedGroups(); });
+    m.def("set_total_charge_constraint", [](uintptr_t f, const vector<double>& charges, const vector<vector<int>>& groups) {
+        force(f).setTotalChargeConstraint(charges, groups);
+    });
+    m.def("has_fermi_level", [](uintptr_t f) { return force(f).hasFermiLevel(); });
+    m.def("get_fermi_level", [](uintptr_t f) { return force(f).getFermiLevel(); });
+    m.def("set_fermi_level", [](uintptr_t f, double level) { force(f).setFermiLevel(level); });
+    m.def("remove_fermi_level", [](uintptr_t f) { force(f).removeFermiLevel(); });
     m.def("get_sigma", [](uintptr_t f) { return force(f).getSigma(); });
     m.def("set_sigma", [](uintptr_t f, double sigma) { force(f).setSigma(sigma); });
     m.def("get_ewald_error_tolerance", [](uintptr_t f) { return force(f).getEwaldErrorTolerance(); });

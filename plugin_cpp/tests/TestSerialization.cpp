@@ -59,6 +59,7 @@ void settingsSurvive() {
     force.setMutualInducedTargetEpsilon(3e-6);
     force.setMutualInducedMaxIterations(33);
     force.setBoundary(PolarMPForce::SlabZ);
+    force.setTotalChargeConstraint({1.0 / 3, -2}, {{4}, {7, 2}});
     auto copy = fromXml(toXml(force));
     int n[3];
     copy->getPMEParameters(n[0], n[1], n[2]);
@@ -75,8 +76,19 @@ void settingsSurvive() {
     CHECK(copy->getMutualInducedTargetEpsilon() == 3e-6);
     CHECK(copy->getMutualInducedMaxIterations() == 33);
     CHECK(copy->getBoundary() == PolarMPForce::SlabZ);
+    CHECK(copy->getConstrainedCharges() == force.getConstrainedCharges());
+    CHECK(copy->getConstrainedGroups() == force.getConstrainedGroups());
+    CHECK(!copy->hasFermiLevel());
     CHECK(copy->getSource() == nullptr);
     CHECK(toXml(*copy) == toXml(force));
+    force.setTotalChargeConstraint({-1});
+    copy = fromXml(toXml(force));
+    CHECK(copy->getConstrainedCharges() == vector<double>{-1} && copy->getConstrainedGroups().empty());
+    force.setTotalChargeConstraint({});
+    force.setFermiLevel(-1234.5);
+    copy = fromXml(toXml(force));
+    CHECK(copy->getConstrainedCharges().empty() && copy->hasFermiLevel());
+    CHECK(copy->getFermiLevel() == -1234.5);
 }
 
 /** All subsets of the moments that a source may leave out. */
@@ -114,7 +126,7 @@ void unknownSourcesAreRefused() {
 
 void badXmlIsRefused() {
     const string xml = toXml(PolarMPForce(make_shared<FixedMultipoles>(MomentArrays{vector<double>{0.5, -0.5}})));
-    CHECK_THROWS(fromXml(replaced(xml, "version=\"3\"", "version=\"4\"")), "the XML has version 4; this plugin reads versions 1 to 3");
+    CHECK_THROWS(fromXml(replaced(xml, "version=\"4\"", "version=\"5\"")), "the XML has version 5; this plugin reads versions 1 to 4");
     CHECK_THROWS(fromXml(replaced(xml, "sigma=\".1\"", "sigma=\"-1\"")), "sigma is -1");
     CHECK_THROWS(fromXml(replaced(xml, "method=\"0\"", "method=\"5\"")), "nonbonded method is 5");
     CHECK_THROWS(fromXml(replaced(xml, "q=\"-.5\"", "q=\"-.5\" mu_x=\"1\"")), "dipoles has 1 numbers for 2 charges; 6 are needed");

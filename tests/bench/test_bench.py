@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from openmm_polarmp import PolarMPForce
-from openmm_polarmp.bench import electrostatics, mutual, run_bench
+from openmm_polarmp.bench import electrostatics, equilibration, mutual, run_bench
 from openmm_polarmp.bench.floor import work_per_atom
 from openmm_polarmp.bench.isolated import isolated_milliseconds
 from openmm_polarmp.bench.machine import description
@@ -76,6 +76,16 @@ def test_floor_counts_the_mesh_that_the_force_uses():
 def test_memory_is_linear():
     sizes = [bytes_per_atom(n) for n in (6000, 12000)]
     assert 500 < sizes[1] < 8000 and sizes[1] < 1.3 * sizes[0]
+
+
+def test_equilibration_prints_iterations(monkeypatch, capsys):
+    monkeypatch.setattr(mutual, "WARMING", 2)
+    monkeypatch.setattr("sys.argv", ["equilibration", "--molecules", "20", "--epsilon", "1e-4", "--steps", "1"])
+    equilibration.main()
+    rows = [line.split("|") for line in capsys.readouterr().out.splitlines() if line.startswith("| 20 |")]
+    iterations = {row[2].strip(): float(row[4]) for row in rows}
+    assert len(iterations) == 4
+    assert 0 < iterations["total charge of each molecule"] <= iterations["total charge"] < 10
 
 
 def test_mutual_is_compared_with_direct(monkeypatch, capsys):

@@ -135,11 +135,19 @@ from support.systems import CUBIC, make_force, make_system, random_atoms
 from openmm_polarmp import PolarMPForce
 
 platform = openmm.Platform.getPlatformByName("CUDA")
-for shape, boundary in ((CUBIC, "conducting"), (CUBIC, "slab_z"), (CUBIC, "vacuum"), (None, "conducting")):
+nothing, groups = lambda force: None, lambda force: force.setTotalChargeConstraint([0.5, 0.0], [[0], [2]])
+for shape, boundary, constrain in (
+    (CUBIC, "conducting", nothing),
+    (CUBIC, "slab_z", groups),
+    (CUBIC, "vacuum", lambda force: force.setFermiLevel(-100)),
+    (None, "conducting", nothing),
+    (None, "conducting", groups),
+):
     atoms = random_atoms(3, shape)
     force = make_force(atoms, 1e-4)
     force.setPolarizationType(PolarMPForce.Mutual)
     force.setBoundary(boundary)
+    constrain(force)
     system = make_system(3, atoms.cell, force)
     context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform, {"Precision": sys.argv[1]})
     context.setPositions(0.1 * atoms.positions)
@@ -149,8 +157,8 @@ for shape, boundary in ((CUBIC, "conducting"), (CUBIC, "slab_z"), (CUBIC, "vacuu
 
 
 @pytest.mark.parametrize("precision", ["single", "mixed", "double"])
-def test_kernels_for_mutual_response_and_surfaces_compile(environment, precision):
+def test_kernels_for_mutual_response_constraints_and_surfaces_compile(environment, precision):
     done = subprocess.run(
         [sys.executable, "-c", RESPONSE, precision], capture_output=True, text=True, env=environment, timeout=300
     )
-    assert done.stdout.count("compiled") == 4, done.stdout + done.stderr
+    assert done.stdout.count("compiled") == 5, done.stdout + done.stderr

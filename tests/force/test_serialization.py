@@ -87,7 +87,7 @@ def test_absent_moments_stay_absent():
 
 
 def test_newer_version_says_so(force):
-    text = openmm.XmlSerializer.serialize(force).replace('version="3"', 'version="99"')
+    text = openmm.XmlSerializer.serialize(force).replace('version="4"', 'version="99"')
     with pytest.raises(openmm.OpenMMException, match=r"version 99.*newer"):
         openmm.XmlSerializer.deserialize(text)
 
@@ -97,7 +97,7 @@ def test_version_without_embedding():
     force = PolarMPForce(FixedMultipoles([1.0, -1.0]))
     text = openmm.XmlSerializer.serialize(force)
     start, end = text.index("<Embedding"), text.index("<Source")
-    old = (text[:start] + text[end:]).replace('version="2"', 'version="1"')
+    old = (text[:start] + text[end:]).replace('version="4"', 'version="1"')
     read = PolarMPForce.cast(openmm.XmlSerializer.deserialize(old))
     check_same(read, force)
     assert read.getEmbeddingCharges()[0] == []

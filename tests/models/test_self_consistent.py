@@ -1,11 +1,13 @@
 """Models whose induced moments feel each other, and charges that follow from electronegativities (theory.md section 9)."""
 
+import openmm
 import pytest
 import torch
 from support.platforms import CPU, REFERENCE
 from support.systems import energy_and_forces, make_system, relative_error
 
 from openmm_polarmp import PolarMPForce, units
+from openmm_polarmp._polarizability import system_polarizability
 from openmm_polarmp.electrostatics import ElectrostaticPlan, Multipoles, electrostatic_energy
 from openmm_polarmp.electrostatics.induction import Induction
 from openmm_polarmp.electrostatics.mutual import smallest_eigenvalue
@@ -116,33 +118,104 @@ def test_in_openmm(models, variant, evaluator):
     assert relative_error(forces, -gradient.numpy() * units.FORCE_TO_OPENMM) < 1e-5
 
 
-@pytest.mark.parametrize("periodic", [True, False])
-@pytest.mark.parametrize("platform", [REFERENCE, CPU], ids=str)
-@pytest.mark.parametrize("variant", ("equilibrated", "equilibrated, dipoles"))
-def test_equilibrated_charges_in_openmm(models, variant, platform, periodic):
-    """The source solves for the charges in torch; energy, forces and charges are those of the model, with a net charge."""
-    atoms, model = models.structure(), model_of(models, variant)
-    cell = atoms.cell if periodic else None
-    force = PolarMPForce(model, atomic_numbers=atoms.species.tolist(), precision="double", total_charge=1.0)
-    assert force.getModel().evaluator == "torch" and force.getPolarizationType() == PolarMPForce.Direct
+def equilibrated_force(model, atoms, periodic, **options):
+    force = PolarMPForce(model, atomic_numbers=atoms.species.tolist(), precision="double", **options)
     force.setNonbondedMethod(PolarMPForce.PME if periodic else PolarMPForce.NoCutoff)
     force.setEwaldErrorTolerance(1e-5)
-    context = platform.context(make_system(len(atoms.species), None if cell is None else cell.numpy(), force))
-    context.setPositions(0.1 * atoms.positions.numpy())
+    force.setMutualInducedTargetEpsilon(1e-8)
+    return force
+
+
+def context_at(atoms, force, platform):
+    cell = atoms.cell.numpy() if force.usesPeriodicBoundaryConditions() else None
+    return platform.context(make_system(len(atoms.species), cell, force), positions=0.1 * atoms.positions.numpy())
+
+
+@pytest.mark.parametrize("periodic", [True, False])
+@pytest.mark.parametrize("platform", [REFERENCE, CPU], ids=str)
+@pytest.mark.parametrize(
+    ("variant", "evaluator"),
+    [("equilibrated", "native"), ("equilibrated, dipoles", "native"), ("equilibrated, dipoles", "torch")],
+)
+def test_equilibrated_charges_in_openmm(models, variant, evaluator, platform, periodic):
+    """Energy, forces and charges are those of the model in torch, with a net charge; the force solves for them."""
+    atoms, model = models.structure(), model_of(models, variant)
+    force = equilibrated_force(model, atoms, periodic, total_charge=1.0, evaluator=evaluator)
+    assert force.getPolarizationType() == PolarMPForce.Mutual
+    context = context_at(atoms, force, platform)
     energy, forces = energy_and_forces(context)
     r = atoms.positions.clone().requires_grad_()
-    result = model.evaluate(r, atoms.species, cell, total_charge=1.0)
+    result = model.evaluate(r, atoms.species, atoms.cell if periodic else None, total_charge=1.0)
     (gradient,) = torch.autograd.grad(result.energy, r)
     assert abs(energy - float(result.energy.detach()) * units.ENERGY_TO_OPENMM) < 1e-4 * abs(energy)
     assert relative_error(forces, -gradient.numpy() * units.FORCE_TO_OPENMM) < 1e-4
-    expected = result.electrostatics.induced_charges.detach().numpy()
-    assert abs(force.getCharges(context) - expected).max() < 1e-5
+    charges = force.getCharges(context) + force.getInducedCharges(context)
+    assert abs(charges - result.electrostatics.induced_charges.detach().numpy()).max() < 1e-5
+
+
+def test_equilibrated_charges_in_a_field(models):
+    """In a cluster a field moves charge. The energy is that of lowest charges in dense algebra."""
+    atoms, model = models.structure(), model_of(models, "equilibrated")
+    force = equilibrated_force(model, atoms, periodic=False, total_charge=-1.0)
+    context = context_at(atoms, force, REFERENCE)
+    field = 10 * torch.tensor([0.1, -0.2, 0.15], dtype=torch.float64)  # V/nm
+    energies, charges = [], []
+    for strength in (0.0, 1.0):
+        force.setExternalField(context, strength * field.numpy())
+        energies.append(energy_and_forces(context)[0])
+        charges.append(force.getCharges(context) + force.getInducedCharges(context))
+    with torch.no_grad():
+        _, m = model.multipoles(atoms.positions, atoms.species)
+        induction = Induction(atoms.positions, m, None, ElectrostaticPlan(atoms.positions, accuracy=1e-8))
+        unit_charges = torch.eye(len(atoms.species), dtype=torch.float64)
+        interaction = torch.stack([induction.interaction((q,))[0] for q in unit_charges])
+        matrix = torch.diag(1 / m.softness) + interaction
+        inverse = torch.linalg.inv(matrix)
+        lowest = []
+        for strength in (0.0, 0.1):  # V/nm to V/A
+            felt = m.electronegativity - strength * atoms.positions @ field
+            level = -(-1.0 + (inverse @ felt).sum()) / inverse.sum()
+            q = -inverse @ (felt + level)
+            lowest.append(float(q @ felt + 0.5 * q @ matrix @ q) * units.ENERGY_TO_OPENMM)
+    assert energies[1] - energies[0] == pytest.approx(lowest[1] - lowest[0], rel=1e-6)
+    assert abs(charges[1] - q.numpy()).max() < 1e-6
+    assert abs(charges[1] - charges[0]).max() > 0.01
+    # the derivative of the dipole, which the field's energy contains, by the atoms' motion
+    born = force.getBornEffectiveCharges(context)
+    assert abs(born.sum(0) + torch.eye(3).numpy()).max() < 1e-4
+    alpha = system_polarizability(force, context, 0.1 * atoms.positions.numpy()) * units.POTENTIAL_TO_OPENMM
+    level_of = (inverse @ atoms.positions).sum(0) / inverse.sum()
+    expected = 0.01 * (atoms.positions.T @ inverse @ (atoms.positions - level_of)).numpy()  # e nm/(V/nm)
+    assert abs(alpha - expected).max() < 1e-6 * abs(expected).max()
+
+
+def test_equilibrated_charges_with_a_reservoir(models):
+    """A Fermi level in place of the total charge; it stays when the model is set again."""
+    atoms, model = models.structure(), model_of(models, "equilibrated")
+    force = equilibrated_force(model, atoms, periodic=True, total_charge=1.0)
+    context = context_at(atoms, force, CPU)
+    energy, _ = energy_and_forces(context)
+    (level,) = force.getFermiLevelsInContext(context)
+    force.setTotalChargeConstraint(None)
+    force.setFermiLevel(level)
+    force.setModel(model, atomic_numbers=atoms.species.tolist(), precision="double")
+    assert force.getTotalChargeConstraint() is None
+    force.updateParametersInContext(context)
+    assert energy_and_forces(context)[0] == pytest.approx(energy + level, rel=1e-5)
+    charges = force.getCharges(context) + force.getInducedCharges(context)
+    assert charges.sum() == pytest.approx(1.0, abs=1e-5)
 
 
 def test_refusals(models, tmp_path):
     model = model_of(models, "equilibrated")
-    with pytest.raises(ValueError, match="evaluator is 'native', which cannot be had with rung qeq"):
-        PolarMPForce(model, atomic_numbers=[8, 1, 1], evaluator="native")
+    force = PolarMPForce(model, atomic_numbers=[8, 1, 1], total_charge=-1)
+    charges, groups = force.getTotalChargeConstraint()
+    assert (charges.tolist(), groups) == ([-1.0], [])
+    force.setPolarizationType(PolarMPForce.Direct)
+    with pytest.raises(
+        openmm.OpenMMException, match=r"a total charge constraint is set with polarization type 0; Mutual"
+    ):
+        REFERENCE.context(make_system(3, None, force))
     with pytest.raises(ValueError, match=r"sigma is 0\.8 A; at least 1 A"):
         model_of(models, "mutual", sigma=0.8)
     with pytest.raises(ValueError, match="response is 'scf'; 'direct' and 'mutual' are accepted"):

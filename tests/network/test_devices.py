@@ -103,7 +103,7 @@ def test_two_atoms_in_one_layer_on_opencl():
     compare(OPENCL, random_model(), random_structure(2, None))
 
 
-@pytest.mark.parametrize("rung", ["q", "qu"])
+@pytest.mark.parametrize("rung", ["qeq", "qu"])
 def test_channels_that_fill_no_group_of_four(rung):
     """What pads them is written without a branch: PoCL compiled one wrong, for the rungs with the fewest features."""
     double = DeviceEvaluator("OpenCL", "double")

@@ -32,11 +32,7 @@ CONFIGURATIONS = [
         if layers > 1 or l_message == 0
     ),
     *({"correlation": correlation, "layers": layers} for correlation in (1, 2, 4) for layers in (1, 2)),
-    *(
-        {"rung": rung, "layers": 2}
-        for rung in RUNGS
-        if not Rung.parse(rung).conductance and not Rung.parse(rung).electronegativity
-    ),
+    *({"rung": rung, "layers": 2} for rung in RUNGS if not Rung.parse(rung).conductance and rung != "qeq"),
     *FLOWS,
     {"polarizability": "tensor"},
     {"polarizability": "tensor", "rung": "q+a", "layers": 2},

@@ -117,7 +117,7 @@ class Exchange:
             multipoles = with_total_charge(multipoles, self.total_charge)
         return energies, multipoles
 
-    def in_torch(self, *, field=None, eps_inf: float = 1.78, without_response: bool = False, mutual=None):
+    def in_torch(self, *, field=None, eps_inf: float = 1.78, without_response: bool = False, **options):
         """Energy (kJ/mol), forces (kJ/mol/nm) and the result of the dense sum with automatic differentiation.
 
         Forces are those at a constant scale of the field.
@@ -135,7 +135,7 @@ class Exchange:
             accuracy=1e-13,
             external_field=None if field is None else torch.tensor(field, dtype=torch.float64),
             eps_inf=eps_inf,
-            mutual=mutual,
+            **options,
         )
         total = result.energy + energies.sum()
         (slope,) = torch.autograd.grad(total, r, retain_graph=True)

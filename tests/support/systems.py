@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from openmm import unit
 
 from openmm_polarmp import FixedMultipoles, PolarMPForce
+from openmm_polarmp.step_data import StepData
 
 CUBIC = np.eye(3)
 ORTHORHOMBIC = np.diag([1.0, 0.8, 1.3])
@@ -81,6 +82,27 @@ def make_force(atoms: Atoms, tolerance: float = 5e-4) -> PolarMPForce:
     force.setNonbondedMethod(PolarMPForce.NoCutoff if atoms.cell is None else PolarMPForce.PME)
     force.setEwaldErrorTolerance(tolerance)
     return force
+
+
+def constrained_force(
+    atoms: Atoms,
+    charge: float | list[float] | None = None,
+    groups: list[list[int]] | None = None,
+    tolerance: float = 5e-4,
+    epsilon: float = 1e-12,
+) -> PolarMPForce:
+    """With mutual response and given total charges."""
+    force = make_force(atoms, tolerance)
+    force.setPolarizationType(PolarMPForce.Mutual)
+    force.setMutualInducedTargetEpsilon(epsilon)
+    force.setTotalChargeConstraint(charge, groups)
+    return force
+
+
+def sums_of_groups(data: StepData, groups: list[list[int]] | None) -> list[float]:
+    """Permanent and induced charges, summed over groups of the force's particles or over all of them."""
+    charges = data.charges + data.induced_charges
+    return [charges.sum()] if groups is None else [charges[group].sum() for group in groups]
 
 
 def make_system(n: int, cell: NDArray | None, *forces: openmm.Force) -> openmm.System:

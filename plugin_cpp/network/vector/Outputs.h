@@ -92,6 +92,37 @@ inline V<Real> positiveScalarBack(PositiveScalar scalar, V<Real> output, V<Real>
     return gradient * sigmoid<Real>(shifted) * Real(scalar.unit);
 }
 
+/** What an atom's electronegativity and hardness amount to (theory.md section 9). */
+template <class Real>
+struct Equilibrated {
+    V<Real> unbounded, electronegativity, shifted, softness;
+
+    Equilibrated(const NetworkPlan<Real>& plan, const AtomBlock<Real>& block, const V<Real>* outputs) {
+        V<Real> ofKind;
+        for (int k = 0; k < LANES<Real>; k++)
+            ofKind[k] = plan.electronegativities[block.kinds[k]];
+        unbounded = (outputs[plan.charge] + ofKind) * Real(Units::ELECTRONEGATIVITY);
+        electronegativity = unbounded;
+        bound<Real>(&electronegativity, 1, Units::LARGEST_ELECTRONEGATIVITY);
+        shifted = outputs[plan.softness] + Real(Units::UNIT_SOFTPLUS);
+        softness = Real(1) / (Real(1 / plan.largestSoftness) + softplus<Real>(shifted) * Real(Units::HARDNESS));
+    }
+    V<Real> charge() const {
+        return -softness * electronegativity;
+    }
+    V<Real> energy() const {
+        return charge() * electronegativity * Real(0.5);
+    }
+    /** From the derivatives by charge, softness and energy to those by the outputs. */
+    void back(const NetworkPlan<Real>& plan, V<Real> byCharge, V<Real> bySoftness, double byEnergy, V<Real>* byOutputs) const {
+        V<Real> byElectronegativity = -softness * (byCharge + electronegativity * Real(byEnergy));
+        bySoftness -= electronegativity * (byCharge + electronegativity * Real(0.5 * byEnergy));
+        boundBack<Real>(&unbounded, 1, Units::LARGEST_ELECTRONEGATIVITY, &byElectronegativity);
+        byOutputs[plan.charge] = byElectronegativity * Real(Units::ELECTRONEGATIVITY);
+        byOutputs[plan.softness] = -bySoftness * softness * softness * sigmoid<Real>(shifted) * Real(Units::HARDNESS);
+    }
+};
+
 /** Writes the moments of the particles, and sums their energies. */
 template <class Real>
 void writeOutputs(const NetworkPlan<Real>& plan, const AtomBlock<Real>& block, const Kept<Real>& kept, const Outputs& outputs, double& total) {
@@ -100,7 +131,16 @@ void writeOutputs(const NetworkPlan<Real>& plan, const AtomBlock<Real>& block, c
     for (int k = 0; k < LANES<Real>; k++)
         if (block.particles[k] >= 0)
             total += energy[k] * plan.energyScale[block.kinds[k]] + plan.energyShift[block.kinds[k]] + repulsion[k];
-    if (plan.charge >= 0) {
+    if (plan.electronegativities != nullptr) {
+        const Equilibrated<Real> atoms(plan, block, kept.outputs);
+        const V<Real> energies = atoms.energy();
+        for (int k = 0; k < LANES<Real>; k++)
+            if (block.particles[k] >= 0)
+                total += energies[k];
+        store<Real>(block, atoms.charge(), outputs.moments[CHARGE], 1, 0);
+        store<Real>(block, atoms.softness, outputs.moments[SOFTNESS], 1, 0);
+    }
+    else if (plan.charge >= 0) {
         V<Real> charge = kept.outputs[plan.charge] * Real(Units::CHARGE);
         bound<Real>(&charge, 1, Units::LARGEST_CHARGE);
         store<Real>(block, charge, outputs.moments[CHARGE], 1, 0);
@@ -111,7 +151,7 @@ void writeOutputs(const NetworkPlan<Real>& plan, const AtomBlock<Real>& block, c
         for (int k = 0; k < LANES<Real>; k++)
             if (block.particles[k] >= 0)
                 outputs.localCharges[block.particles[k]] = plan.formalCharges[block.kinds[k]];
-    if (plan.softness >= 0)
+    if (plan.softness >= 0 && plan.electronegativities == nullptr)
         store<Real>(block, positiveScalar<Real>(softnessOf(plan), kept.outputs[plan.softness]), outputs.moments[SOFTNESS], 1, 0);
     if (plan.polarizability >= 0 && !plan.tensorPolarizability)
         for (int a = 0; a < 3; a++)
@@ -157,13 +197,17 @@ void writeOutputsBack(const NetworkPlan<Real>& plan, const AtomBlock<Real>& bloc
     V<Real> bounded = byEnergy;
     boundBack<Real>(&kept.outputs[0], 1, Units::LOWEST_ENERGY, &bounded);
     byOutputs[0] = kept.outputs[0] < 0 ? bounded : byEnergy;
-    if (plan.charge >= 0) {
+    if (plan.electronegativities != nullptr) {
+        const V<Real> byCharge = fetch(block, cotangents.moments[CHARGE], 1, 0), bySoftness = fetch(block, cotangents.moments[SOFTNESS], 1, 0);
+        Equilibrated<Real>(plan, block, kept.outputs).back(plan, byCharge, bySoftness, cotangents.energy, byOutputs);
+    }
+    else if (plan.charge >= 0) {
         const V<Real> charge = kept.outputs[plan.charge] * Real(Units::CHARGE);
         V<Real> by = fetch(block, cotangents.moments[CHARGE], 1, 0);
         boundBack<Real>(&charge, 1, Units::LARGEST_CHARGE, &by);
         byOutputs[plan.charge] = by * Real(Units::CHARGE);
     }
-    if (plan.softness >= 0)
+    if (plan.softness >= 0 && plan.electronegativities == nullptr)
         byOutputs[plan.softness] = positiveScalarBack<Real>(softnessOf(plan), kept.outputs[plan.softness], fetch(block, cotangents.moments[SOFTNESS], 1, 0));
     auto fetchMatrix = [&](const double* source, V<Real>* matrix) {
         for (int k = 0; k < 6; k++)

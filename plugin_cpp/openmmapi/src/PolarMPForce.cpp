@@ -2,6 +2,7 @@
 #include "openmm/OpenMMException.h"
 #include "openmm_polarmp/internal/PolarMPForceImpl.h"
 #include <cmath>
+#include <map>
 #include <mutex>
 #include <set>
 
@@ -159,6 +160,44 @@ void PolarMPForce::setMutualInducedMaxIterations(int iterations) {
     if (iterations < 1)
         throw OpenMMException("PolarMPForce: mutual induced max iterations is " + to_string(iterations) + "; a positive number is accepted");
     mutualInducedMaxIterations = iterations;
+}
+
+void PolarMPForce::setTotalChargeConstraint(const vector<double>& charges, const vector<vector<int>>& groups) {
+    if (charges.size() != groups.size() && !(groups.empty() && charges.size() == 1))
+        throw OpenMMException("PolarMPForce: the total charge constraint has " + to_string(charges.size()) + " charges for "
+                              + to_string(groups.size()) + " groups; one for each group is accepted, and one charge without groups");
+    for (size_t g = 0; g < charges.size(); g++)
+        if (!isfinite(charges[g]))
+            throw OpenMMException("PolarMPForce: charge " + to_string(g) + " of the total charge constraint is " + to_string(charges[g])
+                                  + "; it must be a finite number");
+    map<int, size_t> groupOf;
+    for (size_t g = 0; g < groups.size(); g++) {
+        if (groups[g].empty())
+            throw OpenMMException("PolarMPForce: group " + to_string(g) + " of the total charge constraint has no particles; at least one is accepted");
+        for (int index : groups[g]) {
+            if (index < 0)
+                throw OpenMMException("PolarMPForce: group " + to_string(g) + " of the total charge constraint contains " + to_string(index)
+                                      + "; indices start at 0");
+            auto inserted = groupOf.insert({index, g});
+            if (!inserted.second)
+                throw OpenMMException("PolarMPForce: particle " + to_string(index) + " is in the groups " + to_string(inserted.first->second)
+                                      + " and " + to_string(g) + " of the total charge constraint; one group is accepted");
+        }
+    }
+    constrainedCharges = charges;
+    constrainedGroups = groups;
+}
+
+void PolarMPForce::setFermiLevel(double level) {
+    if (!isfinite(level))
+        throw OpenMMException("PolarMPForce: the Fermi level is " + to_string(level) + " kJ/mol; it must be a finite number");
+    fermiLevel = level;
+    isLevelGiven = true;
+}
+
+void PolarMPForce::removeFermiLevel() {
+    fermiLevel = 0;
+    isLevelGiven = false;
 }
 
 void PolarMPForce::setSigma(double newSigma) {

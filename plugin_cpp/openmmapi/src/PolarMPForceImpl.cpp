@@ -28,6 +28,7 @@ void PolarMPForceImpl::initialize(ContextImpl& context) {
     nonbondedMethod = owner.getNonbondedMethod();
     checkSource();
     checkBoundary();
+    checkTotalCharge();
     checkEmbedding(system);
     embeddingParticles = owner.getEmbeddingParticles();
     for (int i = 0; i < system.getNumForces() && owner.getKMax() > 0 && owner.usesPeriodicBoundaryConditions(); i++)
@@ -52,6 +53,39 @@ void PolarMPForceImpl::checkBoundary() const {
                               + "' without a periodic box; it is accepted with the nonbonded method PME");
 }
 
+void PolarMPForceImpl::checkTotalCharge() {
+    const bool isConstrained = !owner.getConstrainedCharges().empty();
+    hasLevels = isConstrained || owner.hasFermiLevel();
+    if (!hasLevels)
+        return;
+    if (isConstrained && owner.hasFermiLevel())
+        throw OpenMMException("PolarMPForce: a Fermi level and a total charge constraint are set; one of them is accepted, because either follows "
+                              "from the other");
+    const string what = isConstrained ? "a total charge constraint" : "a Fermi level";
+    if (owner.getPolarizationType() != PolarMPForce::Mutual)
+        throw OpenMMException("PolarMPForce: " + what + " is set with polarization type " + to_string((int) owner.getPolarizationType())
+                              + "; Mutual (2) is accepted");
+    const MomentSet moments = owner.requireSource()->getMomentSet();
+    if (!moments[SOFTNESS])
+        throw OpenMMException("PolarMPForce: " + what + " is set, but no atom can take up charge; a source with softness is accepted");
+    if (moments.conducts && !owner.getConstrainedGroups().empty())
+        throw OpenMMException("PolarMPForce: the total charge constraint has groups, between which charge of this source can flow; one charge for "
+                              "all particles is accepted");
+    const set<int> learned(particles.begin(), particles.end());
+    for (size_t g = 0; g < owner.getConstrainedGroups().size(); g++)
+        for (int index : owner.getConstrainedGroups()[g])
+            if (learned.empty() ? index >= numParticles : learned.count(index) == 0)
+                throw OpenMMException("PolarMPForce: group " + to_string(g) + " of the total charge constraint contains particle "
+                                      + to_string(index) + "; particles whose moments come from the source are accepted");
+}
+
+void PolarMPForceImpl::checkField(ContextImpl& context) const {
+    if (!hasLevels || nonbondedMethod != PolarMPForce::PME || externalField(context) == Vec3())
+        return;
+    throw OpenMMException("PolarMPForce: there is an external field in a periodic box with a total charge constraint or a Fermi level; a "
+                          "field is accepted with NoCutoff, because charge that moves any distance has no unique polarization in a box");
+}
+
 void PolarMPForceImpl::checkEmbedding(const System& system) const {
     set<int> learned(owner.getParticles().begin(), owner.getParticles().end());
     for (int index : owner.getEmbeddingParticles()) {
@@ -72,6 +106,7 @@ void PolarMPForceImpl::updateContextState(ContextImpl& context, bool&) {
 double PolarMPForceImpl::calcForcesAndEnergy(ContextImpl& context, bool includeForces, bool includeEnergy, int groups) {
     if ((groups & (1 << owner.getForceGroup())) == 0)
         return 0.0;
+    checkField(context);
     // Integrators count a step at its end.
     long long previousSteps = stepInProgress;
     bool isState = includeEnergy || context.getStepCount() != previousSteps;
@@ -140,6 +175,7 @@ void PolarMPForceImpl::updateParametersInContext(ContextImpl& context) {
         throw OpenMMException("PolarMPForce: the particles with embedding charges differ from those that the Context was created with; they can "
                               "only be changed by reinitializing the Context");
     checkSource();
+    checkTotalCharge();
     implementation(kernel).copyParametersToContext(context, owner);
     evaluated = false;
     context.systemChanged();

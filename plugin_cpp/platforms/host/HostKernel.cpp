@@ -1,4 +1,5 @@
 #include "HostKernel.h"
+#include "ChargeConstraint.h"
 #include "SurfaceSolver.h"
 #include "openmm/OpenMMException.h"
 #include "openmm/internal/ContextImpl.h"
@@ -54,7 +55,11 @@ void HostKernel::createSetup(const PolarMPForce& force) {
         next->solver = make_unique<SurfaceSolver>(move(next->solver), force.getBoundary(), force.getSigma() * ANGSTROM_PER_NM);
     next->needsNeutralBox = periodic && force.getBoundary() == PolarMPForce::Vacuum;
     ForAtoms threaded = [this](size_t n, const function<void(size_t, size_t)>& work) { forAtoms(n, work); };
-    next->response = make_unique<OneShotResponse>(force.getSigma() * ANGSTROM_PER_NM, next->solver->containsOwnAtoms(), periodic, threaded);
+    unique_ptr<ChargeConstraint> constraint;
+    if (ChargeGroups groups(force, particles.size()); groups.size() > 0)
+        constraint = make_unique<ChargeConstraint>(move(groups));
+    next->response = make_unique<OneShotResponse>(force.getSigma() * ANGSTROM_PER_NM, next->solver->containsOwnAtoms(), periodic, move(constraint),
+                                                  threaded);
     if (force.getPolarizationType() == PolarMPForce::Mutual && next->moments.induces())
         next->mutual = createMutualInduction(force);
     Embedding& embedding = next->embedding;
@@ -291,9 +296,10 @@ void HostKernel::computePotentialOfCharges() {
 
 void HostKernel::computePermanentPotential(const Vec3& field) {
     if (setup->needsNeutralBox) {
+        const vector<double>& permanent = setup->memory.moments[CHARGE];
+        const ChargeConstraint* constraint = setup->response->getConstraint();
         double charge = accumulate(setup->embedding.charges.begin(), setup->embedding.charges.end(), 0.0);
-        for (const Multipole& m : atoms.permanent)
-            charge += m.charge;
+        charge += constraint ? constraint->getGroups().totalCharge(permanent) : accumulate(permanent.begin(), permanent.end(), 0.0);
         checkNeutralBox(charge);
     }
     setup->solver->setPositions(atoms.positions);
@@ -331,75 +337,6 @@ void HostKernel::computeFlows(const Vec3& field) {
         setup->response->setFlows(flows[FLOW_CHARGE], flows[FLOW_ENERGY]);
     else
         setup->response->addFlows(flows[FLOW_CHARGE], flows[FLOW_ENERGY]);
-}
-
-unique_ptr<MutualInduction> HostKernel::createMutualInduction(const PolarMPForce& force) {
-    auto respond = [this](const Felt& felt, vector<Multipole>& induced) {
-        vector<double>* flows = setup->memory.flows;
-        if (setup->moments.conducts) {
-            for (size_t i = 0; i < felt.size(); i++)
-                flows[FLOW_POTENTIAL][i] = -felt.potential[i];
-            flow(Vec3(), true);
-        }
-        for (size_t i = 0; i < felt.size(); i++) {
-            induced[i] = Multipole();
-            if (!atoms.softness.empty())
-                induced[i].charge = atoms.softness[i] * felt.potential[i];
-            if (setup->moments.conducts)
-                induced[i].charge += flows[FLOW_CHARGE][i];
-            if (!atoms.polarizability.empty())
-                induced[i].dipole = atoms.polarizability[i] * felt.gradient[i];
-        }
-    };
-    auto interact = [this](const vector<Multipole>& induced, Felt& felt) {
-        together([&]() { setup->solver->potentialAtAtoms(induced, phiInduced); });
-        felt = setup->response->felt(phiInduced, induced);
-    };
-    return make_unique<MutualInduction>(force.getMutualInducedTargetEpsilon(), force.getMutualInducedMaxIterations(), respond, interact);
-}
-
-double HostKernel::respondDirectly(const Vec3& field) {
-    double size = setup->response->respond(atoms, field);
-    if (!setup->moments.conducts)
-        return size;
-    vector<double>* flows = setup->memory.flows;
-    auto energyOfFlows = [&](bool responds) {
-        flow(field, responds);
-        return accumulate(flows[FLOW_ENERGY].begin(), flows[FLOW_ENERGY].end(), 0.0);
-    };
-    for (size_t i = 0; i < particles.size(); i++)
-        flows[FLOW_POTENTIAL][i] = setup->response->feltPotential(i);
-    const double ofTransfers = field == Vec3() ? 0 : energyOfFlows(false);
-    size -= 2 * (energyOfFlows(true) - ofTransfers);
-    for (size_t i = 0; i < particles.size(); i++)
-        setup->response->induced[i].charge += flows[FLOW_CHARGE][i];
-    return size;
-}
-
-void HostKernel::induceMutually(const Vec3& field) {
-    OneShotResponse& response = *setup->response;
-    if (haveJumped())
-        setup->mutual->forget();
-    const Felt guess = setup->mutual->predict(particles.size());
-    response.fromInduced = guess;
-    const double size = respondDirectly(field);
-    setup->mutual->solve(guess, size, response.induced);
-    together([&]() { computeInducedPotential(); });
-    response.fromInduced = response.felt(phiInduced, response.induced);
-    response.sumInducedCharges();
-    setup->mutual->remember(response.fromInduced);
-}
-
-bool HostKernel::haveJumped() {
-    constexpr double LONGEST_STEP = 0.5;  // A
-    bool jumped = lastPositions.size() != atoms.positions.size() || !equal(setup->box, setup->box + 3, lastBox);
-    for (size_t i = 0; i < lastPositions.size() && !jumped; i++) {
-        Vec3 step = atoms.positions[i] - lastPositions[i];
-        jumped = step.dot(step) > LONGEST_STEP * LONGEST_STEP;
-    }
-    lastPositions = atoms.positions;
-    copy(setup->box, setup->box + 3, lastBox);
-    return jumped;
 }
 
 void HostKernel::computeInducedPotential() {

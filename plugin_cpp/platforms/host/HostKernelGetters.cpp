@@ -1,3 +1,4 @@
+#include "ChargeConstraint.h"
 #include "HostKernel.h"
 #include <algorithm>
 
@@ -28,6 +29,8 @@ void HostKernel::getStepData(ContextImpl&, StepData& data) {
         for (int a = 0; a < 3; a++)
             data.inducedDipoles[3 * i + a] = induced[i].dipole[a];
     }
+    if (const ChargeConstraint* constraint = setup->response->getConstraint())
+        data.fermiLevels = constraint->getLevels();
     for (const Derivatives& phi : setup->embedding.potential) {
         data.embeddingPotential.push_back(phi.value);
         for (int a = 0; a < 3; a++)

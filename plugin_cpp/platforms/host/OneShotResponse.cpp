@@ -1,4 +1,5 @@
 #include "OneShotResponse.h"
+#include "ChargeConstraint.h"
 #include "openmm_polarmp/PolarMPUnits.h"
 #include <cmath>
 
@@ -6,9 +7,16 @@ using namespace PolarMPPlugin;
 using namespace OpenMM;
 using namespace std;
 
-OneShotResponse::OneShotResponse(double sigma, bool ownAtoms, bool periodic, ForAtoms forAtoms)
+OneShotResponse::OneShotResponse(double sigma, bool ownAtoms, bool periodic, unique_ptr<ChargeConstraint> constraint,
+                                 ForAtoms forAtoms)
         : ownCharge(ownAtoms ? COULOMB * sqrt(2 / M_PI) / sigma : 0), ownDipole(ownCharge / (3 * pow(sigma, 2))),
-          ownQuadrupole(ownCharge / (5 * pow(sigma, 4))), periodic(periodic), forAtoms(forAtoms) {
+          ownQuadrupole(ownCharge / (5 * pow(sigma, 4))), periodic(periodic), constraint(move(constraint)), forAtoms(forAtoms) {
+}
+
+OneShotResponse::~OneShotResponse() = default;
+
+bool OneShotResponse::isConstrained(size_t i) const {
+    return constraint && constraint->isConstrained(i);
 }
 
 Derivatives OneShotResponse::ownAtomPart(const Multipole& m) const {
@@ -21,8 +29,8 @@ Derivatives OneShotResponse::ownAtomPart(const Multipole& m) const {
 }
 
 double OneShotResponse::potentialInField(const Atoms& atoms, size_t i, const Vec3& field) const {
-    const double felt = feltPotential(i);
-    return periodic ? felt : felt - field.dot(atoms.positions[i] - centerOfSoftness);
+    const double felt = feltPotential(i) + (constraint ? constraint->levelAt(i) : 0);
+    return periodic ? felt : felt - field.dot(isConstrained(i) ? atoms.positions[i] : atoms.positions[i] - centerOfSoftness);
 }
 
 double OneShotResponse::feltPotential(size_t i) const {
@@ -52,10 +60,13 @@ void OneShotResponse::induce(const Atoms& atoms, const vector<Derivatives>& phi,
     induced.resize(n);
     totalSoftness = 0;
     centerOfSoftness = Vec3();
-    for (size_t i = 0; i < atoms.softness.size(); i++) {
-        totalSoftness += atoms.softness[i];
-        centerOfSoftness += atoms.positions[i] * atoms.softness[i];
-    }
+    if (constraint)
+        constraint->setAtoms(atoms);
+    for (size_t i = 0; i < atoms.softness.size(); i++)
+        if (!isConstrained(i)) {
+            totalSoftness += atoms.softness[i];
+            centerOfSoftness += atoms.positions[i] * atoms.softness[i];
+        }
     if (totalSoftness > 0)
         centerOfSoftness /= totalSoftness;
     forAtoms(n, [&](size_t begin, size_t end) {
@@ -69,7 +80,17 @@ void OneShotResponse::induce(const Atoms& atoms, const vector<Derivatives>& phi,
     respond(atoms, field);
 }
 
+void OneShotResponse::findLevels(const Atoms& atoms, const Vec3& field) {
+    if (!constraint)
+        return;
+    vector<double> felt(induced.size());
+    for (size_t i = 0; i < felt.size(); i++)
+        felt[i] = potentialInField(atoms, i, field) - constraint->levelAt(i);
+    constraint->findLevels(atoms, felt);
+}
+
 double OneShotResponse::respond(const Atoms& atoms, const Vec3& field) {
+    findLevels(atoms, field);
     forAtoms(induced.size(), [&](size_t begin, size_t end) {
         for (size_t i = begin; i < end; i++) {
             induced[i] = Multipole();
@@ -86,10 +107,16 @@ double OneShotResponse::respond(const Atoms& atoms, const Vec3& field) {
     return size;
 }
 
+void OneShotResponse::acceptInduced(const Atoms& atoms, const Vec3& field) {
+    findLevels(atoms, field);
+    sumInducedCharges();
+}
+
 void OneShotResponse::sumInducedCharges() {
     totalInducedCharge = 0;
-    for (const Multipole& m : induced)
-        totalInducedCharge += m.charge;
+    for (size_t i = 0; i < induced.size(); i++)
+        if (!isConstrained(i))
+            totalInducedCharge += induced[i].charge;
 }
 
 void OneShotResponse::addFlows(const vector<double>& charges, const vector<double>& newEnergies) {
@@ -166,6 +193,10 @@ void OneShotResponse::differentiateAtom(const Atoms& atoms, size_t i, const Deri
     }
     if (!flowEnergies.empty())
         energy += flowEnergies[i];
+    if (constraint) {
+        energy += constraint->energyOf(i, m.charge);
+        chargeGradients[i] += constraint->levelAt(i);
+    }
     if (field == Vec3())
         return;
     // What neighbours have exchanged meets the field in their flows.
@@ -177,7 +208,9 @@ void OneShotResponse::differentiateAtom(const Atoms& atoms, size_t i, const Deri
     if (periodic)
         return;
     chargeGradients[i] -= field.dot(atoms.positions[i]);
-    if (totalSoftness > 0) {
+    if (isConstrained(i))
+        forces[i] += field * (induced[i].charge - flowed);
+    else if (totalSoftness > 0) {
         // r_c moves with the atoms and with their softness.
         double share = atoms.softness[i] / totalSoftness;
         forces[i] += field * (induced[i].charge - flowed - share * totalInducedCharge);

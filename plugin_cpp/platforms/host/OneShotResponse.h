@@ -2,6 +2,7 @@
 #include "ForAtoms.h"
 #include "Multipole.h"
 #include "MutualInduction.h"
+#include <memory>
 #include <vector>
 
 namespace PolarMPPlugin {
@@ -30,6 +31,8 @@ struct Atoms {
     std::vector<double> localCharges;             // q0, empty unless neighbours exchange charge
 };
 
+class ChargeConstraint;
+
 /**
  * Sections 3, 4 and 6 of theory.md: from the potential of the permanent moments to the induced ones, and from both
  * potentials to the energy, its derivatives with respect to all moments and the forces at fixed moments.
@@ -37,11 +40,17 @@ struct Atoms {
 class OneShotResponse {
 public:
     /**
-     * @param sigma     in A
-     * @param ownAtoms  whether the potentials contain each atom's own smeared multipole
-     * @param periodic  in a periodic box the field does not act through the softness
+     * @param sigma       in A
+     * @param ownAtoms    whether the potentials contain each atom's own smeared multipole
+     * @param periodic    in a periodic box the field does not act through the softness
+     * @param constraint  given total charges or a Fermi level, with mutual induction; may be null
      */
-    OneShotResponse(double sigma, bool ownAtoms, bool periodic, ForAtoms forAtoms);
+    OneShotResponse(double sigma, bool ownAtoms, bool periodic, std::unique_ptr<ChargeConstraint> constraint, ForAtoms forAtoms);
+    ~OneShotResponse();
+    /** Null if there is none. */
+    const ChargeConstraint* getConstraint() const {
+        return constraint.get();
+    }
     /**
      * @param phi    of the permanent moments, and of the point charges around them
      * @param field  the latent external field s E0 in V/A
@@ -67,8 +76,8 @@ public:
     /** What an atom feels of all others, permanent and induced; without the external field. */
     double feltPotential(size_t i) const;
     OpenMM::Vec3 feltField(size_t i) const;
-    /** To be called when `induced` has been changed. */
-    void sumInducedCharges();
+    /** To be called when `induced` and `fromInduced` have been changed. */
+    void acceptInduced(const Atoms& atoms, const OpenMM::Vec3& field);
     /**
      * @param phiInduced  potential of the induced moments; empty if there are none
      * @param phiCharges  the point charges' part of phi; empty if there are none
@@ -91,14 +100,20 @@ public:
 private:
     /** The potential of an atom's own smeared multipole at the atom, up to the derivatives that Phi', E' and grad grad Phi' need. */
     Derivatives ownAtomPart(const Multipole& m) const;
-    /** Phi', in a cluster with the potential of the external field. */
+    /** Phi', in a cluster with the potential of the external field, and with the level of the atom's group. */
     double potentialInField(const Atoms& atoms, size_t i, const OpenMM::Vec3& field) const;
+    /** Whether an atom's charge is part of a given one, so that the origin of the field's potential does not matter. */
+    bool isConstrained(size_t i) const;
+    void findLevels(const Atoms& atoms, const OpenMM::Vec3& field);
+    void sumInducedCharges();
     void differentiateAtom(const Atoms& atoms, size_t i, const Derivatives& phi, const Derivatives& phiInduced, const OpenMM::Vec3& field);
     const double ownCharge, ownDipole, ownQuadrupole;  // strengths of the own-atom part; 0 if the potentials have none
     const bool periodic;
+    const std::unique_ptr<ChargeConstraint> constraint;
     const ForAtoms forAtoms;
     std::vector<double> flowCharges, flowEnergies;  // empty without flows
     std::vector<double> energies;  // per atom, so that their sum does not depend on the number of threads
+    // of the atoms whose charge is not part of a given one
     double totalSoftness = 0, totalInducedCharge = 0;
     OpenMM::Vec3 centerOfSoftness;  // r_c
 };

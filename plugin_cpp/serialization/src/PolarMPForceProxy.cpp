@@ -10,7 +10,7 @@ using namespace std;
 
 namespace {
 
-const int VERSION = 3;  // 2: embedding charges, 3: mutual induction, boundary
+const int VERSION = 4;  // 2: embedding charges, 3: mutual induction, boundary, 4: total charges, Fermi level
 const char* const AXES[] = {"x", "y", "z"};
 
 /** A number, vector or matrix per particle becomes the properties name, name_x or name_xy of the particle's node. */
@@ -57,6 +57,31 @@ void readEmbedding(const SerializationNode& node, PolarMPForce& force) {
     force.setEmbeddingKernel((PolarMPForce::EmbeddingKernel) node.getIntProperty("kernel"));
 }
 
+/** A group without particles stands for all of the force's. */
+void writeTotalCharge(const PolarMPForce& force, SerializationNode& node) {
+    for (size_t g = 0; g < force.getConstrainedCharges().size(); g++) {
+        SerializationNode& group = node.createChildNode("Group");
+        group.setDoubleProperty("q", force.getConstrainedCharges()[g]);
+        if (!force.getConstrainedGroups().empty())
+            for (int index : force.getConstrainedGroups()[g])
+                group.createChildNode("Particle").setIntProperty("index", index);
+    }
+}
+
+void readTotalCharge(const SerializationNode& node, PolarMPForce& force) {
+    vector<double> charges;
+    vector<vector<int>> groups;
+    for (const SerializationNode& group : node.getChildren()) {
+        charges.push_back(group.getDoubleProperty("q"));
+        if (group.getChildren().empty())
+            continue;
+        groups.emplace_back();
+        for (const SerializationNode& particle : group.getChildren())
+            groups.back().push_back(particle.getIntProperty("index"));
+    }
+    force.setTotalChargeConstraint(charges, groups);
+}
+
 } // namespace
 
 PolarMPForceProxy::PolarMPForceProxy() : SerializationProxy("PolarMPForce") {
@@ -72,6 +97,8 @@ void PolarMPForceProxy::serialize(const void* object, SerializationNode& node) c
     node.setDoubleProperty("mutualInducedTargetEpsilon", force.getMutualInducedTargetEpsilon());
     node.setIntProperty("mutualInducedMaxIterations", force.getMutualInducedMaxIterations());
     node.setIntProperty("boundary", force.getBoundary());
+    if (force.hasFermiLevel())
+        node.setDoubleProperty("fermiLevel", force.getFermiLevel());
     node.setDoubleProperty("sigma", force.getSigma());
     node.setDoubleProperty("ewaldErrorTolerance", force.getEwaldErrorTolerance());
     node.setDoubleProperty("kMax", force.getKMax());
@@ -88,6 +115,7 @@ void PolarMPForceProxy::serialize(const void* object, SerializationNode& node) c
         embedding.createChildNode("Particle")
             .setIntProperty("index", force.getEmbeddingParticles()[i])
             .setDoubleProperty("q", force.getEmbeddingCharges()[i]);
+    writeTotalCharge(force, node.createChildNode("TotalCharge"));
     SerializationNode& source = node.createChildNode("Source");
     const auto* fixed = dynamic_cast<const FixedMultipoles*>(force.getSource().get());
     if (fixed != nullptr) {
@@ -117,6 +145,8 @@ void* PolarMPForceProxy::deserialize(const SerializationNode& node) const {
     force->setMutualInducedTargetEpsilon(node.getDoubleProperty("mutualInducedTargetEpsilon", force->getMutualInducedTargetEpsilon()));
     force->setMutualInducedMaxIterations(node.getIntProperty("mutualInducedMaxIterations", force->getMutualInducedMaxIterations()));
     force->setBoundary((PolarMPForce::Boundary) node.getIntProperty("boundary", PolarMPForce::Conducting));
+    if (node.hasProperty("fermiLevel"))
+        force->setFermiLevel(node.getDoubleProperty("fermiLevel"));
     force->setSigma(node.getDoubleProperty("sigma", force->getSigma()));
     force->setEwaldErrorTolerance(node.getDoubleProperty("ewaldErrorTolerance", force->getEwaldErrorTolerance()));
     force->setKMax(node.getDoubleProperty("kMax", 0));
@@ -130,6 +160,8 @@ void* PolarMPForceProxy::deserialize(const SerializationNode& node) const {
                 particles.push_back(particle.getIntProperty("index"));
         if (child.getName() == "Embedding")
             readEmbedding(child, *force);
+        if (child.getName() == "TotalCharge")
+            readTotalCharge(child, *force);
         if (child.getName() == "Source") {
             string kind = child.getStringProperty("kind");
             if (kind == "fixed")

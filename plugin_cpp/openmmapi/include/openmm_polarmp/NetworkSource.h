@@ -38,6 +38,10 @@ struct NetworkParameters {
     // neighbours have exchanged charge, and it flows between them in response to potentials
     bool transfers = false, conducts = false;
     std::vector<double> formalCharges;     // e, by kind: the charges before the exchange; empty: the network's (`charges`)
+    // By kind, in the unit of that head: what is added to its output; empty: charges do not follow from electronegativities. The
+    // heads of charges and softness are then those of electronegativities and hardnesses, and softness at zero hardness is
+    // largestSoftness.
+    std::vector<double> electronegativities;
     bool chargeProjection = false;         // shift the charges so that they sum to the total charge
     std::vector<double> energyScale, energyShift;  // eV, by kind
     // nuclear repulsion (models/zbl.py); empty: none
@@ -70,6 +74,10 @@ struct NetworkParameters {
     }
     bool flows() const {
         return transfers || conducts;
+    }
+    /** Whether the network gives electronegativities chi (theory.md section 9): charges are then -kappa chi without interaction. */
+    bool equilibrates() const {
+        return !electronegativities.empty();
     }
     /**
      * Numbers of an atom that its pairs use (models/edge_heads.py), from the last rows of the last map: u_n and v_n of transfers, then

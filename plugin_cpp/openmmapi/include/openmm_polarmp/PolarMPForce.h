@@ -19,6 +19,7 @@ struct StepData {
     MomentArrays gradients;     // derivatives of the electrostatic energy by the moments, theory.md section 4
     std::vector<double> inducedCharges, inducedDipoles;  // [N] e, [N,3] e A
     std::vector<double> localCharges;  // [N] e, before neighbours exchange some; the charges of a source without flows
+    std::vector<double> fermiLevels;   // V, of each group with a given charge, or the level that is given
     std::vector<double> embeddingPotential, embeddingField;  // of the embedding charges, [N] V, [N,3] V/A; empty without charges
 };
 
@@ -106,6 +107,34 @@ public:
     }
     void setMutualInducedMaxIterations(int iterations);
 
+    /**
+     * With Mutual: the total charge, permanent and induced, of all particles of the force, or of groups of them. Softness takes up
+     * what the charges of a group lack, and induced charges move within their group only (theory.md section 9).
+     *
+     * @param charges  one for each group, e; one for all particles if there are no groups; empty: nothing is constrained
+     * @param groups   particles of the System, all among the force's, none of them in two groups; the induced charges of particles
+     *                 in no group are free
+     */
+    void setTotalChargeConstraint(const std::vector<double>& charges, const std::vector<std::vector<int>>& groups = {});
+    const std::vector<double>& getConstrainedCharges() const {
+        return constrainedCharges;
+    }
+    const std::vector<std::vector<int>>& getConstrainedGroups() const {
+        return constrainedGroups;
+    }
+    /**
+     * With Mutual: the energy of an electron in the reservoir with which the softness of all particles exchanges charge, kJ/mol.
+     * The energy is then U + level * (total charge). It cannot be combined with given total charges.
+     */
+    void setFermiLevel(double level);
+    void removeFermiLevel();
+    bool hasFermiLevel() const {
+        return isLevelGiven;
+    }
+    double getFermiLevel() const {
+        return fermiLevel;
+    }
+
     /** The width of the pair kernel erf(r / (sqrt(2) sigma)) / r, in nm. */
     double getSigma() const {
         return sigma;
@@ -174,8 +203,8 @@ public:
     /** The potential (V) of the permanent and induced moments at points (nm), through the pair kernel, latent scale. */
     void getElectrostaticPotential(OpenMM::Context& context, const std::vector<OpenMM::Vec3>& points, std::vector<double>& potential) const;
     /**
-     * Sends what has been changed since a Context was created: the source, the polarization type, sigma, the error tolerance,
-     * the mesh, kMax, epsInf, and the embedding charges with their scale and kernel. The nonbonded method, the particles and
+     * Sends what has been changed since a Context was created: the source, the polarization type, given total charges and Fermi
+     * level, sigma, the error tolerance, the mesh, kMax, epsInf, and the embedding charges with their scale and kernel. The nonbonded method, the particles and
      * those with embedding charges cannot be changed in a Context: an exception says so, and the Context stays as it was.
      * Reinitialize the Context for these.
      */
@@ -202,6 +231,10 @@ private:
     int nx = 0, ny = 0, nz = 0;
     double mutualInducedTargetEpsilon = 1e-5;
     int mutualInducedMaxIterations = 60;
+    std::vector<double> constrainedCharges;
+    std::vector<std::vector<int>> constrainedGroups;
+    bool isLevelGiven = false;
+    double fermiLevel = 0;
     std::vector<int> embeddingParticles;
     std::vector<double> embeddingCharges;
     double embeddingScale = 1;

@@ -52,6 +52,7 @@ private:
         ChargeArrays charges;
         std::unique_ptr<SourceLink> link;
         std::unique_ptr<DevicePotential> solver;
+        std::unique_ptr<DeviceConstraint> constraint;  // null unless total charges or a Fermi level are given
         std::unique_ptr<DeviceMutual> mutual;  // null with direct response
         std::unique_ptr<AsyncDownload> sums;  // of response.sums
         OpenMM::ComputeKernel sumForField, sumInducedCharges, addFlows, differentiate;

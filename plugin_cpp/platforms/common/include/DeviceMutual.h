@@ -1,5 +1,5 @@
 #pragma once
-#include "DevicePotential.h"
+#include "DeviceConstraint.h"
 #include <functional>
 
 namespace PolarMPPlugin {
@@ -13,9 +13,12 @@ public:
     /** Lets the source compute what flows for the potential in its array: with the field, or without one. */
     using Flow = std::function<void(bool inField)>;
 
-    /** @param defines  macros for the kernels of the response */
+    /**
+     * @param constraint  given total charges or a Fermi level; may be null
+     * @param defines     macros for the kernels of the response
+     */
     DeviceMutual(OpenMM::ComputeContext& cc, const PolarMPForce& force, SourceArrays& source, ResponseArrays& response, bool conducts,
-                 std::map<std::string, std::string> defines);
+                 DeviceConstraint* constraint, std::map<std::string, std::string> defines);
     /**
      * From what the permanent moments make the atoms feel to the induced moments, their potential, and what the atoms feel in all.
      *
@@ -43,6 +46,8 @@ private:
     const int numParticles, maxIterations;
     const double tolerance;
     const bool conducts;
+    DeviceConstraint* const constraint;
+    const bool hasGroups;
     OpenMM::ComputeArray permanentFelt, guess, history, residual, preconditioned, solution, directionFelt, applied, products, sums;
     OpenMM::ComputeKernel start, respond, firstResidual, precondition, sumProducts, nextDirection, applyMatrix, stepAlong, writeSolution, end;
     int known = 0, newest = 0;  // earlier steps in `history`, and the place of the last one

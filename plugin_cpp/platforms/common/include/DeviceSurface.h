@@ -1,5 +1,6 @@
 #pragma once
 #include "DevicePotential.h"
+#include "openmm_polarmp/internal/ChargeGroups.h"
 
 namespace PolarMPPlugin {
 
@@ -30,6 +31,7 @@ private:
     const bool isVacuum;
     const double sigma;
     const int numParticles;
+    const ChargeGroups groups;
     double inverseVolume = 0, rest = 0;
     OpenMM::ComputeArray sums, sumsOfCharges;
     OpenMM::ComputeKernel sumSources, sumCharges, addAtAtoms, pointsKernel, forcesKernel;

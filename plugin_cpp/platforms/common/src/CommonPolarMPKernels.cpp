@@ -314,6 +314,8 @@ void CommonCalcPolarMPForceKernel::getStepData(ContextImpl&, StepData& data) {
         }
     }
     data.fieldScale = fieldScaleOf(trace);
+    if (s.constraint)
+        data.fermiLevels = downloaded(s.constraint->levels);
     if (s.charges.size == 0)
         return;
     const vector<double> phiCharges = downloaded(s.charges.potential);

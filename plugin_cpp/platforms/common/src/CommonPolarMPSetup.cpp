@@ -34,8 +34,11 @@ void CommonCalcPolarMPForceKernel::createSetup(const PolarMPForce& force) {
         next->solver = make_unique<DeviceMesh>(cc, force, next->arrays, next->response, next->charges, defines);
     else
         next->solver = make_unique<DevicePairSum>(cc, force.getSigma() * ANGSTROM_PER_NM, next->arrays, next->response, next->charges, defines);
+    if (ChargeGroups groups(force, n); groups.size() > 0)
+        next->constraint = make_unique<DeviceConstraint>(cc, move(groups), next->arrays, next->response, defines);
     if (isMutual(force, next->moments))
-        next->mutual = make_unique<DeviceMutual>(cc, force, next->arrays, next->response, next->moments.conducts, defines);
+        next->mutual =
+            make_unique<DeviceMutual>(cc, force, next->arrays, next->response, next->moments.conducts, next->constraint.get(), defines);
     createKernels(*next, defines);
     ComputeArray& sums = next->response.sums;
     next->sums = make_unique<AsyncDownload>(cc, sums, allocateHostMemory(sums.getSize() * sums.getElementSize()));
@@ -81,6 +84,7 @@ map<string, string> CommonCalcPolarMPForceKernel::responseDefines(const PolarMPF
         defines["CONDUCTS"] = "1";
     if (!force.getEmbeddingParticles().empty())
         defines["EMBEDDED"] = "1";
+    DeviceConstraint::addDefines(cc, ChargeGroups(force, particles.size()), defines);
     return defines;
 }
 
@@ -90,8 +94,14 @@ void CommonCalcPolarMPForceKernel::createKernels(Setup& next, const map<string, 
     SourceArrays& a = next.arrays;
     ComputeArray &softness = a.moments[SOFTNESS], &polarizability = a.moments[POLARIZABILITY];
     ArrayInterface* later = nullptr;
-    next.sumForField = createKernel(program, "sumForField", {&a.positions, &softness, &polarizability, &a.flows[FLOW_POLARIZABILITY], &r.sums});
-    next.sumInducedCharges = createKernel(program, "sumInducedCharges", {&r.induced, &r.sums});
+    vector<ArrayInterface*> ofField = {&a.positions, &softness, &polarizability, &a.flows[FLOW_POLARIZABILITY], &r.sums};
+    vector<ArrayInterface*> ofInduced = {&r.induced, &r.sums};
+    DeviceConstraint* constraint = next.constraint.get();
+    if (constraint != nullptr && constraint->hasGroups())
+        for (auto* list : {&ofField, &ofInduced})
+            list->push_back(&constraint->groupOf);
+    next.sumForField = createKernel(program, "sumForField", ofField);
+    next.sumInducedCharges = createKernel(program, "sumInducedCharges", ofInduced);
     vector<ArrayInterface*> arguments = {&a.positions, &r.permanent, &softness, &polarizability, &r.phi, &r.phiInduced};
     arguments.insert(arguments.end(), {&a.flows[FLOW_POTENTIAL], &r.electricField, &r.induced, &r.sums});
     arguments.insert(arguments.end(), 5, later);  // FieldArguments
@@ -102,6 +112,8 @@ void CommonCalcPolarMPForceKernel::createKernels(Setup& next, const map<string, 
         arguments.push_back(&next.charges.potential);
     if (next.moments.flows)
         arguments.insert(arguments.end(), {&a.flows[LOCAL_CHARGE], &a.flows[FLOW_CHARGE], &a.flows[FLOW_ENERGY]});
+    if (constraint != nullptr)
+        arguments.insert(arguments.end(), {&constraint->groupOf, &constraint->levels, &constraint->shares});
     next.addFlows = createKernel(program, "addFlows", {&a.flows[FLOW_CHARGE], &r.induced});
     next.differentiate = createKernel(program, "differentiate", arguments);
 }

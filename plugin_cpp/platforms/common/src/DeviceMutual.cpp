@@ -11,13 +11,14 @@ using namespace std;
 
 namespace {
 /** Places in the array of sums. */
-enum { RESIDUAL_SIZE = 0, CURVATURE = 1, DRIVING_SIZE = 2, NUM_SUMS = 3 };
+enum { IMPOSSIBLE_CHARGE = 0, RESIDUAL_SIZE = 1, CURVATURE = 2, DRIVING_SIZE = 3, NUM_SUMS = 4 };
 } // namespace
 
 DeviceMutual::DeviceMutual(ComputeContext& cc, const PolarMPForce& force, SourceArrays& source, ResponseArrays& response, bool conducts,
-                           map<string, string> defines)
+                           DeviceConstraint* constraint, map<string, string> defines)
         : cc(cc), response(response), numParticles(source.moments[CHARGE].getSize()), maxIterations(force.getMutualInducedMaxIterations()),
-          tolerance(force.getMutualInducedTargetEpsilon()), conducts(conducts) {
+          tolerance(force.getMutualInducedTargetEpsilon()), conducts(conducts), constraint(constraint),
+          hasGroups(constraint != nullptr && constraint->hasGroups()) {
     const int real = elementSize(cc, false), mixed = elementSize(cc, true);
     for (ComputeArray* array : {&permanentFelt, &guess, &residual, &preconditioned, &solution, &directionFelt, &applied})
         array->initialize(cc, 4 * numParticles, real, "polarmpMutual");
@@ -35,12 +36,17 @@ DeviceMutual::DeviceMutual(ComputeContext& cc, const PolarMPForce& force, Source
     ArrayInterface* later = nullptr;
     start = createKernel(program, "startMutual",
                          {later, later, later, later, later, later, later, &history, &potential, &r.electricField, &permanentFelt, &guess});
-    respond = createKernel(program, "respondInField",
-                           {&source.positions, &softness, &polarizability, &flowCharges, &r.sums, later, later, later, later, later, &potential,
-                            &r.electricField, &r.induced, &products});
+    vector<ArrayInterface*> ofResponse = {&source.positions, &softness, &polarizability, &flowCharges, &r.sums, later, later, later, later, later,
+                                          &potential, &r.electricField, &r.induced, &products};
+    vector<ArrayInterface*> ofPreconditioner = {&softness, &polarizability, &flowCharges, &residual, &preconditioned, &products};
+    if (constraint != nullptr)
+        ofResponse.insert(ofResponse.end(), {&constraint->groupOf, &constraint->levels});
+    if (hasGroups)
+        ofPreconditioner.insert(ofPreconditioner.end(), {&constraint->groupOf, &constraint->means});
+    respond = createKernel(program, "respondInField", ofResponse);
     firstResidual =
         createKernel(program, "firstResidual", {&guess, &r.phiInduced, &r.induced, &residual, &solution, &directionFelt, &potential});
-    precondition = createKernel(program, "precondition", {&softness, &polarizability, &flowCharges, &residual, &preconditioned, &products});
+    precondition = createKernel(program, "precondition", ofPreconditioner);
     sumProducts = createKernel(program, "sumProducts", {&products, &sums, later});
     nextDirection = createKernel(program, "nextDirection", {later, &residual, &preconditioned, &directionFelt, &r.induced});
     applyMatrix = createKernel(program, "applyMatrix", {&directionFelt, &r.phiInduced, &r.induced, &applied, &products});
@@ -70,6 +76,11 @@ void DeviceMutual::startFromPrediction() {
 
 bool DeviceMutual::solve(DevicePotential& potential, const FieldArguments& field, const Flow& flow) {
     startFromPrediction();
+    if (hasGroups) {
+        cc.clearBuffer(sums);
+        constraint->setMoments(sums);
+        constraint->findLevels(field);
+    }
     if (conducts)
         flow(true);
     field.setArgs(cc, respond, 5);
@@ -81,11 +92,17 @@ bool DeviceMutual::solve(DevicePotential& potential, const FieldArguments& field
     for (iterations = 0;; iterations++) {
         if (conducts)
             flow(false);
+        if (hasGroups)
+            constraint->findMeans(residual);
         precondition->execute(numParticles);
         sum(RESIDUAL_SIZE);
         vector<double> values;
         sums.download(values, true);
         const double size = values[RESIDUAL_SIZE];
+        if (values[IMPOSSIBLE_CHARGE] != 0) {
+            forget();
+            constraint->throwImpossible();
+        }
         if (!isfinite(size) || !isfinite(values[DRIVING_SIZE])) {
             forget();
             return false;
@@ -113,6 +130,8 @@ bool DeviceMutual::solve(DevicePotential& potential, const FieldArguments& field
     newest = (newest + (int) PREDICTOR_STEPS - 1) % (int) PREDICTOR_STEPS;
     end->setArg(0, newest);
     end->execute(numParticles);
+    if (hasGroups)
+        constraint->findLevels(field);
     known = min(known + 1, (int) PREDICTOR_STEPS);
     return true;
 }

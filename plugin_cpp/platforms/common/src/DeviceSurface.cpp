@@ -11,7 +11,7 @@ using namespace std;
 DeviceSurface::DeviceSurface(ComputeContext& cc, const PolarMPForce& force, ComputeArray& positions, ChargeArrays& charges,
                              map<string, string> defines)
         : cc(cc), charges(charges), isVacuum(force.getBoundary() == PolarMPForce::Vacuum), sigma(force.getSigma() * ANGSTROM_PER_NM),
-          numParticles(positions.getSize() / 3) {
+          numParticles(positions.getSize() / 3), groups(force, numParticles) {
     sums.initialize(cc, 5, elementSize(cc, true), "polarmpSurfaceSums");
     sumsOfCharges.initialize(cc, 5, elementSize(cc, true), "polarmpSurfaceSumsOfCharges");
     if (!isVacuum)
@@ -83,8 +83,8 @@ void DeviceSurface::checkCharge(ComputeArray& permanent) {
         return;
     vector<double> moments;
     permanent.download(moments, true);
-    double charge = charges.total;
+    vector<double> ofAtoms(numParticles);
     for (int i = 0; i < numParticles; i++)
-        charge += moments[10 * i];
-    checkNeutralBox(charge);
+        ofAtoms[i] = moments[10 * i];
+    checkNeutralBox(charges.total + groups.totalCharge(ofAtoms));
 }

@@ -107,14 +107,16 @@ void NetworkCode::radialAndKinds() {
     vector<double> table;
     bool zbl = !p.zblNumber.empty();
     for (int kind = 0; kind < p.numSpecies; kind++) {
-        table.insert(table.end(), {p.energyScale[kind], p.formalCharges.empty() ? 0 : p.formalCharges[kind]});
+        // No network has formal charges and electronegativities.
+        const vector<double>& second = p.equilibrates() ? p.electronegativities : p.formalCharges;
+        table.insert(table.end(), {p.energyScale[kind], second.empty() ? 0 : second[kind]});
         if (zbl)
             table.insert(table.end(), {p.zblNumber[kind], p.zblRadius[kind], pow(p.zblNumber[kind], 0.23)});
     }
     defines["KIND_TABLE"] = text(weights.addPlain(table));
     defines["KIND_ENTRIES"] = text(zbl ? 5 : 2);
     defines["KIND_ENERGY_SCALE"] = "0";
-    defines["KIND_FORMAL_CHARGE"] = "1";
+    defines["KIND_FORMAL_CHARGE"] = defines["KIND_ELECTRONEGATIVITY"] = "1";
     if (!p.formalCharges.empty())
         defines["FORMAL_CHARGES"] = "1";
     if (zbl) {

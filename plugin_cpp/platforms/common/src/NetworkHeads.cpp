@@ -41,6 +41,8 @@ void NetworkCode::heads() {
         defines["HAS_SOFTNESS"] = "1";
         define("SOFTNESS_SCALAR", scalar++);
     }
+    if (p.equilibrates())
+        defines["EQUILIBRATES"] = "1";
     if (p.polarizability) {
         defines["HAS_POLARIZABILITY"] = "1";
         define("POLARIZABILITY_SCALAR", scalar++);
@@ -85,6 +87,9 @@ void NetworkCode::heads() {
     defines["LARGEST_QUADRUPOLE"] = cc.doubleToString(HeadUnits::LARGEST_QUADRUPOLE);
     defines["LARGEST_SOFTNESS"] = cc.doubleToString(p.largestSoftness);
     defines["LARGEST_POLARIZABILITY"] = cc.doubleToString(p.largestPolarizability);
+    defines["ELECTRONEGATIVITY_UNIT"] = cc.doubleToString(HeadUnits::ELECTRONEGATIVITY);
+    defines["HARDNESS_UNIT"] = cc.doubleToString(HeadUnits::HARDNESS);
+    defines["LARGEST_ELECTRONEGATIVITY"] = cc.doubleToString(HeadUnits::LARGEST_ELECTRONEGATIVITY);
     defines["LOWEST_ENERGY"] = cc.doubleToString(HeadUnits::LOWEST_ENERGY);
     defines["UNIT_SOFTPLUS"] = cc.doubleToString(HeadUnits::UNIT_SOFTPLUS);
     string values;

@@ -32,6 +32,10 @@ private:
     /** Throws an exception unless the force's source describes as many particles as the force acts on. */
     void checkSource() const;
     void checkBoundary() const;
+    /** Throws an exception unless given total charges or a Fermi level can act. */
+    void checkTotalCharge();
+    /** Throws an exception if a field would act on charges that move over any distance in a box. */
+    void checkField(OpenMM::ContextImpl& context) const;
     /** Throws an exception unless the embedding charges belong to particles of the System that are not the source's. */
     void checkEmbedding(const OpenMM::System& system) const;
 
@@ -40,6 +44,7 @@ private:
     int numParticles = 0;
     std::vector<int> particles, embeddingParticles;
     PolarMPForce::NonbondedMethod nonbondedMethod = PolarMPForce::NoCutoff;
+    bool hasLevels = false;  // total charges or a Fermi level are given, at present
     OpenMM::Kernel kernel;
     bool evaluated = false;
     long long stepInProgress = -1;  // the number of steps before the one that an integrator has begun

@@ -32,7 +32,11 @@ KERNEL void startMutual(int known, mixed w0, mixed w1, mixed w2, mixed w3, mixed
 KERNEL void respondInField(GLOBAL const mixed* RESTRICT positions, GLOBAL const real* RESTRICT softness,
         GLOBAL const real* RESTRICT polarizability, GLOBAL const real* RESTRICT flowCharges, GLOBAL const mixed* RESTRICT sums,
         mixed fieldX, mixed fieldY, mixed fieldZ, mixed inverseVolume, int inField, GLOBAL const real* RESTRICT potential,
-        GLOBAL const real* RESTRICT electricField, GLOBAL real* RESTRICT induced, GLOBAL mixed* RESTRICT products) {
+        GLOBAL const real* RESTRICT electricField, GLOBAL real* RESTRICT induced, GLOBAL mixed* RESTRICT products
+#ifdef CONSTRAINED
+        , GLOBAL const int* RESTRICT groupOf, GLOBAL const mixed* RESTRICT levels
+#endif
+        ) {
     mixed scale = (inField ? latentScale(sums, inverseVolume) : 0);
     mixed field[3] = {scale*fieldX, scale*fieldY, scale*fieldZ};
     for (int i = GLOBAL_ID; i < NUM_PARTICLES; i += GLOBAL_SIZE) {
@@ -40,8 +44,16 @@ KERNEL void respondInField(GLOBAL const mixed* RESTRICT positions, GLOBAL const 
         mixed product = 0;
 #ifdef HAS_SOFTNESS
         mixed felt = potential[i];
+        int isConstrained = 0;
+#ifdef GROUPS
+        isConstrained = (groupOf[i] >= 0);
+#endif
         if (inField)
-            felt = potentialInField(felt, &positions[3*i], sums, field);
+            felt = potentialInField(felt, &positions[3*i], sums, field, isConstrained);
+#ifdef CONSTRAINED
+        if (groupOf[i] >= 0)
+            felt += levels[groupOf[i]];
+#endif
         m[0] = -softness[i]*(real) felt;
         product = -m[0]*felt;
 #endif
@@ -77,14 +89,22 @@ KERNEL void firstResidual(GLOBAL const real* RESTRICT guess, GLOBAL const real* 
         }
 }
 
-/** R applied to the residual; products: of the two. */
+/** R applied to the residual; products: of the two. Means: of groups, within which charges of the sum zero are induced. */
 KERNEL void precondition(GLOBAL const real* RESTRICT softness, GLOBAL const real* RESTRICT polarizability,
         GLOBAL const real* RESTRICT flowCharges, GLOBAL const real* RESTRICT residual, GLOBAL real* RESTRICT preconditioned,
-        GLOBAL mixed* RESTRICT products) {
+        GLOBAL mixed* RESTRICT products
+#ifdef GROUPS
+        , GLOBAL const int* RESTRICT groupOf, GLOBAL const mixed* RESTRICT means
+#endif
+        ) {
     for (int i = GLOBAL_ID; i < NUM_PARTICLES; i += GLOBAL_SIZE) {
         real z[4] = {0, 0, 0, 0};
 #ifdef HAS_SOFTNESS
         z[0] = softness[i]*residual[4*i];
+#ifdef GROUPS
+        if (groupOf[i] >= 0)
+            z[0] -= softness[i]*(real) means[groupOf[i]];
+#endif
 #endif
 #ifdef CONDUCTS
         z[0] += flowCharges[i];
@@ -137,10 +157,10 @@ KERNEL void applyMatrix(GLOBAL const real* RESTRICT directionFelt, GLOBAL const 
     }
 }
 
-/** A step along the direction; sums[0]: of residual and preconditioned residual, [1]: of direction and matrix times direction. */
+/** A step along the direction; sums[1]: of residual and preconditioned residual, [2]: of direction and matrix times direction. */
 KERNEL void stepAlong(GLOBAL const mixed* RESTRICT sums, GLOBAL const real* RESTRICT direction, GLOBAL const real* RESTRICT applied,
         GLOBAL real* RESTRICT solution, GLOBAL real* RESTRICT residual, GLOBAL real* RESTRICT flowPotential) {
-    real length = (real) (sums[1] > 0 ? sums[0]/sums[1] : 0);
+    real length = (real) (sums[2] > 0 ? sums[1]/sums[2] : 0);
     for (int i = GLOBAL_ID; i < NUM_PARTICLES; i += GLOBAL_SIZE)
         for (int n = 0; n < 4; n++) {
             solution[4*i+n] += length*direction[10*i+n];

@@ -65,6 +65,18 @@ DEVICE void polarizabilityOf(const real* scalars, const real* tensors, real* roo
 #endif
 }
 
+#ifdef EQUILIBRATES
+/** The electronegativity before it is bounded. */
+DEVICE real electronegativityOf(const real* scalars, GLOBAL const real* kindTable) {
+    return ELECTRONEGATIVITY_UNIT*(kindTable[KIND_ELECTRONEGATIVITY]+scalars[CHARGE_SCALAR]);
+}
+
+/** The reciprocal of the hardness. */
+DEVICE real softnessOf(const real* scalars) {
+    return 1/(1/(real) LARGEST_SOFTNESS+HARDNESS_UNIT*softplus(scalars[SOFTNESS_SCALAR]+UNIT_SOFTPLUS));
+}
+#endif
+
 /**
  * An atom's energy and moments from the outputs of its heads (models/heads.py). All lanes compute the same and one of them writes:
  * PoCL miscompiles loops before a barrier that only one thread executes.
@@ -79,9 +91,19 @@ DEVICE void writeMoments(const real* scalars, const real* tensors, GLOBAL const 
     real energy = scalars[0];
     if (energy < 0)
         energy *= boundFactor(energy*energy, LOWEST_ENERGY);
+    mixed atomEnergy = (mixed) energy*kindTable[KIND_ENERGY_SCALE]+repulsion;
+#ifdef EQUILIBRATES
+    real chi = electronegativityOf(scalars, kindTable), kappa = softnessOf(scalars);
+    chi *= boundFactor(chi*chi, LARGEST_ELECTRONEGATIVITY);
+    atomEnergy -= 0.5f*kappa*chi*chi;
+    if (writes) {
+        charges[atom] = -kappa*chi;
+        softness[atom] = kappa;
+    }
+#endif
     if (writes)
-        energies[atom] = (mixed) energy*kindTable[KIND_ENERGY_SCALE]+repulsion;
-#ifdef HAS_CHARGES
+        energies[atom] = atomEnergy;
+#if defined(HAS_CHARGES) && !defined(EQUILIBRATES)
     real q = CHARGE_UNIT*scalars[CHARGE_SCALAR];
     q *= boundFactor(q*q, LARGEST_CHARGE);
     if (writes)
@@ -110,7 +132,7 @@ DEVICE void writeMoments(const real* scalars, const real* tensors, GLOBAL const 
     for (int n = 0; n < 9 && writes; n++)
         quadrupoles[9*atom+n] = quadrupoleFactor*Q[n];
 #endif
-#ifdef HAS_SOFTNESS
+#if defined(HAS_SOFTNESS) && !defined(EQUILIBRATES)
     real kappa = SOFTNESS_UNIT*softplus(scalars[SOFTNESS_SCALAR]+UNIT_SOFTPLUS);
     if (writes)
         softness[atom] = kappa*boundFactor(kappa*kappa, LARGEST_SOFTNESS);
@@ -141,7 +163,16 @@ DEVICE void readGradients(const real* scalars, const real* tensors, GLOBAL const
     if (v[0] < 0)
         boundBackward(1, v, LOWEST_ENERGY, g);
     scalarGradients[0] = g[0];
-#ifdef HAS_CHARGES
+#ifdef EQUILIBRATES
+    real chi = electronegativityOf(scalars, kindTable), kappa = softnessOf(scalars), byCharge = chargeGradients[atom];
+    v[0] = chi;
+    chi *= boundFactor(chi*chi, LARGEST_ELECTRONEGATIVITY);
+    g[0] = -kappa*(byCharge+chi*energyGradient);
+    boundBackward(1, v, LARGEST_ELECTRONEGATIVITY, g);
+    scalarGradients[CHARGE_SCALAR] = ELECTRONEGATIVITY_UNIT*g[0];
+    real bySoftness = softnessGradients[atom]-chi*(byCharge+0.5f*chi*energyGradient);
+    scalarGradients[SOFTNESS_SCALAR] = -bySoftness*kappa*kappa*HARDNESS_UNIT*sigmoid(scalars[SOFTNESS_SCALAR]+UNIT_SOFTPLUS);
+#elif defined(HAS_CHARGES)
     v[0] = CHARGE_UNIT*scalars[CHARGE_SCALAR];
     g[0] = chargeGradients[atom];
 #ifdef PROJECT_CHARGES
@@ -166,7 +197,7 @@ DEVICE void readGradients(const real* scalars, const real* tensors, GLOBAL const
     boundBackward(9, v, LARGEST_QUADRUPOLE, g);
     fromMatrix(g, MOMENT_UNIT, &tensorGradients[QUADRUPOLE_ROW]);
 #endif
-#ifdef HAS_SOFTNESS
+#if defined(HAS_SOFTNESS) && !defined(EQUILIBRATES)
     v[0] = SOFTNESS_UNIT*softplus(scalars[SOFTNESS_SCALAR]+UNIT_SOFTPLUS);
     g[0] = softnessGradients[atom];
     boundBackward(1, v, LARGEST_SOFTNESS, g);

@@ -24,6 +24,7 @@ KERNEL void readMoments(GLOBAL const real* RESTRICT charges, GLOBAL const real* 
 }
 
 // Sums over all atoms that an external field needs, sums[0]: sum tr(alpha)/3 with that of flows, [1]: sum kappa, [2-4]: sum kappa r, [5]: sum dq.
+// Atoms whose group has a given charge are not in the latter: the origin of the field's potential does not matter to them.
 
 /** The sum over one work group; called only with a field. */
 DEVICE void reduceSum(mixed value, LOCAL_ARG mixed* buffer, GLOBAL mixed* result) {
@@ -40,7 +41,11 @@ DEVICE void reduceSum(mixed value, LOCAL_ARG mixed* buffer, GLOBAL mixed* result
 }
 
 KERNEL void sumForField(GLOBAL const mixed* RESTRICT positions, GLOBAL const real* RESTRICT softness,
-        GLOBAL const real* RESTRICT polarizability, GLOBAL const real* RESTRICT flowPolarizability, GLOBAL mixed* RESTRICT sums) {
+        GLOBAL const real* RESTRICT polarizability, GLOBAL const real* RESTRICT flowPolarizability, GLOBAL mixed* RESTRICT sums
+#ifdef GROUPS
+        , GLOBAL const int* RESTRICT groupOf
+#endif
+        ) {
     LOCAL mixed buffer[REDUCTION_SIZE];
     mixed alpha = 0, kappa = 0, x = 0, y = 0, z = 0;
     for (int i = LOCAL_ID; i < NUM_PARTICLES; i += LOCAL_SIZE) {
@@ -51,6 +56,10 @@ KERNEL void sumForField(GLOBAL const mixed* RESTRICT positions, GLOBAL const rea
         alpha += flowPolarizability[i];
 #endif
 #ifdef HAS_SOFTNESS
+#ifdef GROUPS
+        if (groupOf[i] >= 0)
+            continue;
+#endif
         kappa += softness[i];
         x += softness[i]*positions[3*i];
         y += softness[i]*positions[3*i+1];
@@ -64,11 +73,18 @@ KERNEL void sumForField(GLOBAL const mixed* RESTRICT positions, GLOBAL const rea
     reduceSum(z, buffer, &sums[4]);
 }
 
-KERNEL void sumInducedCharges(GLOBAL const real* RESTRICT induced, GLOBAL mixed* RESTRICT sums) {
+KERNEL void sumInducedCharges(GLOBAL const real* RESTRICT induced, GLOBAL mixed* RESTRICT sums
+#ifdef GROUPS
+        , GLOBAL const int* RESTRICT groupOf
+#endif
+        ) {
     LOCAL mixed buffer[REDUCTION_SIZE];
     mixed sum = 0;
     for (int i = LOCAL_ID; i < NUM_PARTICLES; i += LOCAL_SIZE)
-        sum += induced[10*i];
+#ifdef GROUPS
+        if (groupOf[i] < 0)
+#endif
+            sum += induced[10*i];
     reduceSum(sum, buffer, &sums[5]);
 }
 
@@ -81,11 +97,13 @@ DEVICE mixed latentScale(GLOBAL const mixed* sums, mixed inverseVolume) {
     return sqrt(screening);
 }
 
-/** Phi' with the potential of the field, which in a cluster is -E.(r - r_c), r_c = sum kappa r / sum kappa. */
-DEVICE mixed potentialInField(mixed potential, GLOBAL const mixed* r, GLOBAL const mixed* sums, const mixed* field) {
+/** Phi' with the potential of the field: in a cluster -E.(r - r_c), r_c = sum kappa r / sum kappa, or -E.r in a group of given charge. */
+DEVICE mixed potentialInField(mixed potential, GLOBAL const mixed* r, GLOBAL const mixed* sums, const mixed* field, int isConstrained) {
 #ifndef PERIODIC
-    if (sums[1] > 0)
-        for (int a = 0; a < 3; a++)
+    for (int a = 0; a < 3; a++)
+        if (isConstrained)
+            potential -= field[a]*r[a];
+        else if (sums[1] > 0)
             potential -= field[a]*(r[a]-sums[2+a]/sums[1]);
 #endif
     return potential;
@@ -106,7 +124,7 @@ DEVICE void inducedMoment(const real* p, int i, GLOBAL const mixed* positions, G
 #ifdef HAS_SOFTNESS
     mixed total = p[0]-OWN_CHARGE*m[0];
     if (inField)
-        total = potentialInField(total, &positions[3*i], sums, field);
+        total = potentialInField(total, &positions[3*i], sums, field, 0);
     induced[0] = -softness[i]*(real) total;
 #endif
 #ifdef HAS_POLARIZABILITY
@@ -187,6 +205,9 @@ KERNEL void differentiate(GLOBAL const mixed* RESTRICT positions, GLOBAL const r
 #ifdef FLOWS
         , GLOBAL const real* RESTRICT localCharges, GLOBAL const real* RESTRICT flowCharges, GLOBAL const real* RESTRICT flowEnergies
 #endif
+#ifdef CONSTRAINED
+        , GLOBAL const int* RESTRICT groupOf, GLOBAL const mixed* RESTRICT levels, GLOBAL const mixed* RESTRICT shares
+#endif
         ) {
     mixed scale = (inField ? latentScale(sums, inverseVolume) : 0);
     mixed field[3] = {scale*fieldX, scale*fieldY, scale*fieldZ};
@@ -241,10 +262,22 @@ KERNEL void differentiate(GLOBAL const mixed* RESTRICT positions, GLOBAL const r
             for (int b = 0; b < 3; b++)
                 quadrupoleGradients[9*i+3*a+b] = 0.5f*(lambda[4+second(a, b)]-(a == b ? average : 0));
         mixed kappaGradient = 0;
+        int isConstrained = 0;
+#ifdef GROUPS
+        isConstrained = (groupOf[i] >= 0);
+#endif
 #ifdef HAS_SOFTNESS
         mixed phiTotal = potential[i];
         if (inField)
-            phiTotal = potentialInField(phiTotal, &positions[3*i], sums, field);
+            phiTotal = potentialInField(phiTotal, &positions[3*i], sums, field, isConstrained);
+#ifdef CONSTRAINED
+        if (groupOf[i] >= 0) {
+            mixed level = levels[groupOf[i]];
+            phiTotal += level;
+            lambda[0] += (real) level;
+            energy += level*(m[0]-shares[groupOf[i]]);
+        }
+#endif
         kappaGradient = -0.5f*phiTotal*phiTotal;
         energy += softness[i]*kappaGradient;
 #endif
@@ -279,8 +312,11 @@ KERNEL void differentiate(GLOBAL const mixed* RESTRICT positions, GLOBAL const r
                 work += field[a]*positions[3*i+a];
             lambda[0] -= (real) work;
 #ifdef HAS_SOFTNESS
+            if (isConstrained)
+                for (int a = 0; a < 3; a++)
+                    force[a] += (real) (field[a]*(induced[10*i]-flowed));
             // r_c moves with the atoms and with their softness.
-            if (sums[1] > 0) {
+            else if (sums[1] > 0) {
                 for (int a = 0; a < 3; a++) {
                     workFromCenter += field[a]*(positions[3*i+a]-sums[2+a]/sums[1]);
                     force[a] += (real) (field[a]*(induced[10*i]-flowed-softness[i]*sums[5]/sums[1]));
