@@ -41,7 +41,7 @@ def main() -> None:
                 continue
             if not comparable(frame):
                 frame.info["energy_weight"] = 0.0
-                frame.info.pop("dipole", None)
+                frame.calc.results.pop("dipole", None)  # where ASE's reader puts it
                 constant += 1
             parts[frame.info.get("part") or part_of(str(frame.info["source"]))].append(frame)
     for name, frames in parts.items():

@@ -22,6 +22,8 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from frames import TEACHER, annotated
 from openmm import app, unit
 
+from openmm_polarmp.training import labels
+
 CPU = openmm.Platform.getPlatformByName("CPU")
 IONS = {"NA": 1, "K": 1, "MG": 2, "CA": 2, "BR": -1, "IOD": -1, "CL": -1}
 """Charge in e, by Amber's name of the residue."""
@@ -124,7 +126,8 @@ def join(prefix: str, out: str) -> None:
         forces = dft.get_forces()
         forces[known] += teacher[number].get_forces() - rest[number].get_forces()
         frame = ase.Atoms(dft.numbers, dft.positions, info=dict(dft.info))
-        frame.info["dipole"] = dft.info["dipole"] + teacher[number].info["dipole"] - rest[number].info["dipole"]
+        dipoles = [labels(frames[number])["dipole"] for frames in (whole, teacher, rest)]
+        frame.info["dipole"] = dipoles[0] + dipoles[1] - dipoles[2]
         frame.info["method"] += f" - {rest[number].info['method']} (without ions) + {teacher[number].info['method']}"
         for name in ("molecules", "molecule_charges"):
             frame.arrays[name] = dft.arrays[name]
