@@ -28,6 +28,8 @@ SETS = {
 }
 BLOCK = 50
 """Conformations of water that follow each other, which are held out together."""
+LONGEST = 1.25
+"""Of a bond over the sum of its atoms' covalent radii."""
 
 
 def source_of(name: str, key: str, molecule: Chem.Mol, conformation: int) -> str:
@@ -53,6 +55,7 @@ def read(path: Path, count: int, rng: np.random.Generator) -> list[ase.Atoms]:
             if molecule is None:
                 continue
             conformations = 10 * file[key]["conformations"][()]  # nm to A
+            conformations = conformations[whole(molecule, conformations)]
             for n in np.sort(rng.choice(len(conformations), min(count, len(conformations)), replace=False)):
                 source = source_of(path.stem, key, molecule, n)
                 frame = disturbed(frame_of(molecule, conformations[n], path.stem, source), rng)
@@ -60,6 +63,18 @@ def read(path: Path, count: int, rng: np.random.Generator) -> list[ase.Atoms]:
                     frame = nearest(frame, int(rng.integers(1, 13)), rng)
                 frames.append(frame)
     return frames
+
+
+def whole(molecule: Chem.Mol, conformations: np.ndarray) -> np.ndarray:
+    """Which conformations have no broken bond, as some of the pairs of amino acids and ligands have."""
+    table = Chem.GetPeriodicTable()
+    bonds = [(bond.GetBeginAtom(), bond.GetEndAtom()) for bond in molecule.GetBonds()]
+    if not bonds:
+        return np.ones(len(conformations), bool)
+    radii = np.array([[table.GetRcovalent(atom.GetAtomicNum()) for atom in bond] for bond in bonds]).sum(1)
+    first, second = np.array([[atom.GetIdx() for atom in bond] for bond in bonds]).T
+    lengths = np.linalg.norm(conformations[:, first] - conformations[:, second], axis=2)
+    return (lengths < LONGEST * radii).all(1)
 
 
 def nearest(frame: ase.Atoms, count: int, rng: np.random.Generator) -> ase.Atoms:
