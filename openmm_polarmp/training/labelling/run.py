@@ -86,7 +86,7 @@ def label(
             if isinstance(result, NotConverged):
                 failed.add(number)
                 with failures.open("a") as stream:
-                    stream.write(f"{number} {result}\n")
+                    stream.write(f"{number} {' '.join(str(result).split())}\n")
             else:
                 labelled = with_labels(frames[number], result, chosen.provenance)
                 labelled.info["frame"] = number

@@ -10,7 +10,7 @@ from support.labelling import water
 
 from openmm_polarmp.cli import main
 from openmm_polarmp.training import read_frames
-from openmm_polarmp.training.labelling import METHODS, gfn, label, label_frame, method_of
+from openmm_polarmp.training.labelling import METHODS, NotConverged, gfn, label, label_frame, method_of
 
 pytest.importorskip("tblite")
 
@@ -68,6 +68,13 @@ def test_a_frame_without_a_solution_is_named_and_left_out(tmp_path, capsys):
     assert "frame 1: not converged" in captured.err and "2 of 3 frames are labelled" in captured.out
     assert (tmp_path / "out.extxyz.failed").read_text().startswith("1 ")
     assert [frame.info["frame"] for frame in read_frames(tmp_path / "out.extxyz")] == [0, 2]
+
+
+def test_a_reason_of_several_lines_is_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(gfn.GFNMethod, "calculate", lambda *_: [NotConverged("first\nsecond")])
+    for _ in range(2):
+        assert label([water()], tmp_path / "out.extxyz") == [0]
+    assert (tmp_path / "out.extxyz.failed").read_text() == "0 first second\n"
 
 
 def test_wrong_arguments(tmp_path):
