@@ -39,8 +39,8 @@ class Element:
 
 ELEMENTS = {
     METAL: Element(0.0, 1.0, 1.4),
-    "Na": Element(0.8, None, 1.4),
-    "Cl": Element(-0.8, None, 1.4),
+    "Na": Element(0.4, 8.0, 1.4),
+    "Cl": Element(-0.4, 8.0, 1.4),
     "Mg": Element(1.0, 8.0, 0.8),
     "O": Element(-1.0, 8.0, 1.3),
 }

@@ -10,11 +10,14 @@ from torch import Tensor
 from openmm_polarmp.units import COULOMB
 
 
-def gaussian_coulomb(k_squared: Tensor, sigma: float) -> Tensor:
-    """g(k) = 4 pi k_e exp(-sigma^2 k^2 / 2) / k^2 in eV A^3 / e^2; zero at k = 0 (theory.md section 2)."""
+def gaussian_coulomb(k_squared: Tensor, sigma: float, coulomb: float = COULOMB) -> Tensor:
+    """g(k) = 4 pi k_e exp(-sigma^2 k^2 / 2) / k^2 in eV A^3 / e^2; zero at k = 0 (theory.md section 2).
+
+    TorchScript compiles this too, and reads k_e from an argument only.
+    """
     nonzero = k_squared > 0
     safe = torch.where(nonzero, k_squared, 1.0)
-    return torch.where(nonzero, 4 * math.pi * COULOMB * torch.exp(-(sigma**2) / 2 * safe) / safe, 0.0)
+    return torch.where(nonzero, 4 * math.pi * coulomb * torch.exp(-(sigma**2) / 2 * safe) / safe, 0.0)
 
 
 def inverse_and_volume(cell: Tensor) -> tuple[Tensor, Tensor]:

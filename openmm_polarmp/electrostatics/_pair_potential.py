@@ -19,28 +19,29 @@ _MAX_PAIRS = {"cpu": 2**12, "cuda": 2**20}
 """Number of pairs in a chunk; about 200 numbers are stored for each of them."""
 
 
-def boys(x: Tensor, order: int) -> list[Tensor]:
+def boys(x: Tensor, order: int, limit: float = _SERIES_LIMIT, terms: int = _SERIES_TERMS) -> list[Tensor]:
     """F_n(x) = int_0^1 t^2n exp(-x t^2) dt for n = 0..order, x >= 0.
 
     The radial functions of theory.md section 2 are B_n = 2a/sqrt(pi) (2a^2)^n F_n(a^2 r^2), without a division by r. For
     small x the series of the highest order, whose terms are all positive, is followed by the downward recursion, which is
-    stable. For large x the upward recursion begins with erf; where the two meet it loses one digit up to n = 8.
+    stable. For large x the upward recursion begins with erf; where the two meet it loses one digit up to n = 8. (TorchScript
+    compiles this too, and reads numbers from arguments only.)
     """
     exponential = torch.exp(-x)
-    small = x < _SERIES_LIMIT
+    small = x < limit
     x_small = torch.where(small, x, 0.0)
     tail = torch.zeros_like(x)
-    for i in range(_SERIES_TERMS, 0, -1):
+    for i in range(terms, 0, -1):
         tail = (1 + tail) * (x_small * (2 / (2 * order + 2 * i + 1)))
     series = [exponential * (1 + tail) / (2 * order + 1)]
     for n in range(order, 0, -1):
         series.insert(0, (2 * x_small * series[0] + exponential) / (2 * n - 1))
-    x_large = torch.where(small, _SERIES_LIMIT, x)
+    x_large = torch.where(small, limit, x)
     root = torch.sqrt(x_large)
     upward = [math.sqrt(math.pi) / 2 * torch.erf(root) / root]
     for n in range(order):
         upward.append(((2 * n + 1) * upward[n] - exponential) / (2 * x_large))
-    return [torch.where(small, s, u) for s, u in zip(series, upward, strict=True)]
+    return [torch.where(small, series[n], upward[n]) for n in range(order + 1)]
 
 
 def kernel_derivatives(r: Tensor, sigma: float, order: int) -> list[Tensor]:

@@ -87,16 +87,15 @@ def mesh_shape(
 
 
 def legal_mesh_size(minimum: int) -> int:
-    """The smallest number >= minimum whose only prime factors are 2, 3, 5 and 7."""
-    size = minimum
-    while True:
+    """The smallest number >= minimum whose only prime factors are 2, 3, 5 and 7 (also compiled by TorchScript)."""
+    size, rest = minimum, 0
+    while rest != 1:
         rest = size
         for prime in (2, 3, 5, 7):
             while rest % prime == 0:
-                rest //= prime
-        if rest == 1:
-            return size
-        size += 1
+                rest = rest // prime
+        size = size + 1
+    return size - 1
 
 
 def converged_k(accuracy: float, sigma: float) -> float:

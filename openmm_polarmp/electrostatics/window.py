@@ -74,6 +74,10 @@ class Window:
             c = np.concatenate([c[:, 1:] * np.arange(1, c.shape[1]), np.zeros((self.width, 1))], 1)
         return c
 
+    def quadrature(self) -> tuple[np.ndarray, np.ndarray]:
+        """Nodes in grid units and weights with W^(k) = sum of weights times cos(k nodes)."""
+        return self._nodes, self._weights
+
     def transform(self, k: np.ndarray) -> np.ndarray:
         """W^(k) = int W(u) cos(k u) du, k in radians per grid spacing; W^(0) = 1."""
         return np.cos(np.multiply.outer(np.asarray(k, dtype=float), self._nodes)) @ self._weights

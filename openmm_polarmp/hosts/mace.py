@@ -158,6 +158,29 @@ class Adapter(Host):
             setattr(self.network.get_submodule(owner), own_name, parameter)
         self._built_for = dtype
 
+    def with_cuequivariance(self) -> Adapter:
+        """See `Host.with_cuequivariance`; mace-torch converts the weights."""
+        c = self.configuration
+        if c.get("cuequivariance", False):
+            return self
+        if c["correlation"] not in (2, 3):
+            raise ValueError(f"correlation is {c['correlation']}; with cuequivariance mace-torch accepts 2 and 3")
+        with contextlib.redirect_stdout(io.StringIO()):
+            from mace.cli.convert_e3nn_cueq import transfer_weights
+        weight = next(self.network.parameters())
+        with torch.random.fork_rng(devices=[]):
+            twin = Adapter({**c, "cuequivariance": True}).to(weight.device, weight.dtype)
+        transfer_weights(
+            self.network,
+            twin.network,
+            num_product_irreps=len(o3.Irreps(c["hidden_irreps"])) - 1,
+            correlation=c["correlation"],
+            num_layers=c["num_interactions"],
+            use_reduced_cg=c.get("use_reduced_cg", True),
+            keep_last_layer_irreps=c["keep_last_layer_irreps"],
+        )
+        return twin.requires_grad_(weight.requires_grad).train(self.training)
+
     def forward(self, vectors: torch.Tensor, edge_index: torch.Tensor, kind: torch.Tensor) -> HostResult:
         """See `Host.forward`."""
         network: Any = self.network

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -43,6 +44,7 @@ class HostedNet(ExactConstants):
         Atomic numbers the host knows.
     """
 
+    host: Any  # a Host, or one that is compiled
     _lookup: torch.Tensor
     energy_shift: torch.Tensor
     formal_charges: torch.Tensor
@@ -145,6 +147,12 @@ class HostedNet(ExactConstants):
                 raise TypeError("potentials is missing; networks with rounds accept a function of multipoles")
             multipoles = evaluate_heads(potentials(multipoles))
         return energies, multipoles
+
+    def compile_host(self) -> None:
+        """Evaluate the host through torch.compile from now on; its weights have to stay as they are."""
+        from openmm_polarmp.hosts.compiled import CompiledHost
+
+        self.host = CompiledHost(self.host)
 
     def _exchange(
         self,

@@ -75,6 +75,18 @@ class Host(torch.nn.Module):
         """
         raise NotImplementedError
 
+    def with_cuequivariance(self) -> Host:
+        """The same host with products by NVIDIA's cuequivariance, in this precision and on this device.
+
+        Raises
+        ------
+        ValueError
+            If the host has none.
+        """
+        raise ValueError(
+            f"tensor_products is 'cuequivariance'; with the host {type(self).__module__.rpartition('.')[2]!r} 'dense' is accepted"
+        )
+
     def adopt(self, network: torch.nn.Module) -> torch.nn.Module:
         """Treat the buffers of a network that was built in float64 as constants, which follow from the configuration.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from typing import Any
 
 import torch
 
@@ -73,8 +74,14 @@ def check_tensor_products(name: str) -> None:
 
 
 def use_tensor_products(network: torch.nn.Module, name: str) -> None:
-    """Compute the products of a network by 'dense' matrix products or by 'cuequivariance', with the same results."""
+    """Compute the products of a network by 'dense' matrix products or by 'cuequivariance', with the same results.
+
+    The products of a network with a host are the host's (`Host.with_cuequivariance`).
+    """
     check_tensor_products(name)
+    host: Any = getattr(network, "host", None)
+    if name == "cuequivariance" and host is not None:
+        network.host = host.with_cuequivariance()
     for module in network.modules():
         if isinstance(module, Products):
             module.couple_with(CuequivarianceCoupling if name == "cuequivariance" else None)

@@ -56,23 +56,30 @@ def neighbor_table(
     if not ordered:
         receivers, order = torch.sort(receivers, stable=True)
         senders, edge_shifts = senders.index_select(0, order), edge_shifts.index_select(0, order)
-    atoms = torch.arange(n_atoms + 1, device=receivers.device)
+    atoms = _indices(n_atoms + 1, receivers)
     first = torch.searchsorted(receivers, atoms)
     counts = first.diff()
     # A tracer needs the tensor: a number would become a constant of the trace.
     n_columns: Any = counts.max() if torch.jit.is_tracing() else int(counts.max())
-    place = torch.arange(receivers.shape[0], device=receivers.device)
+    place = _indices(receivers.shape[0], receivers)
     place = place + (atoms * n_columns - first).index_select(0, receivers)
     size, shape = n_atoms * n_columns, (n_atoms, n_columns)
     table = NeighborTable(
         receivers.new_zeros(size).index_copy(0, place, senders).unflatten(0, shape),
         edge_shifts.new_zeros((size, 3)).index_copy(0, place, edge_shifts).unflatten(0, shape),
-        torch.arange(n_columns, device=receivers.device) < counts[:, None],
+        _indices(n_columns, receivers) < counts[:, None],
     )
     if mirrors is None:
         return table
     itself = torch.arange(size, device=receivers.device)
     return table._replace(mirrors=itself.index_copy(0, place, place.index_select(0, mirrors)).unflatten(0, shape))
+
+
+def _indices(count: Any, like: torch.Tensor) -> torch.Tensor:
+    """0, 1, ... on the device of another tensor; a trace would remember the device of an arange."""
+    if torch.jit.is_tracing():
+        return like.new_ones(count).cumsum(0) - 1
+    return torch.arange(count, device=like.device)
 
 
 class _FromSenders(torch.autograd.Function):

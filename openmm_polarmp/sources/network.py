@@ -105,6 +105,8 @@ class TorchSource(MomentFlags):
             if device not in self._networks:
                 network = copy.deepcopy(self.model.network).to(device, DTYPES[self.options.precision])
                 use_tensor_products(network, self.options.tensor_products)
+                if self.options.compile and hasattr(network, "compile_host"):
+                    network.compile_host()
                 self._networks[device] = network.eval().requires_grad_(False)
             return self._networks[device]
 

@@ -30,15 +30,20 @@ public:
         PyErr_Restore(type, value, traceback);
     }
     const char* read() noexcept {
-        const bool isUnset = Py_IsInitialized() && PyGILState_Check() && PyErr_Occurred() == nullptr;
-        reader = isUnset ? PyThreadState_Get() : nullptr;
+        reader = nullptr;
+        if (Py_IsInitialized()) {
+            nb::gil_scoped_acquire gil;  // without effect where it is held; whether it is, the stable ABI cannot tell
+            if (PyErr_Occurred() == nullptr)
+                reader = PyThreadState_Get();
+        }
         return message.c_str();
     }
     void restore() const noexcept {
         PyObject* value = exception.ptr();
-        Py_INCREF(Py_TYPE(value));
+        PyObject* type = (PyObject*) Py_TYPE(value);
+        Py_INCREF(type);
         Py_INCREF(value);
-        PyErr_Restore((PyObject*) Py_TYPE(value), value, PyException_GetTraceback(value));
+        PyErr_Restore(type, value, PyException_GetTraceback(value));
     }
 
 private:

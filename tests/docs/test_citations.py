@@ -9,7 +9,7 @@ from support.comments import prose_of
 from support.imports import modules
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("openmm_polarmp", "plugin_cpp", "tests", "examples", "docs")
+FOLDERS = ("openmm_polarmp", "plugin_cpp", "tests", "examples", "packaging", "docs")
 CODE = sorted(
     path
     for folder in FOLDERS
@@ -24,7 +24,7 @@ SECTIONS = (
     re.compile(rf"\b(theory|design)(?:\.md)?[,:]? (?:page,? )?sections? {NUMBERS}", re.IGNORECASE),
     re.compile(rf"\bsections? {NUMBERS} of (?:docs/)?(theory|design)\b", re.IGNORECASE),
 )
-FILE = re.compile(r"(?<![\w./*{<-])((?:[\w-]+/)*[\w-]+\.(?:py|cc|cpp|h|md|sh|cmake))\b(?!\.\w|\()")
+FILE = re.compile(r"(?<![\w./*{<-])((?:[\w-]+/)*[\w-]+\.(?:py|cc|cpp|h|md|sh|cmake))\b(?!\.\w|\(|-\w)")
 FOLDER = re.compile(rf"(?<![\w./-])((?:{'|'.join(FOLDERS)})(?:/[\w.-]*\w)+)")
 MODULE = re.compile(r"(?<![\w./])(openmm_polarmp(?:\.\w+)+)\b(?!/)")
 ELSEWHERE = re.compile(

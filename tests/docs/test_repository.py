@@ -19,6 +19,8 @@ def test_workflows_call_what_exists():
         commands += [step["run"] for step in steps if "run" in step]
     assert ".ci/run" in commands
     assert any(command.startswith("pip wheel .") for command in commands)
+    scripts = re.findall(r"\b(?:packaging|examples)/[\w/]+\.py", " ".join(commands))
+    assert scripts and all((ROOT / script).exists() for script in scripts)
     assert (ROOT / ".ci" / "run").stat().st_mode & 0o100, ".ci/run is not executable"
 
 

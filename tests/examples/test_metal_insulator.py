@@ -27,7 +27,7 @@ def scripts(monkeypatch):
 
 @pytest.mark.parametrize("total_charge", [-1, 0, 1])
 def test_charges_and_energy_are_those_of_a_dense_matrix(scripts, total_charge):
-    """One potential over the metal: hardness times charge plus the potential of all others, with a multiplier for the total."""
+    """One potential everywhere: hardness times induced charge plus the potential of all others, with a multiplier for the total."""
     reference, make_frames = scripts
     frame = make_frames.metal(np.random.default_rng(1), 4.0, missing="Cl")
     answer = reference.solve(frame, total_charge)
@@ -36,18 +36,15 @@ def test_charges_and_energy_are_those_of_a_dense_matrix(scripts, total_charge):
     interaction = units.COULOMB * erf(distances / np.sqrt(2)) / distances
     np.fill_diagonal(interaction, 0)
     elements = [reference.ELEMENTS[symbol] for symbol in frame.get_chemical_symbols()]
-    metal = np.array([element.hardness is not None for element in elements])
+    hardness = np.diag([reference.OWN_CHARGE + element.hardness for element in elements])
     fixed = np.array([element.charge for element in elements])
-    assert fixed.sum() == 0.5 and reference.ELEMENTS["Au"].hardness == 1.0
-    n = metal.sum()
-    stiffness = interaction[np.ix_(metal, metal)] + (reference.OWN_CHARGE + 1.0) * np.eye(n)
-    matrix = np.block([[stiffness, np.ones((n, 1))], [np.ones((1, n)), np.zeros((1, 1))]])
-    right = [*-(interaction @ fixed)[metal], total_charge - fixed.sum()]
-    expected = fixed.copy()
-    expected[metal] = np.linalg.solve(matrix, right)[:-1]
+    assert fixed.sum() == pytest.approx(0.4) and len(set(np.diag(hardness))) == 2
+    n = len(r)
+    matrix = np.block([[interaction + hardness, np.ones((n, 1))], [np.ones((1, n)), np.zeros((1, 1))]])
+    expected = np.linalg.solve(matrix, [*(hardness @ fixed), total_charge])[:-1]
     np.testing.assert_allclose(answer.charges, expected, atol=1e-8)
-    on_metal = expected[metal]
-    energy = expected @ interaction @ expected / 2 + on_metal @ on_metal * (reference.OWN_CHARGE + 1.0) / 2
+    induced = expected - fixed
+    energy = expected @ interaction @ expected / 2 + induced @ hardness @ induced / 2
     i, j = np.triu_indices(len(r), 1)
     d, radii = distances[i, j], np.array([element.radius for element in elements])
     near = d < reference.RANGE

@@ -14,6 +14,8 @@ from openmm_polarmp import load_model
 from openmm_polarmp.ase import PolarMPCalculator
 from openmm_polarmp.cli import main
 from openmm_polarmp.models import ModelFileError, PolarMPModel, model_info
+from openmm_polarmp.neighbors import neighbor_pairs
+from openmm_polarmp.sources.network import TorchSource
 
 SINGLE = {1: -13.587, 6: -1029.5, 8: -2042.3}
 
@@ -200,3 +202,36 @@ def test_cuequivariance_in_both_precisions(tmp_path):
     before = model.evaluate(positions, species, CELL)
     torch.testing.assert_close(turned.multipoles.dipoles, before.multipoles.dipoles @ rotation.T, rtol=0, atol=1e-12)
     assert before.multipoles.dipoles.abs().max() > 1e-3
+
+
+def test_cuequivariance_for_a_model_without_it(monkeypatch):
+    """``tensor_products`` converts the weights for one use; the model keeps its own."""
+    require("mace")
+    model = hosted_model("mace", "qu", settings={"channels": 3, "l_max": 1, "max_ell": 1, "num_bessel": 3})
+    positions, species = make_atoms(9, CELL)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    results = []
+    for name in ("dense", "cuequivariance"):
+        if name == "cuequivariance":
+            pytest.importorskip("cuequivariance_torch")
+        source = TorchSource(model, species.tolist(), precision="double", tensor_products=name)
+        network = source.network_on(torch.device("cpu"))
+        assert network.host.configuration["cuequivariance"] == (name == "cuequivariance")
+        leaf = positions.clone().requires_grad_()
+        energies, multipoles = network(leaf, species, *neighbor_pairs(leaf.detach(), model.cutoff, CELL), CELL)
+        scalar = energies.sum() + sum((value**2).sum() for _, value in multipoles.members())
+        results.append((energies, *(v for _, v in multipoles.members()), torch.autograd.grad(scalar, leaf)[0]))
+    for dense, accelerated in zip(*results, strict=True):
+        torch.testing.assert_close(accelerated, dense, rtol=1e-7, atol=1e-9)
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ImportError, match="needs cuequivariance-torch"):
+        TorchSource(model, species.tolist(), tensor_products="cuequivariance")
+
+
+def test_cuequivariance_that_mace_cannot_convert():
+    require("mace")
+    pytest.importorskip("cuequivariance_torch")
+    model = hosted_model("mace", "q", settings={"correlation": 1})
+    with pytest.raises(ValueError, match="correlation is 1; with cuequivariance mace-torch accepts 2 and 3"):
+        TorchSource(model, [8, 1, 1], tensor_products="cuequivariance").network_on(torch.device("cpu"))

@@ -65,7 +65,7 @@ class Adapter(Host):
             harmonics = o3.spherical_harmonics(l, vectors, normalize=True, normalization="component")
             weight = self.weights[kind[edge_index[0]], l] * radial
             parts.append((weight[:, :, None] * harmonics[:, None]).flatten(1))
-        sums = vectors.new_zeros(len(kind), self.irreps.dim).index_add(0, edge_index[1], torch.cat(parts, 1))
+        sums = vectors.new_zeros(kind.shape[0], self.irreps.dim).index_add(0, edge_index[1], torch.cat(parts, 1))
         features = split_irreps(self.scale * sums, self.irreps)
         energies = self.configuration["energy_scale"] * self.readout(torch.tanh(features[0][0]))[:, 0]
         return HostResult(energies.double(), features)

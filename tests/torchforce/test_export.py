@@ -118,4 +118,6 @@ def test_command(pdb, tmp_path, capsys):
 def test_command_without_structure(tmp_path, capsys):
     assert main(["export", "--torchforce", "polarmp-water", str(tmp_path / "no.pdb"), str(tmp_path / "out.pt")]) == 1
     assert "no.pdb" in capsys.readouterr().err
+    assert main(["export", "--torchforce", "polarmp-water", str(tmp_path / "out.pt")]) == 1
+    assert "structure is missing" in capsys.readouterr().err
     assert not (tmp_path / "out.pt").exists()

@@ -19,7 +19,9 @@ void ThreadTeam::waitFor(Condition condition) {
     sleepers++;
     {
         unique_lock<mutex> lock(sleeping);
-        wakeUp.wait(lock, condition);
+        // Without a limit. The plain wait() of GCC 12 and later is a symbol that the libstdc++ of older systems lacks, on which
+        // wheels should run.
+        wakeUp.wait_until(lock, chrono::steady_clock::time_point::max(), condition);
     }
     sleepers--;
 }

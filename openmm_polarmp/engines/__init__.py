@@ -1,0 +1,1 @@
+"""Trained models as potentials of simulation engines other than OpenMM: a module for each engine."""
