@@ -242,7 +242,7 @@ class PolarMPForce(openmm.Force):
         return self.getStepData(context).fermi_levels
 
     def getSigma(self) -> unit.Quantity:
-        """The width of the pair kernel erf(r / (sqrt(2) sigma)) / r."""
+        """The width of the pair kernel erf(r / (sqrt(2) sigma)) / r, in nm."""
         return _polarmp.get_sigma(self._address) * unit.nanometer
 
     def setSigma(self, sigma: Any) -> None:
@@ -270,7 +270,7 @@ class PolarMPForce(openmm.Force):
         return _polarmp.get_pme_parameters_in_context(self._address, int(context.this))
 
     def getKMax(self) -> unit.Quantity:
-        """The hard cutoff of the reciprocal sum; 0: none."""
+        """The hard cutoff of the reciprocal sum, in 1/nm; 0: none."""
         return _polarmp.get_k_max(self._address) / unit.nanometer
 
     def setKMax(self, k_max: Any) -> None:

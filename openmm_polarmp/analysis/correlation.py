@@ -33,5 +33,5 @@ def correlation_steps(series: ArrayLike) -> float:
 
 
 def independent_values(series: ArrayLike) -> float:
-    """Number of independent values in a series: its length by twice its correlation time."""
+    """Number of independent values in a series in any unit: its length by twice its correlation time."""
     return len(np.asarray(series)) / (2 * correlation_steps(series))

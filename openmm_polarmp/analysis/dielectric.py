@@ -20,9 +20,9 @@ class Constant:
     Attributes
     ----------
     value : float
-        The constant.
+        The constant, without a unit.
     error : float
-        Its standard error, which knows the correlation time of the series.
+        Its standard error, without a unit, which knows the correlation time of the series.
     scaling : float
         s = sqrt(eps_e), by which latent dipoles were scaled.
     independent : float

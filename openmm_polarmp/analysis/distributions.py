@@ -24,11 +24,11 @@ class Distribution:
     edges : array [B + 1]
         Edges of the bins, in the unit of the values.
     density : array [B]
-        Probability per unit; values outside of the bins count in the normalization.
+        Probability per unit of the values; values outside of the bins count in the normalization.
     error : array [B] or None
-        Standard error of the mean over the blocks; None for a single block.
+        Standard error of the density over the blocks, per unit of the values; None for a single block.
     mean, deviation : float
-        Mean and standard deviation of all values.
+        Mean and standard deviation of all values, in the unit of the values.
     """
 
     edges: NDArray

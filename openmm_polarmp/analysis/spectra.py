@@ -32,7 +32,7 @@ class Spectrum:
     intensity : array
         In ``unit``.
     error : array or None
-        Standard error of the mean over the blocks; None for a single block.
+        Standard error of the mean over the blocks, in ``unit``; None for a single block.
     unit : str
         Unit of the intensity.
     notes : dict
@@ -67,7 +67,7 @@ class Spectrum:
         return float(self.intensity @ (edges[1] - edges[0]))
 
     def peak(self, low: float, high: float) -> float | None:
-        """Wavenumber of the highest point between two wavenumbers, refined by a parabola through its neighbours.
+        """Wavenumber of the highest point between two wavenumbers (1/cm), refined by a parabola through its neighbours.
 
         None if no point between them is higher than both its neighbours, as where the spectrum rises towards its end or is zero.
         """

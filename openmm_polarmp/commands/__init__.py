@@ -17,12 +17,14 @@ from openmm_polarmp.commands import (
     raman,
     range,
     train,
+    view,
 )
 
 COMMANDS = (
     check,
     info,
     demo,
+    view,
     train,
     evaluate,
     ladder,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -13,11 +15,8 @@ from openmm import app, unit
 
 from openmm_polarmp._platforms.loading import platform_status
 from openmm_polarmp._platforms.trial import try_platform
-from openmm_polarmp.analysis.distributions import molecular_dipoles
-from openmm_polarmp.demo.plot import plot_demo
-from openmm_polarmp.reporters import DipoleReporter, ExtrapolationReporter
-from openmm_polarmp.reporters.base import next_report, the_force
-from openmm_polarmp.units import DEBYE_PER_E_NM
+from openmm_polarmp.reporters import DipoleReporter, ExtrapolationReporter, MultipoleReporter
+from openmm_polarmp.view import Run, plot, view
 
 TEMPERATURE = 300 * unit.kelvin
 DENSITY = 0.997  # g/cm^3
@@ -67,7 +66,8 @@ def run_demo(
     Parameters
     ----------
     output : str
-        Folder for trajectory (DCD), energies and dipoles (CSV), checkpoint and plot (PNG).
+        Folder for trajectory (DCD), energies and dipoles (CSV), moments of all atoms (NPZ), checkpoint, graphs (PNG) and
+        a page to look at the run in a browser (HTML).
     molecules, steps : int
         Size of the box and length of the run, in steps of 0.5 fs.
     model : str
@@ -114,9 +114,10 @@ def run_demo(
     with open(files["pdb"], "w", encoding="utf-8") as pdb:
         app.PDBFile.writeFile(topology, positions, pdb)
     extrapolation = ExtrapolationReporter(files["outside"], interval)
-    molecular_dipoles_reporter = _MolecularDipoles(interval)
+    moments = folder / "moments"
+    shutil.rmtree(moments, ignore_errors=True)  # of an earlier demonstration in this folder
     simulation.reporters += [
-        molecular_dipoles_reporter,
+        MultipoleReporter(moments, interval),
         extrapolation,
         app.DCDReporter(str(files["dcd"]), interval),
         app.StateDataReporter(
@@ -136,40 +137,24 @@ def run_demo(
     simulation.step(steps)
     simulation.saveCheckpoint(str(folder / "water.chk"))
     simulation.reporters.clear()  # closes the files
-    written = [*files.values(), folder / "water.chk"]
-    plot = folder / "water.png"
+    written = [*files.values(), *sorted(moments.iterdir()), folder / "water.chk"]
     if extrapolation.violations:
         print(
             f"Outside the range of the model's training data in {extrapolation.violations} of {extrapolation.reports} reports: "
             "see outside.csv"
         )
-    dipoles = np.array(molecular_dipoles_reporter.magnitudes)
-    kelvin = TEMPERATURE.value_in_unit(unit.kelvin)
-    if plot_demo(files["energies"], files["dipoles"], files["dcd"], dipoles, topology, kelvin, plot):
-        written.append(plot)
+    try:
+        run = Run(folder)
+        plot(run).savefig(folder / "water.png", dpi=120)
+        view(run).save(folder / "view.html")
+        written += [folder / "water.png", folder / "view.html"]
+    except ImportError as error:
+        print(f"No graphs: {error}")
     print("Written to", folder)
     for path in written:
-        print(f"  {path.name:14s} {path.stat().st_size / 1024:8.1f} kB")
-
-
-class _MolecularDipoles:
-    """Collects the magnitude of each molecule's latent dipole along the run, D."""
-
-    def __init__(self, interval: int) -> None:
-        self._interval = interval
-        self.magnitudes: list[float] = []
-
-    def describeNextReport(self, simulation: app.Simulation) -> dict[str, Any]:
-        return next_report(simulation, self._interval, ["positions", "energy"])
-
-    def report(self, simulation: app.Simulation, state: openmm.State) -> None:
-        force, particles, context = the_force(simulation, "demo")
-        charges = force.getCharges(context) + force.getInducedCharges(context)
-        dipoles = force.getTotalDipoles(context)
-        positions = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)[particles]
-        molecules = [[atom.index for atom in residue.atoms()] for residue in simulation.topology.residues()]
-        of_molecules = molecular_dipoles(positions, charges, dipoles, molecules)
-        self.magnitudes += list(np.linalg.norm(of_molecules, axis=1) * DEBYE_PER_E_NM)
+        print(f"  {path.relative_to(folder)!s:26s} {path.stat().st_size / 1024:8.1f} kB")
+    if (folder / "view.html") in written:
+        print(f"Look at it with: polarmp view {shlex.quote(str(folder))} --open, or open view.html in a browser")
 
 
 class _Progress:

@@ -15,7 +15,7 @@ from openmm_polarmp.electrostatics.images import NearestImages
 
 
 def without_mean_charge(charges: Tensor, periodic: Tensor, batch: Tensor) -> Tensor:
-    """Charges [N], less the mean of each box; those of clusters are left as they are."""
+    """Charges [N] in e, less the mean of each box; those of clusters are left as they are."""
     zeros = charges.new_zeros(len(periodic))
     means = zeros.index_add(0, batch, charges) / zeros.index_add(0, batch, torch.ones_like(charges))
     return torch.where(periodic[batch], charges - means[batch], charges)

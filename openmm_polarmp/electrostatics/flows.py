@@ -60,7 +60,7 @@ class Flows:
         return Flows(self.pairs.to(changed["charges"].device), **changed)
 
     def received(self, moved: Tensor) -> Tensor:
-        """What each atom has gained, [N] or [N, ...], where ``moved`` [P, ...] went from j to i in every pair."""
+        """What each atom has gained, [N] or [N, ...], where ``moved`` [P, ...], for example in e, went from j to i in every pair."""
         gained = moved.new_zeros(self.local_charges.shape[0], *moved.shape[1:])
         return gained.index_add(0, self.pairs[0], moved).index_add(0, self.pairs[1], -moved)
 

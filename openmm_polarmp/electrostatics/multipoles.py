@@ -118,7 +118,7 @@ class Multipoles:
         return self.isotropic_polarizability()[:, None, None] * identity
 
     def induced_dipoles(self, field: Tensor) -> Tensor:
-        """alpha . field, [N, 3]; zeros where polarizability is absent."""
+        """alpha . field, [N, 3] in e A, of a field in V/A; zeros where polarizability is absent."""
         alpha = self.polarizability
         if alpha is None:
             return torch.zeros_like(field)

@@ -65,7 +65,7 @@ class ElectrostaticPlan:
     Parameters
     ----------
     positions : Tensor [N, 3]
-        Only the number of atoms, the dtype and the device are used.
+        In A; only the number of atoms, the dtype and the device are used.
     cell, batch, pbc, sigma, accuracy, k_max, method, boundary
         As for `electrostatic_energy`.
     """
@@ -168,7 +168,7 @@ class ElectrostaticPlan:
         self.groups.append(PeriodicGroup(make_basis(structure), atoms, structure, structures, reduction))
 
     def check_sizes(self, positions: Tensor, cell: Tensor | None) -> None:
-        """Check that these atoms fit the plan, without waiting for a device."""
+        """Check that these atoms and box vectors (A) fit the plan, without waiting for a device."""
         if len(positions) != self.num_atoms or positions.dtype != self.dtype or positions.device != self.device:
             raise ValueError(
                 f"positions has {len(positions)} atoms, {positions.dtype} on {positions.device}; {self.num_atoms} atoms, "
@@ -192,12 +192,12 @@ class ElectrostaticPlan:
             )
 
     def per_structure(self, values: Tensor) -> Tensor:
-        """Sums of a quantity of the atoms over each structure: [N, ...] -> [B, ...]."""
+        """Sums of a quantity of the atoms, in any unit, over each structure: [N, ...] -> [B, ...]."""
         total = values.new_zeros(self.num_structures, *values.shape[1:])
         return total.index_add(0, self.batch, values)
 
     def centre(self, positions: Tensor, weights: Tensor) -> Tensor:
-        """Weighted mean of the positions of each structure, [B, 3]; undefined where all weights are zero."""
+        """Weighted mean of the positions (A) of each structure, [B, 3]; undefined where all weights are zero."""
         total = self.per_structure(weights).clamp_min(torch.finfo(weights.dtype).tiny)
         return self.per_structure(weights[:, None] * positions) / total[:, None]
 

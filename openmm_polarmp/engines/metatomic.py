@@ -37,7 +37,7 @@ def export_metatomic(
     path : str or path, optional
         File to write (``.pt``).
     total_charge, multiplicity : float
-        Of every structure.
+        Of every structure, the charge in e.
     precision : str
         ``"single"`` or ``"double"``: of the network. Positions, sums and results are in double precision.
     accuracy : float, optional

@@ -117,7 +117,7 @@ class HostedNet(ExactConstants):
         multiplicity: torch.Tensor | float | None = None,
         potentials: PotentialsOf | None = None,
     ) -> tuple[torch.Tensor, Multipoles]:
-        """Energy per atom and raw multipoles; parameters as in `PolarMPNet.forward`.
+        """Energy per atom (eV) and raw multipoles (e, A); parameters as in `PolarMPNet.forward`.
 
         Total charge and multiplicity have no influence.
         """

@@ -24,7 +24,7 @@ class ExactConstants(torch.nn.Module):
         self._always_float64: set[str] = set()
 
     def constant(self, name: str, value: torch.Tensor, *, always_float64: bool = False) -> None:
-        """Register ``value`` as buffer ``name``, in the module's precision or always in float64."""
+        """Register ``value``, in any unit, as buffer ``name``, in the module's precision or always in float64."""
         self._exact[name] = value.detach().to("cpu", torch.float64)
         if always_float64:
             self._always_float64.add(name)

@@ -57,7 +57,7 @@ class TableEvaluator:
         multiplicity: torch.Tensor | float | None = None,
         potentials: PotentialsOf | None = None,
     ) -> tuple[torch.Tensor, Multipoles]:
-        """See `PolarMPNet.forward_table`."""
+        """As for `PolarMPNet.forward_table`."""
         at_once = self._atoms_at_once(table)
         arguments = (positions, species, table, cell, batch, total_charge, multiplicity, potentials)
         if self._whole is not None:

@@ -230,7 +230,7 @@ class PolarMPModel(torch.nn.Module):
     def check_formal_charges(
         self, species: torch.Tensor, total_charge: torch.Tensor | float | None, batch: torch.Tensor | None = None
     ) -> None:
-        """Raise ValueError if a structure's formal charges have another sum than the total charge that is asked for."""
+        """Raise ValueError if a structure's formal charges have another sum than the total charge (e) that is asked for."""
         if not self.formal_charges or total_charge is None:
             return
         table = torch.zeros(119, dtype=torch.float64, device=species.device)
@@ -310,7 +310,7 @@ class PolarMPModel(torch.nn.Module):
         batch: torch.Tensor | None = None,
         pbc: bool | torch.Tensor | None = None,
     ) -> ElectrostaticPlan:
-        """The plan of these structures in the precision of the positions, but at least in that of the weights."""
+        """The plan of these structures (A), in the precision of the positions, but at least in that of the weights."""
         return ElectrostaticPlan(
             positions, cell, batch=batch, pbc=pbc, sigma=self.sigma, accuracy=self.accuracy, k_max=self.k_max
         )
@@ -348,7 +348,7 @@ class PolarMPModel(torch.nn.Module):
         method: str = "auto",
         eps_inf: float | torch.Tensor = 1.0,
     ) -> ModelResult:
-        """Energy, multipoles and electrostatics. Arguments as in `multipoles` and `electrostatic_energy`."""
+        """Energy (eV), multipoles and electrostatics. Arguments as in `multipoles` and `electrostatic_energy`, in A and e."""
         options = {"pbc": pbc, "batch": batch, "total_charge": total_charge, "multiplicity": multiplicity}
         energies, multipoles, raw_charges = self._checked_network(positions, species, cell, edges, **options)
         n_structures = _count(batch, cell, pbc, total_charge)
@@ -376,7 +376,7 @@ class PolarMPModel(torch.nn.Module):
         return ModelResult(total if batch is not None else total[0], multipoles, electrostatics, raw_charges)
 
     def response_options(self, total_charge: torch.Tensor | float | None, n_structures: int) -> dict[str, Any]:
-        """Keywords ``mutual`` and ``total_charge`` of `electrostatic_energy` for ``n_structures`` with these total charges."""
+        """Keywords ``mutual`` and ``total_charge`` of `electrostatic_energy` for ``n_structures`` with these total charges (e)."""
         options: dict[str, Any] = {"mutual": self.mutual}
         if self.equilibrates_charges:
             charges = torch.as_tensor(0.0 if total_charge is None else total_charge, dtype=torch.float64)

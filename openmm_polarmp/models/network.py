@@ -148,7 +148,7 @@ class PolarMPNet(ExactConstants):
         batch : Tensor [N], optional
             Structure of each atom.
         total_charge, multiplicity : Tensor [B] or float, optional
-            Of each structure; needed only by networks with these inputs.
+            Of each structure, the charge in e; needed only by networks with these inputs.
         potentials : function of Multipoles that returns Potentials, optional
             What the atoms feel of each other's multipoles; needed only by networks with ``rounds``.
         """

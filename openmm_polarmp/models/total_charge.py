@@ -12,7 +12,7 @@ from openmm_polarmp.electrostatics.multipoles import Multipoles
 def with_total_charge(
     multipoles: Multipoles, total_charge: torch.Tensor | float | None = None, batch: torch.Tensor | None = None
 ) -> Multipoles:
-    """Multipoles with their charges shifted to the total charge, see `project_total_charge`."""
+    """Multipoles with their charges shifted to the total charge (e), see `project_total_charge`."""
     charges = project_total_charge(multipoles.charges, total_charge, batch)
     flows = multipoles.flows
     if flows is not None:  # what neighbours exchange has no part in the sum

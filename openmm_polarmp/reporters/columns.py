@@ -4,6 +4,7 @@ from __future__ import annotations
 
 DIPOLE_PARTS = ("charges", "permanent dipoles", "induced dipoles")
 DIPOLE_COLUMNS = [f"{part} {axis} (e nm)" for part in DIPOLE_PARTS for axis in "xyz"]
+MEAN_COLUMN = "mean molecular dipole (D)"
 VOLUME_COLUMN = "volume (nm^3)"
 CHARGE_COLUMNS = ["charge (e)", "largest molecular charge (e)"]
 # of files of earlier versions

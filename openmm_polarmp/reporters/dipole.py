@@ -19,12 +19,12 @@ from openmm_polarmp.reporters.columns import (
     BORN_COLUMN,
     CHARGE_COLUMNS,
     DIPOLE_COLUMNS,
+    MEAN_COLUMN,
     POLARIZATION_COLUMNS,
     VOLUME_COLUMN,
 )
 from openmm_polarmp.units import DEBYE_PER_E_NM
 
-MEAN_COLUMN = "mean molecular dipole (D)"
 HOST_PLATFORMS = ("Reference", "CPU")
 BORN_INTERVAL = 500
 """Reports from one evaluation of the Born charges to the next."""

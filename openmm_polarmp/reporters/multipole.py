@@ -65,7 +65,13 @@ class MultipoleReporter(ForceReporter):
     def _prepare(self, simulation: Any, force: PolarMPForce) -> None:
         elements = [atom.element for atom in simulation.topology.atoms()]
         numbers = [elements[i].atomic_number if elements[i] is not None else 0 for i in self._particles]
-        description = {"units": UNITS, "scaling": "latent", "particles": self._particles, "atomic_numbers": numbers}
+        description = {
+            "units": UNITS,
+            "scaling": "latent",
+            "particles": self._particles,
+            "atomic_numbers": numbers,
+            "periodic": force.usesPeriodicBoundaryConditions(),
+        }
         write_atomically(self._folder / "description.json", json.dumps(description).encode())
 
     def _report(self, simulation: Any, state: openmm.State, force: PolarMPForce) -> None:
@@ -124,10 +130,14 @@ class MultipoleFile:
     Parameters
     ----------
     folder : str or Path
+        The folder of the reporter.
 
     Attributes
     ----------
     atomic_numbers, particles : array
+        Of the atoms with moments, and their indices in the System.
+    periodic : bool
+        Whether the run had a periodic box; True for files of older versions, which do not say.
     damaged : str or None
         Says which chunk cannot be read and how much is there before it.
     """
@@ -141,10 +151,15 @@ class MultipoleFile:
         values = json.loads(description.read_text())
         self.atomic_numbers = np.array(values["atomic_numbers"])
         self.particles = np.array(values["particles"])
+        self.periodic = bool(values.get("periodic", True))
         self.damaged: str | None = None
 
     def chunks(self) -> Iterator[dict[str, np.ndarray]]:
-        """Arrays by name, one row for each report; ends before a chunk that cannot be read, see `damaged`."""
+        """Arrays by name, one row for each report; ends before a chunk that cannot be read, see `damaged`.
+
+        These are ``step``, ``time`` (ps), ``positions`` and ``box`` (nm), and the latent ``charges`` and ``induced_charges``
+        (e), ``dipoles`` and ``induced_dipoles`` (e nm), and ``quadrupoles`` (e nm^2).
+        """
         frames, time = 0, 0.0
         for path in self._chunks:
             try:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MOST_POINTS = 20_000
+UNITS_OF_LABELS = {"energy": "eV/atom", "forces": "eV/A", "stress": "eV/A^3", "polarizability": "e^2 A^2/eV"}
+"""Where they differ from the units of the errors."""
 
 
 def draw(
@@ -62,7 +64,7 @@ def _parity(axis: Axes, comparison: Comparison, name: str) -> None:
     reference, predicted = comparison.reference[name].ravel(), comparison.predicted[name].ravel()
     unit, factor = UNITS[name]
     rmse = factor * np.sqrt(np.mean((predicted - reference) ** 2))
-    base = {"energy": "eV/atom", "forces": "eV/A", "stress": "eV/A^3"}.get(name, unit)
+    base = UNITS_OF_LABELS.get(name, unit)
     if name == "energy":
         reference, predicted = reference - comparison.atomic_energies, predicted - comparison.atomic_energies
         base += ", without the atoms' reference energies"
@@ -71,6 +73,7 @@ def _parity(axis: Axes, comparison: Comparison, name: str) -> None:
     ends = [reference.min(), reference.max()]
     axis.plot(ends, ends, "k-", linewidth=0.7)
     axis.set(title=f"{name.replace('_', ' ')}: RMSE {rmse:.3g} {unit}", xlabel=f"reference ({base})", ylabel="model")
+    axis.locator_params(axis="x", nbins=6)
 
 
 def _elements(axis: Axes, comparison: Comparison) -> None:

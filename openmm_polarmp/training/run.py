@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -169,7 +170,8 @@ def _finish(
     (folder / "errors.json").write_text(json.dumps(errors, indent=1))
     if last is not None:
         _draw(trainer, last, f"{'test' if 'test' in errors else 'validation'} frames")
-    trainer.progress.message("\n" + "\n\n".join(texts) + f"\n\nmodel and report are in {folder}")
+    look = f"model and report are in {folder}; look at them with: polarmp view {shlex.quote(str(folder))} --open"
+    trainer.progress.message("\n" + "\n\n".join([*texts, look]))
     return TrainingResult(model, errors, trainer.rows, trainer.milliseconds)
 
 

@@ -12,7 +12,7 @@ from openmm_polarmp._platforms import trial
 from openmm_polarmp._platforms.driver import compiler_too_new
 from openmm_polarmp.cli import main
 
-COMMANDS = "check info demo train evaluate ladder label range export import-mace import-so3lr eps-inf ir raman dielectric bench".split()
+COMMANDS = "check info demo view train evaluate ladder label range export import-mace import-so3lr eps-inf ir raman dielectric bench".split()
 
 
 def test_help_of_everything(capsys):

@@ -1,6 +1,7 @@
 """The shipped water model, the demo and the README."""
 
 import re
+import shlex
 from pathlib import Path
 
 import mdtraj
@@ -12,13 +13,10 @@ from openmmml import MLPotential
 from support.peptide import solvated_dipeptide
 
 from openmm_polarmp import PolarMPForce, load_model
-from openmm_polarmp.demo.plot import short_infrared
 from openmm_polarmp.demo.run import choose_platform, run_demo, water_box
 from openmm_polarmp.mlpotential import PolarMPPotentialImpl
 from openmm_polarmp.reporters import DipoleReporter
-from openmm_polarmp.reporters.columns import DIPOLE_COLUMNS
 
-TITLES = ["step", "time (ps)", *DIPOLE_COLUMNS]
 README = Path(__file__).parents[2] / "README.md"
 
 
@@ -30,8 +28,19 @@ def test_demo(tmp_path, model, capfd):
     out, error = capfd.readouterr()
     assert error == "" and "dcdplugin" not in out
     assert "ns/day" in out and "Written to" in out
+    _, command, shown, *_ = shlex.split(re.search("Look at it with: (.*?),", out)[1])
+    assert command == "view" and Path(shown) == folder
     made = {p.name for p in (tmp_path / "out").iterdir()}
-    assert {"water.dcd", "energies.csv", "dipoles.csv", "water.chk", "water.png", "water.pdb"} <= made
+    assert {
+        "moments",
+        "view.html",
+        "water.dcd",
+        "energies.csv",
+        "dipoles.csv",
+        "water.chk",
+        "water.png",
+        "water.pdb",
+    } <= made
     energies = np.loadtxt(tmp_path / "out" / "energies.csv", delimiter=",", skiprows=1)
     assert energies.shape == (60, 5)
     assert np.isfinite(energies).all()
@@ -40,17 +49,6 @@ def test_demo(tmp_path, model, capfd):
     assert dipoles.shape == (60, 19)
     trajectory = mdtraj.load(str(tmp_path / "out" / "water.dcd"), top=str(tmp_path / "out" / "water.pdb"))
     assert trajectory.n_frames == 60
-
-
-def test_short_spectrum_has_the_line_of_a_known_signal():
-    """A dipole that swings at 1640 1/cm, in the demo's table."""
-    time = 0.002 * np.arange(1000)
-    rows = np.zeros((1000, 12))
-    rows[:, 1] = time
-    rows[:, 5] = 0.1 * np.cos(2 * np.pi * 1640 * 2.99792458e-2 * time)
-    spectrum = short_infrared(TITLES, rows, 1.9, 300.0)
-    assert spectrum.peak(100, 4000) == pytest.approx(1640, abs=10)
-    assert short_infrared(TITLES, rows[:100], 1.9, 300.0) is None
 
 
 def test_shipped_model_says_what_it_is():

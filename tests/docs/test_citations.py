@@ -16,7 +16,7 @@ CODE = sorted(
     for path in (ROOT / folder).rglob("*")
     if path.suffix in (".py", ".cc", ".cpp", ".h", ".c", ".yaml", ".sh", ".cmake") or path.name == "CMakeLists.txt"
 )
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md"))]
 MODULES = modules(ROOT)
 
 NUMBERS = r"(\d+(?:(?:, | and |, and | to )\d+)*)"

@@ -20,7 +20,7 @@ from openmm_polarmp.commands import COMMANDS
 from openmm_polarmp.sources.options import SourceOptions
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md"))]
 PROSE = [*PAGES, ROOT / "examples" / "gpu" / "README.md", *sorted(ROOT.glob(".github/**/*.md"))]
 SOURCES = [*ROOT.glob("openmm_polarmp/**/*.py"), *ROOT.glob("plugin_cpp/**/*.cpp")]
 LONGEST_LINE = 120
@@ -55,8 +55,8 @@ def test_the_site_builds_without_warnings(tmp_path):
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
-    api = (tmp_path / "site" / "api" / "index.html").read_text(encoding="utf-8")
-    assert "getBornEffectiveCharges" in api and "TrainingConfig" in api
+    for page, name in (("force", "getBornEffectiveCharges"), ("training", "TrainingConfig"), ("run", "infrared")):
+        assert name in (tmp_path / "site" / "api" / page / "index.html").read_text(encoding="utf-8")
     for page in (tmp_path / "site").rglob("*.html"):  # it works offline
         loaded = re.findall(
             r"<(?:script|img|link)[^>]* (?:src|href)=\"?(https?:[^\" >]+)", page.read_text(encoding="utf-8")
@@ -83,15 +83,14 @@ def test_lines_of_prose_are_short(page):
     assert not long, "\n" + "\n".join(long)
 
 
-def test_messages_of_the_troubleshooting_page_are_messages_of_the_code():
-    """Headings in lower case, '..' standing for anything: one statement of the code must build such a text."""
-    headings = re.findall(r"^## (.*)$", text_of(ROOT / "docs" / "troubleshooting.md"), re.MULTILINE)
-    ours = [heading for heading in headings if not heading[0].isupper()]
-    assert len(ours) > 12
+def test_messages_of_the_page_of_errors_are_messages_of_the_code():
+    """Headings in the style of code, '..' standing for anything: one statement of the code must build such a text."""
+    headings = re.findall(r"^### `(.*)`$", text_of(ROOT / "docs" / "errors.md"), re.MULTILINE)
+    assert len(headings) > 60 and len(set(headings)) == len(headings)
     messages = [message for path in SOURCES for message in messages_of(path)]
-    for heading in ours:
-        pattern = ".*".join(re.escape(piece) for piece in heading.split(".."))
-        assert any(re.search(pattern, message) for message in messages), f"no message of the code is like {heading!r}"
+    patterns = {heading: ".*".join(re.escape(piece) for piece in heading.split("..")) for heading in headings}
+    gone = [h for h, pattern in patterns.items() if not any(re.search(pattern, message) for message in messages)]
+    assert not gone, f"no message of the code is like {gone}"
 
 
 def test_comments_are_not_messages(tmp_path):
@@ -157,9 +156,12 @@ def test_environment_variables_are_read_somewhere():
 
 
 def python_blocks() -> list:
-    """Every Python block; those of the README run one after the other, so that later ones know earlier names."""
+    """Every Python block; those of the README run one after the other, so that later ones know earlier names.
+
+    Those of the tutorials are run in tests/docs/test_tutorials.py.
+    """
     blocks = []
-    for page in [page for page in PAGES if page.name not in RUN_ELSEWHERE]:
+    for page in [page for page in PAGES if page.name not in RUN_ELSEWHERE and page.parent.name != "tutorials"]:
         codes = re.findall(r"^```python\n(.*?)^```", text_of(page), flags=re.DOTALL | re.MULTILINE)
         codes = ["\n".join(codes)] if page.name == "README.md" else codes
         blocks += [pytest.param(code, id=f"{page.name}-{i}") for i, code in enumerate(codes)]

@@ -194,7 +194,7 @@ class Batch:
         return torch.tensor([s.energy_weight for s in self.structures]).to(self.energy)
 
     def per_structure(self, values: torch.Tensor) -> torch.Tensor:
-        """Sums of a quantity of the atoms over each structure: [N, ...] -> [B, ...]."""
+        """Sums of a quantity of the atoms, in any unit, over each structure: [N, ...] -> [B, ...]."""
         return values.new_zeros(len(self.structures), *values.shape[1:]).index_add(0, self.batch, values)
 
     def molecules(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
