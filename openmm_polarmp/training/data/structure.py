@@ -46,7 +46,7 @@ class Structure:
     molecule_charges : Tensor [M] or None
         e.
     energy_weight : float
-        0 to 1; of the energy in the loss and in mean errors.
+        Weight of the energy in the loss and in mean errors, 0 to 1, without a unit.
     number : int
         Index of the structure in its data set.
     """
