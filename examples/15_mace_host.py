@@ -22,7 +22,7 @@ from openmmml import MLPotential
 from openmm_polarmp import PolarMPForce
 from openmm_polarmp.models import model_info
 from openmm_polarmp.training import TrainingConfig, train
-from openmm_polarmp.training.xtb import label
+from openmm_polarmp.training.labelling import label
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--frames", type=int, default=200)

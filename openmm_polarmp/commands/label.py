@@ -13,17 +13,21 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser = command(
         commands,
         "label",
-        "Energies, forces and dipoles by GFN2-xTB, and on request the response; continues an interrupted run.",
-        "polarmp label structures.extxyz labelled.extxyz --response",
+        "Energies, forces and dipoles by a teacher or an electronic-structure method, and on request the response; continues an "
+        "interrupted run.",
+        "polarmp label structures.extxyz labelled.extxyz --method so3lr",
         run,
     )
     parser.add_argument("structures", help="structures in a format that ASE reads; info total_charge is their charge")
     parser.add_argument("out", help="extended XYZ to write; OUT.failed lists frames that did not converge")
-    parser.add_argument("--method", default="GFN2-xTB", help="GFN2-xTB (default) or GFN1-xTB")
-    parser.add_argument("--response", action="store_true", help="Born charges and polarizability too (clusters)")
     parser.add_argument(
-        "--accuracy", type=float, default=0.1, help="tblite's accuracy: 1 is loose, 0.01 strict (default 0.1)"
+        "--method",
+        default="gfn2",
+        help="gfn2 (default), gfn1, so3lr, MODEL.polarmp, pyscf:FUNCTIONAL/BASIS or cp2k:TEMPLATE",
     )
+    parser.add_argument("--response", action="store_true", help="Born charges and polarizability too (clusters)")
+    parser.add_argument("--processes", type=int, default=1, help="number of processes (default 1)")
+    parser.add_argument("--accuracy", type=float, help="of GFN-xTB: 1 is loose, 0.01 strict (default 0.1)")
     parser.add_argument("--quiet", action="store_true", help="print nothing but failures")
 
 
@@ -33,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
 
     import ase.io
 
-    from openmm_polarmp.training.xtb import label
+    from openmm_polarmp.training.labelling import label
 
     frames = list(ase.io.iread(options.structures, ":"))
     start = time.monotonic()
@@ -52,6 +56,7 @@ def run(options: argparse.Namespace) -> int:
         options.out,
         method=options.method,
         response=options.response,
+        processes=options.processes,
         accuracy=options.accuracy,
         progress=progress,
     )

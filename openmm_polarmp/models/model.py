@@ -56,11 +56,14 @@ class ModelResult(NamedTuple):
         Of each atom; their charges sum to the total charge.
     electrostatics : ElectrostaticResult or None
         What the atoms feel and what it induces; None for rung ``sr``.
+    raw_charges : Tensor [N]
+        As in `NetworkResult`.
     """
 
     energy: torch.Tensor
     multipoles: Multipoles
     electrostatics: ElectrostaticResult | None
+    raw_charges: torch.Tensor
 
 
 class PolarMPModel(torch.nn.Module):
@@ -205,14 +208,24 @@ class PolarMPModel(torch.nn.Module):
         edges : (edge_index, edge_shifts), optional
             Pairs within the cutoff, if they have been searched for.
         """
-        self.check_species(species)
-        self.check_formal_charges(species, total_charge, batch)
-        if edges is None:
-            edges = batched_pairs(positions, self.cutoff, cell, pbc=pbc, batch=batch)
-        result = self.evaluate_network(
-            positions, species, cell, edges, batch=batch, total_charge=total_charge, multiplicity=multiplicity, pbc=pbc
-        )
+        options = {"pbc": pbc, "batch": batch, "total_charge": total_charge, "multiplicity": multiplicity}
+        result = self._checked_network(positions, species, cell, edges, **options)
         return result.energies, result.multipoles
+
+    def _checked_network(
+        self,
+        positions: torch.Tensor,
+        species: torch.Tensor,
+        cell: torch.Tensor | None,
+        edges: tuple[torch.Tensor, torch.Tensor] | None,
+        **options: Any,
+    ) -> NetworkResult:
+        """`evaluate_network` on pairs that are searched for if need be, after checks of the species and the total charge."""
+        self.check_species(species)
+        self.check_formal_charges(species, options["total_charge"], options["batch"])
+        if edges is None:
+            edges = batched_pairs(positions, self.cutoff, cell, pbc=options["pbc"], batch=options["batch"])
+        return self.evaluate_network(positions, species, cell, edges, **options)
 
     def check_formal_charges(
         self, species: torch.Tensor, total_charge: torch.Tensor | float | None, batch: torch.Tensor | None = None
@@ -336,16 +349,8 @@ class PolarMPModel(torch.nn.Module):
         eps_inf: float | torch.Tensor = 1.0,
     ) -> ModelResult:
         """Energy (eV), multipoles and electrostatics. Arguments as in `multipoles` and `electrostatic_energy`, in A and e."""
-        energies, multipoles = self.multipoles(
-            positions,
-            species,
-            cell,
-            pbc=pbc,
-            batch=batch,
-            total_charge=total_charge,
-            multiplicity=multiplicity,
-            edges=edges,
-        )
+        options = {"pbc": pbc, "batch": batch, "total_charge": total_charge, "multiplicity": multiplicity}
+        energies, multipoles, raw_charges = self._checked_network(positions, species, cell, edges, **options)
         n_structures = _count(batch, cell, pbc, total_charge)
         structure = torch.zeros_like(species) if batch is None else batch
         total = energies.new_zeros(n_structures).index_add(0, structure, energies)
@@ -368,7 +373,7 @@ class PolarMPModel(torch.nn.Module):
                 **self.response_options(total_charge, n_structures),
             )
             total = total + electrostatics.energy
-        return ModelResult(total if batch is not None else total[0], multipoles, electrostatics)
+        return ModelResult(total if batch is not None else total[0], multipoles, electrostatics, raw_charges)
 
     def response_options(self, total_charge: torch.Tensor | float | None, n_structures: int) -> dict[str, Any]:
         """Keywords ``mutual`` and ``total_charge`` of `electrostatic_energy` for ``n_structures`` with these total charges (e)."""

@@ -150,6 +150,9 @@ class LossConfig:
     dipole, born_charges : float or dict
         Weights of (dD)^2 in (e A)^2 of clusters, and of the mean square of a component of a Born charge in e^2. In a box,
         where each atom's Born charge takes a backward pass, one atom is drawn at random for each step.
+    molecule_charges : float or dict
+        Weight of the mean square error of the molecules' charges in e^2, before the total charge is imposed. A network that has
+        learned them leaves little to shift: neutral molecules stay neutral beside ions, however far.
     disturbed : float or dict
         Weight of log(1 + depth/eV): in each step a copy of every frame with large random displacements is evaluated, and
         ``depth`` is how far its energy lies below a loose lower bound. Keeps an energy minimizer from falling into a
@@ -163,6 +166,7 @@ class LossConfig:
     stress: Weight = 0.0
     dipole: Weight = 0.0
     born_charges: Weight = 0.0
+    molecule_charges: Weight = 0.0
     disturbed: Weight = 0.0
     eps_inf: float = 1.0
 

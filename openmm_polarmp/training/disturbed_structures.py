@@ -48,6 +48,8 @@ def disturb(structure: Structure, rng: np.random.Generator, cutoff: float) -> tu
 def energy_deficits(model: PolarMPModel, batch: Batch, seeds: list[tuple[int, ...]]) -> torch.Tensor:
     """Energies (eV) by which a disturbed copy of each structure lies below its bound, [B]; zero if it does not.
 
+    Structures whose energy has no weight have no bound.
+
     Parameters
     ----------
     model : PolarMPModel
@@ -72,7 +74,7 @@ def energy_deficits(model: PolarMPModel, batch: Batch, seeds: list[tuple[int, ..
         total_charge=copy.total_charge,
         edges=copy.edges,
     )
-    return (bounds - (energy - copy.energy)).relu()
+    return (batch.energy_weights() > 0) * (bounds - (energy - copy.energy)).relu()
 
 
 def _displacements(structure: Structure, rng: np.random.Generator) -> torch.Tensor:

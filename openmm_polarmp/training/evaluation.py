@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from openmm_polarmp.electrostatics import polarizability
 from openmm_polarmp.models import PolarMPModel
 from openmm_polarmp.training.data.structure import Batch, Structure
-from openmm_polarmp.training.metrics import UNITS
+from openmm_polarmp.training.metrics import UNITS, molecule_charges
 from openmm_polarmp.training.predict import Prediction, all_born_charges, predict
 
 PER_ATOM = ("forces", "born_charges")
@@ -26,7 +26,7 @@ class Comparison:
     Attributes
     ----------
     reference, predicted : dict of array
-        By label, one row for each structure or atom that has it: energy [S] in eV/atom, forces [A, 3] in eV/A, stress
+        By label, one row for each structure or atom that has it: energy [S] in eV/atom (with a weight above 0), forces [A, 3] in eV/A, stress
         [S, 3, 3] in eV/A^3, dipole [S, 3] in e A, born_charges [A, 3, 3] in e, polarizability of clusters [S, 3, 3] in
         e^2 A^2/eV.
     elements : dict of array
@@ -143,9 +143,11 @@ def compare(
         stress = structure.stress if structure.cell is not None else None
         result = predict(model, batch, stress=stress is not None, dipole=dipole is not None, eps_inf=eps_inf)
         pairs: dict[str, tuple[torch.Tensor, torch.Tensor]] = {
-            "energy": (structure.energy / len(structure), result.energy[0].cpu() / len(structure)),
             "forces": (structure.forces, result.forces),
         }
+        if structure.energy_weight > 0:
+            pairs["energy"] = structure.energy / len(structure), result.energy[0].cpu() / len(structure)
+            atomic_energies.append(np.mean([references.get(int(z), 0.0) for z in structure.species]))
         if stress is not None and result.stress is not None:
             pairs["stress"] = stress[None], result.stress
         if dipole is not None and result.dipole is not None:
@@ -155,15 +157,16 @@ def compare(
             for which, born in zip(("reference", "predicted"), pairs["born_charges"], strict=True):
                 deviation = born.double().cpu().sum(0) - structure.total_charge * torch.eye(3)
                 sum_rule[which] = max(sum_rule.get(which, 0.0), float(deviation.abs().max()))
+        if structure.molecule_charges is not None and model.has_electrostatics:
+            pairs["molecule_charges"] = molecule_charges(result, batch)[:2]
         if structure.polarizability is not None and structure.cell is None:
             pairs["polarizability"] = structure.polarizability[None], _polarizability(model, batch, result, eps_inf)
         for name, (label, value) in pairs.items():
-            reference[name].append(np.atleast_1d(label.numpy()))
+            reference[name].append(np.atleast_1d(label.cpu().numpy()))
             predicted[name].append(np.atleast_1d(value.detach().cpu().numpy()))
             if name in elements:
                 elements[name].append(structure.species.numpy())
         species.append(structure.species.numpy())
-        atomic_energies.append(np.mean([references.get(int(z), 0.0) for z in structure.species]))
         charges.append(result.charges.detach().cpu().numpy())
         if progress is not None:
             progress(done + 1)
@@ -206,3 +209,34 @@ def _statistics(reference: NDArray, predicted: NDArray) -> dict[str, float]:
         "mae": float(np.abs(error).mean()),
         "r2": r2,
     }
+
+
+def joined(parts: Sequence[Comparison]) -> Comparison:
+    """Comparisons of one model on several sets of structures as one."""
+    if len(parts) == 1:
+        return parts[0]
+
+    def concatenated(name: str) -> dict[str, NDArray]:
+        tables: list[dict[str, NDArray]] = [getattr(part, name) for part in parts]
+        labels = dict.fromkeys(label for table in tables for label in table)
+        return {label: np.concatenate([table[label] for table in tables if label in table]) for label in labels}
+
+    sum_rule: dict[str, float] = {}
+    for part in parts:
+        for which, deviation in part.sum_rule.items():
+            sum_rule[which] = max(sum_rule.get(which, 0.0), deviation)
+    energies = [
+        np.broadcast_to(part.atomic_energies, len(part.reference["energy"]))
+        for part in parts
+        if "energy" in part.reference
+    ]
+    return Comparison(
+        reference=concatenated("reference"),
+        predicted=concatenated("predicted"),
+        elements=concatenated("elements"),
+        species=np.concatenate([part.species for part in parts]),
+        charges=np.concatenate([part.charges for part in parts]),
+        eps_inf=parts[0].eps_inf,
+        sum_rule=sum_rule,
+        atomic_energies=np.concatenate(energies) if energies else 0.0,
+    )

@@ -14,7 +14,7 @@ from openmm_polarmp.training.disturbed_structures import energy_deficits
 from openmm_polarmp.training.metrics import square_sums
 from openmm_polarmp.training.predict import predict
 
-PARTS = ("energy", "forces", "stress", "dipole", "born_charges", "disturbed")
+PARTS = ("energy", "forces", "stress", "dipole", "born_charges", "molecule_charges", "disturbed")
 
 
 def weight_at(weight: Weight, epoch: float) -> float:
@@ -104,6 +104,6 @@ def optional_labels(config: LossConfig) -> tuple[str, ...]:
     for f in dataclasses.fields(config):
         value = getattr(config, f.name)
         values = value.values() if isinstance(value, dict) else [value]
-        if f.name in ("stress", "dipole", "born_charges") and any(v > 0 for v in values):
+        if f.name in ("stress", "dipole", "born_charges", "molecule_charges") and any(v > 0 for v in values):
             used.append(f.name)
     return tuple(used)

@@ -17,10 +17,11 @@ UNITS = {
     "dipole": ("e A", 1.0),
     "born_charges": ("e", 1.0),
     "polarizability": ("A^3", COULOMB),
+    "molecule_charges": ("e", 1.0),
 }
 """Unit of each printed error, and the factor from eV, A, e."""
 
-NAMES = ("energy", "forces", "stress", "dipole", "born_charges")
+NAMES = ("energy", "forces", "stress", "dipole", "born_charges", "molecule_charges")
 """Labels whose errors are logged in training."""
 
 
@@ -29,7 +30,8 @@ def square_sums(prediction: Prediction, batch: Batch) -> dict[str, tuple[torch.T
     sums = {}
     sizes = batch.sizes.to(batch.energy.dtype)
     per_atom = (prediction.energy - batch.energy) / sizes
-    sums["energy"] = per_atom**2, torch.ones_like(per_atom)
+    weights = batch.energy_weights()
+    sums["energy"] = weights * per_atom**2, weights
     sums["forces"] = batch.per_structure((prediction.forces - batch.forces) ** 2).sum(1), 3 * sizes
     if prediction.stress is not None:
         label, present = batch.label("stress")
@@ -43,7 +45,20 @@ def square_sums(prediction: Prediction, batch: Batch) -> dict[str, tuple[torch.T
         known = (prediction.born_atoms & present[batch.batch]).to(label.dtype)
         squares = ((prediction.born_charges - label) ** 2).sum((1, 2)) * known
         sums["born_charges"] = batch.per_structure(squares), 9 * batch.per_structure(known)
+    label, value, structures = molecule_charges(prediction, batch)
+    if len(label):
+        zeros = label.new_zeros(len(batch.structures))
+        counts = zeros.index_add(0, structures, torch.ones_like(label))
+        sums["molecule_charges"] = zeros.index_add(0, structures, (value - label) ** 2), counts
     return sums
+
+
+def molecule_charges(prediction: Prediction, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Charge of each molecule [M] as labelled and as predicted before the total charge is imposed, e; its structure [M]."""
+    molecules, structures, label = batch.molecules()
+    known = molecules >= 0
+    value = torch.zeros_like(label).index_add(0, molecules[known], prediction.raw_charges[known].to(label.dtype))
+    return label, value, structures
 
 
 class ErrorSums:

@@ -29,6 +29,8 @@ class Prediction:
         Of all atoms.
     charges : Tensor [N]
         Permanent ones or, where all charges are induced, these; e.
+    raw_charges : Tensor [N]
+        e, before the total charge was imposed.
     stress : Tensor [B, 3, 3] or None
         eV/A^3; zeros for clusters.
     dipole : Tensor [B, 3] or None
@@ -43,6 +45,7 @@ class Prediction:
     forces: torch.Tensor
     multipoles: Multipoles
     charges: torch.Tensor
+    raw_charges: torch.Tensor
     stress: torch.Tensor | None = None
     dipole: torch.Tensor | None = None
     born_charges: torch.Tensor | None = None
@@ -99,7 +102,7 @@ def predict(
     charges = evaluated.multipoles.charges
     if model.equilibrates_charges and evaluated.electrostatics is not None:
         charges = charges + evaluated.electrostatics.induced_charges
-    result = Prediction(evaluated.energy, -gradients[0], evaluated.multipoles, charges)
+    result = Prediction(evaluated.energy, -gradients[0], evaluated.multipoles, charges, evaluated.raw_charges)
     if strain is not None:
         volumes = torch.linalg.det(batch.cells).abs()[:, None, None]
         result.stress = torch.where(batch.periodic[:, None, None], gradients[1] / volumes, 0.0)

@@ -80,9 +80,7 @@ def test_commands_that_need_no_torch(tmp_path, arguments):
 
 def test_what_else_needs_no_torch(tmp_path):
     """Spectra, labels, and the packages whose names would import it."""
-    packages = (
-        "analysis electrostatics hosts hosts.so3lr models neighbors reporters torchforce training training.xtb".split()
-    )
+    packages = "analysis electrostatics hosts hosts.so3lr models neighbors reporters torchforce training training.labelling".split()
     code = ABSENT + "".join(f"import openmm_polarmp.{package}\n" for package in packages) + "print('done')"
     assert run(code, tmp_path) == "done\n"
 

@@ -54,6 +54,10 @@ def test_reference_energies_are_recovered(tmp_path):
 @pytest.mark.parametrize("name", ["data.extxyz", "data.db", "data.h5"])
 def test_every_format_gives_the_same_labels(tmp_path, name):
     frames = [*ionic_frames(2), *ionic_frames(2, box=None, pairs=3)]
+    for frame in frames:
+        frame.arrays["molecules"] = np.arange(len(frame)) // 2
+        frame.info["energy_weight"] = 0.5
+        frame.arrays["molecule_charges"] = np.where(frame.arrays["molecules"] == 1, 1.0, 0.0)
     if name.endswith("h5"):
         hdf5.write(tmp_path / name, frames)
     elif name.endswith("db"):

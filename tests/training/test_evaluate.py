@@ -2,6 +2,7 @@
 
 import json
 
+import ase.io
 import numpy as np
 import pytest
 import torch
@@ -97,3 +98,28 @@ def test_data_the_model_does_not_know(tmp_path, runs, capsys):
     runs.write_data(tmp_path / "ions.extxyz", 1)
     assert main(["evaluate", str(tmp_path / "water.polarmp"), str(tmp_path / "ions.extxyz")]) == 1
     assert "ions.extxyz, frame 0: has the elements" in capsys.readouterr().err
+
+
+def test_errors_by_an_entry_of_info(saved, tmp_path, capsys):
+    frames = ionic_frames(5, box=None, pairs=3)
+    for number, frame in enumerate(frames):
+        frame.info["kind"] = "odd" if number % 2 else "even"
+    for name, some in {"all": frames, "even": frames[::2], "odd": frames[1::2]}.items():
+        ase.io.write(tmp_path / f"{name}.extxyz", some)
+
+    def errors(name, *more):
+        command = ["evaluate", str(tmp_path / "model.polarmp"), str(tmp_path / f"{name}.extxyz")]
+        assert main([*command, "--output", str(tmp_path / "errors.json"), *more]) == 0
+        return json.loads((tmp_path / "errors.json").read_text())
+
+    whole, divided = errors("all"), errors("all", "--by", "kind")
+    assert "RMSE by kind" in capsys.readouterr().out
+    for label, statistics in whole["errors"].items():
+        assert divided["errors"][label] == pytest.approx(statistics, nan_ok=True), label
+    assert divided["sum_rule"] == pytest.approx(whole["sum_rule"])
+    for kind in ("even", "odd"):
+        for label, statistics in errors(kind)["errors"].items():
+            assert divided["errors by kind"][kind][label] == pytest.approx(statistics, nan_ok=True), label
+    command = ["evaluate", str(tmp_path / "model.polarmp"), str(tmp_path / "all.extxyz"), "--by", "source"]
+    assert main(command) == 1
+    assert "by is 'source', which frame 0 does not have" in capsys.readouterr().err

@@ -1,12 +1,16 @@
 """The loss against its definition, from errors that are computed without it."""
 
+import dataclasses
+
+import numpy as np
 import pytest
 import torch
 from support.ionic import ionic_frames
 from support.models import tiny_model
 
-from openmm_polarmp.training import Batch, Structure
+from openmm_polarmp.training import Batch, Structure, compare
 from openmm_polarmp.training.config import LossConfig
+from openmm_polarmp.training.disturbed_structures import energy_deficits
 from openmm_polarmp.training.loss import TrainingLoss, weights_at
 
 
@@ -43,3 +47,43 @@ def test_each_part_has_the_scale_that_the_configuration_describes():
         loss, _ = TrainingLoss(model, config)(Batch.of(members), weights_at(config, 0), (0,), 4.0)
         assert expected > 1e-6
         assert loss.item() == pytest.approx(0.7 * expected.item() / 4, rel=1e-8), name
+
+
+def test_the_charges_of_molecules_before_the_total_charge_is_imposed():
+    """Each pair of ions is a molecule; the second frame does not know its molecules."""
+    model = tiny_model((3, 9, 11, 17), "qu").double()
+    known, unknown = (ionic_frames(1, seed=seed, pairs=3, box=None)[0] for seed in (1, 2))
+    known.arrays["molecules"] = np.array([4, 4, 0, 0, 7, 7])
+    known.arrays["molecule_charges"] = np.array([1.0, 1.0, 0, 0, -1, -1])
+    known.info["total_charge"] = unknown.info["total_charge"] = 0.0
+    members = [Structure.of(frame, model.cutoff) for frame in (unknown, known)]
+    member = members[1]
+    raw = model.evaluate_network(
+        member.positions, member.species, None, (member.edge_index, member.edge_shifts)
+    ).raw_charges
+    errors = torch.stack([raw[:2].sum() - 1, raw[2:4].sum(), raw[4:].sum() + 1])
+    config = LossConfig(energy=0.0, forces=0.0, molecule_charges=0.7)
+    loss, _ = TrainingLoss(model, config)(Batch.of(members), weights_at(config, 0), (0,), 4.0)
+    assert loss.item() == pytest.approx(0.7 * (errors**2).mean().item() / 4, rel=1e-8)
+    loss.backward()
+    assert model.network.heads.final.weight.grad.abs().max() > 0
+
+
+def test_energies_without_weight_count_nowhere():
+    """A frame whose energy is known up to a constant: the loss, the mean error and the lower bound leave it out."""
+    model = tiny_model((3, 9, 11, 17), "qu").double()
+    frames = [ionic_frames(1, seed=seed, pairs=3, box=None)[0] for seed in (1, 2)]
+    frames[1].info["energy_weight"] = 0.0
+    members = [Structure.of(frame, model.cutoff) for frame in frames]
+    config = LossConfig(energy=0.7, forces=0.0, disturbed=0.0)
+    both, sums = TrainingLoss(model, config)(Batch.of(members), weights_at(config, 0), (0,), 1.0)
+    first, _ = TrainingLoss(model, config)(Batch.of(members[:1]), weights_at(config, 0), (0,), 1.0)
+    assert both.item() == pytest.approx(first.item(), rel=1e-10) and first.item() > 1e-6
+    assert sums["energy"][1].tolist() == [1, 0]
+    assert [len(compare(model, members).reference[name]) for name in ("energy", "forces")] == [1, 12]
+    high = dataclasses.replace(members[0], energy=members[0].energy + 1e6)  # every copy is below its bound
+    assert energy_deficits(model, Batch.of([high]), [(0,)]).item() > 1e5
+    assert energy_deficits(model, Batch.of([dataclasses.replace(high, energy_weight=0.0)]), [(0,)]).item() == 0
+    frames[1].info["energy_weight"] = 2.0
+    with pytest.raises(ValueError, match="energy_weight is 2; 0 to 1 is accepted"):
+        Structure.of(frames[1], model.cutoff)

@@ -58,7 +58,7 @@ def other_spelling(frame: ase.Atoms, name: str) -> str | None:
     available = set(frame.info) | set(frame.arrays) | calculated
     if available & {name, *READ.get(name, ())}:
         return None
-    spellings = [prefix + spelling for spelling in SPELLINGS[name] for prefix in PREFIXES]
+    spellings = [prefix + spelling for spelling in SPELLINGS.get(name, ()) for prefix in PREFIXES]
     return next((spelling for spelling in spellings if spelling in available), None)
 
 

@@ -41,6 +41,12 @@ class Structure:
         e.
     polarizability : Tensor [3, 3] or None
         e^2 A^2/eV; used in evaluations only.
+    molecules : Tensor [N] or None
+        Molecule of each atom, 0 to M - 1.
+    molecule_charges : Tensor [M] or None
+        e.
+    energy_weight : float
+        Weight of the energy in the loss and in mean errors, 0 to 1, without a unit.
     number : int
         Index of the structure in its data set.
     """
@@ -57,6 +63,9 @@ class Structure:
     dipole: torch.Tensor | None = None
     born_charges: torch.Tensor | None = None
     polarizability: torch.Tensor | None = None
+    molecules: torch.Tensor | None = None
+    molecule_charges: torch.Tensor | None = None
+    energy_weight: float = 1.0
     number: int = 0
 
     @classmethod
@@ -67,6 +76,13 @@ class Structure:
         cell = torch.as_tensor(atoms.cell.array, dtype=torch.float64) if atoms.pbc.all() else None
         edge_index, edge_shifts = batched_pairs(positions, cutoff, cell)
         energy, charge = values.pop("energy"), float(values.pop("total_charge", torch.zeros(())))
+        weight = float(values.pop("energy_weight", torch.ones(())))
+        molecules, charges = values.pop("molecules", None), values.pop("molecule_charges", None)
+        if molecules is None or charges is None:
+            molecules, charges = None, None
+        else:
+            molecules = torch.unique(molecules, return_inverse=True)[1]
+            charges = charges.new_zeros(int(molecules.max()) + 1).index_put((molecules,), charges)
         return cls(
             positions.to(dtype),
             torch.as_tensor(atoms.numbers, dtype=torch.long),
@@ -75,6 +91,9 @@ class Structure:
             edge_shifts.to(dtype),
             energy=energy,
             total_charge=charge,
+            molecules=molecules,
+            molecule_charges=None if charges is None else charges.to(dtype),
+            energy_weight=weight,
             number=number,
             **{name: value.to(dtype) for name, value in values.items()},
         )
@@ -96,9 +115,8 @@ class Structure:
         shifts = 0 if self.cell is None else self.edge_shifts @ self.cell
         distances = (self.positions[j] + shifts - self.positions[i]).norm(dim=1)
         reference = sum(energy_shift.get(z, 0.0) for z in self.species.tolist())
-        return TrainingRange.of(
-            self.species, self.edge_index, distances, self.forces, reach=cutoff, energy=float(self.energy) - reference
-        )
+        energy = float(self.energy) - reference if self.energy_weight > 0 else None
+        return TrainingRange.of(self.species, self.edge_index, distances, self.forces, reach=cutoff, energy=energy)
 
 
 @dataclass
@@ -171,9 +189,30 @@ class Batch:
             forces=torch.cat([s.forces for s in structures]).to(device),
         )
 
+    def energy_weights(self) -> torch.Tensor:
+        """Weight of the energy of each structure, [B]."""
+        return torch.tensor([s.energy_weight for s in self.structures]).to(self.energy)
+
     def per_structure(self, values: torch.Tensor) -> torch.Tensor:
         """Sums of a quantity of the atoms, in any unit, over each structure: [N, ...] -> [B, ...]."""
         return values.new_zeros(len(self.structures), *values.shape[1:]).index_add(0, self.batch, values)
+
+    def molecules(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Molecule of each atom [N] (-1 where it is not known), structure of each molecule [M], and its charge [M] in e."""
+        numbers, structures, charges, first = [], [], [], 0
+        for n, s in enumerate(self.structures):
+            if s.molecules is None or s.molecule_charges is None:
+                numbers.append(torch.full((len(s),), -1))
+                continue
+            numbers.append(s.molecules + first)
+            charges.append(s.molecule_charges)
+            structures.append(torch.full((len(s.molecule_charges),), n))
+            first += len(s.molecule_charges)
+        device = self.positions.device
+        if not charges:
+            none = torch.zeros(0, dtype=torch.long, device=device)
+            return torch.cat(numbers).to(device), none, self.positions.new_zeros(0)
+        return torch.cat(numbers).to(device), torch.cat(structures).to(device), torch.cat(charges).to(device)
 
     def label(self, name: str) -> tuple[torch.Tensor, torch.Tensor]:
         """An optional label of all structures, joined, and [B] which of them have it; the others have zeros."""

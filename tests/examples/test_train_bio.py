@@ -1,0 +1,115 @@
+"""The chain behind the models of biomolecules, in small: frames, labels by SO3LR, division by molecule, training, errors by kind."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import ase
+import ase.io
+import numpy as np
+import pytest
+
+from openmm_polarmp.cli import main
+from openmm_polarmp.training import labels as labels_of
+from openmm_polarmp.training.labelling import protocol
+
+FOLDER = Path(__file__).parents[2] / "examples" / "train_bio"
+
+
+@pytest.fixture
+def load(monkeypatch):
+    """Load a script, whose neighbours are modules that it imports."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+
+    def script(name):
+        spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return script
+
+
+def water(frames):
+    molecule = ase.Atoms("OHH", [[0, 0, 0], [0.757, 0.586, 0], [-0.757, 0.586, 0]])
+    return frames.annotated(molecule, [0, 0, 0], [0.0], "water", "O")
+
+
+def ion(frames):
+    return frames.annotated(ase.Atoms("Cl", [[0.0, 0, 0]]), [0], [-1.0], "ion", "[Cl-]")
+
+
+def test_from_structures_to_errors(load, tmp_path, monkeypatch, capsys):
+    frames, rng, some = load("frames"), np.random.default_rng(0), []
+    for number in range(24):
+        parts = [water(frames), water(frames), ion(frames)][: 2 + number % 2]
+        for place, part in enumerate(parts):
+            part.positions += [3.1 * place, 0, 0]
+        some.append(frames.disturbed(frames.joined(parts, ("water", "ion")[number % 2], f"source {number // 2}"), rng))
+    assert some[1].info["total_charge"] == -1 and list(some[1].arrays["molecules"]) == [0, 0, 0, 1, 1, 1, 2]
+    assert list(some[1].arrays["molecule_charges"]) == [0] * 6 + [-1]
+    ase.io.write(tmp_path / "frames.extxyz", some)
+    labelled = str(tmp_path / "labelled.extxyz")
+    assert main(["label", str(tmp_path / "frames.extxyz"), labelled, "--method", "so3lr", "--quiet"]) == 0
+
+    monkeypatch.setattr(frames, "TEST", 20)
+    monkeypatch.setattr(frames, "VALIDATION", 35)
+    monkeypatch.setitem(sys.modules, "frames", frames)
+    monkeypatch.setattr(sys, "argv", ["divide.py", str(tmp_path / "bio"), labelled])
+    load("divide").main()
+    parts = {name: ase.io.read(tmp_path / f"bio_{name}.extxyz", ":") for name in ("train", "validation", "test")}
+    sources = {name: {frame.info["source"] for frame in members} for name, members in parts.items()}
+    assert sum(map(len, sources.values())) == len(set.union(*sources.values())) == 12  # by molecule, not by frame
+    assert all(sources.values())
+    for frame in parts["train"]:  # of an ion beside other molecules only the forces are learned
+        known, alone = labels_of(frame), frame.info["kind"] == "water"
+        assert ("dipole" in known) == alone and known.get("energy_weight", 1) == alone
+
+    (tmp_path / "train.yaml").write_text(
+        "data: {train: [bio_train.extxyz], validation: bio_validation.extxyz, test: bio_test.extxyz}\n"
+        "output: model\n"
+        "model: {rung: qu+a, layers: 1, channels: 8, hidden: 16}\n"
+        "loss: {dipole: 0.2, molecule_charges: 2.0}\n"
+        "optimizer: {epochs: 2, batch_size: 4, hold_charges: 2}\n"
+    )
+    assert main(["train", str(tmp_path / "train.yaml"), "--quiet"]) == 0
+    capsys.readouterr()
+    model = str(tmp_path / "model" / "model.polarmp")
+    assert main(["evaluate", model, str(tmp_path / "bio_test.extxyz"), "--by", "kind"]) == 0
+    printed = capsys.readouterr().out
+    assert "molecule_charges" in printed and "RMSE by kind" in printed
+
+    script = load("compare_labels")
+    monkeypatch.setattr(sys, "argv", ["compare_labels.py", labelled, labelled])
+    script.main()
+    assert "24 frames, energy 0.00 meV/atom, forces 0 meV/A (R2 1.0000)" in capsys.readouterr().out
+
+
+def test_labels_of_ions_that_the_teacher_does_not_know(load, tmp_path):
+    """What the ion adds comes from one method, the rest from the other; the ion is the first atom."""
+    frames, script = load("frames"), load("ions")
+    sodium = frames.annotated(ase.Atoms("Na", [[0, 0, 2.4]]), [0], [1.0], "ion", "Na")
+    whole = frames.joined([sodium, water(frames)], "hydrated-ion", "ion NA")
+    rest = script.rest_of(whole)
+    assert str(rest.symbols) == "OH2" and rest.info["total_charge"] == 0
+    rng, methods = np.random.default_rng(0), {"whole_dft": whole, "rest_dft": rest, "rest_so3lr": rest}
+    labelled = {}
+    for name, frame in methods.items():
+        energy, forces, dipole = rng.normal(), rng.normal(size=(len(frame), 3)), rng.normal(size=3)
+        labels = protocol.Labels(energy, forces, dipole=dipole)
+        labelled[name] = protocol.with_labels(frame, labels, protocol.Provenance(name, "1"))
+        labelled[name].info["frame"] = 7
+        ase.io.write(tmp_path / f"ions_{name}.extxyz", labelled[name])
+    script.join(str(tmp_path / "ions"), str(tmp_path / "out.extxyz"))
+    joined = ase.io.read(tmp_path / "out.extxyz")
+    a, b, c = labelled.values()
+    assert joined.get_potential_energy() == pytest.approx(
+        sum(s * f.get_potential_energy() for s, f in ((1, a), (-1, b), (1, c)))
+    )
+    np.testing.assert_allclose(joined.get_forces()[0], a.get_forces()[0], atol=1e-7)
+    np.testing.assert_allclose(joined.get_forces()[1:], a.get_forces()[1:] - b.get_forces() + c.get_forces(), atol=1e-7)
+    np.testing.assert_allclose(
+        labels_of(joined)["dipole"], a.info["dipole"] - b.info["dipole"] + c.info["dipole"], atol=1e-7
+    )
+    assert list(joined.arrays["molecule_charges"]) == [1, 0, 0, 0]
+    assert joined.info["method"] == "whole_dft - rest_dft (without ions) + rest_so3lr"
