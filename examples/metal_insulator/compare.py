@@ -57,7 +57,7 @@ def draw_force(axis: Axes, charge: int, models: dict[str, PolarMPModel]) -> None
     for rung, model in models.items():
         axis.plot(gaps, [answer(model, frame)[1][ions, 2].sum() for frame in frames], label=rung)
     axis.axvline(NEAR[1], color="gray", linewidth=0.7, linestyle=":")
-    axis.set(title=f"net charge {charge:+d} e", xlabel="distance (A)", ylabel="force on the layer (eV/A)", ylim=(-0.5, 0.5))
+    axis.set(title=f"net charge {charge} e", xlabel="distance (A)", ylabel="force on the layer (eV/A)", ylim=(-0.25, 0.25))
 
 
 def draw_energies(axis: Axes, charge: int, models: dict[str, PolarMPModel], frames: list[ase.Atoms]) -> None:
@@ -68,7 +68,7 @@ def draw_energies(axis: Axes, charge: int, models: dict[str, PolarMPModel], fram
     axis.plot(exact, exact, "k", linewidth=1)
     for rung, model in models.items():
         axis.plot(exact, [answer(model, frame)[0] - zero for frame in chosen], "o", markersize=3, label=rung)
-    axis.set(title=f"net charge {charge:+d} e", xlabel="exact energy (eV)", ylabel="energy (eV)")
+    axis.set(title=f"net charge {charge} e", xlabel="exact energy (eV)", ylabel="energy (eV)")
 
 
 def main(folder: str, out: str) -> None:
