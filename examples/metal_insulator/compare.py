@@ -57,7 +57,9 @@ def draw_force(axis: Axes, charge: int, models: dict[str, PolarMPModel]) -> None
     for rung, model in models.items():
         axis.plot(gaps, [answer(model, frame)[1][ions, 2].sum() for frame in frames], label=rung)
     axis.axvline(NEAR[1], color="gray", linewidth=0.7, linestyle=":")
-    axis.set(title=f"net charge {charge} e", xlabel="distance (A)", ylabel="force on the layer (eV/A)", ylim=(-0.25, 0.25))
+    axis.set(
+        title=f"net charge {charge} e", xlabel="distance (A)", ylabel="force on the layer (eV/A)", ylim=(-0.25, 0.25)
+    )
 
 
 def draw_energies(axis: Axes, charge: int, models: dict[str, PolarMPModel], frames: list[ase.Atoms]) -> None:
