@@ -11,7 +11,6 @@ from support.oracle import dense
 from support.platforms import CPU, PLATFORMS, REFERENCE, usable
 from support.systems import (
     CUBIC,
-    MOMENTS,
     TRICLINIC,
     Atoms,
     constrained_force,
@@ -259,19 +258,9 @@ def test_embedding(choice):
     force.setTotalChargeConstraint(0.5)
     context = choice.context(make_system(50, atoms.cell, force), positions=system.positions)
     energy, forces = energy_and_forces(context)
-
-    def joined(values, fill):
-        return np.concatenate([values, np.broadcast_to(fill, (30, *values.shape[1:]))])
-
-    together = Atoms(
-        np.concatenate([atoms.positions, system.places]),
-        np.concatenate([atoms.charges, system.charges]),
-        *(joined(getattr(atoms, name), 0.0) for name in MOMENTS),
-        cell=atoms.cell,
-    )
     group = torch.tensor([0] * 20 + [1] * 30)
     total = TotalCharge(torch.tensor([0.5, system.charges.sum()], dtype=torch.float64), group)
-    expected_energy, expected_forces, _ = dense(together, mutual=Mutual(1e-12), total_charge=total)
+    expected_energy, expected_forces, _ = dense(system.as_atoms(), mutual=Mutual(1e-12), total_charge=total)
     energy_alone, forces_alone, _ = dense(Atoms(system.places, system.charges, cell=atoms.cell))
     expected_forces[20:] -= forces_alone
     assert relative_error(forces, expected_forces) < (1e-7 if choice is REFERENCE else 5e-4)

@@ -25,6 +25,17 @@ class Embedded:
     scale: float = 1.0
     kernel: str = "smeared"
 
+    def as_atoms(self) -> Atoms:
+        """All of it as atoms, of which the charges have no other moments and do not respond."""
+        n = len(self.charges)
+        moments = [getattr(self.atoms, name) for name in MOMENTS]
+        return Atoms(
+            np.concatenate([self.atoms.positions, self.places]),
+            np.concatenate([self.atoms.charges, self.charges]),
+            *(np.concatenate([m, np.zeros((n, *m.shape[1:]))]) for m in moments),
+            cell=self.atoms.cell,
+        )
+
     def force(self, tolerance: float = 5e-4) -> PolarMPForce:
         """The atoms are the first particles of the System, the charges the others."""
         n = len(self.atoms)

@@ -8,6 +8,7 @@ CP2K runs in a temporary folder: files that the template names have absolute pat
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import re
@@ -27,6 +28,7 @@ from openmm_polarmp.training.labelling.protocol import (
     NotConverged,
     Provenance,
     check_response,
+    one_by_one,
     whole_charge,
 )
 
@@ -67,16 +69,11 @@ class CP2KMethod:
     def calculate(self, frames: Sequence[ase.Atoms], response: bool) -> list[Labels | NotConverged]:
         """As in `Method`; Born charges are differences of dipoles, and there is no polarizability."""
         check_response(frames, response)
-        results: list[Labels | NotConverged] = []
-        for frame in frames:
-            try:
-                labels = self._point(frame)
-                if response:
-                    labels = Labels(labels.energy, labels.forces, dipole=labels.dipole, born_charges=self._born(frame))
-                results.append(labels)
-            except NotConverged as error:
-                results.append(error)
-        return results
+        return one_by_one(frames, lambda frame: self._labels(frame, response))
+
+    def _labels(self, frame: ase.Atoms, response: bool) -> Labels:
+        labels = self._point(frame)
+        return dataclasses.replace(labels, born_charges=self._born(frame)) if response else labels
 
     def _born(self, frame: ase.Atoms) -> NDArray[np.float64]:
         """Z*_i,ab = dD_a/dr_i,b [N, 3, 3] in e."""

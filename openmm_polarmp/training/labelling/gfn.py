@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import ase
@@ -15,10 +16,15 @@ import numpy as np
 from ase.units import Bohr, Hartree
 from numpy.typing import NDArray
 
-from openmm_polarmp.training.labelling.protocol import Labels, NotConverged, Provenance, check_response, total_charge
-
-FIELD_STEP = 1e-3
-"""Hartree/(e Bohr), 0.05 V/A; the error of the central difference is of second order in it."""
+from openmm_polarmp.training.labelling._field import response_by_field
+from openmm_polarmp.training.labelling.protocol import (
+    Labels,
+    NotConverged,
+    Provenance,
+    check_response,
+    one_by_one,
+    total_charge,
+)
 
 
 class GFNMethod:
@@ -45,18 +51,12 @@ class GFNMethod:
     def calculate(self, frames: Sequence[ase.Atoms], response: bool) -> list[Labels | NotConverged]:
         """As in `Method`."""
         check_response(frames, response)
-        results: list[Labels | NotConverged] = []
-        for frame in frames:
-            try:
-                results.append(self._labels(frame, response))
-            except NotConverged as error:
-                results.append(error)
-        return results
+        return one_by_one(frames, lambda frame: self._labels(frame, response))
 
     def _labels(self, frame: ase.Atoms, response: bool) -> Labels:
         plain = self.singlepoint(frame, self.accuracy)
         periodic = bool(frame.pbc.all())
-        born, alpha = self._response(frame) if response else (None, None)
+        born, alpha = response_by_field(partial(self._in_field, frame)) if response else (None, None)
         return Labels(
             plain["energy"] * Hartree,
             -plain["gradient"] * Hartree / Bohr,
@@ -66,16 +66,12 @@ class GFNMethod:
             polarizability=alpha,
         )
 
-    def _response(self, frame: ase.Atoms) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Z*_i,ab = dF_i,b/dE_a [N, 3, 3] in e; alpha_ab = dD_a/dE_b [3, 3] in e^2 A^2/eV."""
-        born, alpha = np.zeros((len(frame), 3, 3)), np.zeros((3, 3))
-        for axis in range(3):
-            field = np.zeros(3)
-            field[axis] = FIELD_STEP
-            high, low = (self.singlepoint(frame, 0.01 * self.accuracy, sign * field) for sign in (1, -1))
-            born[:, axis] = -(high["gradient"] - low["gradient"]) / (2 * FIELD_STEP)
-            alpha[:, axis] = (high["dipole"] - low["dipole"]) / (2 * FIELD_STEP)
-        return born, alpha * Bohr**2 / Hartree
+    def _in_field(
+        self, frame: ase.Atoms, field: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Forces and dipole, in atomic units, to the accuracy that differences need."""
+        values = self.singlepoint(frame, 0.01 * self.accuracy, field)
+        return -values["gradient"], values["dipole"]
 
     def singlepoint(
         self, frame: ase.Atoms, accuracy: float, field: NDArray[np.float64] | None = None

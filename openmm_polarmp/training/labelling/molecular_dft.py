@@ -16,16 +16,16 @@ import numpy as np
 from ase.units import Bohr, Hartree
 from numpy.typing import NDArray
 
+from openmm_polarmp.training.labelling._field import response_by_field
 from openmm_polarmp.training.labelling.protocol import (
     Labels,
     NotConverged,
     Provenance,
     check_response,
+    one_by_one,
     whole_charge,
 )
 
-FIELD_STEP = 1e-3
-"""Hartree/(e Bohr), 0.05 V/A."""
 TOLERANCE, RESPONSE_TOLERANCE = 1e-9, 1e-11
 """Hartree, of the energy in the self-consistent iterations."""
 GRID = 3
@@ -82,13 +82,7 @@ class PySCFMethod:
         if any(frame.pbc.any() for frame in frames):
             raise ValueError("a frame is periodic; clusters are accepted by pyscf:FUNCTIONAL/BASIS")
         check_response(frames, response)
-        results: list[Labels | NotConverged] = []
-        for frame in frames:
-            try:
-                results.append(self._labels(frame, response))
-            except NotConverged as error:
-                results.append(error)
-        return results
+        return one_by_one(frames, lambda frame: self._labels(frame, response))
 
     def _check_names(self) -> None:
         from pyscf import dft, gto
@@ -106,7 +100,11 @@ class PySCFMethod:
 
     def _labels(self, frame: ase.Atoms, response: bool) -> Labels:
         point = self._point(frame)
-        born, alpha = self._response(frame, point) if response else (None, None)
+
+        def in_field(field: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+            return self._point(frame, field, point.density)[1:3]
+
+        born, alpha = response_by_field(in_field) if response else (None, None)
         return Labels(
             point.energy * Hartree,
             point.forces * Hartree / Bohr,
@@ -114,16 +112,6 @@ class PySCFMethod:
             born_charges=born,
             polarizability=alpha,
         )
-
-    def _response(self, frame: ase.Atoms, plain: _Point) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Z*_i,ab = dF_i,b/dE_a [N, 3, 3] in e; alpha_ab = dD_a/dE_b [3, 3] in e^2 A^2/eV."""
-        born, alpha = np.zeros((len(frame), 3, 3)), np.zeros((3, 3))
-        for axis in range(3):
-            field = FIELD_STEP * np.eye(3)[axis]
-            high, low = (self._point(frame, sign * field, plain.density) for sign in (1, -1))
-            born[:, axis] = (high.forces - low.forces) / (2 * FIELD_STEP)
-            alpha[:, axis] = (high.dipole - low.dipole) / (2 * FIELD_STEP)
-        return born, alpha * Bohr**2 / Hartree
 
     def _point(
         self, frame: ase.Atoms, field: NDArray[np.float64] | None = None, density: NDArray[np.float64] | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -115,6 +115,17 @@ def check_response(frames: Sequence[ase.Atoms], response: bool) -> None:
     """Raise a ValueError if the response of a box is asked for."""
     if response and any(frame.pbc.any() for frame in frames):
         raise ValueError("response is True for a periodic frame; clusters are accepted, as a box has no uniform field")
+
+
+def one_by_one(frames: Sequence[ase.Atoms], labels: Callable[[ase.Atoms], Labels]) -> list[Labels | NotConverged]:
+    """The labels of each frame by itself, or why there are none: a frame that fails does not stop the others."""
+    results: list[Labels | NotConverged] = []
+    for frame in frames:
+        try:
+            results.append(labels(frame))
+        except NotConverged as error:
+            results.append(error)
+    return results
 
 
 def with_labels(frame: ase.Atoms, labels: Labels, provenance: Provenance) -> ase.Atoms:
