@@ -70,7 +70,8 @@ class HostedNet(ExactConstants):
         self.mixing = torch.nn.ParameterList()
         if not self.rung.charges:
             return
-        flow, formal = config.charges == "flow", bool(config.formal_charges)
+        flow = config.charges == "flow"
+        formal_charges = [config.formal_charges[z] for z in self.species] if config.formal_charges else None
         self.heads = Heads(
             self.rung,
             config.polarizability,
@@ -78,7 +79,7 @@ class HostedNet(ExactConstants):
             self.host.multiplicities[0],
             config.channels,
             config.hidden,
-            local_charges=not formal,
+            local_charges=formal_charges is None,
             energy=False,
             mutual=config.mutual,
             rounds=config.rounds > 0,
@@ -90,9 +91,11 @@ class HostedNet(ExactConstants):
             self.mixing.append(torch.nn.Parameter(torch.randn(n, config.channels) / math.sqrt(n)))
         if flow or self.rung.conductance:
             self.radial = RadialBasis(self.cutoff, config.n_radial)
-            self.edge_heads = EdgeHeads(flow, self.rung.conductance, n_species, config.hidden, config.n_radial)
-        if formal:
-            self.constant("formal_charges", torch.tensor([config.formal_charges[z] for z in self.species]))
+            self.edge_heads = EdgeHeads(
+                flow, self.rung.conductance, self.species, formal_charges, config.hidden, self.radial
+            )
+        if formal_charges is not None:
+            self.constant("formal_charges", torch.tensor(formal_charges))
 
     def _check_features(self, l_max: int) -> None:
         """Raise a ValueError if the heads read features that the host has not."""

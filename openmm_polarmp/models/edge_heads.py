@@ -5,10 +5,15 @@ Both are of low rank in what the two atoms are, so that a pair costs a few produ
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import torch
 
 from openmm_polarmp.electrostatics.flows import Flows
+from openmm_polarmp.models._radial import RadialBasis
 from openmm_polarmp.models.heads import UNIT_SOFTPLUS, bounded
+from openmm_polarmp.models.initial_flows import BOND_CONDUCTANCE, bond_shape, bond_transfers
 from openmm_polarmp.neighbors.table import NeighborTable, from_senders
 
 # Units of the heads, and what no pair exceeds, as in heads.py.
@@ -30,19 +35,39 @@ class EdgeHeads(torch.nn.Module):
     ----------
     transfers, conducts : bool
         Whether there are t and f.
-    n_species, hidden, n_radial : int
-        Kinds of atoms, width of the atoms' hidden layer and radial functions.
+    species : sequence of int
+        Atomic numbers of the kinds of atoms.
+    formal_charges : sequence of float, optional
+        Charges of the kinds without transfers, e; None: the network predicts them.
+    hidden : int
+        Width of the atoms' hidden layer.
+    basis : RadialBasis
+        The radial functions.
     """
 
-    def __init__(self, transfers: bool, conducts: bool, n_species: int, hidden: int, n_radial: int) -> None:
+    def __init__(
+        self,
+        transfers: bool,
+        conducts: bool,
+        species: Sequence[int],
+        formal_charges: Sequence[float] | None,
+        hidden: int,
+        basis: RadialBasis,
+    ) -> None:
         super().__init__()
-        self.n_radial = n_radial
-        self.atoms = torch.nn.Linear(hidden, 2 * n_radial * transfers + conducts)
+        self.n_radial = len(basis.frequencies)
+        self.atoms = torch.nn.Linear(hidden, 2 * self.n_radial * transfers + conducts)
         self.species_transfer = self.species_conductance = None
+        # Both are (anti)symmetrized: half in either direction.
+        shape = bond_shape(species, basis).to(self.atoms.weight) / 2
         if transfers:
-            self.species_transfer = torch.nn.Parameter(0.1 * torch.randn(n_species, n_species, n_radial))
+            bonds = bond_transfers(species, formal_charges).to(shape)
+            self.species_transfer = torch.nn.Parameter(bonds[..., None] / TRANSFER * shape)
+            with torch.no_grad():  # u = 0: these transfers alone at first
+                self.atoms.weight[: self.n_radial] = 0
+                self.atoms.bias[: self.n_radial] = 0
         if conducts:
-            self.species_conductance = torch.nn.Parameter(0.5 + 0.1 * torch.randn(n_species, n_species, n_radial))
+            self.species_conductance = torch.nn.Parameter(math.sqrt(BOND_CONDUCTANCE / CONDUCTANCE) * shape)
 
     def forward(
         self,
@@ -98,6 +123,15 @@ class EdgeHeads(torch.nn.Module):
             None if conductance is None else conductance / 2,
         )
         return local_charges + transfer.sum(1), flows
+
+    def keep_transfers(self) -> None:
+        """Remove the gradients by which the next step of a training would change the transfers."""
+        if self.species_transfer is None:
+            return
+        for parameter in (self.atoms.weight, self.atoms.bias):
+            if parameter.grad is not None:
+                parameter.grad[: 2 * self.n_radial] = 0  # of u and v
+        self.species_transfer.grad = None
 
     @torch.no_grad()
     def flip_signs(self) -> None:

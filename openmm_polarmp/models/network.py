@@ -82,7 +82,8 @@ class PolarMPNet(ExactConstants):
         self.embedding = torch.nn.Embedding(n_species, c)
         extra = int(config.total_charge_input) + int(config.multiplicity_input)
         self.state_embedding = torch.nn.Linear(extra, c, bias=False) if extra else None
-        flow, formal = config.charges == "flow", bool(config.formal_charges)
+        flow = config.charges == "flow"
+        formal_charges = [config.formal_charges[z] for z in config.species] if config.formal_charges else None
         self.heads = Heads(
             self.rung,
             config.polarizability,
@@ -90,7 +91,7 @@ class PolarMPNet(ExactConstants):
             config.layers * c,
             c,
             config.hidden,
-            local_charges=not formal,
+            local_charges=formal_charges is None,
             mutual=config.mutual,
             rounds=config.rounds > 0,
         )
@@ -98,9 +99,11 @@ class PolarMPNet(ExactConstants):
             self.heads.set_electronegativities(config.species)
         self.edge_heads = None
         if flow or self.rung.conductance:
-            self.edge_heads = EdgeHeads(flow, self.rung.conductance, n_species, config.hidden, config.n_radial)
-        if formal:
-            self.constant("formal_charges", torch.tensor([config.formal_charges[z] for z in config.species]))
+            self.edge_heads = EdgeHeads(
+                flow, self.rung.conductance, config.species, formal_charges, config.hidden, self.radial
+            )
+        if formal_charges is not None:
+            self.constant("formal_charges", torch.tensor(formal_charges))
         self.first = FirstLayer(
             Density(n_species, config.n_radial, config.l_max, c), self._products(last=config.layers == 1)
         )

@@ -5,7 +5,8 @@ untrained network only add noise, so the first steps remove them, and afterwards
 short-range terms have learned what charges should explain. (Measured on water: from -0.4 e the charge of oxygen falls to
 -0.1 e within the first fifty steps and stays there.) So in the first steps each element has a fixed charge of ordinary
 size, with the sign that its electronegativity suggests, while the short-range part learns the rest. Then the charge head
-is fitted to these charges and trained with all other weights.
+is fitted to these charges and trained with all other weights. Where charge flows from formal charges, the network begins
+with such charges by itself (`openmm_polarmp.models.initial_flows`), and the first steps leave the transfers as they are.
 """
 
 from __future__ import annotations

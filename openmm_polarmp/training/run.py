@@ -179,7 +179,7 @@ def _sign_is_free(config: TrainingConfig, model: PolarMPModel, sample: list[Stru
     """Whether nothing determines the moments' sign: no dipoles or Born charges were learned, no structure is charged."""
     learned = any(getattr(config.loss, name) for name in ("dipole", "born_charges"))
     neutral = all(s.total_charge == 0 for s in sample) or not model.charge_projection
-    free = not learned and neutral and not model.formal_charges
+    free = not learned and neutral and not any(model.formal_charges.values())
     return model.has_electrostatics and config.model.start is None and free
 
 

@@ -88,11 +88,12 @@ class Trainer:
         self.seconds: dict[str, float] = defaultdict(float)
         self.hold_steps = 0
         self.initial_charges: dict[int, float] = {}
-        predicted = not self.model.formal_charges and not self.model.equilibrates_charges
-        chosen = self.model.has_electrostatics and predicted
-        if chosen and config.model.start is None and settings.hold_charges > 0:
-            self.initial_charges = guess_charges(training)
-            self.hold_steps = settings.hold_charges if self.initial_charges else 0
+        chosen = self.model.has_electrostatics and not self.model.equilibrates_charges
+        if chosen and config.model.start is None:
+            if not self.model.formal_charges:
+                self.initial_charges = guess_charges(training)
+            guessed = self.initial_charges or self.model.formal_charges
+            self.hold_steps = settings.hold_charges if guessed else 0
         self.resumed = self._load()
         self.quiet = quiet or not processes.first
         self.progress = Progress(self.quiet, self.total_steps, self.step)
@@ -164,13 +165,14 @@ class Trainer:
         self.seconds["data"] += began - start
         weight = weights_at(self.config.loss, self.step / self.steps_per_epoch)
         divisor = len(chosen) / self.processes.count  # the gradients are averaged over the processes
-        if self.hold_steps and self.step == self.hold_steps:
+        fixed = self.step < self.hold_steps
+        if self.initial_charges and self.hold_steps and self.step == self.hold_steps:
             some = self.training[:: max(1, len(self.training) // 20)]
             fit_charge_head(self.model, some, self.initial_charges)
             self.mean.module.load_state_dict(self.model.state_dict())  # the average starts again after the jump
-        fixed = self.step < self.hold_steps
+        by_species = fixed and self.initial_charges
         try:
-            with fixed_charges(self.model, self.initial_charges) if fixed else nullcontext():
+            with fixed_charges(self.model, self.initial_charges) if by_species else nullcontext():
                 loss, sums = self.loss(batch, weight, (self.config.seed, self.step), divisor)
         except (
             ValueError
@@ -180,6 +182,8 @@ class Trainer:
         self.optimizer.zero_grad()
         loss.backward()
         self.processes.average_gradients(self.model)
+        if fixed and self.model.network.edge_heads is not None:
+            self.model.network.edge_heads.keep_transfers()
         backward = clock()
         value = self.processes.total(loss.detach().double().cpu()).item() / self.processes.count
         if not math.isfinite(value):

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from support.models import stir_pairs
 
 with torch.serialization.safe_globals([slice]):  # e3nn 0.4.4 reads a file of its own
     from e3nn import o3
@@ -111,6 +112,7 @@ def hosted(name: str, rung: str = "quQ+ka", seed: int = 0, settings: dict | None
     if network.heads is not None and network.heads.final is not None:
         for parameter in network.heads.final.parameters():
             torch.nn.init.normal_(parameter, std=0.5)
+        stir_pairs(network.edge_heads)
     return network
 
 

@@ -5,7 +5,7 @@ import torch
 from support.ionic import ionic_frames
 from support.models import tiny_model
 
-from openmm_polarmp.training import Batch, Structure
+from openmm_polarmp.training import Batch, Structure, train
 from openmm_polarmp.training.initial_charges import CHARGE_PER_UNIT, fit_charge_head, fixed_charges, guess_charges
 
 SPECIES = (3, 9, 11, 17)
@@ -56,3 +56,25 @@ def test_the_fitted_head_gives_each_element_its_charge(members):
     row = model.network.heads.scalars.index("charge")
     kept = [i for i in range(len(others)) if i != row]
     assert torch.equal(model.network.heads.final.weight[kept], others[kept])
+
+
+def test_transfers_between_formal_charges_are_held_in_the_first_steps(tmp_path, runs):
+    flowing = {"rung": "q+c", "charges": "flow", "formal_charges": {3: 0, 9: 0, 11: 0, 17: 0}}
+
+    def transfers(epochs, hold):
+        run = f"run-{epochs}-{hold}"
+        optimizer = {"epochs": epochs, "ema": 0.0, "hold_charges": hold}
+        config = runs.configure(tmp_path, model={**runs.small, **flowing}, optimizer=optimizer, output=run)
+        heads = train(config, quiet=True).model.network.edge_heads
+        count = 2 * heads.n_radial
+        return [heads.species_transfer, heads.atoms.weight[:count], heads.atoms.bias[:count]], heads.species_conductance
+
+    steps = 2  # of an epoch
+    held, conductance = transfers(2, 2 * steps)
+    assert held[0].abs().max() > 0 and not held[1][: len(held[1]) // 2].any()
+    briefly, other_conductance = transfers(2, steps)
+    untrained, initial_conductance = transfers(1, steps)
+    for kept, same, trained in zip(held, untrained, briefly, strict=True):
+        assert torch.equal(kept, same)
+        assert not torch.equal(kept, trained)
+    assert not torch.equal(conductance, initial_conductance)
