@@ -63,11 +63,12 @@ class EdgeHeads(torch.nn.Module):
         if transfers:
             bonds = bond_transfers(species, formal_charges).to(shape)
             self.species_transfer = torch.nn.Parameter(bonds[..., None] / TRANSFER * shape)
-            with torch.no_grad():  # u = 0: these transfers alone at first
-                self.atoms.weight[: self.n_radial] = 0
-                self.atoms.bias[: self.n_radial] = 0
         if conducts:
             self.species_conductance = torch.nn.Parameter(math.sqrt(BOND_CONDUCTANCE / CONDUCTANCE) * shape)
+        with torch.no_grad():  # u = 0 and s = 1: nothing else at first
+            for parameter in self.atoms.parameters():
+                parameter[: self.n_radial * transfers] = 0
+                parameter[2 * self.n_radial * transfers :] = 0
 
     def forward(
         self,
@@ -123,15 +124,6 @@ class EdgeHeads(torch.nn.Module):
             None if conductance is None else conductance / 2,
         )
         return local_charges + transfer.sum(1), flows
-
-    def keep_transfers(self) -> None:
-        """Remove the gradients by which the next step of a training would change the transfers."""
-        if self.species_transfer is None:
-            return
-        for parameter in (self.atoms.weight, self.atoms.bias):
-            if parameter.grad is not None:
-                parameter.grad[: 2 * self.n_radial] = 0  # of u and v
-        self.species_transfer.grad = None
 
     @torch.no_grad()
     def flip_signs(self) -> None:

@@ -16,10 +16,10 @@ from openmm_polarmp.models.radii import COVALENT_RADII
 
 TRANSFER_PER_UNIT = 0.27
 """e over a bond, for one unit of Pauling's scale: hydrogen in water begins at 0.33 e."""
-BOND_CONDUCTANCE = 0.02
-"""e^2/eV of a bond, some tenths of the polarizability that a molecule has."""
+BOND_CONDUCTANCE = 0.005
+"""e^2/eV of a bond: a few hundredths of a molecule's polarizability, as the field within a molecule is strong."""
 STEEPNESS = 0.7
-"""Of the fall with the distance: a twentieth at twice the length of a bond and far less beyond."""
+"""Of the fall with the distance: an eighth at twice the length of a bond, as hydrogen bonds are, and far less beyond."""
 
 
 def bond_shape(species: Sequence[int], basis: RadialBasis) -> torch.Tensor:
@@ -35,9 +35,10 @@ def bond_shape(species: Sequence[int], basis: RadialBasis) -> torch.Tensor:
     lengths = radii[:, None] + radii
     distances = torch.linspace(0.3, basis.cutoff, 200, dtype=torch.float64)[:-1]
     functions = basis(distances)
-    wanted = torch.exp(-STEEPNESS * ((distances / lengths[..., None]) ** 2 - 1)).clamp(max=1.0)
-    # Distances within a bond never occur, so that the fit need not be good there.
-    weights = torch.where(distances < 0.7 * lengths[..., None], 0.1, 1.0)[..., None]
+    bonds = distances / lengths[..., None]
+    wanted = torch.exp(-STEEPNESS * (bonds.square() - 1)).clamp(max=1.5)
+    # Shorter distances never occur, so that the fit need not be good there.
+    weights = torch.where(bonds < 0.7, 0.1, 1.0)[..., None]
     return torch.linalg.lstsq(weights * functions, weights * wanted[..., None]).solution.squeeze(-1)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from openmm_polarmp.models import PolarMPModel, load_model
 from openmm_polarmp.training.config import ModelConfig, TrainingConfig, build
 from openmm_polarmp.training.data import labels
 from openmm_polarmp.training.data.statistics import average_neighbors, single_atoms
-from openmm_polarmp.training.data.structure import Structure
 
 HEAD_SETTINGS = (
     "rung",
@@ -31,7 +29,8 @@ HEAD_SETTINGS = (
     "hidden",
     "n_radial",
 )
-FRAMES = 50  # for the energies of single atoms
+PAIR_RATE = 0.1
+"""Of the heads of pairs: one step changes what an atom exchanges with all of its neighbours together."""
 
 
 def hosted_network(config: TrainingConfig, frames: Sequence[ase.Atoms], species: tuple[int, ...]) -> HostedNet:
@@ -57,13 +56,18 @@ def freeze(model: PolarMPModel, settings: ModelConfig) -> None:
 
 
 def parameter_groups(model: PolarMPModel, settings: ModelConfig) -> list[dict[str, Any]]:
-    """Groups of weights for the optimizer, each with a factor ``rate`` of the learning rate."""
-    if settings.host_training != "slow":
-        return [{"params": [p for p in model.parameters() if p.requires_grad], "rate": 1.0}]
-    host = list(model.network.host.parameters())
-    of_host = {id(p) for p in host}
-    groups = [{"params": [p for p in model.parameters() if id(p) not in of_host], "rate": 1.0}]
-    return [*groups, {"params": host, "rate": settings.host_rate}]
+    """Groups of weights for the optimizer, each with a factor ``rate`` of the learning rate.
+
+    Those that are ``held`` are not changed as long as charges are (`OptimizerConfig.hold_charges`).
+    """
+    trained = {p for p in model.parameters() if p.requires_grad}
+    edge_heads = getattr(model.network, "edge_heads", None)
+    pairs = trained & set(() if edge_heads is None else edge_heads.parameters())
+    host = trained & set(model.network.host.parameters() if settings.host_training == "slow" else ())
+    kinds = ((trained - pairs - host, 1.0, False), (pairs, PAIR_RATE, True), (host, settings.host_rate, False))
+    # In the model's order, which a checkpoint relies on.
+    groups = [([p for p in model.parameters() if p in members], rate, held) for members, rate, held in kinds]
+    return [{"params": members, "rate": rate, "held": held} for members, rate, held in groups if members]
 
 
 def _new(settings: ModelConfig, frames: Sequence[ase.Atoms], species: tuple[int, ...]) -> HostedNet:
@@ -102,7 +106,7 @@ def _of_file(settings: ModelConfig, frames: Sequence[ase.Atoms], species: tuple[
         host=network.config.host,
         host_licence=network.config.host_licence or model.licence,
         host_origin=network.config.host_origin or Path(settings.start_host).name,
-        energy_shift=_shifted(network, frames),
+        energy_shift=network.config.energy_shift,
     )
 
 
@@ -116,25 +120,3 @@ def _with_heads(settings: ModelConfig, adapter: Any, **values: Any) -> HostedNet
         **values,
     )
     return HostedNet(config, adapter)
-
-
-def _shifted(network: HostedNet, frames: Sequence[ase.Atoms]) -> dict[int, float]:
-    """Energies of single atoms with which the host's total energies fit the data's best, eV by atomic number.
-
-    Codes and functionals differ in them, and only in the elements of the data they can be fitted.
-    """
-    bare = HostedNet(
-        dataclasses.replace(network.config, rung="sr", charges="local", formal_charges={}, rounds=0), network.host
-    )
-    bare = bare.double()
-    some = frames[:: max(1, len(frames) // FRAMES)]
-    elements = sorted({int(z) for frame in some for z in frame.numbers})
-    counts = np.array([[(frame.numbers == z).sum() for z in elements] for frame in some], dtype=float)
-    residuals = []
-    for frame in some:
-        s = Structure.of(frame, network.cutoff)
-        with torch.no_grad():
-            energies, _ = bare(s.positions, s.species, s.edge_index, s.edge_shifts, s.cell)
-        residuals.append(float(s.energy) - float(energies.sum()))
-    changes = dict(zip(elements, np.linalg.lstsq(counts, np.array(residuals), rcond=None)[0].tolist(), strict=True))
-    return {z: network.config.energy_shift.get(z, 0.0) + changes.get(z, 0.0) for z in network.species}

@@ -19,6 +19,7 @@ from openmm_polarmp.training.data.statistics import average_neighbors, force_sca
 from openmm_polarmp.training.data.structure import Structure
 from openmm_polarmp.training.data.suspicions import shortest_bonds, suspicions
 from openmm_polarmp.training.hosts import freeze, hosted_network
+from openmm_polarmp.training.initial_energies import fit_single_atoms
 from openmm_polarmp.training.loss import optional_labels
 
 DTYPES = {"single": torch.float32, "double": torch.float64}
@@ -122,6 +123,7 @@ def build_model(config: TrainingConfig, frames: Sequence[ase.Atoms]) -> PolarMPM
         training_data=settings.description,
         licence=settings.licence,
     )
+    fit_single_atoms(model, frames)
     freeze(model, settings)
     return model
 

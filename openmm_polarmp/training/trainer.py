@@ -76,7 +76,6 @@ class Trainer:
             parameter_groups(self.model, config.model),
             lr=settings.learning_rate,
             weight_decay=settings.weight_decay,
-            amsgrad=True,
         )
         self.mean = AveragedModel(self.model, multi_avg_fn=self._average)
         self.steps_per_epoch = math.ceil(len(training) / settings.batch_size)
@@ -159,13 +158,14 @@ class Trainer:
         weights = [1.0] * len(numbers) if len(numbers) else [0.0]
         numbers = numbers if len(numbers) else chosen[:1]
         batch = Batch.of([self.training[i] for i in numbers], self.processes.device, weights)
+        fixed = self.step < self.hold_steps
         for group in self.optimizer.param_groups:
-            group["lr"] = group["rate"] * self.learning_rate(self.step)
+            rate = 0.0 if fixed and group["held"] else group["rate"]
+            group["lr"] = rate * self.learning_rate(self.step)
         began = clock()
         self.seconds["data"] += began - start
         weight = weights_at(self.config.loss, self.step / self.steps_per_epoch)
         divisor = len(chosen) / self.processes.count  # the gradients are averaged over the processes
-        fixed = self.step < self.hold_steps
         if self.initial_charges and self.hold_steps and self.step == self.hold_steps:
             some = self.training[:: max(1, len(self.training) // 20)]
             fit_charge_head(self.model, some, self.initial_charges)
@@ -182,8 +182,6 @@ class Trainer:
         self.optimizer.zero_grad()
         loss.backward()
         self.processes.average_gradients(self.model)
-        if fixed and self.model.network.edge_heads is not None:
-            self.model.network.edge_heads.keep_transfers()
         backward = clock()
         value = self.processes.total(loss.detach().double().cpu()).item() / self.processes.count
         if not math.isfinite(value):

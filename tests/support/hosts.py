@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+
 from support.models import stir_pairs
 
 with torch.serialization.safe_globals([slice]):  # e3nn 0.4.4 reads a file of its own
