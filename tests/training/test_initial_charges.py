@@ -64,11 +64,13 @@ def test_the_heads_of_pairs_are_held_in_the_first_steps(tmp_path, runs):
     def weights(epochs, hold):
         run = f"run-{epochs}-{hold}"
         optimizer = {"epochs": epochs, "ema": 0.0, "hold_charges": hold}
-        config = runs.configure(tmp_path, model={**runs.small, **flowing}, optimizer=optimizer, output=run)
+        config = runs.configure(
+            tmp_path, data={"validation": 0}, model={**runs.small, **flowing}, optimizer=optimizer, output=run
+        )
         network = train(config, quiet=True).model.network
         return [*network.edge_heads.parameters()], network.heads.final.weight
 
-    steps = 2  # of an epoch
+    steps = 3  # of an epoch
     held, other = weights(2, 2 * steps)
     released, _ = weights(2, steps)
     initial, other_initial = weights(1, steps)
