@@ -29,7 +29,7 @@ HEAD_SETTINGS = (
     "hidden",
     "n_radial",
 )
-PAIR_RATE = 0.1
+PAIR_RATE = 0.3
 """Of the heads of pairs: one step changes what an atom exchanges with all of its neighbours together."""
 
 
