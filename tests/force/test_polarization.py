@@ -95,7 +95,7 @@ def polarization_in(out):
 @pytest.mark.parametrize("layers", [1, 2])
 def test_the_polarization_of_molecules_in_a_large_box_is_plain(layers, evaluator):
     """Nothing is cut by the box, so that sum q r has one value."""
-    simulation, force = moving_water(model=tiny_model(layers=layers), evaluator=evaluator)
+    simulation, force = moving_water(platform="CPU", model=tiny_model(layers=layers), evaluator=evaluator)
     context = simulation.context
     context.setPeriodicBoxVectors(*(3.0 * np.eye(3)))
     reference, out = [], io.StringIO()
