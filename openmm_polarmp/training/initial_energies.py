@@ -1,7 +1,7 @@
 """Energies of single atoms with which an untrained model begins.
 
 Electrostatics between guessed charges can give an atom an eV. Without it in the energies of single atoms the first steps of
-a training would do nothing but remove it, with gradients that the optimizer remembers ever after.
+a training would do little but remove it.
 """
 
 from __future__ import annotations
