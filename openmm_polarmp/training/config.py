@@ -186,9 +186,9 @@ class OptimizerConfig:
     ema : float
         Decay of the exponential moving average of the weights, which is validated and saved.
     hold_charges : int
-        Number of steps in which the charges are fixed at guesses from the electronegativities (see `initial_charges`), or
-        what flows from formal charges is; 0: the charges are trained from the start, as they always are when a run begins
-        with a trained model.
+        Number of steps in which the charges are fixed at guesses from the electronegativities (see `initial_charges`) and
+        the heads of pairs are not trained. 0: all are trained from the start, as they always are when a run begins with a
+        trained model.
     patience : int, optional
         Stop after this number of epochs without a better validation error.
     """

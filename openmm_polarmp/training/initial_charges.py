@@ -90,15 +90,7 @@ def _hidden(model: PolarMPModel, structures: Sequence[Structure]) -> tuple[torch
         with torch.no_grad():
             for structure in structures:
                 batch = Batch.of([structure], device)
-                model.multipoles(
-                    batch.positions,
-                    batch.species,
-                    batch.cells,
-                    pbc=batch.periodic,
-                    batch=batch.batch,
-                    total_charge=batch.total_charge,
-                    edges=batch.edges,
-                )
+                model.multipoles(batch.positions, batch.species, batch.cells, **batch.options)
     finally:
         hook.remove()
     return torch.cat(hidden).double().cpu(), torch.cat([s.species for s in structures])

@@ -35,15 +35,7 @@ def fit_single_atoms(model: PolarMPModel, frames: Sequence[ase.Atoms]) -> None:
     with torch.no_grad(), fixed_charges(model, charges) if charges else nullcontext():
         for member in members:
             batch = Batch.of([member])
-            energy = model.energy(
-                batch.positions,
-                batch.species,
-                batch.cells,
-                pbc=batch.periodic,
-                batch=batch.batch,
-                total_charge=batch.total_charge,
-                edges=batch.edges,
-            )
+            energy = model.energy(batch.positions, batch.species, batch.cells, **batch.options)
             residuals.append(float(member.energy) - float(energy))
     elements = sorted({int(z) for frame in some for z in frame.numbers})
     counts = np.array([[(frame.numbers == z).sum() for z in elements] for frame in some], dtype=float)

@@ -86,16 +86,7 @@ def predict(
         symmetric = (strain + strain.transpose(1, 2)) / 2
         positions = r + (r[:, None] @ symmetric[batch.batch])[:, 0]
         cells = cells + cells @ symmetric
-    evaluated = model.evaluate(
-        positions,
-        batch.species,
-        cells,
-        pbc=batch.periodic,
-        batch=batch.batch,
-        total_charge=batch.total_charge,
-        edges=batch.edges,
-        eps_inf=eps_inf,
-    )
+    evaluated = model.evaluate(positions, batch.species, cells, eps_inf=eps_inf, **batch.options)
     inputs = [r] if strain is None else [r, strain]
     more = train or dipole or born_of is not None
     gradients = torch.autograd.grad(evaluated.energy.sum(), inputs, create_graph=train, retain_graph=more)
@@ -123,15 +114,7 @@ def all_born_charges(model: PolarMPModel, batch: Batch, eps_inf: float = 1.0) ->
         return torch.zeros(len(batch.species), 3, 3, dtype=batch.positions.dtype)
 
     def multipoles(positions: torch.Tensor) -> Multipoles:
-        return model.multipoles(
-            positions,
-            batch.species,
-            batch.cells,
-            pbc=batch.periodic,
-            batch=batch.batch,
-            total_charge=batch.total_charge,
-            edges=batch.edges,
-        )[1].to(positions.dtype)
+        return model.multipoles(positions, batch.species, batch.cells, **batch.options)[1].to(positions.dtype)
 
     born = born_effective_charges(
         batch.positions,

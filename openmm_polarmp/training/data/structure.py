@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import ase
 import torch
@@ -188,6 +189,11 @@ class Batch:
             energy=torch.stack([s.energy for s in structures]).to(device),
             forces=torch.cat([s.forces for s in structures]).to(device),
         )
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What a model is told of the batch beside positions, species and cells."""
+        return {"pbc": self.periodic, "batch": self.batch, "total_charge": self.total_charge, "edges": self.edges}
 
     def energy_weights(self) -> torch.Tensor:
         """Weight of the energy of each structure, [B]."""
