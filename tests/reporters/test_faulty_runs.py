@@ -42,7 +42,7 @@ def faults(box):
         "all in angstrom": (simulation(box, 10 * positions, 10 * edge, relax=False), "O has no neighbour within 5 A"),
         "10 fs": (simulation(box, positions, edge, 10.0), "a force of"),
         "a molecule evaporated": (simulation(box, apart, 3.0), "O has 2 neighbours within 5 A; in the training data 3"),
-        "vacuum around": (simulation(box, positions, 3.0), "eV by atom"),
+        "vacuum around": (simulation(box, positions, 3.0), "neighbours within 5 A; in the training data"),
     }
 
 
