@@ -30,7 +30,7 @@ context = openmm.Context(system, integrator, openmm.Platform.getPlatformByName("
 context.setPositions(positions)
 integrator.step(options.steps)
 
-# P = s sum mu and the field acts as s E: dP/dE = eps_e sum alpha, eps_e = eps_inf / (1 + chi).
+# P = s sum mu and the field acts as s E: dP/dE = eps_e sum alpha, and for a model with softness eps_e = eps_inf / (1 + chi).
 alpha = force.getPolarizabilities(context).sum(0)  # e^2 nm^2/(kJ/mol), latent
 volume = context.getState().getPeriodicBoxVolume()._value
 chi = 4 * np.pi * units.COULOMB * units.ENERGY_TO_OPENMM / units.ANGSTROM_PER_NM * np.trace(alpha) / 3 / volume

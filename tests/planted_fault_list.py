@@ -75,9 +75,9 @@ FAULTS = [
         "screening_by_chi",
         "a box's polarizability does not screen the external field",
         f"{TORCH}/energy.py",
-        "eps = torch.where(plan.periodic, eps / (1 + chi), eps)",
+        "eps = torch.where(plan.periodic, eps * (1 - chi) if one_step else eps / (1 + chi), eps)",
         "eps = torch.where(plan.periodic, eps, eps)",
-        "electrostatics/test_response.py -k field_energy",
+        "electrostatics/test_response.py -k slow_wave",
     ),
     (
         "born_charges_transposed",

@@ -16,7 +16,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser = command(
         commands,
         "dielectric",
-        "Static and high-frequency dielectric constant, and the scaling eps_e = eps_inf / (1 + chi).",
+        "Static and high-frequency dielectric constant, and the scaling eps_e of the moments.",
         "polarmp dielectric dipoles.csv --polarizability polarizability.csv --eps-inf 1.78",
         run,
     )
@@ -34,8 +34,8 @@ def run(options: argparse.Namespace) -> int:
     """Compute and print the dielectric constants."""
     import math
 
-    from openmm_polarmp.analysis import high_frequency_constant, read_columns, static_dielectric_constant
-    from openmm_polarmp.reporters.columns import DIPOLE_COLUMNS, POLARIZABILITY_COLUMNS
+    from openmm_polarmp.analysis import has_column, high_frequency_constant, read_columns, static_dielectric_constant
+    from openmm_polarmp.reporters.columns import DIPOLE_COLUMNS, POLARIZABILITY_COLUMNS, SCALE_COLUMN
 
     if not options.eps_inf >= 1:
         raise ValueError(f"--eps-inf is {options.eps_inf:g}; the optical dielectric constant of a medium is 1 or more")
@@ -51,11 +51,17 @@ def run(options: argparse.Namespace) -> int:
     eps_e = options.eps_inf
     if options.polarizability:
         spacing, series = read_columns(options.polarizability, POLARIZABILITY_COLUMNS)
-        series = series[round(options.skip / spacing) :]
-        chi = high_frequency_constant(series, volume) - 1
-        eps_e = options.eps_inf / (1 + chi)
-        print(f"chi = 4 pi k_e sum tr(alpha)/3 / V = {chi:.4f}; eps_e = eps_inf / (1 + chi) = {eps_e:.4f}")
-        print(f"high-frequency constant 1 + eps_e chi = {1 + eps_e * chi:.4f}")
+        first = round(options.skip / spacing)
+        chi = high_frequency_constant(series[first:], volume) - 1
+        ratio = 1 / (1 + chi)
+        if has_column(options.polarizability, SCALE_COLUMN):  # not in files of earlier versions
+            ratio = float(read_columns(options.polarizability, [SCALE_COLUMN])[1][first:].mean())
+        eps_e = options.eps_inf * ratio
+        print(f"chi = 4 pi k_e sum tr(alpha)/3 / V = {chi:.4f}; eps_e = {eps_e:.4f}")
+        # theory.md section 6: ratio is 1 - chi or 1 / (1 + chi)
+        one_step = ratio < (1 - chi + 1 / (1 + chi)) / 2
+        name, scale = ("eps_inf", options.eps_inf) if one_step else ("eps_e", eps_e)
+        print(f"high-frequency constant 1 + {name} chi = {1 + scale * chi:.4f}")
     else:
         print(f"eps_e = eps_inf = {eps_e:g} (no polarizability)")
     constant = static_dielectric_constant(

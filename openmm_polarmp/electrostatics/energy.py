@@ -107,8 +107,8 @@ def electrostatic_energy(
         from flows the true force is that of `born_effective_charges`. The field acts through the softness in clusters
         only, through flows in boxes too.
     eps_inf : float or Tensor [B]
-        Optical dielectric constant of the medium. eps_e is eps_inf for clusters and eps_inf / (1 + chi) for boxes with
-        polarizability.
+        Optical dielectric constant of the medium. eps_e follows from it and from the response (theory.md section 6); it
+        is eps_inf for clusters and without a response.
     boundary : str
         What surrounds boxes (theory.md section 10): 'conducting'; 'slab_z', vacuum above and below a slab, whose first two
         box vectors are normal to z; 'vacuum' around a large sphere of boxes, which have to be neutral. Positions of slabs
@@ -123,9 +123,10 @@ def electrostatic_energy(
         are then not checked.
     """
     check_atoms(positions, multipoles)
-    checks_neutrality = plan is None and boundary == "vacuum" and not torch.compiler.is_compiling()
+    checks_values = plan is None and not torch.compiler.is_compiling()
+    checks_neutrality = checks_values and boundary == "vacuum"
     if plan is None:
-        if not torch.compiler.is_compiling():
+        if checks_values:
             check_values(positions, multipoles, external_field)
         plan = ElectrostaticPlan(
             positions,
@@ -163,9 +164,14 @@ def electrostatic_energy(
     if shared is not None:
         energy = energy + plan.per_structure(_cost_of_sharing(multipoles, shared))
 
-    scaling = screening(multipoles, cells, plan, eps_inf)
+    scaling = screening(multipoles, cells, plan, eps_inf, mutual is not None)
     latent_field = None
     if external_field is not None:
+        if checks_values and not torch.isfinite(scaling).all():
+            raise ValueError(
+                "external_field is given, and the polarizability of a box is so large that moments which feel the permanent "
+                "ones only would screen more than a whole field; chi below 1 is accepted (theory.md section 6), or mutual"
+            )
         latent_field = scaling[:, None] * check_field("external_field", external_field, positions, plan.num_structures)
         latent_field = latent_field[plan.batch]
         energy = energy - plan.per_structure((latent_field * _dipoles(positions, moments, multipoles.flows)).sum(1))
@@ -239,11 +245,14 @@ def _cost_of_sharing(multipoles: Multipoles, shared: Tensor) -> Tensor:
     return cost
 
 
-def screening(multipoles: Multipoles, cells: Tensor | None, plan: ElectrostaticPlan, eps_inf: float | Tensor) -> Tensor:
+def screening(
+    multipoles: Multipoles, cells: Tensor | None, plan: ElectrostaticPlan, eps_inf: float | Tensor, mutual: bool
+) -> Tensor:
     """s = sqrt(eps_e) of every structure, [B]; a constant without gradient (theory.md section 6).
 
-    eps_e = eps_inf / (1 + chi) in boxes, chi = 4 pi k_e tr(sum_i alpha_i + sum_ij f_ij d_ij d_ij^T)/3 / V; eps_inf for
-    clusters.
+    In boxes eps_e = eps_inf (1 - chi), chi = 4 pi k_e tr(sum_i alpha_i + sum_ij f_ij d_ij d_ij^T)/3 / V, and eps_inf / (1 +
+    chi) where induced moments feel each other or there is softness; eps_inf for clusters. Not a number where chi is 1 or more
+    in the first case.
     """
     like = multipoles.charges.detach()
     eps = torch.as_tensor(eps_inf, dtype=like.dtype)
@@ -263,7 +272,8 @@ def screening(multipoles: Multipoles, cells: Tensor | None, plan: ElectrostaticP
         identity = torch.eye(3, dtype=like.dtype, device=like.device)
         safe = torch.where(plan.periodic[:, None, None], cells.detach(), identity)
         chi = 4 * math.pi * COULOMB * alpha / inverse_and_volume(safe)[1]
-        eps = torch.where(plan.periodic, eps / (1 + chi), eps)
+        one_step = not mutual and multipoles.softness is None
+        eps = torch.where(plan.periodic, eps * (1 - chi) if one_step else eps / (1 + chi), eps)
     return torch.sqrt(eps)
 
 

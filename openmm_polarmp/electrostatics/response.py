@@ -148,7 +148,7 @@ def polarizability(
     plan, rest = _plan(positions, multipoles, cell, options)
     cells = None if cell is None else cell.expand(plan.num_structures, 3, 3)
     total_charge = rest.get("total_charge")
-    scaling = screening(multipoles, cells, plan, rest.get("eps_inf", 1.0))
+    scaling = screening(multipoles, cells, plan, rest.get("eps_inf", 1.0), mutual is not None)
     groups = None if total_charge is None else total_charge.groups_of(plan.batch)
     induction = Induction(positions, multipoles, cells, plan, groups)
     unit_fields = torch.eye(3, dtype=positions.dtype, device=positions.device)

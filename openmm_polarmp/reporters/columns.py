@@ -11,4 +11,5 @@ CHARGE_COLUMNS = ["charge (e)", "largest molecular charge (e)"]
 CURRENT_COLUMNS = [f"current {axis} (e nm/ps)" for axis in "xyz"]
 POLARIZATION_COLUMNS = [f"polarization of charges {axis} (e nm)" for axis in "xyz"]
 BORN_COLUMN = "sum of Z:Z/m (e^2/Da)"
+SCALE_COLUMN = "eps_e/eps_inf"
 POLARIZABILITY_COLUMNS = [f"latent polarizability {c} (A^3)" for c in ("xx", "yy", "zz", "xy", "xz", "yz")]

@@ -12,7 +12,7 @@ from openmm_polarmp import units
 from openmm_polarmp._polarizability import system_polarizability
 from openmm_polarmp.force import PolarMPForce
 from openmm_polarmp.reporters.base import ForceReporter, TextFile
-from openmm_polarmp.reporters.columns import POLARIZABILITY_COLUMNS
+from openmm_polarmp.reporters.columns import POLARIZABILITY_COLUMNS, SCALE_COLUMN
 
 _PAIRS = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
 
@@ -22,7 +22,8 @@ class PolarizabilityReporter(ForceReporter):
 
     That is k_e sum_i alpha_i; for clusters also the flow of induced charges, k_e sum_i kappa_i (r_i - r_c)(r_i - r_c)^T; where
     charge flows between neighbours also k_e sum_ij f_ij d_ij d_ij^T.
-    The physical one is eps_e times as large. Where induced moments feel each other a report takes seven evaluations of the force.
+    Beside it stands eps_e/eps_inf (theory.md section 6), where eps_e is the square of the moments' scale. Where induced moments
+    feel each other a report takes seven evaluations of the force.
 
     Parameters
     ----------
@@ -36,11 +37,13 @@ class PolarizabilityReporter(ForceReporter):
 
     def __init__(self, file: str | os.PathLike[str] | TextIO, reportInterval: int, append: bool = False) -> None:
         super().__init__(reportInterval)
-        self._file = TextFile(file, ["step", "time (ps)", *POLARIZABILITY_COLUMNS], append)
+        self._file = TextFile(file, ["step", "time (ps)", *POLARIZABILITY_COLUMNS, SCALE_COLUMN], append)
 
     def _report(self, simulation: Any, state: openmm.State, force: PolarMPForce) -> None:
         positions = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)[self._particles]
         total = system_polarizability(force, self._context, positions)
         volume = units.COULOMB * total / units.POLARIZABILITY_TO_OPENMM  # A^3
         time = state.getTime().value_in_unit(unit.picosecond)
-        self._file.write(simulation.currentStep, f"{time:.6g}", *(f"{volume[a, b]:.9g}" for a, b in _PAIRS))
+        scale = force.getStepData(self._context).field_scale ** 2 / force.getEpsInf()
+        values = [*(volume[pair] for pair in _PAIRS), scale]
+        self._file.write(simulation.currentStep, f"{time:.6g}", *(f"{value:.9g}" for value in values))

@@ -125,6 +125,14 @@ def test_dielectric_constants(tmp_path, capsys):
     expected = 1.78 + factor * 1.78 / (1 + chi) * 0.01**2 / 2
     value = float(text.split("static dielectric constant ")[1].split()[0])
     assert value == pytest.approx(expected, rel=2e-3)
+    assert f"high-frequency constant 1 + eps_e chi = {1 + 1.78 / (1 + chi) * chi:.4f}" in text
+    # induced moments that do not feel each other
+    rows = np.tile([50.0, 50, 50, 0, 0, 0, 1 - chi], (10, 1))
+    alpha = reporter_file(tmp_path / "one.csv", [*columns, "eps_e/eps_inf"], rows)
+    assert main(["dielectric", path, "--volume", "2", "--polarizability", alpha, "--eps-inf", "1.78"]) == 0
+    text = capsys.readouterr().out
+    assert f"eps_e = {1.78 * (1 - chi):.4f}" in text
+    assert f"high-frequency constant 1 + eps_inf chi = {1 + 1.78 * chi:.4f}" in text
 
 
 def test_eps_inf_is_found_again(tmp_path, capsys):

@@ -256,7 +256,7 @@ def test_screening_counts_flows():
         4 * math.pi * COULOMB * (moments.polarizability.sum() + (f * (d**2).sum(1)).sum() / 3) / torch.linalg.det(cell)
     )
     result = electrostatic_energy(r, moments, cell, eps_inf=1.78, **OPTIONS)
-    torch.testing.assert_close(result.scaling, torch.sqrt(1.78 / (1 + chi)), rtol=1e-10, atol=0)
+    torch.testing.assert_close(result.scaling, torch.sqrt(1.78 * (1 - chi)), rtol=1e-10, atol=0)
 
 
 def test_batch_is_one_by_one():

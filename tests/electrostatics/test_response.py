@@ -1,5 +1,6 @@
 """Polarization, Born charges and polarizability: what theory.md section 6 says must agree with what."""
 
+import dataclasses
 import itertools
 import math
 
@@ -8,6 +9,7 @@ import torch
 
 from openmm_polarmp.electrostatics import (
     Multipoles,
+    Mutual,
     born_effective_charges,
     electrostatic_energy,
     polarizability,
@@ -15,6 +17,7 @@ from openmm_polarmp.electrostatics import (
 )
 
 F64 = torch.float64
+COULOMB = 14.3996454784255
 CUTOFF = 3.0
 RUNGS = ("q", "qu", "quQ", "qu+k", "qu+a", "qu+ka", "quQ+ka")
 WATER = torch.tensor(
@@ -243,12 +246,55 @@ def test_born_charges_of_a_molecule_in_growing_boxes():
     assert errors[0] / errors[1] == pytest.approx(8, rel=0.2)
 
 
+@pytest.mark.parametrize("mutual", [None, Mutual()], ids=["one step", "mutual"])
+def test_slow_wave(mutual):
+    """eps_e / eps_inf is what a response leaves of the energy of a slow longitudinal wave.
+
+    The wave is one of dipoles on one lattice, and another lattice responds. Charges are so broad that the lattices are a
+    continuum, in which there is no field but that of the wave.
+    """
+    sigma, spacing, alpha, amplitude = 3.0, 2.0, 0.02, 0.1
+    cell = torch.diag(torch.tensor([24.0, 6.0, 6.0], dtype=F64))
+    axes = [spacing * torch.arange(round(float(cell[i, i]) / spacing), dtype=F64) for i in range(3)]
+    sites = torch.cartesian_prod(*axes)
+    positions = torch.cat([sites, sites + spacing / 2])
+    n, k, volume = len(sites), 2 * math.pi / 24, 24 * 6 * 6
+    dipoles = torch.zeros(2 * n, 3, dtype=F64)
+    dipoles[:n, 0] = amplitude * torch.cos(k * sites[:, 0])
+    responding = torch.cat([torch.zeros(n, dtype=F64), torch.full((n,), alpha, dtype=F64)])
+    moments = Multipoles(charges=torch.zeros(2 * n, dtype=F64), dipoles=dipoles, polarizability=responding)
+    options = {"method": "ewald", "accuracy": 1e-6, "sigma": sigma}
+    energies = [
+        electrostatic_energy(positions, m, cell, mutual=mutual, **options).energy
+        for m in (moments, dataclasses.replace(moments, polarizability=None))
+    ]
+    at_this_length = math.exp(-(sigma**2) * k**2 / 2)  # of a wave in the kernel, compared with a slower one
+    density = n * amplitude / volume
+    of_wave = 0.5 * volume * 4 * math.pi * COULOMB * at_this_length * density**2 / 2
+    left = 1 + float(energies[0] - energies[1]) / of_wave
+    weaker = dataclasses.replace(moments, polarizability=at_this_length * responding)
+    scaling = electrostatic_energy(positions, weaker, cell, mutual=mutual, eps_inf=1.78, **options).scaling
+    assert float(scaling) ** 2 / 1.78 == pytest.approx(left, rel=1e-6 if mutual is None else 2e-3)
+    assert 0.5 < left < 0.8
+
+
+def test_a_response_that_screens_more_than_a_field():
+    moments = toy_network(6, rung="qu+a")(WATER)
+    cell = 5.0 * torch.eye(3, dtype=F64)
+    field = torch.tensor([0.1, 0, 0], dtype=F64)
+    moments = dataclasses.replace(moments, polarizability=5 * moments.polarizability)
+    assert electrostatic_energy(WATER, moments, cell).scaling.isnan()
+    with pytest.raises(ValueError, match="external_field is given, and the polarizability of a box is so large"):
+        electrostatic_energy(WATER, moments, cell, external_field=field)
+    assert electrostatic_energy(WATER, moments, cell, external_field=field, mutual=Mutual()).scaling < 1
+
+
 def test_polarizability_in_a_box():
     """s^2 sum alpha, s from eps_inf and chi; the field does not act through the softness."""
     cell = torch.tensor(BOXES["left-handed"], dtype=F64)
     moments = toy_network(6, cell)(WATER)
     alpha = moments.polarizability_tensor().sum(0)
-    chi = 4 * math.pi * 14.3996454784255 * alpha.trace() / 3 / torch.linalg.det(cell).abs()
+    chi = 4 * math.pi * COULOMB * alpha.trace() / 3 / torch.linalg.det(cell).abs()
     value, scaling = polarizability(WATER, moments, cell, eps_inf=1.78)
     torch.testing.assert_close(value, 1.78 / (1 + chi) * alpha, rtol=1e-12, atol=0)
     torch.testing.assert_close(scaling**2, 1.78 / (1 + chi), rtol=1e-12, atol=0)

@@ -1,6 +1,7 @@
 """The external field (theory.md section 6)."""
 
 import numpy as np
+import openmm
 import pytest
 from support.platforms import REFERENCE
 from support.systems import TRICLINIC, evaluate, make_force, random_atoms, relative_error, rms
@@ -74,16 +75,47 @@ def test_polarization_is_the_derivative_of_the_energy(box):
         polarization += step["induced_charges"] @ (atoms.positions - center)
         assert step["field_scale"] == pytest.approx(np.sqrt(1.78))
     else:
-        volume = abs(np.linalg.det(atoms.cell))
-        trace = np.trace(atoms.polarizability, axis1=1, axis2=2).sum() / 3
-        chi = 4 * np.pi * units.COULOMB * trace / volume
-        assert step["field_scale"] == pytest.approx(np.sqrt(1.78 / (1 + chi)))
+        assert step["field_scale"] == pytest.approx(np.sqrt(1.78 / (1 + polarizability_as_chi(atoms))))
     for a in range(3):
         change = np.zeros(3)
         change[a] = 1.0  # the energy is quadratic in the field: central differences are exact
         plus, minus = state_in_field(context, FIELD + change)[0], state_in_field(context, FIELD - change)[0]
         slope = -(plus - minus) / 2 * units.FIELD_TO_OPENMM / units.ENERGY_TO_OPENMM  # e A
         assert slope == pytest.approx(step["field_scale"] * polarization[a], rel=1e-8, abs=1e-8)
+
+
+def polarizability_as_chi(atoms):
+    trace = np.trace(atoms.polarizability, axis1=1, axis2=2).sum() / 3
+    return 4 * np.pi * units.COULOMB * trace / abs(np.linalg.det(atoms.cell))
+
+
+def test_the_scale_of_a_one_step_response(platform_once):
+    """eps_e = eps_inf (1 - chi) without softness; the energy is that of the field's latent value."""
+    atoms = random_atoms(15, TRICLINIC).without("softness")
+    *_, force, context = evaluate(atoms, platform_once)
+    force.setEpsInf(1.78)
+    force.updateParametersInContext(context)
+    energies = [state_in_field(context, sign * FIELD)[0] for sign in (1, -1)]
+    step = force._step(context)
+    scale = np.sqrt(1.78 * (1 - polarizability_as_chi(atoms)))
+    assert step["field_scale"] == pytest.approx(scale, rel=1e-5)
+    set_field(context, np.zeros(3))
+    step = force._step(context)
+    polarization = step["charges"] @ atoms.positions + step["dipoles"].sum(0) + step["induced_dipoles"].sum(0)
+    expected = -2 * scale * polarization @ FIELD / units.FIELD_TO_OPENMM * units.ENERGY_TO_OPENMM
+    assert energies[0] - energies[1] == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_response_that_screens_more_than_a_field(platform_once):
+    """Named where a field acts; without one nothing is different."""
+    atoms = random_atoms(40, TRICLINIC).without("softness")
+    chi = polarizability_as_chi(atoms)
+    assert chi > 1
+    *_, force, context = evaluate(atoms, platform_once)
+    assert np.isnan(force._step(context)["field_scale"])
+    with pytest.raises(openmm.OpenMMException, match=f"the box gives chi = {chi:.4f}, and moments"):
+        state_in_field(context, FIELD)
+    assert np.isfinite(state_in_field(context, np.zeros(3))[1]).all()
 
 
 def test_cluster_response_does_not_depend_on_the_origin():

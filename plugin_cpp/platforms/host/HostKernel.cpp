@@ -48,7 +48,7 @@ void HostKernel::createSetup(const PolarMPForce& force) {
     next->moments = next->source->getMomentSet();
     if (force.getPolarizationType() == PolarMPForce::NoPolarization)
         next->moments[SOFTNESS] = next->moments[POLARIZABILITY] = next->moments.conducts = false;
-    next->epsInf = force.getEpsInf();
+    next->latentScale = LatentScale(force, next->moments);
     next->evaluation = next->source->bind(allocate(next->memory));
     next->solver = createSolver(force);
     if (periodic && force.getBoundary() != PolarMPForce::Conducting)
@@ -207,8 +207,7 @@ void HostKernel::readMoments() {
 
 Vec3 HostKernel::latentField(ContextImpl& context) {
     externalField = PolarMPForceImpl::externalField(context);
-    // s^2 = eps_e of theory.md section 6
-    double screening = setup->epsInf;
+    double chi = 0;
     if (periodic) {
         double trace = 0;
         for (const SymmetricTensor& alpha : atoms.polarizability)
@@ -217,10 +216,11 @@ Vec3 HostKernel::latentField(ContextImpl& context) {
             for (double share : setup->memory.flows[FLOW_POLARIZABILITY])
                 trace += share;
         const Vec3* box = setup->box;
-        screening /= 1 + 4 * M_PI * COULOMB * trace / fabs(box[0].dot(box[1].cross(box[2])));
+        chi = 4 * M_PI * COULOMB * trace / fabs(box[0].dot(box[1].cross(box[2])));
     }
-    fieldScale = sqrt(screening);
-    return externalField * fieldScale;
+    const bool inField = (externalField != Vec3());
+    fieldScale = (inField ? setup->latentScale.ofField(chi) : setup->latentScale.of(chi));
+    return inField ? externalField * fieldScale : Vec3();
 }
 
 double HostKernel::execute(ContextImpl& context, bool includeForces, bool) {
@@ -278,7 +278,7 @@ void HostKernel::evaluateMoments(ContextImpl& context, bool includeForces) {
     });
     if (!includeForces)
         return;
-    Vec3 movingCharges = periodic ? externalField * fieldScale : Vec3();
+    Vec3 movingCharges = periodic ? field : Vec3();
     setup->evaluation->backward(&movingCharges[0]);
     const vector<double>& forces = setup->memory.forces;
     auto first = find_if_not(forces.begin(), forces.end(), [](double value) { return isfinite(value); });

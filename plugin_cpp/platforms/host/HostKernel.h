@@ -3,6 +3,7 @@
 #include "PointChargeCorrection.h"
 #include "PotentialSolver.h"
 #include "openmm_polarmp/PolarMPKernels.h"
+#include "openmm_polarmp/internal/LatentScale.h"
 #include <functional>
 #include <memory>
 
@@ -64,7 +65,7 @@ private:
     struct Setup {
         std::shared_ptr<MultipoleSource> source;
         MomentSet moments;  // those that act
-        double epsInf = 1;
+        LatentScale latentScale;
         bool needsNeutralBox = false;
         Memory memory;
         std::unique_ptr<SourceEvaluation> evaluation;

@@ -42,7 +42,7 @@ void HostKernel::getPairFlows(ContextImpl&, PairFlows& flows) {
     if (!setup->moments.flows)
         return;
     setup->evaluation->getPairFlows(flows);
-    Vec3 field = externalField * fieldScale;
+    Vec3 field = (externalField == Vec3() ? Vec3() : externalField * fieldScale);
     vector<double> felt(particles.size());
     for (size_t i = 0; i < felt.size(); i++)
         felt[i] = setup->response->feltPotential(i);

@@ -5,6 +5,7 @@
 #include "DevicePotential.h"
 #include "SourceLink.h"
 #include "openmm_polarmp/PolarMPKernels.h"
+#include "openmm_polarmp/internal/LatentScale.h"
 
 namespace PolarMPPlugin {
 
@@ -46,7 +47,7 @@ private:
     struct Setup {
         std::shared_ptr<MultipoleSource> source;
         MomentSet moments;  // those that act
-        double epsInf = 1;
+        LatentScale latentScale;
         SourceArrays arrays;
         ResponseArrays response;
         ChargeArrays charges;
@@ -80,7 +81,8 @@ private:
         return externalField != OpenMM::Vec3();
     }
     double inverseVolume() const;
-    double fieldScaleOf(double traceSum) const;
+    /** 4 pi k_e tr(alpha)/3 / V of a box, 0 for a cluster. */
+    double chi(double traceSum) const;
     /** The external field (V/A) with its latent scale, from the last copy of `sums`. */
     OpenMM::Vec3 latentField() const;
     /** What flows between neighbours, by the source. */
@@ -92,6 +94,8 @@ private:
     double traceSum() const;
     /** Waits for the end of the last step and throws an exception if its input or a force was unusable. */
     void checkForces();
+    /** Throws an exception if unusable numbers have been noted: one that says why, if the external field is the reason. */
+    void readChecks(void (DeviceChecks::*read)(const SourceArrays&) const) const;
 
     std::vector<int> particles, embeddingParticles;
     bool periodic = false;

@@ -144,8 +144,8 @@ double CommonCalcPolarMPForceKernel::inverseVolume() const {
     return periodic ? 1 / fabs(box[0].dot(box[1].cross(box[2]))) : 0;
 }
 
-double CommonCalcPolarMPForceKernel::fieldScaleOf(double traceSum) const {
-    return sqrt(setup->epsInf / (1 + 4 * M_PI * COULOMB * traceSum * inverseVolume()));
+double CommonCalcPolarMPForceKernel::chi(double traceSum) const {
+    return 4 * M_PI * COULOMB * traceSum * inverseVolume();
 }
 
 double CommonCalcPolarMPForceKernel::execute(ContextImpl& context, bool includeForces, bool isState) {
@@ -217,13 +217,15 @@ double CommonCalcPolarMPForceKernel::execute(ContextImpl& context, bool includeF
     if (isState)
         checkForces();
     else
-        checks->poll(s.arrays);
+        readChecks(&DeviceChecks::poll);
     complete = true;
     return s.link->getConstantEnergy() * EV_TO_KJ_PER_MOL;  // the rest is in the energy buffer
 }
 
 Vec3 CommonCalcPolarMPForceKernel::latentField() const {
-    return externalField * fieldScaleOf(inField() && periodic && setup->screens() ? traceSum() : 0);
+    if (!inField())
+        return Vec3();
+    return externalField * setup->latentScale.ofField(chi(periodic && setup->screens() ? traceSum() : 0));
 }
 
 void CommonCalcPolarMPForceKernel::computeFlows() {
@@ -259,8 +261,19 @@ double CommonCalcPolarMPForceKernel::traceSum() const {
 void CommonCalcPolarMPForceKernel::checkForces() {
     complete = false;
     checks->startDownload();
-    checks->wait(setup->arrays);
+    readChecks(&DeviceChecks::wait);
     complete = true;
+}
+
+void CommonCalcPolarMPForceKernel::readChecks(void (DeviceChecks::*read)(const SourceArrays&) const) const {
+    try {
+        ((*checks).*read)(setup->arrays);
+    } catch (const OpenMMException&) {
+        // The external field may be the reason.
+        if (inField() && periodic && setup->screens())
+            setup->latentScale.ofField(chi(downloaded(setup->response.sums)[0]));
+        throw;
+    }
 }
 
 bool CommonCalcPolarMPForceKernel::isCurrent(ContextImpl& context) {
@@ -313,7 +326,7 @@ void CommonCalcPolarMPForceKernel::getStepData(ContextImpl&, StepData& data) {
             trace += data.moments[POLARIZABILITY][9 * i + 4 * a] / 3;
         }
     }
-    data.fieldScale = fieldScaleOf(trace);
+    data.fieldScale = setup->latentScale.of(chi(trace));
     if (s.constraint)
         data.fermiLevels = downloaded(s.constraint->levels);
     if (s.charges.size == 0)
@@ -334,7 +347,7 @@ void CommonCalcPolarMPForceKernel::getPairFlows(ContextImpl& context, PairFlows&
     StepData data;
     getStepData(context, data);
     setup->link->getPairFlows(flows);
-    Vec3 field = externalField * data.fieldScale;
+    Vec3 field = (inField() ? externalField * data.fieldScale : Vec3());
     flows.respond(downloaded(setup->arrays.flows[FLOW_POTENTIAL]), &field[0]);
     if (!setup->moments.conducts)
         fill(flows.induced.begin(), flows.induced.end(), 0.0);

@@ -25,7 +25,7 @@ void CommonCalcPolarMPForceKernel::createSetup(const PolarMPForce& force) {
     next->moments = next->source->getMomentSet();
     if (force.getPolarizationType() == PolarMPForce::NoPolarization)
         next->moments[SOFTNESS] = next->moments[POLARIZABILITY] = next->moments.conducts = false;
-    next->epsInf = force.getEpsInf();
+    next->latentScale = LatentScale(force, next->moments);
     next->arrays.initialize(cc, n);
     next->response.initialize(cc, n);
     next->charges.initialize(cc, n, force);
@@ -67,6 +67,8 @@ map<string, string> CommonCalcPolarMPForceKernel::responseDefines(const PolarMPF
     defines["OWN_QUADRUPOLE"] = cc.doubleToString(own / (5 * pow(sigma, 4)));
     if (periodic)
         defines["PERIODIC"] = "1";
+    if (LatentScale(force, moments).isOneStep())
+        defines["ONE_STEP"] = "1";
     if (moments[SOFTNESS])
         defines["HAS_SOFTNESS"] = "1";
     if (moments[POLARIZABILITY])

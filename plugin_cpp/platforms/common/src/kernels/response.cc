@@ -92,7 +92,12 @@ KERNEL void sumInducedCharges(GLOBAL const real* RESTRICT induced, GLOBAL mixed*
 DEVICE mixed latentScale(GLOBAL const mixed* sums, mixed inverseVolume) {
     mixed screening = EPS_INF;
 #ifdef PERIODIC
-    screening /= 1+FOUR_PI*COULOMB*sums[0]*inverseVolume;
+    mixed chi = FOUR_PI*COULOMB*sums[0]*inverseVolume;
+#ifdef ONE_STEP
+    screening *= 1-chi;
+#else
+    screening /= 1+chi;
+#endif
 #endif
     return sqrt(screening);
 }
