@@ -4,14 +4,14 @@
     polarmp label nacl.extxyz nacl_labelled.extxyz
     python examples/stand_ins/make_clusters.py water water.extxyz
     polarmp label water.extxyz water_labelled.extxyz --response
-    python examples/stand_ins/make_clusters.py water ions.extxyz --frames 1200 --seed 300 --ions
-    polarmp label ions.extxyz ions_labelled.extxyz
+    python examples/stand_ins/make_clusters.py water fields.extxyz --frames 2400 --seed 100 --fields
+    polarmp label fields.extxyz fields_labelled.extxyz
 
 nacl: Na9Cl8+ and Na8Cl8+, where taking away one neutral sodium atom changes the charges everywhere, also beyond the reach
 of a short-range model. water: two to six molecules, whose Born charges and polarizabilities are the exact answer of the
-method that a model learns from. Both are snapshots of short runs with GFN2-xTB itself. --ions puts ions beside a cluster of
-water: their field polarizes the molecules, which energies and forces then tell. They stand far off because GFN2-xTB damps
-electrostatics: a tenth of what a charge does to an atom's dipole is missing at 8 A, and 40 % at 4.5 A.
+method that a model learns from. Both are snapshots of short runs with GFN2-xTB itself. --fields puts each cluster into a
+uniform electric field, so that energies and forces tell how the molecules respond. (Ions at a distance would not do:
+GFN2-xTB damps electrostatics between shells of atoms, and a neutral molecule repels a fluoride ion by 1 meV at 10 A.)
 """
 
 from __future__ import annotations
@@ -28,8 +28,7 @@ from ase.units import fs
 from tblite.ase import TBLite
 
 NACL_DISTANCE = 2.7  # A, in clusters
-ION_DISTANCES = 6.5, 8.5  # A, from the nearest atom
-ION_SPACING = 8.0  # A, between ions
+LARGEST_FIELD = 0.5  # V/A
 
 
 def nacl(sodium: int) -> ase.Atoms:
@@ -62,21 +61,12 @@ def water(molecules: int, rng: np.random.Generator) -> ase.Atoms:
     return ase.Atoms("OHH" * molecules, np.concatenate(positions), info={"total_charge": 0.0})
 
 
-def with_ions(cluster: ase.Atoms, rng: np.random.Generator) -> ase.Atoms:
-    """Three fluoride ions on one side of a cluster, where their fields add up."""
-    centre, far = cluster.positions.mean(0), np.linspace(0, 25, 2501)[:, None]
-    while True:
-        side, ions = rng.normal(size=3), []
-        for _ in range(3):
-            direction = side / np.linalg.norm(side) + 0.6 * rng.normal(size=3)
-            line = centre + far * direction / np.linalg.norm(direction)
-            nearest = np.linalg.norm(line[:, None] - cluster.positions, axis=2).min(1)
-            ions.append(line[np.argmax(nearest >= rng.uniform(*ION_DISTANCES))])
-        ion_cluster = ase.Atoms("F3", ions)
-        if ion_cluster.get_all_distances()[np.triu_indices(3, 1)].min() > ION_SPACING:
-            both = cluster + ion_cluster
-            both.info = {"total_charge": cluster.info["total_charge"] - 3}
-            return both
+def in_fields(frames: list[ase.Atoms], rng: np.random.Generator) -> list[ase.Atoms]:
+    """The frames, each in a uniform field of any direction."""
+    for frame in frames:
+        direction = rng.normal(size=3)
+        frame.info["external_field"] = LARGEST_FIELD * rng.random() * direction / np.linalg.norm(direction)
+    return frames
 
 
 def dynamics(start: ase.Atoms, count: int, temperature: float, seed: int) -> list[ase.Atoms]:
@@ -104,7 +94,7 @@ def main() -> None:
     parser.add_argument(
         "--seed", type=int, default=0, help="of the first run; other runs with seeds far from it are independent"
     )
-    parser.add_argument("--ions", action="store_true", help="three fluoride ions beside each cluster of water")
+    parser.add_argument("--fields", action="store_true", help="each frame in a uniform electric field")
     options = parser.parse_args()
     rng, frames = np.random.default_rng(options.seed), []
     if options.what == "nacl":
@@ -118,8 +108,8 @@ def main() -> None:
     for start, temperature, seed in runs:
         frames += dynamics(start, -(-options.frames // len(runs)), temperature, seed)
         print(f"{len(frames)} frames", flush=True)
-    if options.ions:
-        frames = [with_ions(frame, rng) for frame in frames]
+    if options.fields:
+        frames = in_fields(frames, rng)
     order = np.random.default_rng(1).permutation(len(frames))  # a file cut off anywhere is a fair sample
     ase.io.write(options.out, [frames[i] for i in order])
 

@@ -346,9 +346,10 @@ class PolarMPModel(torch.nn.Module):
         multiplicity: torch.Tensor | float | None = None,
         edges: tuple[torch.Tensor, torch.Tensor] | None = None,
         method: str = "auto",
+        external_field: torch.Tensor | None = None,
         eps_inf: float | torch.Tensor = 1.0,
     ) -> ModelResult:
-        """Energy (eV), multipoles and electrostatics. Arguments as in `multipoles` and `electrostatic_energy`, in A and e."""
+        """Energy (eV), multipoles and electrostatics. Arguments as in `multipoles` and `electrostatic_energy`, in A, e and V/A."""
         options = {"pbc": pbc, "batch": batch, "total_charge": total_charge, "multiplicity": multiplicity}
         energies, multipoles, raw_charges = self._checked_network(positions, species, cell, edges, **options)
         n_structures = _count(batch, cell, pbc, total_charge)
@@ -369,6 +370,7 @@ class PolarMPModel(torch.nn.Module):
                 accuracy=self.accuracy,
                 k_max=self.k_max,
                 method=method,
+                external_field=None if external_field is None else external_field.to(precise),
                 eps_inf=eps_inf,
                 **self.response_options(total_charge, n_structures),
             )

@@ -65,15 +65,7 @@ def energy_deficits(model: PolarMPModel, batch: Batch, seeds: list[tuple[int, ..
     ]
     copy = Batch.of([structure for structure, _ in pairs], batch.positions.device)
     bounds = torch.stack([bound for _, bound in pairs]).to(batch.energy)
-    energy = model.energy(
-        copy.positions,
-        copy.species,
-        copy.cells,
-        pbc=copy.periodic,
-        batch=copy.batch,
-        total_charge=copy.total_charge,
-        edges=copy.edges,
-    )
+    energy = model.energy(copy.positions, copy.species, copy.cells, **copy.options, external_field=copy.external_field)
     return (batch.energy_weights() > 0) * (bounds - (energy - copy.energy)).relu()
 
 

@@ -35,7 +35,9 @@ def fit_single_atoms(model: PolarMPModel, frames: Sequence[ase.Atoms]) -> None:
     with torch.no_grad(), fixed_charges(model, charges) if charges else nullcontext():
         for member in members:
             batch = Batch.of([member])
-            energy = model.energy(batch.positions, batch.species, batch.cells, **batch.options)
+            energy = model.energy(
+                batch.positions, batch.species, batch.cells, **batch.options, external_field=batch.external_field
+            )
             residuals.append(float(member.energy) - float(energy))
     elements = sorted({int(z) for frame in some for z in frame.numbers})
     counts = np.array([[(frame.numbers == z).sum() for z in elements] for frame in some], dtype=float)

@@ -86,7 +86,8 @@ def predict(
         symmetric = (strain + strain.transpose(1, 2)) / 2
         positions = r + (r[:, None] @ symmetric[batch.batch])[:, 0]
         cells = cells + cells @ symmetric
-    evaluated = model.evaluate(positions, batch.species, cells, eps_inf=eps_inf, **batch.options)
+    field = batch.external_field
+    evaluated = model.evaluate(positions, batch.species, cells, eps_inf=eps_inf, external_field=field, **batch.options)
     inputs = [r] if strain is None else [r, strain]
     more = train or dipole or born_of is not None
     gradients = torch.autograd.grad(evaluated.energy.sum(), inputs, create_graph=train, retain_graph=more)
@@ -125,6 +126,7 @@ def all_born_charges(model: PolarMPModel, batch: Batch, eps_inf: float = 1.0) ->
         sigma=model.sigma,
         accuracy=model.accuracy,
         k_max=model.k_max,
+        external_field=batch.external_field,
         eps_inf=eps_inf,
         **model.response_options(batch.total_charge, len(batch.sizes)),
     )

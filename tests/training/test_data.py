@@ -57,6 +57,8 @@ def test_every_format_gives_the_same_labels(tmp_path, name):
     for frame in frames:
         frame.arrays["molecules"] = np.arange(len(frame)) // 2
         frame.info["energy_weight"] = 0.5
+        if not frame.pbc.any():
+            frame.info["external_field"] = np.array([0.1, 0.2, -0.3])
         frame.arrays["molecule_charges"] = np.where(frame.arrays["molecules"] == 1, 1.0, 0.0)
     if name.endswith("h5"):
         hdf5.write(tmp_path / name, frames)

@@ -72,6 +72,32 @@ def test_forces_and_stress_are_finite_differences(model):
         assert found.stress[0, a, b].item() == pytest.approx((high - low) / (2 * step) / volume, abs=2e-7)
 
 
+def test_clusters_in_fields():
+    """Beside others in a batch; forces are -dU/dr, and dipoles -dU/dE0."""
+    model = tiny_model(SPECIES, rung="quQ+ca").double()
+    members = mixed(model.cutoff)
+    field = torch.tensor([0.2, -0.1, 0.3], dtype=torch.float64)
+    free = predict(model, Batch.of(members), dipole=True)
+    members[1].external_field = field
+    found = predict(model, Batch.of(members), dipole=True)
+    for b in (0, 2, 3):
+        torch.testing.assert_close(found.energy[b], free.energy[b], rtol=1e-12, atol=1e-12)
+    cluster, step = members[1], 1e-4
+
+    def energy(positions, applied):
+        return model.energy(positions, cluster.species, external_field=applied).item()
+
+    axes = step * torch.eye(3, dtype=torch.float64)
+    for a in range(3):
+        slope = energy(cluster.positions, field + axes[a]) - energy(cluster.positions, field - axes[a])
+        assert found.dipole[1, a].item() == pytest.approx(-slope / (2 * step), abs=1e-6)
+        moved = torch.zeros_like(cluster.positions)
+        moved[2] = axes[a]
+        slope = energy(cluster.positions + moved, field) - energy(cluster.positions - moved, field)
+        assert found.forces[8 + 2, a].item() == pytest.approx(-slope / (2 * step), abs=2e-6)
+    assert (found.forces[8:12] - free.forces[8:12]).abs().max() > 0.01
+
+
 def test_born_charges_of_chosen_atoms_are_those_of_the_full_computation(model):
     members = mixed(model.cutoff)
     batch = Batch.of(members)

@@ -13,6 +13,7 @@ SHAPES: dict[str, tuple[int | str, ...]] = {
     "born_charges": ("N", 3, 3),
     "polarizability": (3, 3),
     "total_charge": (),
+    "external_field": (3,),
     "molecules": ("N",),
     "molecule_charges": ("N",),
     "energy_weight": (),
@@ -32,7 +33,7 @@ def labels(frame: ase.Atoms) -> dict[str, NDArray[np.float64]]:
     dict
         ``energy`` [] in eV, ``forces`` [N, 3] in eV/A, ``stress`` [3, 3] in eV/A^3 (boxes only), ``dipole`` [3] in e A,
         ``born_charges`` [N, 3, 3] in e (row: polarization; the frame may call them ``bec``), ``polarizability`` [3, 3] in
-        e^2 A^2/eV, ``total_charge`` [] in e, ``molecules`` [N] the number of the molecule of each atom, and
+        e^2 A^2/eV, ``total_charge`` [] in e, ``external_field`` [3] in V/A (clusters only), ``molecules`` [N] the number of the molecule of each atom, and
         ``molecule_charges`` [N] the charge of that molecule in e; ``energy_weight`` [] from 0 (the energy is only known up to a
         constant of this structure) to 1.
     """
@@ -53,6 +54,8 @@ def labels(frame: ase.Atoms) -> dict[str, NDArray[np.float64]]:
             if values[name].size != np.prod(accepted, dtype=int):
                 raise ValueError(f"{name} has shape {values[name].shape}; {accepted} is accepted")
             values[name] = values[name].reshape(accepted)
+    if "external_field" in values and frame.pbc.any():
+        raise ValueError("external_field is given for a periodic frame; clusters are accepted")
     weight = values.get("energy_weight", 1.0)
     if not 0 <= weight <= 1:
         raise ValueError(f"energy_weight is {weight:g}; 0 to 1 is accepted")

@@ -22,6 +22,7 @@ SPELLINGS = {
     "born_charges": ("born_charges", "bec", "BEC", "born_effective_charges", "becs"),
     "polarizability": ("polarizability", "polarizabilities", "alpha"),
     "total_charge": ("total_charge", "charge", "Charge", "net_charge", "total_charges"),
+    "external_field": ("external_field", "electric_field", "field"),
 }
 READ = {"born_charges": ("bec",)}
 """Spellings that are read without being told."""

@@ -34,6 +34,8 @@ class Structure:
         eV/A.
     total_charge : float
         e.
+    external_field : Tensor [3] or None
+        V/A, in which a cluster has its energy and forces.
     stress : Tensor [3, 3] or None
         eV/A^3.
     dipole : Tensor [3] or None
@@ -60,6 +62,7 @@ class Structure:
     energy: torch.Tensor
     forces: torch.Tensor
     total_charge: float = 0.0
+    external_field: torch.Tensor | None = None
     stress: torch.Tensor | None = None
     dipole: torch.Tensor | None = None
     born_charges: torch.Tensor | None = None
@@ -142,6 +145,8 @@ class Batch:
         Which structures are boxes.
     total_charge, energy : Tensor [B]
         e and eV.
+    external_field : Tensor [B, 3] or None
+        V/A; None if no structure is in a field.
     forces : Tensor [N, 3]
         eV/A.
     """
@@ -158,6 +163,7 @@ class Batch:
     total_charge: torch.Tensor
     energy: torch.Tensor
     forces: torch.Tensor
+    external_field: torch.Tensor | None = None
 
     @classmethod
     def of(
@@ -174,6 +180,10 @@ class Batch:
         cells = None
         if periodic.any():
             cells = torch.stack([torch.eye(3, dtype=dtype) if s.cell is None else s.cell for s in structures])
+        field = None
+        if any(s.external_field is not None for s in structures):
+            none = torch.zeros(3, dtype=dtype)
+            field = torch.stack([none if s.external_field is None else s.external_field for s in structures]).to(device)
         index = torch.cat([s.edge_index + start for s, start in zip(structures, first.tolist(), strict=True)], dim=1)
         return cls(
             structures=list(structures),
@@ -188,11 +198,12 @@ class Batch:
             total_charge=torch.tensor([s.total_charge for s in structures], dtype=dtype).to(device),
             energy=torch.stack([s.energy for s in structures]).to(device),
             forces=torch.cat([s.forces for s in structures]).to(device),
+            external_field=field,
         )
 
     @property
     def options(self) -> dict[str, Any]:
-        """What a model is told of the batch beside positions, species and cells."""
+        """What a network is told of the batch beside positions, species and cells; the energy depends on the field too."""
         return {"pbc": self.periodic, "batch": self.batch, "total_charge": self.total_charge, "edges": self.edges}
 
     def energy_weights(self) -> torch.Tensor:

@@ -1,7 +1,7 @@
 """Labels by GFN-xTB, semi-empirical methods for all elements up to radon, through tblite.
 
 Energies, forces, stress, dipoles, and for clusters Born charges and polarizabilities as derivatives of forces and dipoles
-with respect to a uniform field.
+with respect to a uniform field. A cluster with ``info["external_field"]`` (V/A) has its labels in this field.
 """
 
 from __future__ import annotations
@@ -50,11 +50,14 @@ class GFNMethod:
 
     def calculate(self, frames: Sequence[ase.Atoms], response: bool) -> list[Labels | NotConverged]:
         """As in `Method`."""
-        check_response(frames, response)
+        check_response(frames, response, in_fields=True)
         return one_by_one(frames, lambda frame: self._labels(frame, response))
 
     def _labels(self, frame: ase.Atoms, response: bool) -> Labels:
-        plain = self.singlepoint(frame, self.accuracy)
+        field = frame.info.get("external_field")
+        if field is not None:
+            field = np.asarray(field, dtype=float) * Bohr / Hartree
+        plain = self.singlepoint(frame, self.accuracy, field)
         periodic = bool(frame.pbc.all())
         born, alpha = response_by_field(partial(self._in_field, frame)) if response else (None, None)
         return Labels(

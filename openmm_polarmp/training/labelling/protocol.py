@@ -111,10 +111,18 @@ def whole_charge(frame: ase.Atoms) -> int:
     return round(charge)
 
 
-def check_response(frames: Sequence[ase.Atoms], response: bool) -> None:
-    """Raise a ValueError if the response of a box is asked for."""
+def check_response(frames: Sequence[ase.Atoms], response: bool, in_fields: bool = False) -> None:
+    """Raise a ValueError if the response of a box is asked for, or labels in a field that the method has not (`in_fields`)."""
     if response and any(frame.pbc.any() for frame in frames):
         raise ValueError("response is True for a periodic frame; clusters are accepted, as a box has no uniform field")
+    if not any("external_field" in frame.info for frame in frames):
+        return
+    if not in_fields:
+        raise ValueError("a frame has an external_field; methods gfn2 and gfn1 calculate in fields")
+    if response:
+        raise ValueError("response is True for a frame with an external_field; frames without are accepted")
+    if any(frame.pbc.any() for frame in frames if "external_field" in frame.info):
+        raise ValueError("a periodic frame has an external_field; clusters are accepted, as a box has no uniform field")
 
 
 def one_by_one(frames: Sequence[ase.Atoms], labels: Callable[[ase.Atoms], Labels]) -> list[Labels | NotConverged]:

@@ -41,6 +41,29 @@ def test_polarizability_is_the_energy_s_second_derivative():
         assert alpha[axis, axis] == pytest.approx(-second * Bohr**2 / Hartree, rel=5e-3)
 
 
+def test_labels_in_a_field():
+    """Energy and forces differ by those of the response, to second order in the field."""
+    method = method_of("gfn2", accuracy=1e-3)
+    frame = water()
+    response = labels(label_frame(frame, method, response=True))
+    field = np.array([0.02, -0.03, 0.04])  # V/A
+    frame.info["external_field"] = field
+    found = labels(label_frame(frame, method))
+    np.testing.assert_array_equal(found["external_field"], field)
+    energy = -response["dipole"] @ field - field @ response["polarizability"] @ field / 2
+    assert found["energy"] - response["energy"] == pytest.approx(energy, abs=2e-6)
+    forces = np.einsum("iab,a->ib", response["born_charges"], field)
+    np.testing.assert_allclose(found["forces"] - response["forces"], forces, atol=1e-3)
+    with pytest.raises(ValueError, match="response is True for a frame with an external_field"):
+        label_frame(frame, method, response=True)
+    with pytest.raises(ValueError, match="methods gfn2 and gfn1 calculate in fields"):
+        label_frame(frame, method_of("so3lr"))
+    frame.set_cell(np.eye(3) * 10)
+    frame.pbc = True
+    with pytest.raises(ValueError, match="a periodic frame has an external_field"):
+        label_frame(frame, method)
+
+
 def test_stress_of_a_box():
     rng, method = np.random.default_rng(0), method_of("GFN2-xTB", accuracy=1e-2)
     frame = water()
