@@ -32,6 +32,8 @@ from openmm_polarmp.training.predict import predict
 Tensors = tuple[torch.Tensor, ...] | list[torch.Tensor]
 
 PHASES = ("data", "forward", "backward", "optimizer")
+BLOWN_UP = 30.0
+"""Ratio of an epoch's error of forces to the smallest one before, from which no training has been seen to come back."""
 
 
 class Trainer:
@@ -212,6 +214,11 @@ class Trainer:
             "loss": self.loss_sum / self.steps_per_epoch,
             **{f"train_{name}": value for name, value in self.sums.rmse().items()},
         }
+        least = min((earlier["train_forces"] for earlier in self.rows), default=math.inf)
+        if row["train_forces"] > BLOWN_UP * least:
+            raise self._diverged(
+                f"errors of forces have grown from {least:.3g} to {row['train_forces']:.3g} eV/A", epoch
+            )
         improved = True
         if self.validation:
             rmse = self.errors(self._averaged_model(), self.validation)

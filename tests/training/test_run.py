@@ -59,7 +59,8 @@ def test_the_loss_falls_and_everything_is_left(tmp_path, runs, capsys):
 
 @pytest.fixture
 def ruined_later(monkeypatch):
-    """A learning rate that is fine for two epochs of two steps and ruins the model afterwards."""
+    """A learning rate that is fine for two epochs of two steps and ruins the model afterwards, which goes unnoticed."""
+    monkeypatch.setattr(trainer, "BLOWN_UP", np.inf)
     monkeypatch.setattr(trainer.Trainer, "learning_rate", lambda self, step: 0.002 if step < 4 else 3.0)
 
 
@@ -191,6 +192,16 @@ def test_a_loss_that_is_not_finite_ends_the_run(tmp_path, runs):
     config = runs.configure(tmp_path, optimizer={"learning_rate": 1e30, "clip": 1e30, "warmup": 1})
     with pytest.raises(FloatingPointError, match=r"in epoch \d+, step \d+: try a smaller optimizer.learning_rate"):
         train(config, quiet=True)
+
+
+def test_errors_that_grow_end_the_run(tmp_path, runs, monkeypatch):
+    """With the model of the epoch before. Here any error is called a large one."""
+    monkeypatch.setattr(trainer, "BLOWN_UP", 1e-3)
+    said = r"errors of forces have grown from [\d.]+ to [\d.]+ eV/A in epoch 1, step \d+: try a smaller"
+    with pytest.raises(FloatingPointError, match=said):
+        train(runs.configure(tmp_path), quiet=True)
+    assert load_model(tmp_path / "run" / "model.polarmp").species
+    assert len((tmp_path / "run" / "log.csv").read_text().splitlines()) == 2
 
 
 def test_two_processes_do_what_one_does(tmp_path, runs):
