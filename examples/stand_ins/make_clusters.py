@@ -11,7 +11,7 @@ nacl: Na9Cl8+ and Na8Cl8+, where taking away one neutral sodium atom changes the
 of a short-range model. water: two to six molecules, whose Born charges and polarizabilities are the exact answer of the
 method that a model learns from. Both are snapshots of short runs with GFN2-xTB itself. --fields puts each cluster into a
 uniform electric field, so that energies and forces tell how the molecules respond. (Ions at a distance would not do:
-GFN2-xTB damps electrostatics between shells of atoms, and a neutral molecule repels a fluoride ion by 1 meV at 10 A.)
+GFN2-xTB damps electrostatics between shells of atoms, and a neutral molecule repels a fluoride ion by 0.8 meV at 10 A.)
 """
 
 from __future__ import annotations

@@ -41,9 +41,10 @@ class PolarizabilityReporter(ForceReporter):
 
     def _report(self, simulation: Any, state: openmm.State, force: PolarMPForce) -> None:
         positions = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)[self._particles]
+        # first, as it would take an evaluation of its own after those in fields
+        scale = force.getStepData(self._context).field_scale ** 2 / force.getEpsInf()
         total = system_polarizability(force, self._context, positions)
         volume = units.COULOMB * total / units.POLARIZABILITY_TO_OPENMM  # A^3
         time = state.getTime().value_in_unit(unit.picosecond)
-        scale = force.getStepData(self._context).field_scale ** 2 / force.getEpsInf()
         values = [*(volume[pair] for pair in _PAIRS), scale]
         self._file.write(simulation.currentStep, f"{time:.6g}", *(f"{value:.9g}" for value in values))

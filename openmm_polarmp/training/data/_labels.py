@@ -33,8 +33,8 @@ def labels(frame: ase.Atoms) -> dict[str, NDArray[np.float64]]:
     dict
         ``energy`` [] in eV, ``forces`` [N, 3] in eV/A, ``stress`` [3, 3] in eV/A^3 (boxes only), ``dipole`` [3] in e A,
         ``born_charges`` [N, 3, 3] in e (row: polarization; the frame may call them ``bec``), ``polarizability`` [3, 3] in
-        e^2 A^2/eV, ``total_charge`` [] in e, ``external_field`` [3] in V/A (clusters only), ``molecules`` [N] the number of the molecule of each atom, and
-        ``molecule_charges`` [N] the charge of that molecule in e; ``energy_weight`` [] from 0 (the energy is only known up to a
+        e^2 A^2/eV, ``total_charge`` [] in e, ``external_field`` [3] in V/A (clusters only), ``molecules`` [N] the number of
+        the molecule of each atom, and ``molecule_charges`` [N] the charge of that molecule in e; ``energy_weight`` [] from 0 (the energy is only known up to a
         constant of this structure) to 1.
     """
     calculated = dict(frame.calc.results) if frame.calc is not None else {}

@@ -2,8 +2,8 @@
 
 A group (of any name) holds ``atomic_numbers`` [N], ``positions`` [F, N, 3] in A, ``energy`` [F] in eV, ``forces``
 [F, N, 3] in eV/A and, where the frames have them, ``cell`` [F, 3, 3] in A (without it they are clusters), ``stress``
-[F, 3, 3] in eV/A^3, ``dipole`` [F, 3] in e A, ``born_charges`` [F, N, 3, 3] in e, ``total_charge`` [F] in e, ``external_field`` [F, 3] in V/A, ``molecules`` [F, N],
-``molecule_charges`` [F, N] in e, ``energy_weight`` [F].
+[F, 3, 3] in eV/A^3, ``dipole`` [F, 3] in e A, ``born_charges`` [F, N, 3, 3] in e, ``total_charge`` [F] in e,
+``external_field`` [F, 3] in V/A, ``molecules`` [F, N], ``molecule_charges`` [F, N] in e, ``energy_weight`` [F].
 """
 
 from __future__ import annotations
