@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from openmm_polarmp._cpu_loops import computes_in_loops
 from openmm_polarmp.electrostatics._multi_index import MEETING, contract_raised, count, multi_indices
 from openmm_polarmp.units import COULOMB
 
@@ -120,6 +121,8 @@ class ClusterPairs:
 
     def potentials(self, positions: Tensor, sources: list[Tensor], orders: list[Orders]) -> list[Tensor]:
         """D_i,n = sum over j != i of M_j[ d^n g(r_i - .) ], [N, count(potential)], for each set of sources."""
+        if computes_in_loops(positions):
+            return self._potentials_on_cpu(positions, sources, orders)
         results = [positions.new_zeros(len(positions), count(o.potential)) for o in orders]
         highest = max(o.source + o.potential for o in orders)
         for i, j, once in self._chunks():
@@ -133,6 +136,21 @@ class ClusterPairs:
                 result.index_add_(0, i, at_i)
                 result.index_add_(0, j, at_j)
         return results
+
+    def _potentials_on_cpu(self, positions: Tensor, sources: list[Tensor], orders: list[Orders]) -> list[Tensor]:
+        """The same in C++, in double precision: without temporary arrays for every pair."""
+        from openmm_polarmp._polarmp import add_cluster_potentials
+
+        def rows(tensors: list[Tensor]) -> Tensor:
+            return torch.cat([t.detach()[self.atoms] for t in tensors], 1).to(torch.float64).t().contiguous()
+
+        widths = [count(o.potential) for o in orders]
+        potentials = positions.new_zeros(sum(widths), len(self.atoms), dtype=torch.float64)
+        pairs_of_orders = [(o.source, o.potential) for o in orders]
+        add_cluster_potentials(rows([positions]), self.size, self.sigma, pairs_of_orders, rows(sources), potentials)
+        result = positions.new_zeros(len(positions), sum(widths))
+        result[self.atoms] = potentials.t().to(positions.dtype)
+        return list(result.split(widths, 1))
 
 
 def _contract(kernel: list[Tensor], source: Tensor, meetings: list[tuple[int, ...]]) -> Tensor:

@@ -19,9 +19,13 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from openmm_polarmp._cpu_loops import computes_in_loops
 from openmm_polarmp.models._angular import coupling, slice_of
 from openmm_polarmp.models._constants import ExactConstants
 from openmm_polarmp.models.couplings import components, natural_paths
+from openmm_polarmp.models.density_sums import DensitySums
+from openmm_polarmp.models.pair_functions import PairFunctions
+from openmm_polarmp.models.sparse_products import SparseProducts
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -56,9 +60,9 @@ class PairSums(torch.nn.Module):
         super().__init__()
         self.l_max, self.n_radial = l_max, n_radial
 
-    def forward(self, pair_functions: torch.Tensor, sent: torch.Tensor, parts: int) -> torch.Tensor:
-        """X [parts, (l_max + 1)^2, N, n_radial F] from Y B [N, K, (l_max + 1)^2 n_radial] and f [N, K, parts F]."""
-        sums = pair_functions.transpose(1, 2) @ sent
+    def forward(self, functions: PairFunctions, sent: torch.Tensor, parts: int) -> torch.Tensor:
+        """X [parts, (l_max + 1)^2, N, n_radial F] from Y and B of the pairs and f [N, K, parts F]."""
+        sums = functions.products().transpose(1, 2) @ sent
         sums = sums.unflatten(2, (parts, sent.shape[2] // parts)).unflatten(1, (components(self.l_max), self.n_radial))
         return sums.permute(3, 1, 0, 2, 4).flatten(3)
 
@@ -75,10 +79,14 @@ class Density(ExactConstants):
         self.pair_sums = PairSums(l_max, n_radial)
         self.mixing = ChannelMixing(l_max, [n_species * n_radial] * (l_max + 1), channels)
 
-    def forward(self, pair_functions: torch.Tensor, kinds: torch.Tensor) -> torch.Tensor:
-        """Density [(l_max + 1)^2, N, channels] from pair functions [N, K, ...] and the senders' kinds [N, K]."""
-        sums = self.pair_sums(pair_functions, self.one_hot[kinds], 1)
-        return self.mixing(split_degrees(sums[0], self.l_max))
+    def forward(self, functions: PairFunctions, kinds: torch.Tensor) -> torch.Tensor:
+        """Density [(l_max + 1)^2, N, channels] from the functions of pairs and the senders' kinds [N, K]."""
+        if computes_in_loops(functions.radial):
+            sums = DensitySums(kinds, components(self.l_max), self.pair_sums.n_radial, len(self.one_hot))
+            density = sums(functions.harmonics, functions.radial)
+        else:
+            density = self.pair_sums(functions, self.one_hot[kinds], 1)[0]
+        return self.mixing(split_degrees(density, self.l_max))
 
 
 class Message(ExactConstants):
@@ -104,9 +112,9 @@ class Message(ExactConstants):
         width = n_radial * in_channels
         self.mixing = ChannelMixing(l_max, [width * (1 + n) for n in self.paths], channels)
 
-    def forward(self, pair_functions: torch.Tensor, sent: torch.Tensor) -> torch.Tensor:
+    def forward(self, functions: PairFunctions, sent: torch.Tensor) -> torch.Tensor:
         """Messages [(l_max + 1)^2, N, channels] from the senders' features [N, K, (l_in + 1)^2 in_channels]."""
-        sums = self.pair_sums(pair_functions, sent, components(self.l_in))
+        sums = self.pair_sums(functions, sent, components(self.l_in))
         scalars, vectors = sums.split((1, components(self.l_in) - 1))
         degrees = [[x] for x in split_degrees(scalars[0], self.l_max)]
         if self.l_in > 0:
@@ -126,7 +134,8 @@ class Products(ExactConstants):
         super().__init__()
         self.l_max, self.l_out, self.channels, self.correlation = l_max, l_out, channels, correlation
         self._make_coupling: Callable[[torch.Tensor, int, torch.Tensor], Coupling] | None = None
-        self._coupling: dict[str, Coupling] = {}  # empty: dense matrix products
+        self._coupling: dict[str, Coupling] = {}  # empty: own products, sparse or dense
+        self._sparse: dict[str, SparseProducts] = {}
         self.counts: list[list[int]] = []
         self.between = torch.nn.ModuleList()
         inputs = [channels] * (l_out + 1)
@@ -151,7 +160,7 @@ class Products(ExactConstants):
         self.mixing = ChannelMixing(l_out, inputs, channels)
 
     def couple_with(self, make: Callable[[torch.Tensor, int, torch.Tensor], Coupling] | None) -> None:
-        """Set the backend of the products; None: dense matrix products. See `openmm_polarmp.models.tensor_products`."""
+        """Set the backend of the products; None: the own ones. See `openmm_polarmp.models.tensor_products`."""
         self._make_coupling = make
         self._coupling = {}
         if make is not None:
@@ -167,6 +176,10 @@ class Products(ExactConstants):
         """sum_ij C[k, i, j] power[i] density[j], as [rows of C, N channels]."""
         if name in self._coupling:
             return self._coupling[name](power, density)
+        if computes_in_loops(density):
+            if name not in self._sparse:
+                self._sparse[name] = SparseProducts.of(self._exact[name])
+            return self._sparse[name](power.flatten(1), density.flatten(1))
         pairs = power[:, None] * density[None, :]
         return getattr(self, name) @ pairs.flatten(0, 1).flatten(1)
 
@@ -216,10 +229,10 @@ class FirstLayer(torch.nn.Module):
         self.l_out = products.l_out
 
     def forward(
-        self, pair_functions: torch.Tensor, kinds: torch.Tensor, embedding: torch.Tensor
+        self, functions: PairFunctions, kinds: torch.Tensor, embedding: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Density [(l_max + 1)^2, N, C] and features [(l_out + 1)^2, N, C] from the embedding [1, N, C] of the atoms."""
-        density = self.density(pair_functions, kinds) * (1 + 0.5 * embedding)
+        density = self.density(functions, kinds) * (1 + 0.5 * embedding)
         scalars = torch.nn.functional.pad(embedding, (0, 0, 0, 0, 0, components(self.l_out) - 1))
         return density, self.gate(self.products(density) + scalars)
 
@@ -238,10 +251,10 @@ class MessageLayer(torch.nn.Module):
         )
 
     def forward(
-        self, pair_functions: torch.Tensor, sent: torch.Tensor, density: torch.Tensor, features: torch.Tensor
+        self, functions: PairFunctions, sent: torch.Tensor, density: torch.Tensor, features: torch.Tensor
     ) -> tuple[torch.Tensor]:
         """New features [(l_out + 1)^2, N, C], alone in a tuple."""
-        message = self.message(pair_functions, sent)
+        message = self.message(functions, sent)
         parts = [split_degrees(x, self.products.l_max) for x in (message, density)]
         parts.append(split_degrees(features, self.l_features))
         joined = [torch.cat([p[l] for p in parts if l < len(p)], dim=2) for l in range(self.products.l_max + 1)]

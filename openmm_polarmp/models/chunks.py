@@ -15,6 +15,7 @@ import torch
 from torch.utils.checkpoint import checkpoint
 
 from openmm_polarmp.models.config import NetworkConfig
+from openmm_polarmp.models.pair_functions import PairFunctions
 
 CHUNKS_FROM, CHUNK = 2500, 384  # atoms on the CPU
 SHARE_OF_MEMORY = 0.7  # of the free memory of a GPU; the rest allows for its fragmentation
@@ -52,16 +53,11 @@ def fitting(config: NetworkConfig, n_atoms: int, neighbors: int, memory: float, 
     return max(1000, min(int(for_layers / size), n_atoms))
 
 
-def pair_functions(radial: torch.Tensor, harmonics: torch.Tensor) -> torch.Tensor:
-    """Y_lm B_n of each pair, [N, K, (l_max + 1)^2 n_radial]."""
-    return (harmonics[:, :, :, None] * radial[:, :, None, :]).flatten(2)
-
-
 def run_layer(
     layer: Callable[..., tuple[torch.Tensor, ...]], radial: torch.Tensor, harmonics: torch.Tensor, *more: torch.Tensor
 ) -> tuple[torch.Tensor, ...]:
-    """``layer(pair_functions, *more)``: the pair functions are computed here, so that a checkpoint discards them."""
-    return layer(pair_functions(radial, harmonics), *more)
+    """``layer(functions, *more)``: the pair functions are multiplied here, so that a checkpoint discards their products."""
+    return layer(PairFunctions(radial, harmonics), *more)
 
 
 def in_chunks(

@@ -21,10 +21,11 @@ from openmm_polarmp.models._layers import (
     split_degrees,
 )
 from openmm_polarmp.models._radial import RadialBasis
-from openmm_polarmp.models.chunks import atoms_at_once, in_chunks, pair_functions, run_layer
+from openmm_polarmp.models.chunks import atoms_at_once, in_chunks, run_layer
 from openmm_polarmp.models.config import NetworkConfig
 from openmm_polarmp.models.edge_heads import EdgeHeads
 from openmm_polarmp.models.heads import Heads
+from openmm_polarmp.models.pair_functions import PairFunctions
 from openmm_polarmp.models.potential_inputs import PotentialsOf
 from openmm_polarmp.models.rung import Rung
 from openmm_polarmp.models.zbl import ZBLRepulsion
@@ -203,7 +204,7 @@ class PolarMPNet(ExactConstants):
         elif at_once is None:
             at_once = atoms_at_once(self.config, n_atoms, neighbors, self.embedding.weight)
         if at_once >= n_atoms:
-            functions = pair_functions(radial, harmonics)
+            functions = PairFunctions(radial, harmonics)
 
             def run(layer: torch.nn.Module, *arguments: torch.Tensor) -> tuple[torch.Tensor, ...]:
                 return layer(functions, *arguments)

@@ -2,6 +2,7 @@
 #include "NetworkSourceBinding.h"
 #include "PythonError.h"
 #include "PythonSource.h"
+#include "TorchBinding.h"
 #include "openmm_polarmp/FixedMultipoles.h"
 #include "openmm_polarmp/PolarMPForce.h"
 #include "openmm_polarmp/internal/MeshChoice.h"
@@ -119,6 +120,7 @@ NB_MODULE(_polarmp, m) {
     registerPythonErrors();
     bindSources(m);
     bindNetworkSource(m);
+    bindTorchLoops(m);
 
     m.def("is_polarmp_force", [](uintptr_t f) { return PolarMPForce::exists(reinterpret_cast<Force*>(f)); });
     m.def("set_fixed_source", [](uintptr_t f, vector<double> charges, vector<double> dipoles, vector<double> quadrupoles, vector<double> softness,

@@ -46,6 +46,18 @@ inline V<Real> all(Real value) {
     return value - V<Real>{};
 }
 
+/** Lanes from, or to, memory that is aligned as single numbers are. */
+template <class Real>
+inline V<Real> loaded(const Real* from) {
+    V<Real> result;
+    __builtin_memcpy(&result, from, sizeof(result));
+    return result;
+}
+template <class Real>
+inline void store(V<Real> lanes, Real* to) {
+    __builtin_memcpy(to, &lanes, sizeof(lanes));
+}
+
 template <class T>
 inline T smaller(T a, T b) {
     return a < b ? a : b;

@@ -1,0 +1,81 @@
+#pragma once
+#include "../network/NetworkPlan.h"
+#include <cstdint>
+
+namespace PolarMPPlugin {
+
+/** The neighbours of atoms, K in each row, and how many functions and kinds of neighbours there are. */
+struct DensityPairs {
+    long numAtoms, neighbors;
+    const int64_t* kinds;  // [atom][neighbour]
+    int numKinds, numHarmonics, numRadial;
+
+    /** Of one atom's sums, [kind][harmonic][radial]. */
+    int rowSize() const {
+        return numKinds * numHarmonics * numRadial;
+    }
+};
+
+/** The inner loops of the networks in torch, on a CPU. */
+template <class Real>
+struct TorchLoops {
+    /** A bilinear map in each of `length` places: all arrays are [component][place]. */
+    void (*bilinear)(const BilinearMap<Real>& map, const Real* left, const Real* right, long length, Real* out);
+
+    // X[lm][i][n][kind] = sum_j Y[i][j][lm] B[i][j][n] over the neighbours j of each kind, and from G, which has the form of X,
+    // the derivatives sum_n G B by Y and sum_lm G Y by B. `row` is working memory of rowSize() numbers.
+    void (*densitySums)(const DensityPairs& pairs, const Real* Y, const Real* B, Real* row, Real* X);
+    void (*byHarmonics)(const DensityPairs& pairs, const Real* B, const Real* G, Real* row, Real* out);
+    void (*byRadial)(const DensityPairs& pairs, const Real* Y, const Real* G, Real* row, Real* out);
+};
+
+/** Atoms of clusters, one cluster after the other. */
+struct ClusterAtoms {
+    long count;
+    const double* positions;  // [x, y, z][atom]
+    long numClusters;
+    const long* sizes;
+};
+
+/** One more derivative along an axis: R^(n)_place = r_axis R^(n+1)_lower + factor R^(n+1)_lowest for n up to `highest`. */
+struct PairStep {
+    int axis, place, lower, lowest, highest;
+    double factor;
+};
+
+/** A set of multipoles, as coefficients of derivatives, and the derivatives of the potential that they make. */
+struct PairSet {
+    int numSources, numPotentials;
+    const int* places;  // [potential][source]: the derivative of the kernel in which they meet
+    const double *sourceSigns, *potentialSigns;  // -1 for odd derivatives
+    const double* sources;  // [component][atom]
+    double* potentials;     // [component][atom], added to
+};
+
+/** The pair kernel g(r) = k_e erf(r / (sqrt(2) sigma)) / r: R^(n)_000 = scale (-2 a2)^n F_n(a2 r^2), and d^abc g = R^(0)_abc. */
+struct PairPlan {
+    int order;  // highest derivative of g
+    double a2, scale;
+    int numSteps;
+    const PairStep* steps;
+    int numSets;
+    const PairSet* sets;
+    double* memory;  // of memoryOf() numbers, aligned as vectors are
+
+    /** For vectors of up to 8 numbers: R^(n), and for each set what atom i feels and the moments of atoms j. */
+    static long memoryOf(int numDerivatives, int order, int numMoments) {
+        return 8L * (numDerivatives * (order + 1) + numMoments);
+    }
+};
+
+struct TorchPairLoops {
+    /** Adds what the atoms of each cluster make each other feel. */
+    void (*addPotentials)(const PairPlan& plan, const ClusterAtoms& atoms);
+};
+
+/** Those of the best instruction set that this processor supports. */
+template <class Real>
+const TorchLoops<Real>& torchLoops();
+const TorchPairLoops& torchPairLoops();
+
+} // namespace PolarMPPlugin

@@ -1,0 +1,113 @@
+"""The network's sums and products in C++ on a CPU are those that torch computes, with all derivatives."""
+
+import copy
+import pickle
+
+import pytest
+import torch
+from support.models import random_network
+from torch.autograd import gradcheck, gradgradcheck
+
+from openmm_polarmp.models import _layers
+from openmm_polarmp.models.density_sums import DensitySums
+from openmm_polarmp.models.sparse_products import SparseProducts
+
+
+@pytest.fixture
+def in_torch(monkeypatch):
+    """A function after whose call everything is computed by torch."""
+    return lambda: monkeypatch.setattr(_layers, "computes_in_loops", lambda tensor: False)
+
+
+def results(models, network, structure):
+    """Outputs, gradients, and the weights' derivatives of gradients."""
+    positions = structure.positions.clone().requires_grad_()
+    values = list(models.evaluate(network, positions, structure.species, structure.cell).values())
+    (gradient,) = torch.autograd.grad(sum(v.double().pow(2).sum() for v in values), positions, create_graph=True)
+    weights = list(network.parameters())
+    second = torch.autograd.grad(gradient.pow(2).sum(), weights, allow_unused=True)
+    return [*values, gradient, *(g for g in second if g is not None)]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"layers": 1},
+        {"layers": 2},
+        {"correlation": 2},
+        {"l_max": 1, "rung": "qu+ka"},
+        {"n_radial": 5, "polarizability": "tensor"},
+        {"charges": "flow", "rung": "qu+ca"},
+    ],
+    ids=str,
+)
+def test_the_same_outputs_and_derivatives(models, in_torch, options):
+    network, structure = random_network(1, message_channels=3, **options).double(), models.structure()
+    ours = results(models, network, structure)
+    in_torch()
+    theirs = results(models, network, structure)
+    assert len(ours) == len(theirs) > 20
+    for a, b in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)
+
+
+def test_single_precision(models, in_torch):
+    network, structure = random_network(1, message_channels=3), models.structure()
+    in_torch()
+    exact = results(models, network.double(), structure)
+    for a, b in zip(results(models, network.float(), structure), exact, strict=True):
+        torch.testing.assert_close(a.double(), b, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("length", [1, 3, 37, 128])
+def test_products_of_any_length(length):
+    """Whole vectors of places and what is left of them, against a sum over the dense array."""
+    generator = torch.Generator().manual_seed(0)
+    dense = torch.randn(6, 3, 4, generator=generator, dtype=torch.float64)
+    dense[torch.rand(dense.shape, generator=generator) < 0.6] = 0.0
+    terms = [(k, i, j, dense[k, i, j].item()) for k, i, j in dense.nonzero().tolist()]
+    products = SparseProducts((6, 3, 4), terms)
+    left, right = (torch.randn(n, length, generator=generator, dtype=torch.float64) for n in (3, 4))
+    torch.testing.assert_close(products(left, right), torch.einsum("kij,in,jn->kn", dense, left, right))
+    single = products(left.float(), right.float())
+    torch.testing.assert_close(single.double(), products(left, right), rtol=1e-5, atol=1e-5)
+    inputs = (left.requires_grad_(), right.requires_grad_())
+    assert gradcheck(products, inputs)
+    assert gradgradcheck(products, inputs)
+
+
+@pytest.mark.parametrize("shape", [(4, 6), (1, 1), (3, 0)], ids=str)
+def test_density_sums(shape):
+    """Of several numbers of neighbours, none among them, against a sum with one-hot kinds."""
+    generator = torch.Generator().manual_seed(1)
+    kinds = torch.randint(0, 3, shape, generator=generator)
+    harmonics, radial = (torch.randn(*shape, n, generator=generator, dtype=torch.float64) for n in (4, 5))
+    sums = DensitySums(kinds, 4, 5, 3)
+    one_hot = torch.nn.functional.one_hot(kinds, 3).double()
+    expected = torch.einsum("ijl,ijn,ijs->lins", harmonics, radial, one_hot).flatten(2)
+    torch.testing.assert_close(sums(harmonics, radial), expected)
+    if shape[1]:
+        inputs = (harmonics.requires_grad_(), radial.requires_grad_())
+        assert gradcheck(sums, inputs)
+        assert gradgradcheck(sums, inputs)
+
+
+def test_sizes_that_do_not_agree_are_refused():
+    products = SparseProducts((2, 2, 2), [(0, 1, 1, 1.0)])
+    with pytest.raises(ValueError, match="arrays of a bilinear map"):
+        products.values(torch.zeros(3, 4), torch.zeros(2, 4))
+    with pytest.raises(ValueError, match="names a component that does not exist"):
+        SparseProducts((2, 2, 2), [(0, 2, 1, 1.0)])
+    kinds = torch.zeros(2, 3, dtype=torch.long)
+    with pytest.raises(ValueError, match="arrays of pairs"):
+        DensitySums(kinds, 4, 5, 1)(torch.zeros(2, 2, 4), torch.zeros(2, 3, 5))
+    with pytest.raises(ValueError, match="a kind that does not exist"):
+        DensitySums(kinds + 1, 4, 5, 1)
+
+
+def test_networks_that_have_run_can_be_copied(models):
+    network, structure = random_network(1).double(), models.structure()
+    energy = models.evaluate(network, structure.positions, structure.species, structure.cell)["energy"]
+    for other in (copy.deepcopy(network), pickle.loads(pickle.dumps(network))):
+        again = models.evaluate(other, structure.positions, structure.species, structure.cell)["energy"]
+        assert torch.equal(again, energy)
