@@ -20,7 +20,13 @@ from openmmml import MLPotential
 from openmm_polarmp.demo.run import water_box
 
 DENSITIES = (0.90, 0.95, 1.00, 1.05, 1.10)  # g/cm^3
-TEMPERATURES = (280, 300, 330, 370, 420)  # K; cold and hot for the quantum-like spread of bonds that classical nuclei lack
+TEMPERATURES = (
+    280,
+    300,
+    330,
+    370,
+    420,
+)  # K; cold and hot for the quantum-like spread of bonds that classical nuclei lack
 STEP = 0.0005  # ps
 EQUILIBRATION, BETWEEN = 2.0, 1.0  # ps
 

@@ -139,7 +139,7 @@ class ClusterPairs:
 
     def _potentials_on_cpu(self, positions: Tensor, sources: list[Tensor], orders: list[Orders]) -> list[Tensor]:
         """The same in C++, in double precision: without temporary arrays for every pair."""
-        from openmm_polarmp._polarmp import add_cluster_potentials
+        from openmm_polarmp import _polarmp
 
         def rows(tensors: list[Tensor]) -> Tensor:
             return torch.cat([t.detach()[self.atoms] for t in tensors], 1).to(torch.float64).t().contiguous()
@@ -147,7 +147,7 @@ class ClusterPairs:
         widths = [count(o.potential) for o in orders]
         potentials = positions.new_zeros(sum(widths), len(self.atoms), dtype=torch.float64)
         pairs_of_orders = [(o.source, o.potential) for o in orders]
-        add_cluster_potentials(rows([positions]), self.size, self.sigma, pairs_of_orders, rows(sources), potentials)
+        _polarmp.add_cluster_potentials(rows([positions]), self.size, self.sigma, pairs_of_orders, rows(sources), potentials)
         result = positions.new_zeros(len(positions), sum(widths))
         result[self.atoms] = potentials.t().to(positions.dtype)
         return list(result.split(widths, 1))

@@ -24,10 +24,10 @@ class SparseProducts:
     """
 
     def __init__(self, sizes: tuple[int, int, int], terms: Terms) -> None:
-        from openmm_polarmp._polarmp import SparseBilinear
+        from openmm_polarmp import _polarmp
 
         self.sizes, self.terms = sizes, terms
-        self._loops = SparseBilinear(*sizes, terms)
+        self._loops = _polarmp.SparseBilinear(*sizes, terms)
         self._by_left: SparseProducts | None = None
         self._by_right: SparseProducts | None = None
 

@@ -26,6 +26,7 @@ from openmm_polarmp.training.initial_charges import fit_charge_head, fixed_charg
 from openmm_polarmp.training.log import Progress, TensorBoard, write_rows
 from openmm_polarmp.training.loss import TrainingLoss, optional_labels, total_of, weights_at
 from openmm_polarmp.training.metrics import ErrorSums, square_sums
+from openmm_polarmp.training.optimizer import WeightOptimizer
 from openmm_polarmp.training.parallel import Processes
 from openmm_polarmp.training.predict import predict
 
@@ -74,11 +75,8 @@ class Trainer:
         self.model = model.to(processes.device).train()
         self.loss = TrainingLoss(self.model, config.loss)
         settings = config.optimizer
-        self.optimizer = torch.optim.Adam(
-            parameter_groups(self.model, config.model),
-            lr=settings.learning_rate,
-            weight_decay=settings.weight_decay,
-        )
+        self.optimizer = WeightOptimizer(parameter_groups(self.model, config.model), settings)
+        self.weights = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         self.mean = AveragedModel(self.model, multi_avg_fn=self._average)
         self.steps_per_epoch = math.ceil(len(training) / settings.batch_size)
         self.total_steps = settings.epochs * self.steps_per_epoch
@@ -124,12 +122,12 @@ class Trainer:
                     )
                     raise KeyboardInterrupt
 
-    def learning_rate(self, step: int) -> float:
-        """Learning rate of a step: a warm-up, then half a cosine down to the final rate."""
+    def rate(self, step: int) -> float:
+        """Part of the largest learning rates in a step: a warm-up, then half a cosine down to the final rate."""
         settings = self.config.optimizer
         low = settings.final_rate
         cosine = 0.5 * (1 + math.cos(math.pi * step / self.total_steps))
-        return settings.learning_rate * min(1.0, (step + 1) / max(1, settings.warmup)) * (low + (1 - low) * cosine)
+        return min(1.0, (step + 1) / max(1, settings.warmup)) * (low + (1 - low) * cosine)
 
     def errors(self, model: PolarMPModel, structures: list[Structure]) -> dict[str, float]:
         """Root mean square errors on structures, which the processes evaluate together."""
@@ -161,9 +159,7 @@ class Trainer:
         numbers = numbers if len(numbers) else chosen[:1]
         batch = Batch.of([self.training[i] for i in numbers], self.processes.device, weights)
         fixed = self.step < self.hold_steps
-        for group in self.optimizer.param_groups:
-            rate = 0.0 if fixed and group["held"] else group["rate"]
-            group["lr"] = rate * self.learning_rate(self.step)
+        self.optimizer.set_rates(self.rate(self.step), fixed)
         began = clock()
         self.seconds["data"] += began - start
         weight = weights_at(self.config.loss, self.step / self.steps_per_epoch)
@@ -182,7 +178,8 @@ class Trainer:
             raise self._diverged(str(error), epoch) from error
         forward = clock()
         self.optimizer.zero_grad()
-        loss.backward()
+        # Nothing but the weights: positions are leaves of the graph too, and their second derivatives would cost as much.
+        loss.backward(inputs=self.weights)
         self.processes.average_gradients(self.model)
         backward = clock()
         value = self.processes.total(loss.detach().double().cpu()).item() / self.processes.count
@@ -210,7 +207,7 @@ class Trainer:
         row: dict[str, Any] = {
             "epoch": epoch,
             "step": self.step,
-            "learning_rate": self.optimizer.param_groups[0]["lr"],
+            "learning_rate": self.config.optimizer.learning_rate * self.rate(self.step - 1),
             "loss": self.loss_sum / self.steps_per_epoch,
             **{f"train_{name}": value for name, value in self.sums.rmse().items()},
         }
@@ -297,7 +294,9 @@ class Trainer:
         self.step, self.rows, self.best = state["step"], state["rows"], state["best"]
         self.model.load_state_dict(state["model"])
         self.mean.load_state_dict(state["mean"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        optimizers = state["optimizer"]
+        # Versions that knew Adam only kept the state of one optimizer.
+        self.optimizer.load_state_dict([optimizers] if isinstance(optimizers, dict) else optimizers)
         # The first process continues with the sums of all.
         self.sums = ErrorSums(state["sums"] if self.processes.first else None)
         self.loss_sum, self.epoch_seconds = state["loss_sum"], state["epoch_seconds"]

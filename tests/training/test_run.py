@@ -59,9 +59,9 @@ def test_the_loss_falls_and_everything_is_left(tmp_path, runs, capsys):
 
 @pytest.fixture
 def ruined_later(monkeypatch):
-    """A learning rate that is fine for two epochs of two steps and ruins the model afterwards, which goes unnoticed."""
+    """Learning rates that are fine for two epochs of two steps and ruin the model afterwards, which goes unnoticed."""
     monkeypatch.setattr(trainer, "BLOWN_UP", np.inf)
-    monkeypatch.setattr(trainer.Trainer, "learning_rate", lambda self, step: 0.002 if step < 4 else 3.0)
+    monkeypatch.setattr(trainer.Trainer, "rate", lambda self, step: 0.2 if step < 4 else 300.0)
 
 
 @pytest.mark.usefixtures("ruined_later")
@@ -81,8 +81,9 @@ def test_patience_ends_a_run_early(tmp_path, runs):
     assert len(result.rows) == 4
 
 
-def test_an_interrupted_run_goes_on_exactly(tmp_path, runs, monkeypatch):
-    options = {"loss": EVERYTHING, "optimizer": {"epochs": 3, "batch_size": 3}}
+@pytest.mark.parametrize("method", ["adam", "muon"])
+def test_an_interrupted_run_goes_on_exactly(tmp_path, runs, monkeypatch, method):
+    options = {"loss": EVERYTHING, "optimizer": {"epochs": 3, "batch_size": 3, "method": method}}
     whole = runs.configure(tmp_path, **options, output="whole")
     train(whole, quiet=True)
     parts = runs.configure(tmp_path, **options, output="parts")
