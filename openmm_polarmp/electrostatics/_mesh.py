@@ -2,13 +2,15 @@
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from openmm_polarmp._cpu_loops import computes_in_loops
 from openmm_polarmp.electrostatics._basis import rows_per_chunk
 from openmm_polarmp.electrostatics._lattice import gaussian_coulomb
-from openmm_polarmp.electrostatics._multi_index import MAX_ORDER, multi_indices
+from openmm_polarmp.electrostatics._multi_index import MAX_ORDER, count, multi_indices
 from openmm_polarmp.electrostatics.window import Window
 
 
@@ -72,7 +74,7 @@ class Mesh:
         powers = [torch.ones_like(t)]
         for _ in range(1, len(self.polynomials)):
             powers.append(powers[-1] * t)
-        weights = torch.stack(powers, 2) @ self.polynomials[:, : order + 1].flatten(1)
+        weights = torch.stack(powers, 2) @ self._polynomials(order)
         return floor.to(self.first_point.dtype) + 1, weights.reshape(len(u), 3, order + 1, self.width)
 
     def _points(self, first: Tensor, first_point: Tensor) -> Tensor:
@@ -92,8 +94,24 @@ class Mesh:
             start, weights = self._weights(u[part], order)
             yield part, self._points(start, self.first_point[part]), weights
 
+    def _loops(self) -> Any:
+        """The loops in C++, for tensors on the CPU."""
+        from openmm_polarmp import _polarmp
+
+        degree = len(self.polynomials) - 1
+        return _polarmp.MeshWindows(self.scale, self.width, degree, self.first_point.to(torch.int64))
+
+    def _polynomials(self, order: int) -> Tensor:
+        """Those of derivatives up to an order, [degree + 1, (order + 1) width]."""
+        return self.polynomials[:, : order + 1].flatten(1).contiguous()
+
     def spread(self, u: Tensor, coefficients: Tensor, order: int) -> Tensor:
         """Meshes of moments, see `_basis.spread`."""
+        if computes_in_loops(u):
+            meshes = u.new_zeros(self.num_structures, math.prod(self.scale))
+            moments = coefficients.detach().contiguous()
+            self._loops().spread(self._polynomials(order), u.detach().contiguous(), moments, order, meshes)
+            return meshes.view(self.num_structures, *self.scale)
         a, w = order + 1, self.width
         cube_indices = torch.tensor([(i * a + j) * a + k for i, j, k in multi_indices(order)], device=u.device)
         mesh = u.new_zeros(self.num_structures * math.prod(self.scale))
@@ -109,6 +127,11 @@ class Mesh:
 
     def gather(self, u: Tensor, amplitudes: Tensor, order: int) -> Tensor:
         """Derivatives [N, count(order)], see `_basis.gather`."""
+        if computes_in_loops(u):
+            result = u.new_empty(len(u), count(order))
+            meshes = amplitudes.detach().flatten(1).contiguous()
+            self._loops().gather(self._polynomials(order), u.detach().contiguous(), meshes, order, result)
+            return result
         a, w = order + 1, self.width
         cube_indices = torch.tensor([(i * a + j) * a + k for i, j, k in multi_indices(order)], device=u.device)
         mesh = amplitudes.reshape(-1)

@@ -147,7 +147,9 @@ class ClusterPairs:
         widths = [count(o.potential) for o in orders]
         potentials = positions.new_zeros(sum(widths), len(self.atoms), dtype=torch.float64)
         pairs_of_orders = [(o.source, o.potential) for o in orders]
-        _polarmp.add_cluster_potentials(rows([positions]), self.size, self.sigma, pairs_of_orders, rows(sources), potentials)
+        _polarmp.add_cluster_potentials(
+            rows([positions]), self.size, self.sigma, pairs_of_orders, rows(sources), potentials
+        )
         result = positions.new_zeros(len(positions), sum(widths))
         result[self.atoms] = potentials.t().to(positions.dtype)
         return list(result.split(widths, 1))

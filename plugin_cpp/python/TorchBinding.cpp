@@ -1,8 +1,9 @@
 #include "TorchBinding.h"
 #include "../torch/ClusterPotentials.h"
 #include "../torch/TorchLoops.h"
-#include <memory>
+#include <algorithm>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/array.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
@@ -112,6 +113,48 @@ private:
     DensityPairs pairs;
 };
 
+/** Spreading on meshes and gathering from them. */
+class MeshWindows {
+public:
+    MeshWindows(array<int, 3> shape, int width, int degree, nb::ndarray<const int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu> firstPoint)
+        : firstPoint(firstPoint), plan{{shape[0], shape[1], shape[2]}, width, degree, 0, (long) firstPoint.size(), firstPoint.data()},
+          points((long) shape[0] * shape[1] * shape[2]) {
+        if (width < 1 || width > 16 || min({shape[0], shape[1], shape[2]}) < 1)
+            throw nb::value_error("a mesh has points along every axis, and a window of 1 to 16");
+    }
+    template <class Real>
+    void spread(Array<const Real> polynomials, Array<const Real> u, Array<const Real> coefficients, int order, Array<Real> meshes) {
+        const MeshPlan used = checked(polynomials, u, coefficients.shape(0), coefficients.shape(1), order, meshes);
+        nb::gil_scoped_release release;
+        torchMeshLoops<Real>().spread(used, polynomials.data(), u.data(), coefficients.data(), meshes.data());
+    }
+    template <class Real>
+    void gather(Array<const Real> polynomials, Array<const Real> u, Array<const Real> meshes, int order, Array<Real> derivatives) {
+        const MeshPlan used = checked(polynomials, u, derivatives.shape(0), derivatives.shape(1), order, meshes);
+        nb::gil_scoped_release release;
+        torchMeshLoops<Real>().gather(used, polynomials.data(), u.data(), meshes.data(), derivatives.data());
+    }
+
+private:
+    template <class P, class U, class M>
+    MeshPlan checked(const P& polynomials, const U& u, size_t atoms, size_t components, int order, const M& meshes) const {
+        const size_t expected = (size_t) (order + 1) * (order + 2) * (order + 3) / 6;
+        bool fits = order >= 0 && order < 8 && (long) u.shape(0) == plan.numAtoms && u.shape(1) == 3 && (long) atoms == plan.numAtoms
+                    && components == expected && (long) meshes.shape(1) == points && (int) polynomials.shape(0) == plan.degree + 1
+                    && (int) polynomials.shape(1) == (order + 1) * plan.width;
+        for (long atom = 0; fits && atom < plan.numAtoms; atom++)
+            fits = plan.firstPoint[atom] >= 0 && plan.firstPoint[atom] + points <= (long) meshes.size();
+        if (!fits)
+            throw nb::value_error("arrays of meshes do not have the sizes that their shape, the window and the order ask for");
+        MeshPlan used = plan;
+        used.order = order;
+        return used;
+    }
+    nb::ndarray<const int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu> firstPoint;  // keeps the numbers
+    MeshPlan plan;
+    long points;
+};
+
 void addClusterPotentials(Array<const double> positions, nb::ndarray<const int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu> sizes, double sigma,
                           const vector<pair<int, int>>& orders, Array<const double> sources, Array<double> potentials) {
     vector<SetOrders> sets;
@@ -146,5 +189,12 @@ void PolarMPPlugin::bindTorchLoops(nb::module_& m) {
         .def("by_harmonics", &DensitySums::byHarmonics<double>)
         .def("by_radial", &DensitySums::byRadial<float>)
         .def("by_radial", &DensitySums::byRadial<double>);
+    nb::class_<MeshWindows>(m, "MeshWindows")
+        .def(nb::init<array<int, 3>, int, int, nb::ndarray<const int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>>(), "shape"_a, "width"_a,
+             "degree"_a, "first_point"_a)
+        .def("spread", &MeshWindows::spread<float>)
+        .def("spread", &MeshWindows::spread<double>)
+        .def("gather", &MeshWindows::gather<float>)
+        .def("gather", &MeshWindows::gather<double>);
     m.def("add_cluster_potentials", &addClusterPotentials, "positions"_a, "sizes"_a, "sigma"_a, "orders"_a, "sources"_a, "potentials"_a);
 }

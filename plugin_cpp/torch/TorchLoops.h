@@ -73,9 +73,29 @@ struct TorchPairLoops {
     void (*addPotentials)(const PairPlan& plan, const ClusterAtoms& atoms);
 };
 
+/** Meshes of one shape, one after the other, and the window that couples atoms to them. */
+struct MeshPlan {
+    int shape[3];
+    int width, degree, order;  // of the window, of its polynomials, and of the highest derivatives
+    long numAtoms;
+    const int64_t* firstPoint;  // of each atom's mesh
+};
+
+template <class Real>
+struct TorchMeshLoops {
+    // Polynomials are [power][derivative][point of the window], positions u [atom][axis] in grid units; coefficients and
+    // derivatives [atom][component] belong to products of derivatives along the axes up to the order.
+    /** Adds the windows of all atoms, with their coefficients, to the meshes. */
+    void (*spread)(const MeshPlan& plan, const Real* polynomials, const Real* u, const Real* coefficients, Real* mesh);
+    /** Sums the meshes with the windows of all atoms. */
+    void (*gather)(const MeshPlan& plan, const Real* polynomials, const Real* u, const Real* mesh, Real* derivatives);
+};
+
 /** Those of the best instruction set that this processor supports. */
 template <class Real>
 const TorchLoops<Real>& torchLoops();
 const TorchPairLoops& torchPairLoops();
+template <class Real>
+const TorchMeshLoops<Real>& torchMeshLoops();
 
 } // namespace PolarMPPlugin

@@ -8,6 +8,8 @@ namespace PolarMPPlugin {
     extern const TorchLoops<float> singleTorchLoops; \
     extern const TorchLoops<double> doubleTorchLoops; \
     extern const TorchPairLoops pairLoops; \
+    extern const TorchMeshLoops<float> singleTorchMeshLoops; \
+    extern const TorchMeshLoops<double> doubleTorchMeshLoops; \
     }
 DECLARE(baseline)
 #ifdef POLARMP_X86
@@ -27,6 +29,18 @@ const TorchLoops<float>& torchLoops<float>() {
 template <>
 const TorchLoops<double>& torchLoops<double>() {
     static const TorchLoops<double>& loops = CHOOSE(doubleTorchLoops);
+    return loops;
+}
+
+template <>
+const TorchMeshLoops<float>& torchMeshLoops<float>() {
+    static const TorchMeshLoops<float>& loops = CHOOSE(singleTorchMeshLoops);
+    return loops;
+}
+
+template <>
+const TorchMeshLoops<double>& torchMeshLoops<double>() {
+    static const TorchMeshLoops<double>& loops = CHOOSE(doubleTorchMeshLoops);
     return loops;
 }
 
