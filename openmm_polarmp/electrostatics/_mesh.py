@@ -130,7 +130,8 @@ class Mesh:
         if computes_in_loops(u):
             result = u.new_empty(len(u), count(order))
             meshes = amplitudes.detach().flatten(1).contiguous()
-            self._loops().gather(self._polynomials(order), u.detach().contiguous(), meshes, order, result)
+            threads = torch.get_num_threads()
+            self._loops().gather(self._polynomials(order), u.detach().contiguous(), meshes, order, result, threads)
             return result
         a, w = order + 1, self.width
         cube_indices = torch.tensor([(i * a + j) * a + k for i, j, k in multi_indices(order)], device=u.device)

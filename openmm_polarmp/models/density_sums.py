@@ -55,7 +55,7 @@ class _Sums(torch.autograd.Function):
         ctx.save_for_backward(harmonics, radial)
         ctx.sums = sums
         out = radial.new_empty(sums.sizes.harmonics, sums.pairs[0], sums.sizes.radial * sums.sizes.kinds)
-        sums.loops.sums(sums.of_pairs(harmonics), sums.of_pairs(radial), out.flatten(1))
+        sums.loops.sums(sums.of_pairs(harmonics), sums.of_pairs(radial), out.flatten(1), torch.get_num_threads())
         return out
 
     @staticmethod
@@ -72,7 +72,9 @@ class _ByHarmonics(torch.autograd.Function):
         ctx.save_for_backward(radial, gradient)
         ctx.sums = sums
         out = radial.new_empty(*sums.pairs, sums.sizes.harmonics)
-        sums.loops.by_harmonics(sums.of_pairs(radial), sums.of_atoms(gradient), out.flatten(0, 1))
+        sums.loops.by_harmonics(
+            sums.of_pairs(radial), sums.of_atoms(gradient), out.flatten(0, 1), torch.get_num_threads()
+        )
         return out
 
     @staticmethod
@@ -89,7 +91,9 @@ class _ByRadial(torch.autograd.Function):
         ctx.save_for_backward(harmonics, gradient)
         ctx.sums = sums
         out = harmonics.new_empty(*sums.pairs, sums.sizes.radial)
-        sums.loops.by_radial(sums.of_pairs(harmonics), sums.of_atoms(gradient), out.flatten(0, 1))
+        sums.loops.by_radial(
+            sums.of_pairs(harmonics), sums.of_atoms(gradient), out.flatten(0, 1), torch.get_num_threads()
+        )
         return out
 
     @staticmethod

@@ -61,7 +61,7 @@ class SparseProducts:
     def values(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
         """Without derivatives."""
         out = left.new_empty(self.sizes[0], left.shape[1])
-        self._loops.apply(left.detach().contiguous(), right.detach().contiguous(), out)
+        self._loops.apply(left.detach().contiguous(), right.detach().contiguous(), out, torch.get_num_threads())
         return out
 
     def __call__(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:

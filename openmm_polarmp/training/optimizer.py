@@ -91,7 +91,7 @@ class WeightOptimizer:
                 members += [{**group, "params": some}] if some else []
         self.parts: list[tuple[torch.optim.Optimizer, float]] = []
         if others:
-            adam = torch.optim.Adam(others, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+            adam = torch.optim.Adam(others, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
             self.parts.append((adam, settings.learning_rate))
         if matrices:
             self.parts.append((Muon(matrices, lr=settings.matrix_rate), settings.matrix_rate))

@@ -1,5 +1,6 @@
 #include "TorchBinding.h"
 #include "../torch/ClusterPotentials.h"
+#include "../torch/ParallelFor.h"
 #include "../torch/TorchLoops.h"
 #include <algorithm>
 #include <nanobind/ndarray.h>
@@ -17,6 +18,9 @@ namespace {
 
 template <class T>
 using Array = nb::ndarray<T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+
+/** Multiplications that take about as long as it takes to start ten threads. */
+constexpr long WORTH_A_THREAD = 1000000;
 
 /** The terms of a bilinear map, ordered by output, in both precisions. */
 class SparseBilinear {
@@ -42,14 +46,18 @@ public:
     }
 
     template <class Real>
-    void apply(Array<const Real> left, Array<const Real> right, Array<Real> out) const {
+    void apply(Array<const Real> left, Array<const Real> right, Array<Real> out, int threads) const {
         const size_t length = out.shape(1);
         if ((int) left.shape(0) != sizes[1] || (int) right.shape(0) != sizes[2] || (int) out.shape(0) != sizes[0] || left.shape(1) != length
             || right.shape(1) != length)
             throw nb::value_error("arrays of a bilinear map have other sizes than it");
         const BilinearMap<Real> map = {sizes[0], first.data(), terms((Real) 0)};
         nb::gil_scoped_release release;
-        torchLoops<Real>().bilinear(map, left.data(), right.data(), (long) length, out.data());
+        const Real *a = left.data(), *b = right.data();
+        Real* y = out.data();
+        parallelFor((long) length, WORTH_A_THREAD / (1 + (long) full.size()), threads, [&](long begin, long end) {
+            torchLoops<Real>().bilinear(map, a, b, (long) length, begin, end, y);
+        });
     }
 
 private:
@@ -75,19 +83,19 @@ public:
                 throw nb::value_error("a neighbour is of a kind that does not exist");
     }
     template <class Real>
-    void sums(Array<const Real> Y, Array<const Real> B, Array<Real> X) const {
+    void sums(Array<const Real> Y, Array<const Real> B, Array<Real> X, int threads) const {
         check(isOfPairs(Y, pairs.numHarmonics) && isOfPairs(B, pairs.numRadial) && isOfAtoms(X));
-        run<Real>([&](Real* row) { torchLoops<Real>().densitySums(pairs, Y.data(), B.data(), row, X.data()); });
+        run<Real>(threads, torchLoops<Real>().densitySums, Y.data(), B.data(), X.data());
     }
     template <class Real>
-    void byHarmonics(Array<const Real> B, Array<const Real> G, Array<Real> out) const {
+    void byHarmonics(Array<const Real> B, Array<const Real> G, Array<Real> out, int threads) const {
         check(isOfPairs(B, pairs.numRadial) && isOfAtoms(G) && isOfPairs(out, pairs.numHarmonics));
-        run<Real>([&](Real* row) { torchLoops<Real>().byHarmonics(pairs, B.data(), G.data(), row, out.data()); });
+        run<Real>(threads, torchLoops<Real>().byHarmonics, B.data(), G.data(), out.data());
     }
     template <class Real>
-    void byRadial(Array<const Real> Y, Array<const Real> G, Array<Real> out) const {
+    void byRadial(Array<const Real> Y, Array<const Real> G, Array<Real> out, int threads) const {
         check(isOfPairs(Y, pairs.numHarmonics) && isOfAtoms(G) && isOfPairs(out, pairs.numRadial));
-        run<Real>([&](Real* row) { torchLoops<Real>().byRadial(pairs, Y.data(), G.data(), row, out.data()); });
+        run<Real>(threads, torchLoops<Real>().byRadial, Y.data(), G.data(), out.data());
     }
 
 private:
@@ -104,10 +112,13 @@ private:
             throw nb::value_error("arrays of pairs or of their sums have other sizes than the table of neighbours asks for");
     }
     template <class Real, class F>
-    void run(F&& loops) const {
-        vector<Real> row(pairs.rowSize());
+    void run(int threads, F loops, const Real* a, const Real* b, Real* out) const {
         nb::gil_scoped_release release;
-        loops(row.data());
+        const long perAtom = pairs.numHarmonics * pairs.numRadial * (pairs.neighbors + pairs.numKinds) + 1;
+        parallelFor(pairs.numAtoms, WORTH_A_THREAD / perAtom, threads, [&](long begin, long end) {
+            vector<Real> row(pairs.rowSize());
+            loops(pairs, begin, end, a, b, row.data(), out);
+        });
     }
     nb::ndarray<const int64_t, nb::ndim<2>, nb::c_contig, nb::device::cpu> kinds;  // keeps the numbers
     DensityPairs pairs;
@@ -129,10 +140,15 @@ public:
         torchMeshLoops<Real>().spread(used, polynomials.data(), u.data(), coefficients.data(), meshes.data());
     }
     template <class Real>
-    void gather(Array<const Real> polynomials, Array<const Real> u, Array<const Real> meshes, int order, Array<Real> derivatives) {
+    void gather(Array<const Real> polynomials, Array<const Real> u, Array<const Real> meshes, int order, Array<Real> derivatives, int threads) {
         const MeshPlan used = checked(polynomials, u, derivatives.shape(0), derivatives.shape(1), order, meshes);
         nb::gil_scoped_release release;
-        torchMeshLoops<Real>().gather(used, polynomials.data(), u.data(), meshes.data(), derivatives.data());
+        const Real *p = polynomials.data(), *at = u.data(), *mesh = meshes.data();
+        Real* out = derivatives.data();
+        const long perAtom = (long) used.width * used.width * used.width * (order + 1);
+        parallelFor(used.numAtoms, WORTH_A_THREAD / perAtom, threads, [&](long begin, long end) {
+            torchMeshLoops<Real>().gather(used, begin, end, p, at, mesh, out);
+        });
     }
 
 private:
@@ -178,8 +194,8 @@ void addClusterPotentials(Array<const double> positions, nb::ndarray<const int64
 void PolarMPPlugin::bindTorchLoops(nb::module_& m) {
     nb::class_<SparseBilinear>(m, "SparseBilinear")
         .def(nb::init<int, int, int, const vector<tuple<int, int, int, double>>&>(), "outputs"_a, "lefts"_a, "rights"_a, "terms"_a)
-        .def("apply", &SparseBilinear::apply<float>, "left"_a, "right"_a, "out"_a)
-        .def("apply", &SparseBilinear::apply<double>, "left"_a, "right"_a, "out"_a);
+        .def("apply", &SparseBilinear::apply<float>, "left"_a, "right"_a, "out"_a, "threads"_a)
+        .def("apply", &SparseBilinear::apply<double>, "left"_a, "right"_a, "out"_a, "threads"_a);
     nb::class_<DensitySums>(m, "DensitySums")
         .def(nb::init<nb::ndarray<const int64_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>, int, int, int>(), "kinds"_a, "num_kinds"_a,
              "num_harmonics"_a, "num_radial"_a)

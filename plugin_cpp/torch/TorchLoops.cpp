@@ -25,14 +25,14 @@ inline void bilinearVectors(const BilinearMap<Real>& map, const Real* left, cons
 }
 
 template <class Real>
-void bilinear(const BilinearMap<Real>& map, const Real* left, const Real* right, long length, Real* out) {
+void bilinear(const BilinearMap<Real>& map, const Real* left, const Real* right, long length, long begin, long end, Real* out) {
     constexpr int TOGETHER = 4;
-    long x = 0;
-    for (; x + TOGETHER * LANES<Real> <= length; x += TOGETHER * LANES<Real>)
+    long x = begin;
+    for (; x + TOGETHER * LANES<Real> <= end; x += TOGETHER * LANES<Real>)
         bilinearVectors<Real, TOGETHER>(map, left + x, right + x, length, out + x);
-    for (; x + LANES<Real> <= length; x += LANES<Real>)
+    for (; x + LANES<Real> <= end; x += LANES<Real>)
         bilinearVectors<Real, 1>(map, left + x, right + x, length, out + x);
-    for (; x < length; x++)
+    for (; x < end; x++)
         for (int k = 0; k < map.outputs; k++) {
             Real sum = 0;
             for (int t = map.first[k]; t < map.first[k + 1]; t++)
@@ -63,9 +63,9 @@ inline void rearrange(const DensityPairs& pairs, long atom, Move&& move) {
 }
 
 template <class Real, int CONSTANT>
-void sumDensity(const DensityPairs& pairs, const Real* Y, const Real* B, Real* row, Real* X) {
+void sumDensity(const DensityPairs& pairs, long begin, long end, const Real* Y, const Real* B, Real* row, Real* X) {
     const int N = numRadial<CONSTANT>(pairs), H = pairs.numHarmonics;
-    for (long i = 0, pair = 0; i < pairs.numAtoms; i++) {
+    for (long i = begin, pair = begin * pairs.neighbors; i < end; i++) {
         for (int x = 0; x < pairs.rowSize(); x++)
             row[x] = 0;
         for (long j = 0; j < pairs.neighbors; j++, pair++) {
@@ -80,9 +80,9 @@ void sumDensity(const DensityPairs& pairs, const Real* Y, const Real* B, Real* r
 }
 
 template <class Real, int CONSTANT>
-void differentiateByHarmonics(const DensityPairs& pairs, const Real* B, const Real* G, Real* row, Real* out) {
+void differentiateByHarmonics(const DensityPairs& pairs, long begin, long end, const Real* B, const Real* G, Real* row, Real* out) {
     const int N = numRadial<CONSTANT>(pairs), H = pairs.numHarmonics;
-    for (long i = 0, pair = 0; i < pairs.numAtoms; i++) {
+    for (long i = begin, pair = begin * pairs.neighbors; i < end; i++) {
         rearrange<Real>(pairs, i, [&](long outside, int inside) { row[inside] = G[outside]; });
         for (long j = 0; j < pairs.neighbors; j++, pair++) {
             const Real *b = B + pair * N, *g = row + pairs.kinds[pair] * H * N;
@@ -97,9 +97,9 @@ void differentiateByHarmonics(const DensityPairs& pairs, const Real* B, const Re
 }
 
 template <class Real, int CONSTANT>
-void differentiateByRadial(const DensityPairs& pairs, const Real* Y, const Real* G, Real* row, Real* out) {
+void differentiateByRadial(const DensityPairs& pairs, long begin, long end, const Real* Y, const Real* G, Real* row, Real* out) {
     const int N = numRadial<CONSTANT>(pairs), H = pairs.numHarmonics;
-    for (long i = 0, pair = 0; i < pairs.numAtoms; i++) {
+    for (long i = begin, pair = begin * pairs.neighbors; i < end; i++) {
         rearrange<Real>(pairs, i, [&](long outside, int inside) { row[inside] = G[outside]; });
         for (long j = 0; j < pairs.neighbors; j++, pair++) {
             const Real *y = Y + pair * H, *g = row + pairs.kinds[pair] * H * N;
@@ -114,18 +114,18 @@ void differentiateByRadial(const DensityPairs& pairs, const Real* Y, const Real*
 }
 
 template <class Real>
-void densitySums(const DensityPairs& pairs, const Real* Y, const Real* B, Real* row, Real* X) {
-    POLARMP_FOR_RADIAL(sumDensity, pairs, Y, B, row, X);
+void densitySums(const DensityPairs& pairs, long begin, long end, const Real* Y, const Real* B, Real* row, Real* X) {
+    POLARMP_FOR_RADIAL(sumDensity, pairs, begin, end, Y, B, row, X);
 }
 
 template <class Real>
-void byHarmonics(const DensityPairs& pairs, const Real* B, const Real* G, Real* row, Real* out) {
-    POLARMP_FOR_RADIAL(differentiateByHarmonics, pairs, B, G, row, out);
+void byHarmonics(const DensityPairs& pairs, long begin, long end, const Real* B, const Real* G, Real* row, Real* out) {
+    POLARMP_FOR_RADIAL(differentiateByHarmonics, pairs, begin, end, B, G, row, out);
 }
 
 template <class Real>
-void byRadial(const DensityPairs& pairs, const Real* Y, const Real* G, Real* row, Real* out) {
-    POLARMP_FOR_RADIAL(differentiateByRadial, pairs, Y, G, row, out);
+void byRadial(const DensityPairs& pairs, long begin, long end, const Real* Y, const Real* G, Real* row, Real* out) {
+    POLARMP_FOR_RADIAL(differentiateByRadial, pairs, begin, end, Y, G, row, out);
 }
 
 } // namespace

@@ -19,14 +19,15 @@ struct DensityPairs {
 /** The inner loops of the networks in torch, on a CPU. */
 template <class Real>
 struct TorchLoops {
-    /** A bilinear map in each of `length` places: all arrays are [component][place]. */
-    void (*bilinear)(const BilinearMap<Real>& map, const Real* left, const Real* right, long length, Real* out);
+    /** A bilinear map in some places, begin ... end: all arrays are [component][length]. */
+    void (*bilinear)(const BilinearMap<Real>& map, const Real* left, const Real* right, long length, long begin, long end, Real* out);
 
     // X[lm][i][n][kind] = sum_j Y[i][j][lm] B[i][j][n] over the neighbours j of each kind, and from G, which has the form of X,
-    // the derivatives sum_n G B by Y and sum_lm G Y by B. `row` is working memory of rowSize() numbers.
-    void (*densitySums)(const DensityPairs& pairs, const Real* Y, const Real* B, Real* row, Real* X);
-    void (*byHarmonics)(const DensityPairs& pairs, const Real* B, const Real* G, Real* row, Real* out);
-    void (*byRadial)(const DensityPairs& pairs, const Real* Y, const Real* G, Real* row, Real* out);
+    // the derivatives sum_n G B by Y and sum_lm G Y by B; for the atoms i from begin to end. `row` is working memory of
+    // rowSize() numbers.
+    void (*densitySums)(const DensityPairs& pairs, long begin, long end, const Real* Y, const Real* B, Real* row, Real* X);
+    void (*byHarmonics)(const DensityPairs& pairs, long begin, long end, const Real* B, const Real* G, Real* row, Real* out);
+    void (*byRadial)(const DensityPairs& pairs, long begin, long end, const Real* Y, const Real* G, Real* row, Real* out);
 };
 
 /** Atoms of clusters, one cluster after the other. */
@@ -87,8 +88,8 @@ struct TorchMeshLoops {
     // derivatives [atom][component] belong to products of derivatives along the axes up to the order.
     /** Adds the windows of all atoms, with their coefficients, to the meshes. */
     void (*spread)(const MeshPlan& plan, const Real* polynomials, const Real* u, const Real* coefficients, Real* mesh);
-    /** Sums the meshes with the windows of all atoms. */
-    void (*gather)(const MeshPlan& plan, const Real* polynomials, const Real* u, const Real* mesh, Real* derivatives);
+    /** Sums the meshes with the windows of the atoms from begin to end. */
+    void (*gather)(const MeshPlan& plan, long begin, long end, const Real* polynomials, const Real* u, const Real* mesh, Real* derivatives);
 };
 
 /** Those of the best instruction set that this processor supports. */

@@ -52,12 +52,12 @@ inline void forDerivatives(int order, F&& f) {
 template <class Real, int P>
 void spreadAtoms(const MeshPlan& plan, const Real* polynomials, const Real* u, const Real* coefficients, Real* mesh) {
     const int numComponents = (plan.order + 1) * (plan.order + 2) * (plan.order + 3) / 6;
-    for (long atom = 0; atom < plan.numAtoms; atom++, coefficients += numComponents) {
+    for (long atom = 0; atom < plan.numAtoms; atom++) {
         const AtomWindow<Real, P> window(plan, polynomials, u + 3 * atom);
         Real alongZ[MAX_DERIVATIVES][MAX_DERIVATIVES][P] = {};
         forDerivatives(plan.order, [&](int place, int a, int b, int c) {
             for (int z = 0; z < P; z++)
-                alongZ[a][b][z] += coefficients[place] * window.weights[2][c][z];
+                alongZ[a][b][z] += coefficients[atom * numComponents + place] * window.weights[2][c][z];
         });
         Real* const own = mesh + plan.firstPoint[atom];
         for (int x = 0; x < plan.width; x++) {
@@ -80,9 +80,9 @@ void spreadAtoms(const MeshPlan& plan, const Real* polynomials, const Real* u, c
 }
 
 template <class Real, int P>
-void gatherAtoms(const MeshPlan& plan, const Real* polynomials, const Real* u, const Real* mesh, Real* derivatives) {
+void gatherAtoms(const MeshPlan& plan, long begin, long end, const Real* polynomials, const Real* u, const Real* mesh, Real* derivatives) {
     const int numComponents = (plan.order + 1) * (plan.order + 2) * (plan.order + 3) / 6;
-    for (long atom = 0; atom < plan.numAtoms; atom++, derivatives += numComponents) {
+    for (long atom = begin; atom < end; atom++) {
         const AtomWindow<Real, P> window(plan, polynomials, u + 3 * atom);
         Real sums[MAX_DERIVATIVES][MAX_DERIVATIVES][P] = {};  // over x and y, by their derivatives
         const Real* const own = mesh + plan.firstPoint[atom];
@@ -106,7 +106,7 @@ void gatherAtoms(const MeshPlan& plan, const Real* polynomials, const Real* u, c
             Real sum = 0;
             for (int z = 0; z < P; z++)
                 sum += sums[a][b][z] * window.weights[2][c][z];
-            derivatives[place] = sum;
+            derivatives[atom * numComponents + place] = sum;
         });
     }
 }
@@ -120,11 +120,11 @@ void spread(const MeshPlan& plan, const Real* polynomials, const Real* u, const 
 }
 
 template <class Real>
-void gather(const MeshPlan& plan, const Real* polynomials, const Real* u, const Real* mesh, Real* derivatives) {
+void gather(const MeshPlan& plan, long begin, long end, const Real* polynomials, const Real* u, const Real* mesh, Real* derivatives) {
     if (plan.width <= 8)
-        gatherAtoms<Real, 8>(plan, polynomials, u, mesh, derivatives);
+        gatherAtoms<Real, 8>(plan, begin, end, polynomials, u, mesh, derivatives);
     else
-        gatherAtoms<Real, 16>(plan, polynomials, u, mesh, derivatives);
+        gatherAtoms<Real, 16>(plan, begin, end, polynomials, u, mesh, derivatives);
 }
 
 } // namespace

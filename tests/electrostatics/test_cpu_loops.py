@@ -52,6 +52,21 @@ def test_the_same_meshes(monkeypatch, width, order, dtype):
         assert (a - b).abs().max() <= tolerance * b.abs().max()
 
 
+def test_several_threads_gather_the_same():
+    generator = torch.Generator().manual_seed(5)
+    mesh = Mesh((20, 20, 20), torch.zeros(5000, dtype=torch.long), 1, window(6, 2, 6.0, 8), 1.0, None, torch.float64)
+    u = 20 * torch.rand(5000, 3, generator=generator, dtype=torch.float64)
+    amplitudes = torch.randn(1, 20, 20, 20, generator=generator, dtype=torch.float64)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        alone = mesh.gather(u, amplitudes, 2)
+        torch.set_num_threads(3)
+        assert torch.equal(mesh.gather(u, amplitudes, 2), alone)
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_sizes_that_do_not_agree_are_refused():
     from openmm_polarmp._polarmp import MeshWindows, add_cluster_potentials
 

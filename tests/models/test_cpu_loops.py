@@ -51,6 +51,33 @@ def test_the_same_outputs_and_derivatives(models, in_torch, options):
         torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)
 
 
+@pytest.fixture
+def threads():
+    """A function that sets torch's number of threads, which is as before afterwards."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+def test_several_threads_give_the_same(threads):
+    """Enough work for each of three threads; every number is computed by one of them."""
+    generator = torch.Generator().manual_seed(4)
+    terms = [(k, i, j, 1.0 + k) for k in range(6) for i in range(4) for j in range(4)]
+    products = SparseProducts((6, 4, 4), terms)
+    left, right = (torch.randn(4, 100_001, generator=generator) for _ in range(2))
+    kinds = torch.randint(0, 3, (3001, 40), generator=generator)
+    harmonics, radial = (torch.randn(3001, 40, n, generator=generator).requires_grad_() for n in (9, 8))
+
+    def numbers():
+        sums = DensitySums(kinds, 9, 8, 3)(harmonics, radial)
+        return [products(left, right), sums, *torch.autograd.grad(sums.pow(2).sum(), (harmonics, radial))]
+
+    threads(1)
+    alone = numbers()
+    threads(3)
+    assert all(torch.equal(a, b) for a, b in zip(alone, numbers(), strict=True))
+
+
 def test_single_precision(models, in_torch):
     network, structure = random_network(1, message_channels=3), models.structure()
     in_torch()
