@@ -1,6 +1,7 @@
-"""Backends of the tensor products of an atom's density with itself: dense matrix products, or cuequivariance.
+"""Backends of the tensor products of an atom's density with itself: our own, or cuequivariance.
 
-The network's products are fixed sums of a[i] b[j] in each channel. A dense matrix product needs an array of all a[i] b[j],
+The network's products are fixed sums of a[i] b[j] in each channel. On a CPU the terms that are not zero are summed in C++
+(`openmm_polarmp.models.sparse_products`). Elsewhere, and while torch compiles, a dense matrix product needs an array of all a[i] b[j],
 most of which no coupling uses. On a GPU NVIDIA's cuequivariance avoids it, in one kernel (``uniform_1d``, from the package
 cuequivariance-ops-torch-cu12 or -cu13); elsewhere its plain torch version computes the same numbers with one small operation
 for each coupling, which is slower than the dense products for small systems.
@@ -74,7 +75,7 @@ def check_tensor_products(name: str) -> None:
 
 
 def use_tensor_products(network: torch.nn.Module, name: str) -> None:
-    """Compute the products of a network by 'dense' matrix products or by 'cuequivariance', with the same results.
+    """Compute the products of a network by our own operations, 'dense', or by 'cuequivariance', with the same results.
 
     The products of a network with a host are the host's (`Host.with_cuequivariance`).
     """
