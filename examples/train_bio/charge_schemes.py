@@ -38,8 +38,16 @@ def configuration(prefix: Path, folder: Path, scheme: str, epochs: int) -> Train
             | {name: str(Path(f"{prefix}_{name}.extxyz").resolve()) for name in ("validation", "test")},
             "output": str((folder / scheme.replace("'", "").replace(", ", "-").replace(" ", "-")).resolve()),
             "model": {"rung": "qu+a", "layers": 1, "cutoff": 5.0, "zbl": True, **model},
-            "loss": {"dipole": 0.2, "molecule_charges": weight},
-            "optimizer": {"epochs": epochs, "batch_size": 4, "learning_rate": 4e-3, "hold_charges": 300},
+            "loss": {"molecule_charges": weight},
+            "optimizer": {
+                "method": "muon",
+                "epochs": epochs,
+                "batch_size": 4,
+                "learning_rate": 2e-3,
+                "matrix_rate": 4e-3,
+                "warmup": 300,
+                "hold_charges": 300,
+            },
         }
     )
 
