@@ -8,6 +8,7 @@ RDKit makes conformations and relaxes them with MMFF94; water comes from the clu
 from __future__ import annotations
 
 import argparse
+from itertools import islice
 from pathlib import Path
 
 import ase
@@ -17,7 +18,7 @@ import numpy as np
 from ase.data import vdw_radii
 from frames import chosen, closest, disturbed, frame_of, joined, molecule_of, part_of
 from rdkit import Chem
-from rdkit.Chem import AllChem
+from rdkit.Chem import BRICS, AllChem
 
 # Side chains, protonation states and phosphorylations among them; proline closes a ring.
 RESIDUES = {
@@ -29,6 +30,9 @@ RESIDUES = {
 }
 MOLECULES = """
 O [Cl-] [NH4+] CC(=O)[O-] C[NH3+] C[N+](C)(C)C NC(N)=[NH2+] c1c[nH]c[nH+]1 C[S-] [O-]c1ccccc1 OC(=O)[O-] O=C[O-]
+CC[S-] CC(C)[S-] [S-]c1ccccc1 CC(=O)N[C@@H](C[S-])C(=O)[O-] OCC[S-] CCC[S-] CS CCCS SCCO Sc1ccccc1 CC(S)C(=O)O
+CCOP(=O)([O-])[O-] CC(C)OP(=O)([O-])[O-] OCCOP(=O)([O-])[O-] OCC(O)COP(=O)([O-])[O-] O=P([O-])([O-])Oc1ccccc1 C=C(OP(=O)([O-])[O-])C(=O)[O-]
+CCOP(=O)(O)[O-] O=P(O)([O-])Oc1ccccc1 OCCOP(=O)(O)[O-] CCOP(=O)([O-])OCC CP(=O)([O-])[O-] CP(=O)(O)[O-] [NH3+]CCOP(=O)([O-])[O-] CCSCC CCS(=O)CC
 COP(=O)([O-])OC COP(=O)([O-])[O-] COP(=O)(O)[O-] OP(=O)(O)[O-] OP(=O)([O-])[O-] COP(=O)([O-])OP(=O)([O-])[O-] COS(=O)(=O)[O-] CS(=O)(=O)[O-]
 CSSC CCSSCC CC(=O)N[C@@H](CSSC[C@H](NC(C)=O)C(=O)NC)C(=O)NC CSC CCS CS(=O)C CS(C)(=O)=O NS(=O)(=O)c1ccccc1
 Cn1ccc(N)nc1=O Cc1cn(C)c(=O)[nH]c1=O Cn1ccc(=O)[nH]c1=O Cn1cnc2c(N)ncnc21 Cn1cnc2c(=O)[nH]c(N)nc21
@@ -44,6 +48,10 @@ CC(=O)OCC[N+](C)(C)C [NH3+]CCCC(=O)[O-] CNC(=O)c1ccccc1 O=C1CCCN1 O=C1C=CC(=O)N1
 CC(C)(C)c1ccccc1 Clc1ccc(Cl)cc1 Oc1ccc(Cl)cc1 Nc1ccc(F)cc1 NC(=O)c1cccnc1 C[n+]1cccc(C(N)=O)c1 CC1=C(C)NC=CC1 OC(C(F)(F)F)C(F)(F)F O=S1(=O)CCCC1
 """.split()
 """Small molecules and ions."""
+LARGEST = 20
+"""Number of atoms but hydrogen of recombined molecules."""
+LARGEST_CHARGE = 2
+"""Of a close pair, e: of more, and in a vacuum, an electron would leave."""
 
 
 def peptide(sequence: list[str], start: str, end: str) -> str:
@@ -69,6 +77,33 @@ def peptides(count: int, rng: np.random.Generator) -> list[str]:
         start, end = (str(rng.choice(pair)) for pair in (("ac", "+"), ("nme", "-")))
         chosen_ones.append(peptide(sequence, start, end))
     return chosen_ones
+
+
+def recombined(folder: Path, count: int, rng: np.random.Generator) -> list[str]:
+    """New molecules of fragments of SPICE's ligands and monomers and of `MOLECULES`, cut where bonds are usually made."""
+    plain = {smiles for smiles in MOLECULES if len(smiles) > 5}
+    for name in ("amino-acid-ligand-test", "des-monomers"):
+        with h5py.File(folder / f"{name}.hdf5") as file:
+            for key in file:
+                for part in file[key]["smiles"][0].decode().split("."):
+                    molecule = Chem.RemoveHs(Chem.MolFromSmiles(part))
+                    for atom in molecule.GetAtoms():
+                        atom.SetAtomMapNum(0)
+                    plain.add(Chem.MolToSmiles(molecule))
+    fragments = sorted(set().union(*(BRICS.BRICSDecompose(Chem.MolFromSmiles(smiles)) for smiles in sorted(plain))))
+    found: list[str] = []
+    while len(found) < count:
+        some = [Chem.MolFromSmiles(fragments[i]) for i in rng.integers(len(fragments), size=3)]
+        products = list(islice(BRICS.BRICSBuild(some, scrambleReagents=False, maxDepth=1), 20))
+        if not products:
+            continue
+        molecule = products[rng.integers(len(products))]
+        molecule.UpdatePropertyCache()
+        Chem.SanitizeMol(molecule)
+        smiles = Chem.MolToSmiles(molecule)
+        if molecule.GetNumHeavyAtoms() <= LARGEST and smiles not in found:
+            found.append(smiles)
+    return found
 
 
 def conformations(smiles: str, count: int, kind: str, seed: int) -> list[ase.Atoms]:
@@ -140,6 +175,9 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("out")
     parser.add_argument("--peptides", type=int, default=180, help="number of sequences (default 180)")
+    parser.add_argument(
+        "--recombined", type=int, default=300, help="number of new molecules of known fragments (default 300)"
+    )
     parser.add_argument("--contacts", type=int, default=700, help="number of close pairs (default 700)")
     parser.add_argument("--seed", type=int, default=2, help="another one gives other sequences and conformations")
     options = parser.parse_args()
@@ -147,7 +185,8 @@ def main() -> None:
     solvent = waters(options.folder / "water60.hdf5")
     pools: dict[str, list[ase.Atoms]] = {"train": [], "validation": [], "test": []}
     frames: list[ase.Atoms] = []
-    todo = [(s, "peptide") for s in peptides(options.peptides, rng)] + [(s, "molecule") for s in MOLECULES]
+    todo = [(s, "peptide") for s in peptides(options.peptides, rng)]
+    todo += [(s, "molecule") for s in MOLECULES + recombined(options.folder, options.recombined, rng)]
     for number, (smiles, kind) in enumerate(todo):
         shapes = conformations(smiles, 3, kind, 1000 * options.seed + number)
         for shape in shapes:
@@ -156,9 +195,13 @@ def main() -> None:
             frames.append(disturbed(in_water(shape, water, int(rng.integers(4, 17)), rng), rng))
             if len(shape) < 40:
                 pools[part_of(shape.info["source"])].append(shape)
-    for _ in range(options.contacts):
+    contacts = 0
+    while contacts < options.contacts:
         name = str(rng.choice(list(pools), p=[0.84, 0.06, 0.1]))
         first, second = (pools[name][i] for i in rng.integers(len(pools[name]), size=2))
+        if abs(first.info["total_charge"] + second.info["total_charge"]) > LARGEST_CHARGE:
+            continue
+        contacts += 1
         target = rng.uniform(0.45, 0.7) if rng.random() < 0.4 else rng.uniform(0.7, 1.3)
         frames.append(disturbed(together(first, second, target, rng, "contact"), rng))
         frames[-1].info["part"] = name
