@@ -356,7 +356,7 @@ def _atomic_numbers(topology: openmm.app.Topology, atoms: Iterable[int] | None) 
 def _shipped_model_for(elements: set[int]) -> ModelFile:
     """The shipped model that covers these elements and the fewest others, among those that need no torch.
 
-    Models of other projects, which do, are taken only by their names; a demonstration where no other model will do.
+    Models of other projects, which do, are taken only by their names.
     """
     symbol = openmm.app.Element.getByAtomicNumber
     files = {name: load(name) for name in shipped_models()}
@@ -374,4 +374,4 @@ def _shipped_model_for(elements: set[int]) -> ModelFile:
         raise ValueError(
             f"no shipped model covers the elements {wanted}; shipped are: {'; '.join(listed) or 'none'}. Give modelPath."
         )
-    return files[min(sorted(chosen), key=lambda name: ("-demo-" in name, len(models[name].species)))]
+    return files[min(sorted(chosen), key=lambda name: len(models[name].species))]

@@ -200,7 +200,7 @@ def test_importing_openmmml_stays_light():
 @pytest.mark.skipif(not INSTALLED, reason="entry points exist only where the package is installed")
 def test_entry_points():
     names = {e.name for e in importlib.metadata.entry_points(group="openmmml.potentials")}
-    assert {"polarmp", "polarmp-water", "polarmp-bio-fast", "polarmp-demo-bio"} <= names
+    assert {"polarmp", "polarmp-water", "polarmp-demo-bio"} <= names
     assert "polarmp" in MLPotential._implFactories
 
 
