@@ -5,19 +5,16 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from unittest import mock
 
 import ase
 import numpy as np
 import torch
 from ase.calculators.singlepoint import SinglePointCalculator
 
+from openmm_polarmp._cpu_loops import torch_alone
 from openmm_polarmp.bench.machine import description
 from openmm_polarmp.bench.water_box import water_box
-from openmm_polarmp.electrostatics import _mesh, _pair_potential
-from openmm_polarmp.models import NetworkConfig, PolarMPModel, PolarMPNet, _layers
+from openmm_polarmp.models import NetworkConfig, PolarMPModel, PolarMPNet
 from openmm_polarmp.training.config import LossConfig
 from openmm_polarmp.training.data.structure import Batch, Structure
 from openmm_polarmp.training.loss import TrainingLoss, weights_at
@@ -29,17 +26,6 @@ NETWORKS = {
 }
 # Number of structures and of atoms in each.
 BATCHES = {"4 clusters of 42 atoms": (4, 42, False), "a box of 192 atoms": (1, 192, True)}
-
-
-@contextmanager
-def with_torch_alone() -> Iterator[None]:
-    """As long as it lasts, torch computes what C++ would."""
-    with (
-        mock.patch.object(_layers, "computes_in_loops", lambda tensor: False),
-        mock.patch.object(_mesh, "computes_in_loops", lambda tensor: False),
-        mock.patch.object(_pair_potential, "computes_in_loops", lambda tensor: False),
-    ):
-        yield
 
 
 class Step:
@@ -83,7 +69,7 @@ def compare(network: str, batch: str, rounds: int) -> tuple[float, float]:
     ours, ratios = [], []
     for _ in range(rounds):
         ours.append(step.milliseconds())
-        with with_torch_alone():
+        with torch_alone():
             ratios.append(step.milliseconds() / ours[-1])
     return statistics.median(ours), statistics.median(ratios)
 

@@ -185,7 +185,8 @@ class OptimizerConfig:
     learning_rate : float
         Largest learning rate: it is reached after ``warmup`` steps and falls to ``final_rate`` times this value.
     matrix_rate : float
-        With 'muon' the largest learning rate of matrices, the size of a step's singular values; scheduled as the other.
+        With 'muon' the largest learning rate of matrices, the size of a step's singular values, without a unit; scheduled
+        as the other.
     clip : float
         Largest norm of the gradient.
     ema : float

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from openmm_polarmp.electrostatics import _mesh, _pair_potential
+from openmm_polarmp._cpu_loops import torch_alone
 from openmm_polarmp.electrostatics._mesh import Mesh
 from openmm_polarmp.electrostatics._multi_index import MAX_ORDER, count
 from openmm_polarmp.electrostatics._pair_potential import ClusterPairs, Orders
@@ -14,7 +14,7 @@ ORDERS = [Orders(0, 0), Orders(1, 2), Orders(3, 1), Orders(2, 4), Orders(4, 4)]
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize("sizes", [[1], [2], [7, 1, 12, 5]], ids=str)
-def test_the_same_potentials(monkeypatch, sizes, dtype):
+def test_the_same_potentials(sizes, dtype):
     """Clusters of any size, atoms in any order, pairs on both sides of the series' limit."""
     generator = torch.Generator().manual_seed(2)
     n = sum(sizes)
@@ -23,8 +23,8 @@ def test_the_same_potentials(monkeypatch, sizes, dtype):
     sources = [torch.randn(n, count(o.source), generator=generator, dtype=torch.float64).to(dtype) for o in ORDERS]
     pairs = ClusterPairs(atoms, sizes, 0.9)
     ours = pairs.potentials(positions, sources, ORDERS)
-    monkeypatch.setattr(_pair_potential, "computes_in_loops", lambda tensor: False)
-    theirs = pairs.potentials(positions.double(), [s.double() for s in sources], ORDERS)
+    with torch_alone():
+        theirs = pairs.potentials(positions.double(), [s.double() for s in sources], ORDERS)
     tolerance = 1e-11 if dtype == torch.float64 else 1e-5
     for a, b in zip(ours, theirs, strict=True):
         assert a.dtype == dtype
@@ -34,7 +34,7 @@ def test_the_same_potentials(monkeypatch, sizes, dtype):
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize("order", [0, 2, MAX_ORDER])
 @pytest.mark.parametrize("width", [4, 7, 12])
-def test_the_same_meshes(monkeypatch, width, order, dtype):
+def test_the_same_meshes(width, order, dtype):
     """Two meshes narrower than some windows, atoms of both in any order, some of them outside of the box."""
     generator = torch.Generator().manual_seed(3)
     shape = (9, 5, 14)
@@ -44,8 +44,8 @@ def test_the_same_meshes(monkeypatch, width, order, dtype):
     coefficients = torch.randn(5, count(order), generator=generator, dtype=torch.float64).to(dtype)
     amplitudes = torch.randn(2, *shape, generator=generator, dtype=torch.float64).to(dtype)
     ours = mesh.spread(u, coefficients, order), mesh.gather(u, amplitudes, order)
-    monkeypatch.setattr(_mesh, "computes_in_loops", lambda tensor: False)
-    theirs = mesh.spread(u, coefficients, order), mesh.gather(u, amplitudes, order)
+    with torch_alone():
+        theirs = mesh.spread(u, coefficients, order), mesh.gather(u, amplitudes, order)
     tolerance = 1e-12 if dtype == torch.float64 else 1e-4
     for a, b in zip(ours, theirs, strict=True):
         assert a.dtype == b.dtype == dtype and a.shape == b.shape

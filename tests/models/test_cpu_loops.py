@@ -8,15 +8,9 @@ import torch
 from support.models import random_network
 from torch.autograd import gradcheck, gradgradcheck
 
-from openmm_polarmp.models import _layers
+from openmm_polarmp._cpu_loops import torch_alone
 from openmm_polarmp.models.density_sums import DensitySums
 from openmm_polarmp.models.sparse_products import SparseProducts
-
-
-@pytest.fixture
-def in_torch(monkeypatch):
-    """A function after whose call everything is computed by torch."""
-    return lambda: monkeypatch.setattr(_layers, "computes_in_loops", lambda tensor: False)
 
 
 def results(models, network, structure):
@@ -41,11 +35,11 @@ def results(models, network, structure):
     ],
     ids=str,
 )
-def test_the_same_outputs_and_derivatives(models, in_torch, options):
+def test_the_same_outputs_and_derivatives(models, options):
     network, structure = random_network(1, message_channels=3, **options).double(), models.structure()
     ours = results(models, network, structure)
-    in_torch()
-    theirs = results(models, network, structure)
+    with torch_alone():
+        theirs = results(models, network, structure)
     assert len(ours) == len(theirs) > 20
     for a, b in zip(ours, theirs, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)
@@ -78,10 +72,10 @@ def test_several_threads_give_the_same(threads):
     assert all(torch.equal(a, b) for a, b in zip(alone, numbers(), strict=True))
 
 
-def test_single_precision(models, in_torch):
+def test_single_precision(models):
     network, structure = random_network(1, message_channels=3), models.structure()
-    in_torch()
-    exact = results(models, network.double(), structure)
+    with torch_alone():
+        exact = results(models, network.double(), structure)
     for a, b in zip(results(models, network.float(), structure), exact, strict=True):
         torch.testing.assert_close(a.double(), b, rtol=1e-3, atol=1e-4)
 

@@ -5,8 +5,8 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from openmm_polarmp._cpu_loops import torch_alone
 from openmm_polarmp.bench.water_box import water_box
-from openmm_polarmp.models import _layers
 from openmm_polarmp.models.chunks import CHUNK, CHUNKS_FROM, KEPT, atoms_at_once, bytes_per_atom, fitting
 from openmm_polarmp.neighbors import NeighborList
 from openmm_polarmp.neighbors.table import neighbor_table
@@ -92,15 +92,14 @@ def test_derivatives_are_gathered_where_mirror_images_are_known(models):
 @pytest.mark.parametrize(
     "options", [{"layers": 1}, {}, {"channels": 64, "message_channels": 32}, {"n_radial": 12, "layers": 3}], ids=str
 )
-def test_memory_is_what_was_estimated(models, monkeypatch, options):
+def test_memory_is_what_was_estimated(models, options):
     """Both passes, counted by torch on the CPU: what decides on a GPU, which has no loops in C++, whether all atoms fit."""
-    monkeypatch.setattr(_layers, "computes_in_loops", lambda tensor: False)
     settings = {"channels": 32, "message_channels": 16, "n_radial": 8, "cutoff": 4.5, **options}
     network = models.make_network(**settings).float().eval().requires_grad_(False)
     positions, species, cell = water_box(120)
     table = uncut_table(positions, cell, network.cutoff)
     leaf = positions.requires_grad_()
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+    with torch_alone(), profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         total = weighted_sum(*network.forward_table(leaf, species, table, cell.float()))
         torch.autograd.grad(total, leaf)
     now = peak = 0
