@@ -2,7 +2,7 @@
 
 A step of Muon (Jordan et al. 2024) along a matrix of the network has equal singular values: directions that the gradient hardly
 shows move as far as those that dominate it. It learns from fewer steps than Adam does. torch's own Muon computes in bfloat16,
-which processors without instructions for it compute slowly: 107 ms for the matrices of a model that takes 3 ms here.
+which processors without instructions for it compute slowly: the matrices of a model with one layer took seven times as long.
 """
 
 from __future__ import annotations
@@ -81,7 +81,6 @@ class WeightOptimizer:
     """
 
     def __init__(self, groups: list[dict[str, Any]], settings: OptimizerConfig) -> None:
-        self.settings = settings
         matrices: list[dict[str, Any]] = []
         others: list[dict[str, Any]] = []
         for group in groups:
