@@ -6,9 +6,12 @@ Y, in B and in G; its derivative by one of them is an operation on the other two
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
+
+Factor = Literal["harmonics", "radial"]
+OTHER: dict[Factor, Factor] = {"harmonics": "radial", "radial": "harmonics"}
 
 
 class _Sizes(NamedTuple):
@@ -40,6 +43,17 @@ class DensitySums:
         result: torch.Tensor = _Sums.apply(harmonics, radial, self)
         return result
 
+    def derivative(self, by: Factor, other: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
+        """Derivative of sum_i G_i . X_i by one factor, from the other one and G."""
+        width, loops = (
+            (self.sizes.harmonics, self.loops.by_harmonics)
+            if by == "harmonics"
+            else (self.sizes.radial, self.loops.by_radial)
+        )
+        out = other.new_empty(*self.pairs, width)
+        loops(self.of_pairs(other), self.of_atoms(gradient), out.flatten(0, 1), torch.get_num_threads())
+        return out
+
     def of_pairs(self, x: torch.Tensor) -> torch.Tensor:
         """A tensor [N, K, ...] as C++ reads it."""
         return x.detach().flatten(0, 1).contiguous()
@@ -61,44 +75,23 @@ class _Sums(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None, None]:
         harmonics, radial = ctx.saved_tensors
-        by_harmonics = _ByHarmonics.apply(radial, gradient, ctx.sums) if ctx.needs_input_grad[0] else None
-        by_radial = _ByRadial.apply(harmonics, gradient, ctx.sums) if ctx.needs_input_grad[1] else None
+        by_harmonics = _Derivative.apply(radial, gradient, ctx.sums, "harmonics") if ctx.needs_input_grad[0] else None
+        by_radial = _Derivative.apply(harmonics, gradient, ctx.sums, "radial") if ctx.needs_input_grad[1] else None
         return by_harmonics, by_radial, None
 
 
-class _ByHarmonics(torch.autograd.Function):
+class _Derivative(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, radial: torch.Tensor, gradient: torch.Tensor, sums: DensitySums) -> torch.Tensor:
-        ctx.save_for_backward(radial, gradient)
-        ctx.sums = sums
-        out = radial.new_empty(*sums.pairs, sums.sizes.harmonics)
-        sums.loops.by_harmonics(
-            sums.of_pairs(radial), sums.of_atoms(gradient), out.flatten(0, 1), torch.get_num_threads()
-        )
-        return out
+    def forward(ctx: Any, other: torch.Tensor, gradient: torch.Tensor, sums: DensitySums, by: Factor) -> torch.Tensor:
+        ctx.save_for_backward(other, gradient)
+        ctx.sums, ctx.by = sums, by
+        return sums.derivative(by, other, gradient)
 
     @staticmethod
-    def backward(ctx: Any, h: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None, None]:
-        radial, gradient = ctx.saved_tensors
-        by_radial = _ByRadial.apply(h, gradient, ctx.sums) if ctx.needs_input_grad[0] else None
-        by_gradient = _Sums.apply(h, radial, ctx.sums) if ctx.needs_input_grad[1] else None
-        return by_radial, by_gradient, None
-
-
-class _ByRadial(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, harmonics: torch.Tensor, gradient: torch.Tensor, sums: DensitySums) -> torch.Tensor:
-        ctx.save_for_backward(harmonics, gradient)
-        ctx.sums = sums
-        out = harmonics.new_empty(*sums.pairs, sums.sizes.radial)
-        sums.loops.by_radial(
-            sums.of_pairs(harmonics), sums.of_atoms(gradient), out.flatten(0, 1), torch.get_num_threads()
-        )
-        return out
-
-    @staticmethod
-    def backward(ctx: Any, h: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None, None]:
-        harmonics, gradient = ctx.saved_tensors
-        by_harmonics = _ByHarmonics.apply(h, gradient, ctx.sums) if ctx.needs_input_grad[0] else None
-        by_gradient = _Sums.apply(harmonics, h, ctx.sums) if ctx.needs_input_grad[1] else None
-        return by_harmonics, by_gradient, None
+    def backward(ctx: Any, h: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None, None, None]:
+        other, gradient = ctx.saved_tensors
+        by_other = _Derivative.apply(h, gradient, ctx.sums, OTHER[ctx.by]) if ctx.needs_input_grad[0] else None
+        by_gradient = None
+        if ctx.needs_input_grad[1]:
+            by_gradient = _Sums.apply(*((h, other) if ctx.by == "harmonics" else (other, h)), ctx.sums)
+        return by_other, by_gradient, None, None
