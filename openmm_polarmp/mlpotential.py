@@ -270,6 +270,8 @@ class PotentialSettings:
 
 
 KEYWORDS = (*FORCE_KEYWORDS, *NETWORK_KEYWORDS)
+DEMONSTRATIONS = ("polarmp-demo-bio",)
+"""Shipped models that are not to be believed."""
 MECHANICAL_KEYWORDS = ("mlLongRange", "linkAtomDistances")
 """Of OpenMM-ML's mechanical embedding."""
 
@@ -356,7 +358,8 @@ def _atomic_numbers(topology: openmm.app.Topology, atoms: Iterable[int] | None) 
 def _shipped_model_for(elements: set[int]) -> ModelFile:
     """The shipped model that covers these elements and the fewest others, among those that need no torch.
 
-    Models of other projects, which do, are taken only by their names.
+    A demonstration is taken only where no other model knows the elements; models of other projects, which need torch, only by
+    their names.
     """
     symbol = openmm.app.Element.getByAtomicNumber
     files = {name: load(name) for name in shipped_models()}
@@ -374,4 +377,4 @@ def _shipped_model_for(elements: set[int]) -> ModelFile:
         raise ValueError(
             f"no shipped model covers the elements {wanted}; shipped are: {'; '.join(listed) or 'none'}. Give modelPath."
         )
-    return files[min(sorted(chosen), key=lambda name: len(models[name].species))]
+    return files[min(sorted(chosen), key=lambda name: (name in DEMONSTRATIONS, len(models[name].species)))]
