@@ -6,6 +6,8 @@
     polarmp label ions_rest.extxyz ions_rest_so3lr.extxyz --method so3lr
     python examples/train_bio/ions.py join ions ions_labelled.extxyz
 
+and of chloride, whose labels are the teacher's alone: `ions.py chloride chloride.extxyz --frames 60`.
+
 Clusters are cut from force-field dynamics. ``rest`` is each cluster without the ions that the teacher does not know. What such an ion adds
 is the difference of two DFT calculations; everything else keeps the teacher's label: E = E_teacher(rest) + E_DFT(whole) - E_DFT(rest).
 """
@@ -57,8 +59,10 @@ def box(names: tuple[str, ...], rng: np.random.Generator) -> tuple[app.Topology,
     return topology, system, np.array(positions)
 
 
-def clusters(names: tuple[str, ...], count: int, seed: int) -> list[ase.Atoms]:
-    """Ions with their nearest waters along a simulation."""
+def clusters(
+    names: tuple[str, ...], count: int, seed: int, temperature: float = 400.0, most: int = 4
+) -> list[ase.Atoms]:
+    """Ions with their nearest waters, up to this number, along a simulation at a temperature in K."""
     rng = np.random.default_rng(seed)
     topology, system, positions = box(names, rng)
     if len(names) == 2:  # keeps the pair together
@@ -66,12 +70,12 @@ def clusters(names: tuple[str, ...], count: int, seed: int) -> list[ase.Atoms]:
         bond.setUsesPeriodicBoundaryConditions(True)
         bond.addBond(0, 1)
         system.addForce(bond)
-    integrator = openmm.LangevinMiddleIntegrator(400, 5, 0.0005)
+    integrator = openmm.LangevinMiddleIntegrator(temperature, 5, 0.0005)
     integrator.setRandomNumberSeed(seed)
     simulation = app.Simulation(topology, system, integrator, CPU)
     simulation.context.setPositions(positions)
     simulation.minimizeEnergy(maxIterations=200)
-    simulation.context.setVelocitiesToTemperature(400, seed)
+    simulation.context.setVelocitiesToTemperature(temperature, seed)
     simulation.step(2000)
     frames = []
     for _ in range(count):
@@ -81,7 +85,7 @@ def clusters(names: tuple[str, ...], count: int, seed: int) -> list[ase.Atoms]:
         r = r - 10 * SIZE * np.round((r - r[0]) / (10 * SIZE))  # nearest images of the first ion
         ions, oxygens = list(range(len(names))), np.arange(len(names), len(r), 3)
         distance = np.linalg.norm(r[oxygens][:, None] - r[ions][None], axis=2).min(1)
-        chosen = oxygens[np.argsort(distance)[: int(rng.integers(1, 5))]]
+        chosen = oxygens[np.argsort(distance)[: int(rng.integers(1, most + 1))]]
         r[oxygens + 1] += 10 * SIZE * np.round((r[oxygens] - r[oxygens + 1]) / (10 * SIZE))
         r[oxygens + 2] += 10 * SIZE * np.round((r[oxygens] - r[oxygens + 2]) / (10 * SIZE))
         atoms = ions + [o + k for o in chosen for k in range(3)]
@@ -113,6 +117,18 @@ def build(prefix: str, count: int) -> None:
     print(f"{len(frames)} clusters of {min(map(len, frames))} to {max(map(len, frames))} atoms")
 
 
+def chloride(out: str, count: int) -> None:
+    """Write clusters of chloride, which the teacher knows, with up to 24 waters, cold and hot."""
+    runs = [
+        clusters(("CL",), count, seed, temperature, 24) for seed, temperature in enumerate((280, 350, 450, 600), 21)
+    ]
+    for frames in runs:
+        for number, frame in enumerate(frames):
+            frame.info["part"] = "test" if number >= 0.92 * count else "train"
+    ase.io.write(out, [frame for frames in runs for frame in frames])
+    print(f"{len(runs) * count} clusters")
+
+
 def join(prefix: str, out: str) -> None:
     """Write the clusters with labels."""
     whole, rest, teacher = (
@@ -139,13 +155,15 @@ def join(prefix: str, out: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["build", "join"])
-    parser.add_argument("prefix")
+    parser.add_argument("what", choices=["build", "join", "chloride"])
+    parser.add_argument("prefix", help="of the files; with chloride the file to write")
     parser.add_argument("out", nargs="?")
-    parser.add_argument("--frames", type=int, default=18, help="of each ion and pair (default 18)")
+    parser.add_argument("--frames", type=int, default=18, help="of each ion, pair or temperature (default 18)")
     options = parser.parse_args()
     if options.what == "build":
         build(options.prefix, options.frames)
+    elif options.what == "chloride":
+        chloride(options.prefix, options.frames)
     elif options.out is None:
         parser.error("join needs the file to write")
     else:

@@ -113,3 +113,24 @@ def test_labels_of_ions_that_the_teacher_does_not_know(load, tmp_path):
     )
     assert list(joined.arrays["molecule_charges"]) == [1, 0, 0, 0]
     assert joined.info["method"] == "whole_dft - rest_dft (without ions) + rest_so3lr"
+
+
+def test_hydrated_chloride_is_held_out_by_time(load, tmp_path, monkeypatch):
+    """The last frames of each run, which are as far from the others as they come."""
+    frames, script = load("frames"), load("ions")
+    seen = []
+
+    def clusters(names, count, seed, temperature, most):
+        seen.append((names, temperature, most))
+        return [
+            frames.joined([ion(frames), water(frames)], "hydrated-ion", f"at {temperature} K, {n}")
+            for n in range(count)
+        ]
+
+    monkeypatch.setattr(script, "clusters", clusters)
+    script.chloride(str(tmp_path / "chloride.extxyz"), 25)
+    written = ase.io.read(tmp_path / "chloride.extxyz", ":")
+    assert seen == [(("CL",), t, 24) for t in (280, 350, 450, 600)] and len(written) == 100
+    assert [frame.info["source"] for frame in written if frame.info["part"] == "test"] == [
+        f"at {t} K, {n}" for t in (280, 350, 450, 600) for n in (23, 24)
+    ]
