@@ -56,8 +56,11 @@ def contract_raised(coefficients: Tensor, derivatives: Tensor, order: int) -> Te
     order : int
         Highest order of the coefficients.
     """
-    axes = (MEETING[axis][: count(order)] for axis in (1, 2, 3))
-    return torch.stack([(coefficients * derivatives[:, list(places)]).sum(1) for places in axes], 1)
+    places = [place for axis in (1, 2, 3) for place in MEETING[axis][: count(order)]]
+    raised = derivatives.index_select(1, torch.tensor(places, device=derivatives.device)).unflatten(
+        1, (3, count(order))
+    )
+    return (coefficients[:, None] * raised).sum(2)
 
 
 def coefficients_of(charges: Tensor, dipoles: Tensor | None, quadrupoles: Tensor | None) -> Tensor:

@@ -38,9 +38,9 @@ def orthogonalized(matrices: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         gram = torch.stack([wide[number] @ wide[number].t() for number in numbers])
         product = torch.eye(gram.shape[1], dtype=gram.dtype, device=gram.device).expand_as(gram)
         for _ in range(ITERATIONS):
-            factor = b * gram + c * gram @ gram
+            factor = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
             factor.diagonal(dim1=1, dim2=2).add_(a)
-            product, gram = factor @ product, factor @ factor @ gram
+            product, gram = torch.bmm(factor, product), torch.bmm(factor, torch.bmm(factor, gram))
         for number, of_matrix in zip(numbers, product, strict=True):
             x = of_matrix @ wide[number]
             result[number] = x.t() if wide[number].shape != matrices[number].shape else x

@@ -81,6 +81,7 @@ class Trainer:
         self.steps_per_epoch = math.ceil(len(training) / settings.batch_size)
         self.total_steps = settings.epochs * self.steps_per_epoch
         self.step = 0
+        self.shuffled = (-1, np.arange(0))  # epoch and order
         self.rows: list[dict[str, Any]] = []
         self.sums, self.loss_sum, self.epoch_seconds = ErrorSums(), 0.0, 0.0
         self.best: dict[str, Any] = {"score": math.inf, "epoch": -1}
@@ -133,9 +134,10 @@ class Trainer:
         """Root mean square errors on structures, which the processes evaluate together."""
         sums = ErrorSums()
         labels = optional_labels(self.config.loss)
-        for structure in structures[self.processes.rank :: self.processes.count]:
-            batch = Batch.of([structure], self.processes.device)
-            born_of = torch.zeros(1, dtype=torch.long) if "born_charges" in labels else None
+        own, size = structures[self.processes.rank :: self.processes.count], self.config.optimizer.batch_size
+        for first in range(0, len(own), size):
+            batch = Batch.of(own[first : first + size], self.processes.device)
+            born_of = torch.zeros(len(batch.structures), dtype=torch.long) if "born_charges" in labels else None
             prediction = predict(
                 model,
                 batch,
@@ -151,8 +153,7 @@ class Trainer:
     def _train_step(self, epoch: int, number: int) -> None:
         settings, clock = self.config.optimizer, time.monotonic
         start = clock()
-        order = np.random.default_rng((self.config.seed, epoch)).permutation(len(self.training))
-        chosen = order[number * settings.batch_size : (number + 1) * settings.batch_size]
+        chosen = self._order(epoch)[number * settings.batch_size : (number + 1) * settings.batch_size]
         numbers = chosen[self.processes.rank :: self.processes.count]
         # A process without a structure takes part with one of weight zero.
         weights = [1.0] * len(numbers) if len(numbers) else [0.0]
@@ -196,6 +197,12 @@ class Trainer:
         self.seconds["optimizer"] += clock() - backward
         of_epoch = f"{number + 1}/{self.steps_per_epoch}"
         self.progress.step(epoch, of_epoch, self.step, value, self.sums.rmse().get("forces", math.nan))
+
+    def _order(self, epoch: int) -> np.ndarray:
+        """The structures' numbers in the order of an epoch."""
+        if self.shuffled[0] != epoch:
+            self.shuffled = (epoch, np.random.default_rng((self.config.seed, epoch)).permutation(len(self.training)))
+        return self.shuffled[1]
 
     def _diverged(self, what: str, epoch: int) -> FloatingPointError:
         return FloatingPointError(
