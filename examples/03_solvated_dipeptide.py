@@ -2,7 +2,7 @@
 
     python examples/03_solvated_dipeptide.py --steps 1000 --output dipeptide
 
-The model is the shipped demonstration at the level of GFN2-xTB; see its card for what it is not for.
+The model is distilled from SO3LR; its card says what its errors are and what it is not for.
 """
 
 import argparse
@@ -34,7 +34,7 @@ relax.step(500)
 positions = relax.context.getState(positions=True).getPositions()
 
 peptide = [atom.index for atom in modeller.topology.atoms() if atom.residue.name in ("ACE", "ALA", "NME")]
-potential = MLPotential("polarmp-demo-bio")
+potential = MLPotential("polarmp-bio-fast")
 system = potential.createMixedSystem(modeller.topology, mm, peptide)
 integrator = openmm.LangevinMiddleIntegrator(300 * unit.kelvin, 1 / unit.picosecond, 0.5 * unit.femtosecond)
 simulation = app.Simulation(modeller.topology, system, integrator, platform)

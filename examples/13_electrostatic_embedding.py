@@ -60,7 +60,7 @@ relax.step(500)
 positions = relax.context.getState(positions=True).getPositions()
 
 peptide = [a.index for a in modeller.topology.atoms() if a.residue.name in ("ACE", "ALA", "NME")]
-potential = MLPotential("polarmp-demo-bio")
+potential = MLPotential("polarmp-bio-fast")
 system = potential.createMixedSystem(modeller.topology, mm, peptide, embedding="electrostatic")
 runs = {
     "in water": dipoles(simulation(modeller.topology, system, positions, 0.5), peptide),

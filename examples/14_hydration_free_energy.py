@@ -31,7 +31,7 @@ forcefield, kt = app.ForceField("amber14/tip3p.xml"), 8.314462618e-3 * 300
 def interpolated(modeller, embedding, method):
     cutoff = 0.45 * options.edge * unit.nanometer
     mm = forcefield.createSystem(modeller.topology, nonbondedMethod=method, nonbondedCutoff=cutoff, rigidWater=False)
-    potential = MLPotential("polarmp-demo-bio")
+    potential = MLPotential("polarmp-bio-fast")
     return potential.createMixedSystem(modeller.topology, mm, [0, 1, 2], embedding=embedding, interpolate=True)
 
 

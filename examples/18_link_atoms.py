@@ -29,7 +29,7 @@ side_chain = [
     if atom.residue.name == "ALA" and atom.name in ("CB", "HB1", "HB2", "HB3")
 ]
 
-info = MLPotential("polarmp-demo-bio").createMixedSystem(
+info = MLPotential("polarmp-bio-fast").createMixedSystem(
     pdb.topology, mm, side_chain, embedding="electrostatic", returnInfo=True
 )
 system, topology = info["system"], info["topology"]

@@ -116,7 +116,7 @@ def compare(model: PolarMPModel, atoms: int, threads: int, seconds: float, round
 def main() -> None:
     """Print a table for some models and sizes."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--models", nargs="+", default=["polarmp-water", "polarmp-demo-bio"])
+    parser.add_argument("--models", nargs="+", default=["polarmp-water", "polarmp-bio-fast", "polarmp-demo-bio"])
     parser.add_argument("--atoms", type=int, nargs="+", default=[192, 3000, 10_000])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=5.0, help="of measurement for each number")

@@ -14,7 +14,7 @@ from support.processes import run_python
 from support.systems import energy_and_forces, force_in
 from support.water import water
 
-from openmm_polarmp import PolarMPForce, load_model
+from openmm_polarmp import PolarMPForce, load_model, mlpotential
 from openmm_polarmp.cli import main
 from openmm_polarmp.models import ModelDescription, ModelFileError, PolarMPModel, file, model_info, shipped_models
 
@@ -118,8 +118,10 @@ def test_elements():
         PolarMPForce("so3lr", atomic_numbers=[11])
 
 
-def test_it_is_chosen_by_name_only():
-    """Other projects' models are not what MLPotential('polarmp') means."""
+def test_it_is_chosen_by_name_only(monkeypatch):
+    """Other projects' models are not what MLPotential('polarmp') means, even where no other knows an element."""
+    others = [name for name in mlpotential.shipped_models() if name != "polarmp-bio-fast"]
+    monkeypatch.setattr(mlpotential, "shipped_models", lambda: others)
     topology = openmm.app.Topology()
     residue = topology.addResidue("PH3", topology.addChain())
     for symbol in ("P", "H", "H", "H"):

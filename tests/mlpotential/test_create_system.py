@@ -3,6 +3,7 @@
 import copy
 import importlib.metadata
 import pickle
+import re
 
 import numpy as np
 import openmm
@@ -197,10 +198,25 @@ def test_importing_openmmml_stays_light():
     assert done.stdout.split() == ["False", "False"], done.stderr
 
 
+@pytest.mark.parametrize(
+    ("elements", "name"),
+    [("HO", "water"), ("HCNO", "bio-fast"), (["Cl", "S"], "bio-fast"), (["H", "O", "Na"], "demo-bio")],
+    ids=str,
+)
+def test_the_model_for_some_elements(elements, name):
+    """The one with the fewest others, and a demonstration only if there is no other."""
+    topology = app.Topology()
+    residue = topology.addResidue("ALL", topology.addChain())
+    for element in elements:
+        topology.addAtom(element, app.Element.getBySymbol(element), residue)
+    text = openmm.XmlSerializer.serialize(MLPotential("polarmp").createSystem(topology))
+    assert re.findall("polarmp-[a-z-]+", text) == [f"polarmp-{name}"]
+
+
 @pytest.mark.skipif(not INSTALLED, reason="entry points exist only where the package is installed")
 def test_entry_points():
     names = {e.name for e in importlib.metadata.entry_points(group="openmmml.potentials")}
-    assert {"polarmp", "polarmp-water", "polarmp-demo-bio"} <= names
+    assert {"polarmp", "polarmp-water", "polarmp-bio-fast", "polarmp-demo-bio"} <= names
     assert "polarmp" in MLPotential._implFactories
 
 

@@ -121,7 +121,7 @@ def test_reporters(model, tmp_path):
     assert found[2] == expected[2] == 3  # O-H is 0.957 A
 
 
-@pytest.mark.parametrize("name", ["polarmp-water", "polarmp-demo-bio"])
+@pytest.mark.parametrize("name", ["polarmp-water", "polarmp-bio-fast", "polarmp-demo-bio"])
 def test_shipped_models(name):
     topology, positions = water(27)
     forces = []
