@@ -6,7 +6,7 @@
     polarmp label ions_rest.extxyz ions_rest_so3lr.extxyz --method so3lr
     python examples/train_bio/ions.py join ions ions_labelled.extxyz
 
-and of chloride, whose labels are the teacher's alone: `ions.py chloride chloride.extxyz --frames 60`.
+and of chloride, whose labels are the teacher's alone: `ions.py chloride chloride.extxyz --frames 110`.
 
 Clusters are cut from force-field dynamics. ``rest`` is each cluster without the ions that the teacher does not know. What such an ion adds
 is the difference of two DFT calculations; everything else keeps the teacher's label: E = E_teacher(rest) + E_DFT(whole) - E_DFT(rest).

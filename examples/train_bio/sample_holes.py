@@ -15,7 +15,8 @@ import ase
 import ase.io
 import numpy as np
 import openmm
-from dynamics import by_model, cpu, start
+from boxes import molecules
+from dynamics import by_force_field, by_model, cpu, start
 from frames import annotated
 from openmm import app, unit
 
@@ -23,18 +24,6 @@ CLOSE, IN_THE_HOLE = 1.45, 0.95  # A
 CHECK = 10  # steps between two looks
 LOOKS, BETWEEN, MOST, ALWAYS = 280, 3, 14, (100, 200)
 """Looks of a run, looks between two frames that are kept, frames of a run, and looks that are kept whatever they show."""
-CHARGES = {"CL": -1.0}
-PEPTIDE, PEPTIDE_CHARGE = ("LYS", "ALA"), 1.0
-
-
-def molecules(topology: app.Topology) -> tuple[np.ndarray, np.ndarray]:
-    """Molecule of each atom, and the molecules' charges in e."""
-    residues = [atom.residue for atom in topology.atoms()]
-    of = np.unique([-1 if r.name in PEPTIDE else r.index for r in residues], return_inverse=True)[1]
-    charges = np.zeros(of.max() + 1)
-    for number, residue in zip(of, residues, strict=True):
-        charges[number] = PEPTIDE_CHARGE if residue.name in PEPTIDE else CHARGES.get(residue.name, 0.0)
-    return of, charges
 
 
 def closest(positions: np.ndarray, hydrogens: np.ndarray, of: np.ndarray, edge: float) -> float:
@@ -45,10 +34,9 @@ def closest(positions: np.ndarray, hydrogens: np.ndarray, of: np.ndarray, edge: 
     return float(d[of[hydrogens][:, None] != of[hydrogens][None]].min())
 
 
-def run(pdb: app.PDBFile, system: openmm.System, seed: int) -> list[ase.Atoms]:
-    """Frames of one run."""
+def run(pdb: app.PDBFile, system: openmm.System, of: np.ndarray, charges: np.ndarray, seed: int) -> list[ase.Atoms]:
+    """Frames of one run, with the molecule of each atom and the molecules' charges in e."""
     symbols = [atom.element.symbol for atom in pdb.topology.atoms()]
-    of, charges = molecules(pdb.topology)
     hydrogens = np.flatnonzero(np.array(symbols) == "H")
     edge = 10 * pdb.topology.getPeriodicBoxVectors()[0][0].value_in_unit(unit.nanometer)
     integrator = openmm.LangevinMiddleIntegrator(300 + 25 * (seed % 4), 2, 0.0005)
@@ -83,9 +71,10 @@ def main() -> None:
     options.folder.mkdir(parents=True, exist_ok=True)
     pdb = start("dipeptide", options.folder)
     system, _ = by_model(options.model, pdb.topology)
+    of, charges = molecules(pdb.topology, by_force_field(pdb.topology)[0])
     frames: list[ase.Atoms] = []
     for seed in range(options.runs):
-        frames += run(pdb, system, seed)
+        frames += run(pdb, system, of, charges, seed)
         print(f"run {seed + 1} of {options.runs}: {len(frames)} frames", flush=True)
         ase.io.write(options.out, frames)
 
