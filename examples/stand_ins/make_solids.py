@@ -1,13 +1,16 @@
 """Periodic stand-ins of published tests of non-local charge, to be labelled by `polarmp label`.
 
     python examples/stand_ins/make_solids.py au2_mgo au2_mgo.extxyz
-    polarmp label au2_mgo.extxyz au2_mgo_labelled.extxyz --method GFN1-xTB
+    polarmp label au2_mgo.extxyz au2_mgo_labelled.extxyz --method gfn1
+    python examples/stand_ins/make_solids.py au2_mgo_scan au2_mgo_scan.extxyz
+    polarmp label au2_mgo_scan.extxyz au2_mgo_scan_labelled.extxyz --method gfn1
     python examples/stand_ins/make_solids.py perovskite perovskite.extxyz
-    polarmp label perovskite.extxyz perovskite_labelled.extxyz
+    polarmp label perovskite.extxyz perovskite_labelled.extxyz --method gfn2
 
 au2_mgo: a gold dimer on five layers of MgO(001), upright on an oxygen atom or lying across two of them, with and without
 two aluminium atoms in place of magnesium in the lowest layer, which is 10 A away from the gold: what the aluminium does to
 the gold is beyond a short-range model of one or two layers. GFN2-xTB does not converge for it, GFN1-xTB does.
+au2_mgo_scan: the same four kinds without displacements, the gold at eight heights; preference.py compares models with it.
 perovskite: methylammonium lead iodide, eight formula units of the cubic phase with molecules in random directions. GFN1-xTB's
 forces on it exceed 200 eV/A in tblite 0.8, GFN2-xTB's are as they should be.
 """
@@ -24,6 +27,8 @@ from ase.build import bulk
 MGO = 4.21  # A, lattice constants
 PEROVSKITE = 6.31
 AU2 = 2.55  # A, length of the gold dimer
+HEIGHT = 2.2  # A, of the gold above the oxygen
+SCAN = np.linspace(1.9, 2.6, 8)  # A; heights within the displacements of the frames
 LAYERS = 5
 VACUUM = 15.0  # A
 
@@ -40,29 +45,37 @@ def substrate(doped: bool) -> ase.Atoms:
     return slab
 
 
-def gold(slab: ase.Atoms, upright: bool) -> ase.Atoms:
-    """The slab with a gold dimer above an oxygen atom of its highest layer."""
+def gold(doped: bool, upright: bool, height: float = HEIGHT) -> ase.Atoms:
+    """The substrate with a gold dimer above an oxygen atom of its highest layer."""
+    slab = substrate(doped)
     top = slab.positions[:, 2].max()
     oxygen = next(atom.position for atom in slab if atom.symbol == "O" and atom.z > top - 0.1)
     along = np.array([0, 0, 1.0]) if upright else np.array([1.0, 1.0, 0]) / np.sqrt(2)
-    first = oxygen + np.array([0, 0, 2.2])
+    first = oxygen + np.array([0, 0, height])
     if not upright:  # the middle of the dimer is above the middle between two oxygen atoms
         first = first + (MGO / np.sqrt(2) - AU2) / 2 * along
-    return slab + ase.Atoms("Au2", [first, first + AU2 * along])
+    atoms = slab + ase.Atoms("Au2", [first, first + AU2 * along])
+    kind = f"{'doped' if doped else 'pure'} {'upright' if upright else 'lying'}"
+    atoms.info.update(total_charge=0.0, kind=kind, height=float(height))
+    return atoms
 
 
 def displaced_gold(frames: int, rng: np.random.Generator) -> list[ase.Atoms]:
     """The four kinds in turn, every atom displaced at random, the dimer moved and stretched as a whole besides."""
     results = []
     for number in range(frames):
-        doped, upright = bool(number % 2), bool(number // 2 % 2)
-        atoms = gold(substrate(doped), upright)
+        atoms = gold(doped=bool(number % 2), upright=bool(number // 2 % 2))
         atoms.positions += rng.normal(scale=0.04, size=atoms.positions.shape)
         atoms.positions[-2:] += rng.normal(scale=0.15, size=3)
         atoms.positions[-1] += rng.normal(scale=0.1, size=3)
-        atoms.info.update(total_charge=0.0, kind=f"{'doped' if doped else 'pure'} {'upright' if upright else 'lying'}")
+        del atoms.info["height"]
         results.append(atoms)
     return results
+
+
+def scanned_gold() -> list[ase.Atoms]:
+    """The four kinds at each height."""
+    return [gold(doped, upright, height) for doped in (False, True) for upright in (False, True) for height in SCAN]
 
 
 def methylammonium() -> tuple[str, np.ndarray]:
@@ -95,12 +108,16 @@ def displaced_perovskite(frames: int, rng: np.random.Generator) -> list[ase.Atom
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("au2_mgo", "perovskite"))
+    parser.add_argument("what", choices=("au2_mgo", "au2_mgo_scan", "perovskite"))
     parser.add_argument("out")
-    parser.add_argument("--frames", type=int, default=200)
+    parser.add_argument("--frames", type=int, default=200, help="of those with random displacements (default 200)")
     options = parser.parse_args()
-    make = displaced_gold if options.what == "au2_mgo" else displaced_perovskite
-    ase.io.write(options.out, make(options.frames, np.random.default_rng(0)))
+    rng = np.random.default_rng(0)
+    if options.what == "au2_mgo_scan":
+        frames = scanned_gold()
+    else:
+        frames = (displaced_gold if options.what == "au2_mgo" else displaced_perovskite)(options.frames, rng)
+    ase.io.write(options.out, frames)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -80,6 +80,30 @@ class Spectrum:
         a, b, c = self.intensity[top - 1 : top + 2]
         shift = 0.5 * (a - c) / (a - 2 * b + c) if a - 2 * b + c != 0 else 0.0
         return float(self.wavenumber[top] + shift * (self.wavenumber[1] - self.wavenumber[0]))
+
+
+def average(spectra: Sequence[Spectrum]) -> Spectrum:
+    """The mean of the spectra of independent runs on the same wavenumbers, each as heavy as it has blocks.
+
+    The error is that of the runs' own errors, or of the scatter of the runs where one of them is a single block.
+    """
+    first = spectra[0]
+    if len(spectra) == 1:
+        return first
+    if any(not np.array_equal(spectrum.wavenumber, first.wavenumber) for spectrum in spectra):
+        raise ValueError("spectra differ in their wavenumbers; runs with rows at equal intervals are accepted")
+    blocks = np.array([spectrum.notes["blocks"] for spectrum in spectra])
+    weights = (blocks / blocks.sum())[:, None]
+    intensities = np.array([spectrum.intensity for spectrum in spectra])
+    mean = (weights * intensities).sum(0)
+    errors = [spectrum.error for spectrum in spectra if spectrum.error is not None]
+    if len(errors) == len(spectra):
+        error = np.sqrt(((weights * np.array(errors)) ** 2).sum(0))
+    else:
+        error = np.sqrt((weights * (intensities - mean) ** 2).sum(0) / (len(spectra) - 1))
+    return replace(
+        first, intensity=mean, error=error, notes={**first.notes, "runs": len(spectra), "blocks": int(blocks.sum())}
+    )
 
 
 def power_spectrum(

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from openmm_polarmp.analysis import Spectrum, Table
 
 
-def spectrum_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of every spectrum."""
+def spectrum_options(parser: argparse.ArgumentParser, bands: str) -> None:
+    """Declare the options of every spectrum; ``bands`` is the default of ``--bands``."""
+    parser.add_argument("--bands", default=bands, help=f"1/cm, whose integrals are printed (default {bands})")
     parser.add_argument("--temperature", type=float, default=300.0, help="K (default 300)")
     parser.add_argument(
         "--eps-e", type=float, default=1.0, help="s^2 of physical moments (default 1; see polarmp dielectric)"
@@ -76,6 +77,15 @@ def blocks(path: str, columns: Sequence[str], resolution: float, skip: float) ->
             )
 
     return table, pieces()
+
+
+def plus_minus(values: Sequence[float], form: str = ".4g") -> str:
+    """The mean over independent runs with its standard error; of one run the value itself."""
+    import numpy as np
+
+    if len(values) == 1:
+        return f"{values[0]:{form}}"
+    return f"{np.mean(values):{form}} +- {np.std(values, ddof=1) / np.sqrt(len(values)):.2g}"
 
 
 def print_length(table: Table) -> None:

@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from openmm_polarmp.commands._parser import command
 from openmm_polarmp.commands._series import check_sampling
-from openmm_polarmp.commands._spectra import blocks, draw_curves, print_length, spectrum_options, write_curves
+from openmm_polarmp.commands._spectra import (
+    blocks,
+    draw_curves,
+    plus_minus,
+    print_length,
+    spectrum_options,
+    write_curves,
+)
+
+if TYPE_CHECKING:
+    from openmm_polarmp.analysis import Spectrum
+
+BANDS = "30-400,400-1200,1200-2000,2800-4000"
+"""1/cm: hydrogen bonds, librations, bends and stretches of water."""
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -18,29 +32,22 @@ def add(commands: argparse._SubParsersAction) -> None:
         "polarmp raman polarizability.csv --plot raman.png",
         run,
     )
-    parser.add_argument("polarizability", help="CSV file of a PolarizabilityReporter")
-    spectrum_options(parser)
+    parser.add_argument(
+        "polarizability",
+        nargs="+",
+        help="CSV file of a PolarizabilityReporter; several are independent runs of one system",
+    )
+    spectrum_options(parser, BANDS)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Compute the spectra; print their peaks, write and plot them."""
-    import math
+    """Compute the spectra; print their peaks and depolarization ratios, write and plot them."""
+    from openmm_polarmp.analysis import average, parse_bands
 
-    from openmm_polarmp.analysis import raman
-    from openmm_polarmp.reporters.columns import POLARIZABILITY_COLUMNS
-
-    table, pieces = blocks(options.polarizability, POLARIZABILITY_COLUMNS, options.resolution, options.skip)
-    check_sampling(table)
-    curves = raman(
-        pieces,
-        table.interval,
-        options.temperature,
-        scaling=math.sqrt(options.eps_e),
-        window=options.window,
-        correction=options.correction,
-        overlap=0.5,
-    )
-    print_length(table)
+    bands = parse_bands(options.bands)
+    runs = [_of_file(path, options) for path in options.polarizability]
+    curves = {name: average([of_run[name] for of_run in runs]) for name in runs[0]}
+    _print_bands(runs, bands)
     if options.smooth > 0:
         curves = {name: curve.smoothed(options.smooth) for name, curve in curves.items()}
     for name, curve in curves.items():
@@ -56,3 +63,39 @@ def run(options: argparse.Namespace) -> int:
     if options.plot:
         draw_curves(options.plot, curves, options.highest, "intensity (arbitrary)")
     return 0
+
+
+def _of_file(path: str, options: argparse.Namespace) -> dict[str, Spectrum]:
+    import math
+
+    from openmm_polarmp.analysis import raman
+    from openmm_polarmp.reporters.columns import POLARIZABILITY_COLUMNS
+
+    table, pieces = blocks(path, POLARIZABILITY_COLUMNS, options.resolution, options.skip)
+    check_sampling(table)
+    curves = raman(
+        pieces,
+        table.interval,
+        options.temperature,
+        scaling=math.sqrt(options.eps_e),
+        window=options.window,
+        correction=options.correction,
+        overlap=0.5,
+    )
+    print_length(table)
+    return curves
+
+
+def _print_bands(runs: list[dict[str, Spectrum]], bands: list[tuple[float, float]]) -> None:
+    """Share of each band in VV + VH, its depolarization ratio VH / VV, and where it is highest; with errors of several runs."""
+    total = [sum(of_run[name].integral(*band) for name in ("VV", "VH") for band in bands) for of_run in runs]
+    for band in bands:
+        vv, vh = ([of_run[name].integral(*band) for of_run in runs] for name in ("VV", "VH"))
+        if not all(vv):
+            continue
+        share = [100 * (a + b) / whole for a, b, whole in zip(vv, vh, total, strict=True)]
+        ratio = [b / a for a, b in zip(vv, vh, strict=True)]
+        print(
+            f"{band[0]:g} to {band[1]:g} 1/cm: {plus_minus(share, '.3g')} % of VV + VH, depolarization ratio "
+            f"{plus_minus(ratio, '.3f')}"
+        )

@@ -1,5 +1,7 @@
 """The commands on files of known content."""
 
+from pathlib import Path
+
 import ase.io
 import numpy as np
 import pytest
@@ -13,11 +15,11 @@ from openmm_polarmp.training import Structure, compare
 INTERVAL = 0.002
 
 
-def reporter_file(path, columns, values):
+def reporter_file(path, columns, values, interval=INTERVAL):
     """As a reporter writes it."""
     lines = [",".join(["step", "time (ps)", *columns])]
     for i, row in enumerate(values):
-        lines.append(",".join([str(4 * i), f"{INTERVAL * (i + 1):.6g}", *(f"{x:.10g}" for x in row)]))
+        lines.append(",".join([str(4 * i), f"{interval * (i + 1):.6g}", *(f"{x:.10g}" for x in row)]))
     path.write_text("\n".join(lines) + "\n")
     return str(path)
 
@@ -91,6 +93,40 @@ def test_infrared_integrals_beside_the_f_sum(tmp_path, capsys):
     assert "charge that moves between them is left out" in capsys.readouterr().out
     assert main(["ir", path, "--bands", "400-x"]) == 1
     assert "LOW-HIGH in 1/cm, separated by commas, is accepted" in capsys.readouterr().err
+
+
+def test_several_runs_give_an_error(tmp_path, capsys):
+    """Lines of amplitudes 1 and 2: intensities 1 and 4, whose mean is 2.5 +- 1.5."""
+    from openmm_polarmp.reporters.columns import POLARIZABILITY_COLUMNS
+
+    def areas(*paths):
+        assert main(["ir", *paths, "--volume", "2", "--bands", "1200-2000"]) == 0
+        text = capsys.readouterr().out.split("1200 to 2000 1/cm: ")[1].split(" 1/cm^2")[0]
+        return [float(value) for value in text.split(" +- ")]
+
+    one = dipoles(tmp_path / "1.csv")
+    two = reporter_file(tmp_path / "2.csv", *scaled(one, 2.0))
+    (single,) = areas(one)
+    assert areas(one, two) == pytest.approx([2.5 * single, 1.5 * single], rel=0.01)
+    coarse = reporter_file(tmp_path / "3.csv", *scaled(one, 1.0), interval=0.004)
+    assert main(["ir", one, coarse, "--volume", "2"]) == 1
+    assert "spectra differ in their wavenumbers; runs with rows at equal intervals" in capsys.readouterr().err
+    signal = np.cos(2 * np.pi * 3400 * C * 1e-12 * INTERVAL * np.arange(6000))
+    paths = []
+    for share in (0.1, 0.3):  # trace/3 and xy at one frequency: iso 1, aniso 3 share^2
+        values = np.zeros((6000, 6))
+        values[:, :3], values[:, 3] = 1.4 + signal[:, None], share * signal
+        paths.append(reporter_file(tmp_path / f"p{share}.csv", POLARIZABILITY_COLUMNS, values))
+    assert main(["raman", *paths]) == 0
+    ratios = [(3 * share**2 / 15) / (1 + 4 / 45 * 3 * share**2) for share in (0.1, 0.3)]
+    mean, error = np.mean(ratios), abs(ratios[1] - ratios[0]) / 2
+    assert f"depolarization ratio {mean:.3f} +- {error:.2g}" in capsys.readouterr().out
+
+
+def scaled(path, factor):
+    """Columns and values of a reporter's file, its values times a factor."""
+    lines = [line.split(",") for line in Path(path).read_text().splitlines()]
+    return lines[0][2:], factor * np.array([[float(x) for x in line[2:]] for line in lines[1:]])
 
 
 def test_old_files_say_what_is_left_out(tmp_path, capsys):
