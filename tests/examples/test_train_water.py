@@ -4,6 +4,7 @@ import importlib.util
 from pathlib import Path
 
 import ase
+import mdtraj
 import numpy as np
 import pytest
 
@@ -31,16 +32,39 @@ def test_a_shuffled_trajectory_is_put_back_in_order():
         script.order_along_trajectory(far)
 
 
-def test_drift_of_a_known_slope(tmp_path):
-    """0.02 kJ/mol/ps in 2 molecules, 15 degrees of freedom, with noise."""
-    script, rng = load("validate"), np.random.default_rng(1)
+def energies(path, slope, rng):
+    """A table of OpenMM's with a total energy that grows by ``slope`` kJ/mol/ps, with noise."""
     rows = ['#"Step","Time (ps)","Potential Energy (kJ/mole)","Total Energy (kJ/mole)","Temperature (K)"']
     for step in range(1, 2001):
         time = 0.01 * step
-        rows.append(f"{20 * step},{time},0,{-500 + 0.02 * time + 0.01 * rng.normal()},300")
-    (tmp_path / "nve.csv").write_text("\n".join(rows) + "\n")
-    slope, error = script.drift(tmp_path, 2)
-    expected = 1000 * 0.02 / (8.314462618e-3 * 300 * 15)
-    assert abs(slope - expected) < 4 * error and error < 0.1 * expected
-    script.trim(tmp_path / "nve.csv", 100)
-    assert len((tmp_path / "nve.csv").read_text().splitlines()) == 6
+        rows.append(f"{20 * step},{time},0,{-500 + slope * time + 0.01 * rng.normal()},300")
+    path.write_text("\n".join(rows) + "\n")
+
+
+def test_drift_and_diffusion_of_a_known_run(tmp_path, monkeypatch):
+    """0.02 kJ/mol/ps in 6 atoms; oxygen atoms that walk at random by 0.3 A in 50 fs."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    script, validate, rng = load("properties"), load("validate"), np.random.default_rng(1)
+    topology = mdtraj.Topology()
+    for _ in range(200):
+        residue = topology.add_residue("HOH", topology.add_chain())
+        for name in ("O", "H", "H"):
+            topology.add_atom(name, mdtraj.element.Element.getBySymbol(name), residue)
+    energies(tmp_path / "nve-1-energies.csv", 0.02, rng)
+    steps = np.repeat(0.03 * rng.normal(size=(400, 200, 3)), 3, axis=1) / np.sqrt(3)  # nm
+    frames = mdtraj.Trajectory(np.cumsum(steps, axis=0), topology)
+    frames[0].save_pdb(str(tmp_path / "start.pdb"))
+    frames.save_dcd(str(tmp_path / "nve-1-000000000.dcd"))
+    slope = script.drift(tmp_path, "nve-1")
+    assert slope == pytest.approx(1000 * 0.02 / (8.314462618e-3 * 300 * 1797), rel=0.02)
+    assert script.diffusion(tmp_path, "nve-1") == pytest.approx(10 * 0.3**2 / (6 * 0.05), rel=0.1)
+    validate.trim(tmp_path / "nve-1-energies.csv", 100)
+    assert len((tmp_path / "nve-1-energies.csv").read_text().splitlines()) == 6
+
+
+def test_blocks_give_the_error_of_a_mean(monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    script = load("properties")
+    mean, error = script.mean_and_error(np.random.default_rng(0).normal(3.0, 2.0, 10000))
+    assert abs(mean - 3) < 0.1 and error == pytest.approx(0.02, rel=0.6)
+    assert script.is_row("2.81 2.57 0.05") and not script.is_row("# 295.1 K") and not script.is_row("")
