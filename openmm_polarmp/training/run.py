@@ -17,6 +17,7 @@ from openmm_polarmp.models.electronegativity import reversed_signs
 from openmm_polarmp.training.config import TrainingConfig
 from openmm_polarmp.training.data import Structure
 from openmm_polarmp.training.evaluation import Comparison, compare
+from openmm_polarmp.training.initial_energies import adapt_single_atoms
 from openmm_polarmp.training.parallel import Processes, processes
 from openmm_polarmp.training.prepare import (
     Frames,
@@ -87,6 +88,7 @@ def _run(folder: Path, config: TrainingConfig, frames: Frames, group: Processes,
     import yaml
 
     model = build_model(config, frames.train)
+    other_level = None if config.model.start is None else adapt_single_atoms(model, frames.train)
     use_tensor_products(model.network, config.tensor_products)
     training = structures(frames.train, model.cutoff, config.precision)
     validation = structures(frames.validation, model.cutoff, config.precision)
@@ -103,6 +105,11 @@ def _run(folder: Path, config: TrainingConfig, frames: Frames, group: Processes,
             f"{len(training)} training, {len(validation)} validation, {len(frames.test)} test frames; "
             f"{count} parameters, {group.count} x {group.device}, {torch.get_num_threads()} threads"
         )
+        if other_level is not None:
+            trainer.progress.message(
+                f"energies of single atoms are fitted anew: those of model.start missed these labels by {other_level:.3g} eV per atom, as "
+                "of another level of theory"
+            )
     trainer.run()
     if not group.first:
         return None

@@ -8,7 +8,7 @@ import torch
 from openmm_polarmp.models import load_model
 from openmm_polarmp.training import Structure
 from openmm_polarmp.training.initial_charges import fixed_charges, guess_charges
-from openmm_polarmp.training.initial_energies import fit_single_atoms
+from openmm_polarmp.training.initial_energies import adapt_single_atoms, fit_single_atoms
 from openmm_polarmp.training.prepare import build_model
 
 
@@ -37,3 +37,30 @@ def test_the_charges_of_the_first_steps_count(tmp_path, runs):
     m = members[0]
     expected = model.energy(m.positions, m.species, m.cell).item()
     assert again.energy(m.positions, m.species, m.cell).item() == pytest.approx(expected, abs=1e-9)
+
+
+def test_labels_of_another_level(tmp_path, runs):
+    """Energies of single atoms that differ are fitted; an error of the model's own, and frames that do not count, change nothing."""
+    frames = ase.io.read(runs.write_data(tmp_path / "ions.extxyz", 12), ":")
+    model = build_model(runs.configure(tmp_path), frames)
+    members = [Structure.of(frame, model.cutoff) for frame in frames]
+    for frame, member in zip(frames, members, strict=True):  # labels that are the model's own
+        energy = model.energy(member.positions, member.species, member.cell, total_charge=member.total_charge)
+        frame.calc.results["energy"] = energy.item()
+    before = dict(model.network.config.energy_shift)
+    rng = np.random.default_rng(0)
+    for frame in frames:
+        frame.calc.results["energy"] += 0.03 * len(frame) * rng.normal()
+    frames[3].info["energy_weight"] = 0.0
+    frames[3].calc.results["energy"] += 1e5
+    assert adapt_single_atoms(model, frames) is None
+    assert model.network.config.energy_shift == before
+    given = np.array([-300.0 * (frame.numbers == 11).sum() - 500.0 * (frame.numbers == 17).sum() for frame in frames])
+    for frame, change in zip(frames, given, strict=True):
+        frame.calc.results["energy"] += change
+    counting = [i for i in range(len(frames)) if i != 3]
+    per_atom = np.array([given[i] / len(frames[i]) for i in counting])
+    assert adapt_single_atoms(model, frames) == pytest.approx(np.sqrt(np.mean(per_atom**2)), rel=1e-3)
+    shift = model.network.config.energy_shift
+    found = [sum((shift[z] - before[z]) * (frame.numbers == z).sum() for z in shift) for frame in frames]
+    assert found == pytest.approx(given, abs=0.05 * len(frames[0]))
