@@ -121,6 +121,7 @@ def test_threads_and_floor_are_printed(capsys):
 
 def test_a_peer_that_is_not_installed_is_left_out(monkeypatch):
     monkeypatch.setattr("openmm_polarmp.bench.run.find_spec", lambda name: None)
+    monkeypatch.setattr("openmm_polarmp.bench.run.isolated_milliseconds", lambda *a, **k: 1.0)  # seconds each
     result = run_bench([96], parts=["electrostatics"], seconds=0.01, threads=1)
     assert not any("torch-pme" in name for name in result["electrostatics"][0])
 
