@@ -23,9 +23,9 @@ steps = parser.parse_args().steps
 
 topology, positions = water_box(8)
 numbers = [atom.element.atomic_number for atom in topology.atoms()]
-# What `polarmp export --torchforce polarmp-water water.pdb water.pt` writes. A module of your own returns the same
+# What `polarmp export --torchforce polarmp-bio-fast water.pdb water.pt` writes. A module of your own returns the same
 # dictionary: energy (kJ/mol), charges (e), and any of dipoles, quadrupoles, softness, polarizability, in OpenMM's units.
-module = export_module(load_model("polarmp-water"), numbers, interaction_energy=True)
+module = export_module(load_model("polarmp-bio-fast"), numbers, interaction_energy=True)
 try:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -56,7 +56,7 @@ context.setVelocitiesToTemperature(300 * unit.kelvin)
 context.getIntegrator().step(steps)
 state = context.getState(positions=True, energy=True)
 
-direct = context_with(PolarMPForce("polarmp-water", atomic_numbers=numbers, interaction_energy=True))
+direct = context_with(PolarMPForce("polarmp-bio-fast", atomic_numbers=numbers, interaction_energy=True))
 direct.setPositions(state.getPositions())
 energies = [s.getPotentialEnergy()._value for s in (state, direct.getState(energy=True))]
 same = "equal" if abs(energies[0] - energies[1]) < 1e-4 * abs(energies[1]) else "DIFFERENT"

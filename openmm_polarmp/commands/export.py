@@ -15,7 +15,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         commands,
         "export",
         "Write a model as a TorchScript module: for metatomic's engines, or for one system of openmmtorch.TorchForce.",
-        "polarmp export --metatomic polarmp-water water.pt",
+        "polarmp export --metatomic polarmp-bio-fast water.pt",
         run,
     )
     form = parser.add_mutually_exclusive_group(required=True)

@@ -95,7 +95,7 @@ class HostedNet(ExactConstants):
                 flow, self.rung.conductance, self.species, formal_charges, config.hidden, self.radial
             )
         if formal_charges is not None:
-            self.constant("formal_charges", torch.tensor(formal_charges))
+            self.constant("formal_charges", torch.tensor(formal_charges, dtype=torch.float64))
 
     def _check_features(self, l_max: int) -> None:
         """Raise a ValueError if the heads read features that the host has not."""

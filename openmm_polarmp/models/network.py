@@ -104,7 +104,7 @@ class PolarMPNet(ExactConstants):
                 flow, self.rung.conductance, config.species, formal_charges, config.hidden, self.radial
             )
         if formal_charges is not None:
-            self.constant("formal_charges", torch.tensor(formal_charges))
+            self.constant("formal_charges", torch.tensor(formal_charges, dtype=torch.float64))
         self.first = FirstLayer(
             Density(n_species, config.n_radial, config.l_max, c), self._products(last=config.layers == 1)
         )

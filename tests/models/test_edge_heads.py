@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from openmm_polarmp import PolarMPForce
-from openmm_polarmp.models import NetworkConfig, PolarMPModel, load_model
+from openmm_polarmp.models import NetworkConfig, PolarMPModel, PolarMPNet, load_model
 from openmm_polarmp.neighbors import neighbor_pairs
 
 FORMAL = {1: 1.0, 8: -2.0}
@@ -30,6 +30,13 @@ def as_matrices(flows, n):
     if flows.conductance is not None:
         conductance = conductance.index_put((i, j), flows.conductance, accumulate=True)
     return transfer, conductance
+
+
+def test_formal_charges_are_exact():
+    """In double precision, of a network that is made in single."""
+    given = {1: 0.1, 8: -0.2}
+    network = PolarMPNet(NetworkConfig(species=(1, 8), rung="q", charges="flow", formal_charges=given))
+    assert network.double().formal_charges.tolist() == [0.1, -0.2]
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
