@@ -22,7 +22,7 @@ parser.add_argument("--field", type=float, default=0.5, help="V/nm")
 options = parser.parse_args()
 
 topology, positions = water_box(32)
-system = MLPotential("polarmp").createSystem(topology)
+system = MLPotential("polarmp-bio-fast").createSystem(topology)
 force = next(PolarMPForce.cast(f) for f in system.getForces() if PolarMPForce.isinstance(f))
 force.setEpsInf(1.78)
 integrator = openmm.LangevinMiddleIntegrator(300 * unit.kelvin, 1 / unit.picosecond, 0.5 * unit.femtosecond)
@@ -30,11 +30,12 @@ context = openmm.Context(system, integrator, openmm.Platform.getPlatformByName("
 context.setPositions(positions)
 integrator.step(options.steps)
 
-# P = s sum mu and the field acts as s E: dP/dE = eps_e sum alpha, and for a model with softness eps_e = eps_inf / (1 + chi).
+# P = s sum mu and the field acts as s E: dP/dE = eps_e sum alpha, where eps_e = s^2 = eps_inf (1 - chi) for induced dipoles that
+# do not feel each other.
 alpha = force.getPolarizabilities(context).sum(0)  # e^2 nm^2/(kJ/mol), latent
 volume = context.getState().getPeriodicBoxVolume()._value
 chi = 4 * np.pi * units.COULOMB * units.ENERGY_TO_OPENMM / units.ANGSTROM_PER_NM * np.trace(alpha) / 3 / volume
-scaling = np.sqrt(1.78 / (1 + chi))
+scaling = np.sqrt(1.78 * (1 - chi))
 
 
 def dipole(field: float) -> float:
