@@ -1,4 +1,5 @@
-"""Divide labelled boxes by the run that they come from, so that no frame of a test run is learned: boxes_train.extxyz and so on.
+"""Divide labelled boxes by the run that they come from, so that no frame of a test run is learned: boxes_train.extxyz and
+boxes_test.extxyz.
 
     python examples/train_water/divide_boxes.py boxes_dft.extxyz
 """
@@ -12,16 +13,15 @@ import ase
 import ase.io
 
 TEST = {(0.95, 330), (1.00, 300), (1.05, 370)}  # g/cm^3 and K
-VALIDATION = {(0.95, 280), (1.05, 300)}
 
 
 def part_of(frame: ase.Atoms) -> str:
     run = (float(frame.info["density"]), int(frame.info["temperature"]))
-    return "test" if run in TEST else "validation" if run in VALIDATION else "train"
+    return "test" if run in TEST else "train"
 
 
 def main(path: str) -> None:
-    parts: dict[str, list[ase.Atoms]] = {"train": [], "validation": [], "test": []}
+    parts: dict[str, list[ase.Atoms]] = {"train": [], "test": []}
     for frame in ase.io.read(path, ":"):
         parts[part_of(frame)].append(frame)
     for name, frames in parts.items():

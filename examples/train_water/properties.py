@@ -55,8 +55,8 @@ def mean_and_error(values: NDArray) -> tuple[NDArray, NDArray]:
 
 
 def trajectory(folder: Path, part: str) -> mdtraj.Trajectory:
-    """A part's frames; a restart of a part that was finished leaves an empty file."""
-    files = sorted(str(path) for path in folder.glob(f"{part}-0*.dcd") if path.stat().st_size > 0)
+    """A part's frames."""
+    files = sorted(str(path) for path in folder.glob(f"{part}-0*.dcd"))
     return mdtraj.load(files, top=str(folder / "start.pdb"))
 
 

@@ -138,6 +138,8 @@ def run(model: str, molecules: int, folder: Path, part: Part, pieces: int = 0) -
         simulation.loadState(str(checkpoint))
     else:
         begin(simulation, None if part.start is None else folder / part.start)
+    if simulation.currentStep >= part.steps:
+        return
     bonds = BondReporter(EVERY)
     simulation.reporters += reporters_of(part, folder, bonds, simulation.currentStep)
     kept = [part.steps * number // pieces for number in range(1, pieces + 1)]

@@ -1,9 +1,10 @@
-"""The scripts behind the shipped water model: order of frames, drift, what a restart cuts off."""
+"""The scripts behind water models: order and division of frames, what a run says, what a restart cuts off."""
 
 import importlib.util
 from pathlib import Path
 
 import ase
+import ase.io
 import mdtraj
 import numpy as np
 import pytest
@@ -30,6 +31,22 @@ def test_a_shuffled_trajectory_is_put_back_in_order():
     far = script.distances([*frames[:2], ase.Atoms("H30", rng.uniform(0, 9, (30, 3)), cell=[9, 9, 9], pbc=True)])
     with pytest.raises(ValueError, match="fall into pieces"):
         script.order_along_trajectory(far)
+
+
+def test_boxes_are_divided_by_run(tmp_path, monkeypatch, capsys):
+    """Every frame of a density and temperature is in one file."""
+    script, sample = load("divide_boxes"), load("sample_boxes")
+    runs = [(density, temperature) for density in sample.DENSITIES for temperature in sample.TEMPERATURES]
+    assert set(runs) >= script.TEST
+    frames = []
+    for density, temperature in runs + runs:
+        frames.append(ase.Atoms("OH2", np.eye(3), info={"density": density, "temperature": temperature}))
+    ase.io.write(tmp_path / "boxes_dft.extxyz", frames)
+    monkeypatch.chdir(tmp_path)
+    script.main("boxes_dft.extxyz")
+    found = {name: ase.io.read(f"boxes_{name}.extxyz", ":") for name in ("train", "test")}
+    assert {name: len(parts) for name, parts in found.items()} == {"train": 44, "test": 6}
+    assert {(f.info["density"], f.info["temperature"]) for f in found["test"]} == script.TEST
 
 
 def energies(path, slope, rng):
