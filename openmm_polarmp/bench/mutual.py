@@ -59,10 +59,10 @@ class Run:
 
     @classmethod
     def of_water(cls, molecules: int, polarization: int, epsilon: float, platform: Platform, thermostat: bool) -> Run:
-        """A box of water with polarmp-bio-fast, warmed up."""
+        """A box of the shipped water model, warmed up."""
         topology, positions = _water_box(molecules)
         numbers = [atom.element.atomic_number for atom in topology.atoms()]
-        force = PolarMPForce("polarmp-bio-fast", atomic_numbers=numbers, interaction_energy=True)
+        force = PolarMPForce("polarmp-water", atomic_numbers=numbers, interaction_energy=True)
         force.setNonbondedMethod(PolarMPForce.PME)
         force.setPolarizationType(polarization)
         force.setMutualInducedTargetEpsilon(epsilon)

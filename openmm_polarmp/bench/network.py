@@ -27,6 +27,9 @@ def buffers_for(positions: torch.Tensor, cell: torch.Tensor, dtype: torch.dtype)
     for moment in MOMENTS:
         setattr(buffers, moment.name, torch.zeros(n, *moment.shape, dtype=dtype, device=device))
         setattr(buffers, moment.gradient, torch.randn(n, *moment.shape, dtype=dtype, device=device))
+    for name in ("local_charges", "flow_polarizability", "flow_charges", "flow_energies"):
+        setattr(buffers, name, torch.zeros(n, dtype=dtype, device=device))
+    buffers.flow_potential = torch.randn(n, dtype=dtype, device=device)
     return buffers
 
 
@@ -82,6 +85,8 @@ def benchmark(
 
     def step() -> None:
         evaluation.forward(True)
+        if source.has_flows:
+            evaluation.flow((0.0, 0.0, 0.0), source.has_conductance)
         evaluation.backward((0.0, 0.0, 0.0))
 
     result = {"search": function_milliseconds(search, device, seconds)}

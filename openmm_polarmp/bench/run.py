@@ -98,9 +98,7 @@ def run_bench(
     if "mutual" in parts:
         from openmm_polarmp.bench import mutual  # here, because it is also a command of its own
 
-        print(
-            f"self-consistent response of polarmp-bio-fast, {MUTUAL_ROUNDS} rounds of {mutual.STEPS} steps in turns\n"
-        )
+        print(f"self-consistent response of polarmp-water, {MUTUAL_ROUNDS} rounds of {mutual.STEPS} steps in turns\n")
         molecules = [max(n // 3, mutual.FEWEST) for n in atoms]
         device = mutual.Platform(platform, properties)
         result["mutual"] = mutual.step_times(molecules, mutual.EPSILONS, device, MUTUAL_ROUNDS)

@@ -8,6 +8,7 @@ import numpy as np
 import openmm
 import pytest
 import torch
+from support.models import tiny_model
 
 from openmm_polarmp import PolarMPForce
 from openmm_polarmp.bench import electrostatics, equilibration, mutual, run_bench
@@ -15,6 +16,7 @@ from openmm_polarmp.bench.floor import work_per_atom
 from openmm_polarmp.bench.isolated import isolated_milliseconds
 from openmm_polarmp.bench.machine import description
 from openmm_polarmp.bench.memory import bytes_per_atom
+from openmm_polarmp.bench.phases import phases
 from openmm_polarmp.bench.startup import startup
 from openmm_polarmp.bench.timing import function_milliseconds
 from openmm_polarmp.bench.water_box import fixed_moments, water_box_nm
@@ -45,6 +47,13 @@ def test_a_native_step_has_no_phases_of_its_network(evaluator):
     assert set(row) == {"atoms", "whole", "electrostatics", "OpenMM", "network and the rest"}
     parts = row["electrostatics"] + row["OpenMM"] + row["network and the rest"]
     assert row["whole"] > 0 and parts == pytest.approx(row["whole"])
+
+
+@pytest.mark.parametrize("settings", [{"rung": "quQ+ca"}, {"rung": "q", "charges": "flow"}], ids=["conducts", "given"])
+def test_the_phases_of_a_network_with_flows(settings):
+    model = tiny_model(channels=4, message_channels=2, **settings)
+    row = phases(model, 96, "CPU", {}, 0.02, "torch")
+    assert row["forward"] > 0 and row["backward"] > 0
 
 
 def test_parts_and_peers_can_be_left_out(capsys):
