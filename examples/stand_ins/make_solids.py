@@ -56,7 +56,7 @@ def gold(doped: bool, upright: bool, height: float = HEIGHT) -> ase.Atoms:
         first = first + (MGO / np.sqrt(2) - AU2) / 2 * along
     atoms = slab + ase.Atoms("Au2", [first, first + AU2 * along])
     kind = f"{'doped' if doped else 'pure'} {'upright' if upright else 'lying'}"
-    atoms.info.update(total_charge=0.0, kind=kind, height=float(height))
+    atoms.info.update(total_charge=0.0, kind=kind)
     return atoms
 
 
@@ -68,7 +68,6 @@ def displaced_gold(frames: int, rng: np.random.Generator) -> list[ase.Atoms]:
         atoms.positions += rng.normal(scale=0.04, size=atoms.positions.shape)
         atoms.positions[-2:] += rng.normal(scale=0.15, size=3)
         atoms.positions[-1] += rng.normal(scale=0.1, size=3)
-        del atoms.info["height"]
         results.append(atoms)
     return results
 

@@ -92,9 +92,8 @@ def drift(folder: Path, part: str) -> float:
     return 1000 * float(np.polyfit(time, energy, 1)[0]) / (GAS * TEMPERATURE * (3 * atoms - 3))
 
 
-def print_response(folder: Path) -> None:
+def print_response(folder: Path, volume: float) -> None:
     """Dielectric constants and the dipole of a molecule, physical."""
-    volume = float(read_columns(folder / "nvt-dipoles.csv", [VOLUME_COLUMN])[1].mean())
     series = settled(read_columns(folder / "nvt-polarizability.csv", [*POLARIZABILITY_COLUMNS, SCALE_COLUMN])[1])
     eps_e = EPS_INF * series[:, -1].mean()
     dipoles = settled(read_columns(folder / "nvt-dipoles.csv", [*DIPOLE_COLUMNS, MEAN_COLUMN])[1])
@@ -134,10 +133,9 @@ def print_structure(folder: Path, experiment: str | None, plot: str | None) -> N
         draw(plot, curves)
 
 
-def print_motion(folder: Path, pieces: list[str]) -> None:
+def print_motion(folder: Path, pieces: list[str], volume: float) -> None:
     """Diffusion, also corrected for the size of the box (Yeh and Hummer 2004), and the drift of the energy."""
     constants = np.array([diffusion(folder, part) for part in pieces])
-    volume = float(read_columns(folder / "nvt-dipoles.csv", [VOLUME_COLUMN])[1].mean())  # nm^3
     missing = BOLTZMANN * TEMPERATURE * HASIMOTO / (6 * np.pi * VISCOSITY * 1e-9 * volume ** (1 / 3))  # m^2/s
     drifts = np.array([drift(folder, part) for part in pieces])
     print(
@@ -163,9 +161,10 @@ def main() -> None:
     at_pressure = ["npt"] if (folder / "npt-energies.csv").exists() else []
     print_runs(folder, ["nvt", *pieces, *at_pressure])
     print_structure(folder, options.experiment, options.plot)
-    print_response(folder)
+    volume = float(read_columns(folder / "nvt-dipoles.csv", [VOLUME_COLUMN])[1].mean())  # nm^3
+    print_response(folder, volume)
     if pieces:
-        print_motion(folder, pieces)
+        print_motion(folder, pieces, volume)
     if at_pressure:
         density, error = mean_and_error(settled(column(folder / "npt-energies.csv", "Density (g/mL)")))
         print(f"density at 1 bar: {density:.4f} +- {error:.4f} g/cm^3")

@@ -87,7 +87,7 @@ def _of_file(path: str, options: argparse.Namespace) -> dict[str, Spectrum]:
 
 
 def _print_bands(runs: list[dict[str, Spectrum]], bands: list[tuple[float, float]]) -> None:
-    """Share of each band in VV + VH, its depolarization ratio VH / VV, and where it is highest; with errors of several runs."""
+    """Share of each band in VV + VH and its depolarization ratio VH / VV; with errors of several runs."""
     total = [sum(of_run[name].integral(*band) for name in ("VV", "VH") for band in bands) for of_run in runs]
     for band in bands:
         vv, vh = ([of_run[name].integral(*band) for of_run in runs] for name in ("VV", "VH"))

@@ -59,7 +59,7 @@ def energies(path, slope, rng):
 
 
 def test_drift_and_diffusion_of_a_known_run(tmp_path, monkeypatch):
-    """0.02 kJ/mol/ps in 6 atoms; oxygen atoms that walk at random by 0.3 A in 50 fs."""
+    """0.02 kJ/mol/ps in 600 atoms; oxygen atoms that walk at random by 0.3 A in 50 fs."""
     monkeypatch.syspath_prepend(str(FOLDER))
     script, validate, rng = load("properties"), load("validate"), np.random.default_rng(1)
     topology = mdtraj.Topology()
