@@ -156,7 +156,7 @@ class Trainer:
         chosen = self._order(epoch)[number * settings.batch_size : (number + 1) * settings.batch_size]
         numbers = chosen[self.processes.rank :: self.processes.count]
         # A process without a structure takes part with one of weight zero.
-        weights = [1.0] * len(numbers) if len(numbers) else [0.0]
+        weights = [self.training[i].weight for i in numbers] if len(numbers) else [0.0]
         numbers = numbers if len(numbers) else chosen[:1]
         batch = Batch.of([self.training[i] for i in numbers], self.processes.device, weights)
         fixed = self.step < self.hold_steps

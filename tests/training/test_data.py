@@ -56,7 +56,7 @@ def test_every_format_gives_the_same_labels(tmp_path, name):
     frames = [*ionic_frames(2), *ionic_frames(2, box=None, pairs=3)]
     for frame in frames:
         frame.arrays["molecules"] = np.arange(len(frame)) // 2
-        frame.info["energy_weight"] = 0.5
+        frame.info["energy_weight"], frame.info["weight"] = 0.5, 0.1
         if not frame.pbc.any():
             frame.info["external_field"] = np.array([0.1, 0.2, -0.3])
         frame.arrays["molecule_charges"] = np.where(frame.arrays["molecules"] == 1, 1.0, 0.0)

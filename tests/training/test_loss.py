@@ -87,3 +87,23 @@ def test_energies_without_weight_count_nowhere():
     frames[1].info["energy_weight"] = 2.0
     with pytest.raises(ValueError, match="energy_weight is 2; 0 to 1 is accepted"):
         Structure.of(frames[1], model.cutoff)
+
+
+def test_frames_of_little_weight():
+    """The loss of a batch is the sum of its frames' losses, each times its weight."""
+    model = tiny_model((3, 9, 11, 17), "qu").double()
+    frames = [ionic_frames(1, seed=seed, pairs=3, box=None)[0] for seed in (1, 2)]
+    frames[1].info["weight"] = 0.25
+    members = [Structure.of(frame, model.cutoff) for frame in frames]
+    config = LossConfig(energy=0.7, forces=1.0, disturbed=1e-3)
+
+    def loss(*chosen: Structure) -> float:
+        return TrainingLoss(model, config)(Batch.of(chosen), weights_at(config, 0), (0,), 1.0)[0].item()
+
+    numbered = [dataclasses.replace(member, number=number) for number, member in enumerate(members)]
+    full = dataclasses.replace(numbered[1], weight=1.0)
+    assert loss(*numbered) == pytest.approx(loss(numbered[0]) + 0.25 * loss(full), rel=1e-10)
+    for wrong in (0.0, -1.0, np.nan):
+        frames[1].info["weight"] = wrong
+        with pytest.raises(ValueError, match=r"weight is .*; numbers above 0 are accepted"):
+            Structure.of(frames[1], model.cutoff)

@@ -16,6 +16,7 @@ SHAPES: dict[str, tuple[int | str, ...]] = {
     "external_field": (3,),
     "molecules": ("N",),
     "molecule_charges": ("N",),
+    "weight": (),
     "energy_weight": (),
 }
 
@@ -34,8 +35,8 @@ def labels(frame: ase.Atoms) -> dict[str, NDArray[np.float64]]:
         ``energy`` [] in eV, ``forces`` [N, 3] in eV/A, ``stress`` [3, 3] in eV/A^3 (boxes only), ``dipole`` [3] in e A,
         ``born_charges`` [N, 3, 3] in e (row: polarization; the frame may call them ``bec``), ``polarizability`` [3, 3] in
         e^2 A^2/eV, ``total_charge`` [] in e, ``external_field`` [3] in V/A (clusters only), ``molecules`` [N] the number of
-        the molecule of each atom, and ``molecule_charges`` [N] the charge of that molecule in e; ``energy_weight`` [] from 0 (the energy is only known up to a
-        constant of this structure) to 1.
+        the molecule of each atom, and ``molecule_charges`` [N] the charge of that molecule in e; ``weight`` [], above 0, of the
+        frame in the loss, and ``energy_weight`` [] from 0 (the energy is only known up to a constant of this structure) to 1.
     """
     calculated = dict(frame.calc.results) if frame.calc is not None else {}
     available = {**frame.info, **frame.arrays, **calculated}
@@ -56,7 +57,9 @@ def labels(frame: ase.Atoms) -> dict[str, NDArray[np.float64]]:
             values[name] = values[name].reshape(accepted)
     if "external_field" in values and frame.pbc.any():
         raise ValueError("external_field is given for a periodic frame; clusters are accepted")
-    weight = values.get("energy_weight", 1.0)
-    if not 0 <= weight <= 1:
-        raise ValueError(f"energy_weight is {weight:g}; 0 to 1 is accepted")
+    weight, energy_weight = values.get("weight", 1.0), values.get("energy_weight", 1.0)
+    if not 0 < weight < np.inf:
+        raise ValueError(f"weight is {weight:g}; numbers above 0 are accepted")
+    if not 0 <= energy_weight <= 1:
+        raise ValueError(f"energy_weight is {energy_weight:g}; 0 to 1 is accepted")
     return values

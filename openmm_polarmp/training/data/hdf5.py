@@ -3,7 +3,8 @@
 A group (of any name) holds ``atomic_numbers`` [N], ``positions`` [F, N, 3] in A, ``energy`` [F] in eV, ``forces``
 [F, N, 3] in eV/A and, where the frames have them, ``cell`` [F, 3, 3] in A (without it they are clusters), ``stress``
 [F, 3, 3] in eV/A^3, ``dipole`` [F, 3] in e A, ``born_charges`` [F, N, 3, 3] in e, ``total_charge`` [F] in e,
-``external_field`` [F, 3] in V/A, ``molecules`` [F, N], ``molecule_charges`` [F, N] in e, ``energy_weight`` [F].
+``external_field`` [F, 3] in V/A, ``molecules`` [F, N], ``molecule_charges`` [F, N] in e, ``weight`` [F] and
+``energy_weight`` [F].
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def _frames(values: dict[str, Any]) -> list[ase.Atoms]:
         frame = ase.Atoms(values["atomic_numbers"], positions, cell=cell, pbc=cell is not None)
         calculated = {name: values[name][row] for name in ("energy", "forces", "stress") if name in values}
         frame.calc = SinglePointCalculator(frame, **calculated)
-        for name in ("dipole", "total_charge", "external_field", "energy_weight"):
+        for name in ("dipole", "total_charge", "external_field", "weight", "energy_weight"):
             if name in values:
                 frame.info[name] = values[name][row]
         if "born_charges" in values:

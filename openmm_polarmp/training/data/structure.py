@@ -48,6 +48,8 @@ class Structure:
         Molecule of each atom, 0 to M - 1.
     molecule_charges : Tensor [M] or None
         e.
+    weight : float
+        Weight of the structure in the loss, above 0, without a unit.
     energy_weight : float
         Weight of the energy in the loss and in mean errors, 0 to 1, without a unit.
     number : int
@@ -69,6 +71,7 @@ class Structure:
     polarizability: torch.Tensor | None = None
     molecules: torch.Tensor | None = None
     molecule_charges: torch.Tensor | None = None
+    weight: float = 1.0
     energy_weight: float = 1.0
     number: int = 0
 
@@ -80,7 +83,7 @@ class Structure:
         cell = torch.as_tensor(atoms.cell.array, dtype=torch.float64) if atoms.pbc.all() else None
         edge_index, edge_shifts = batched_pairs(positions, cutoff, cell)
         energy, charge = values.pop("energy"), float(values.pop("total_charge", torch.zeros(())))
-        weight = float(values.pop("energy_weight", torch.ones(())))
+        weight, energy_weight = (float(values.pop(name, torch.ones(()))) for name in ("weight", "energy_weight"))
         molecules, charges = values.pop("molecules", None), values.pop("molecule_charges", None)
         if molecules is None or charges is None:
             molecules, charges = None, None
@@ -97,7 +100,8 @@ class Structure:
             total_charge=charge,
             molecules=molecules,
             molecule_charges=None if charges is None else charges.to(dtype),
-            energy_weight=weight,
+            weight=weight,
+            energy_weight=energy_weight,
             number=number,
             **{name: value.to(dtype) for name, value in values.items()},
         )
@@ -132,7 +136,7 @@ class Batch:
     structures : list of Structure
         The members.
     weights : Tensor [B]
-        0 for a structure that only fills up the last batch.
+        Of the structures in the loss; 0 for a structure that only fills up the last batch.
     positions, species, edges
         As in `Structure`, for the atoms of all structures.
     batch : Tensor [N]
@@ -172,7 +176,7 @@ class Batch:
         device: torch.device | str = "cpu",
         weights: Sequence[float] | None = None,
     ) -> Batch:
-        """Join structures on a device; ``weights`` are 1 by default."""
+        """Join structures on a device; ``weights`` are by default the structures' own."""
         sizes = torch.tensor([len(s) for s in structures])
         first = torch.cumsum(sizes, 0) - sizes
         dtype = structures[0].positions.dtype
@@ -187,7 +191,7 @@ class Batch:
         index = torch.cat([s.edge_index + start for s, start in zip(structures, first.tolist(), strict=True)], dim=1)
         return cls(
             structures=list(structures),
-            weights=torch.tensor([1.0] * len(structures) if weights is None else list(weights), dtype=dtype).to(device),
+            weights=torch.tensor([s.weight for s in structures] if weights is None else list(weights), dtype=dtype).to(device),
             positions=torch.cat([s.positions for s in structures]).to(device),
             species=torch.cat([s.species for s in structures]).to(device),
             edges=(index.to(device), torch.cat([s.edge_shifts for s in structures]).to(device)),
