@@ -19,11 +19,10 @@ LIBRARIES = (
 
 
 def missing_files(names: list[str], source: Path) -> list[str]:
-    """Files that the wheel lacks: libraries, shipped models, type marker, licences."""
+    """Files that the wheel lacks: libraries, shipped models, type marker, licence."""
     models = [f"openmm_polarmp/models/data/{path.name}" for path in (source / "openmm_polarmp/models/data").iterdir()]
-    licences = [path.relative_to(source) for path in (source / "LICENSE", *(source / "LICENSES").iterdir())]
     (info,) = {name.split("/")[0] for name in names if ".dist-info/" in name}
-    expected = [*LIBRARIES, *models, "openmm_polarmp/py.typed", *(f"{info}/licenses/{path}" for path in licences)]
+    expected = [*LIBRARIES, *models, "openmm_polarmp/py.typed", f"{info}/licenses/LICENSE"]
     missing = [name for name in expected if name not in names]
     if not any(name.startswith("openmm_polarmp/_polarmp.") for name in names):
         missing.append("openmm_polarmp/_polarmp.*.so")

@@ -55,7 +55,7 @@ def test_shipped_model_says_what_it_is():
     model = load_model("polarmp-water")
     assert set(model.species) == {1, 8}
     assert "water" in model.training_data
-    assert "LGPL" in model.licence
+    assert model.licence == "MIT"
     assert model.training_range.smallest_distances[(1, 8)] < 1.0
 
 

@@ -17,7 +17,7 @@ SHORT = {
     "04": (["--steps", "25"], "g/cm^3"),
     "05": (["--steps", "5"], "their sum, which should vanish:"),
     "06": ([], "dP/dE by a finite field"),
-    "07": (["--molecules", "16", "--steps", "400"], "isotropic: zero to rounding"),
+    "07": (["--molecules", "16", "--steps", "400"], "depolarization ratio"),
     "08": (["--frames", "20", "--epochs", "2", "--steps", "5"], "interaction energy after MD:"),
     "09": (["--steps", "5"], "charges:"),
     "10": ([], "Madelung constant of rock salt: 1.74756"),

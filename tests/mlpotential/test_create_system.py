@@ -200,7 +200,7 @@ def test_importing_openmmml_stays_light():
 
 @pytest.mark.parametrize(
     ("elements", "name"),
-    [("HO", "water"), ("HCNO", "bio-fast"), (["Cl", "S"], "bio-fast"), (["H", "O", "Na"], "demo-bio")],
+    [("HHO", "water"), ("HCNO", "bio-fast"), (["Cl", "S"], "bio-fast"), (["H", "O", "Na"], "demo-bio")],
     ids=str,
 )
 def test_the_model_for_some_elements(elements, name):

@@ -39,10 +39,13 @@ def faults(box):
     apart[:3] += [1.5, 0.2, 0.1]
     return {
         "angstrom as nm": (simulation(box, 10 * positions, edge, relax=False), "H is bonded to 0 of O"),
-        "all in angstrom": (simulation(box, 10 * positions, 10 * edge, relax=False), "O has no neighbour within 5 A"),
+        "all in angstrom": (
+            simulation(box, 10 * positions, 10 * edge, relax=False),
+            "an atom of H has no H within 4.5 A",
+        ),
         "10 fs": (simulation(box, positions, edge, 10.0), "a force of"),
-        "a molecule evaporated": (simulation(box, apart, 3.0), "O has 2 neighbours within 5 A; in the training data 3"),
-        "vacuum around": (simulation(box, positions, 3.0), "neighbours within 5 A; in the training data"),
+        "a molecule evaporated": (simulation(box, apart, 3.0), "O has 2 neighbours within 4.5 A; in the training data"),
+        "vacuum around": (simulation(box, positions, 3.0), "neighbours within 4.5 A; in the training data"),
     }
 
 
