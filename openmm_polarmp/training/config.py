@@ -81,7 +81,7 @@ class ModelConfig(NetworkSettings):
     species : list of int, optional
         Atomic numbers that the model shall know in addition to those of the training data.
     description, licence : str
-        Origin of the data and licence of the weights, for the model file.
+        Origin of the data and licence of the weights, for the model file; by default those of ``start``.
     host : str, optional
         A short-range network of someone else in place of `PolarMPNet`, by its name in `openmm_polarmp.hosts.HOSTS`. Of the
         network's settings it takes the cutoff; its others are ``host_settings``. Rung, charges, polarizability, channels,

@@ -97,6 +97,8 @@ def build_model(config: TrainingConfig, frames: Sequence[ase.Atoms]) -> PolarMPM
         _check_same_network(config, model)
         model.check_species(torch.tensor(sorted({int(z) for f in frames for z in f.numbers})))
         freeze(model, settings)
+        model.training_data = settings.description or model.training_data
+        model.licence = settings.licence or model.licence
         return model.to(DTYPES[config.precision])
     present = {int(z) for frame in frames for z in frame.numbers}
     species = tuple(sorted(present | set(settings.species or ())))

@@ -233,14 +233,15 @@ def test_other_tensor_products_learn_the_same(tmp_path, runs):
 
 
 def test_fine_tuning_begins_with_the_given_model(tmp_path, runs):
-    train(runs.configure(tmp_path, output="first"), quiet=True)
-    tune = {"start": "first/model.polarmp"}
+    train(runs.configure(tmp_path, output="first", model={"description": "ions", "licence": "MIT"}), quiet=True)
+    tune = {"start": "first/model.polarmp", "description": "ions, then more ions"}
     config = runs.configure(tmp_path, model=tune, loss={"born_charges": 1.0}, optimizer={"learning_rate": 1e-12})
     result = train(config, quiet=True)
     before = weights_of(tmp_path / "first")
     after = result.model.network.state_dict()
     for name, value in before.items():
         torch.testing.assert_close(after[name], value, rtol=0, atol=1e-9)
+    assert (result.model.training_data, result.model.licence) == ("ions, then more ions", "MIT")
 
 
 @pytest.mark.parametrize(
