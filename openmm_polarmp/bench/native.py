@@ -126,7 +126,7 @@ def main() -> None:
         f"{machine('cpu')}, {args.threads} threads, {rate * 1e-9:.0f} multiply-adds/ns in a matrix product; medians in ms\n"
     )
     print(
-        "| model | atoms | torch | native | times faster | electrostatics | network alone | its floor |\n"
+        "| model | atoms | torch | native | times faster | electrostatics | network alone | dense estimate |\n"
         + "|---" * 8
         + "|"
     )
@@ -135,9 +135,9 @@ def main() -> None:
         neighbors = 0.1002 * 4 / 3 * np.pi * model.cutoff**3
         for atoms in args.atoms:
             times = compare(model, atoms, args.threads, args.seconds)
-            floor = 2e3 * atoms * multiply_adds(model.network.config, neighbors) / rate
+            dense = 2e3 * atoms * multiply_adds(model.network.config, neighbors) / rate
             native, by_torch, electrostatics = times["native"], times["torch"], times["electrostatics"]
-            row = (by_torch, native, by_torch / native, electrostatics, native - electrostatics, floor)
+            row = (by_torch, native, by_torch / native, electrostatics, native - electrostatics, dense)
             print(f"| {name} | {atoms} | " + " | ".join(f"{value:.2f}" for value in row) + " |", flush=True)
 
 
