@@ -358,8 +358,8 @@ def _atomic_numbers(topology: openmm.app.Topology, atoms: Iterable[int] | None) 
 def _shipped_model_for(elements: set[int]) -> ModelFile:
     """The shipped model that covers these elements and the fewest others, among those that need no torch.
 
-    A demonstration is taken only where no other model knows the elements; models of other projects, which need torch, only by
-    their names.
+    A demonstration is taken only where no other model knows the elements, with a warning; models of other projects, which need
+    torch, only by their names.
     """
     symbol = openmm.app.Element.getByAtomicNumber
     files = {name: load(name) for name in shipped_models()}
@@ -377,4 +377,11 @@ def _shipped_model_for(elements: set[int]) -> ModelFile:
         raise ValueError(
             f"no shipped model covers the elements {wanted}; shipped are: {'; '.join(listed) or 'none'}. Give modelPath."
         )
-    return files[min(sorted(chosen), key=lambda name: (name in DEMONSTRATIONS, len(models[name].species)))]
+    best = min(sorted(chosen), key=lambda name: (name in DEMONSTRATIONS, len(models[name].species)))
+    if best in DEMONSTRATIONS:
+        warnings.warn(
+            f"modelPath is not given; of the shipped models only {best} knows all elements, a demonstration whose results are "
+            "not to be believed",
+            stacklevel=4,
+        )
+    return files[best]

@@ -29,7 +29,9 @@ def fold(atoms: ase.Atoms, oxygen: int, rng: np.random.Generator) -> None:
     y /= np.linalg.norm(y)
     angle = np.radians(rng.uniform(*ANGLES))
     atoms.positions[oxygen + 1] = atoms.positions[oxygen] + rng.uniform(*BONDS) * x
-    atoms.positions[oxygen + 2] = atoms.positions[oxygen] + rng.uniform(*BONDS) * (np.cos(angle) * x + np.sin(angle) * y)
+    atoms.positions[oxygen + 2] = atoms.positions[oxygen] + rng.uniform(*BONDS) * (
+        np.cos(angle) * x + np.sin(angle) * y
+    )
 
 
 def push(atoms: ase.Atoms, oxygen: int, rng: np.random.Generator) -> None:

@@ -62,7 +62,7 @@ def test_shipped_model_says_what_it_is():
 def test_the_bio_model_runs_salt_water_and_a_peptide():
     """A picosecond would take a minute; a tenth of one shows a fall into a hole, which is what happened once."""
     topology, positions = solvated_dipeptide(edge=1.4, ion_pairs=1)
-    system = MLPotential("polarmp").createSystem(topology)  # the only shipped one that covers these elements
+    system = MLPotential("polarmp-demo-bio").createSystem(topology)
     integrator = openmm.LangevinMiddleIntegrator(300 * unit.kelvin, 10 / unit.picosecond, 0.5 * unit.femtosecond)
     simulation = app.Simulation(topology, system, integrator, openmm.Platform.getPlatformByName("CPU"))
     simulation.context.setPositions(positions)

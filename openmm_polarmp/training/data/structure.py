@@ -191,7 +191,9 @@ class Batch:
         index = torch.cat([s.edge_index + start for s, start in zip(structures, first.tolist(), strict=True)], dim=1)
         return cls(
             structures=list(structures),
-            weights=torch.tensor([s.weight for s in structures] if weights is None else list(weights), dtype=dtype).to(device),
+            weights=torch.tensor([s.weight for s in structures] if weights is None else list(weights), dtype=dtype).to(
+                device
+            ),
             positions=torch.cat([s.positions for s in structures]).to(device),
             species=torch.cat([s.species for s in structures]).to(device),
             edges=(index.to(device), torch.cat([s.edge_shifts for s in structures]).to(device)),
