@@ -1,4 +1,4 @@
-"""The scripts behind water models: order and division of frames, what a run says, what a restart cuts off."""
+"""The scripts behind the water model: division and distortion of frames, what a run says, what a restart cuts off."""
 
 import importlib.util
 from pathlib import Path
@@ -19,34 +19,63 @@ def load(name):
     return module
 
 
-def test_a_shuffled_trajectory_is_put_back_in_order():
-    script, rng = load("order_frames"), np.random.default_rng(0)
-    walk = np.cumsum(0.3 * rng.normal(size=(60, 30, 3)), axis=0) + rng.uniform(0, 9, (30, 3))
-    shuffled = rng.permutation(60)
-    frames = [ase.Atoms("H30", walk[i] % 9, cell=[9, 9, 9], pbc=True) for i in shuffled]
-    order = script.order_along_trajectory(script.distances(frames))
-    times = shuffled[order]
-    times = times if times[0] < times[-1] else times[::-1]
-    assert np.abs(times - np.arange(60)).max() <= 2  # neighbours may change places
-    far = script.distances([*frames[:2], ase.Atoms("H30", rng.uniform(0, 9, (30, 3)), cell=[9, 9, 9], pbc=True)])
-    with pytest.raises(ValueError, match="fall into pieces"):
-        script.order_along_trajectory(far)
-
-
-def test_boxes_are_divided_by_run(tmp_path, monkeypatch, capsys):
-    """Every frame of a density and temperature is in one file."""
+def test_boxes_are_divided_by_run(tmp_path, monkeypatch):
+    """Every frame of a density and temperature is in one file; at random, every frame is in one file too."""
     script, sample = load("divide_boxes"), load("sample_boxes")
     runs = [(density, temperature) for density in sample.DENSITIES for temperature in sample.TEMPERATURES]
     assert set(runs) >= script.TEST
     frames = []
-    for density, temperature in runs + runs:
-        frames.append(ase.Atoms("OH2", np.eye(3), info={"density": density, "temperature": temperature}))
-    ase.io.write(tmp_path / "boxes_dft.extxyz", frames)
+    for number, (density, temperature) in enumerate(6 * runs):
+        info = {"density": density, "temperature": temperature, "number": number}
+        frames.append(ase.Atoms("OH2", np.eye(3), info=info))
     monkeypatch.chdir(tmp_path)
-    script.main("boxes_dft.extxyz")
-    found = {name: ase.io.read(f"boxes_{name}.extxyz", ":") for name in ("train", "test")}
-    assert {name: len(parts) for name, parts in found.items()} == {"train": 44, "test": 6}
-    assert {(f.info["density"], f.info["temperature"]) for f in found["test"]} == script.TEST
+    ase.io.write("one.extxyz", frames[:40])
+    ase.io.write("two.extxyz", frames[40:])
+
+    def parts(*names):
+        found = {name: ase.io.read(f"boxes_{name}.extxyz", ":") for name in names}
+        assert sorted(f.info["number"] for part in found.values() for f in part) == list(range(150))
+        return found
+
+    script.main(["boxes", "one.extxyz", "two.extxyz"])
+    test = parts("train", "test")["test"]
+    assert len(test) == 18 and {(f.info["density"], f.info["temperature"]) for f in test} == script.TEST
+    script.main(["boxes", "one.extxyz", "two.extxyz", "--random"])
+    assert {name: len(part) for name, part in parts("train", "validation", "test").items()}["train"] == 50
+
+
+def test_distorted_boxes():
+    """A few molecules are folded or pushed, or all atoms are shaken; the others stay where they are."""
+    script, rng = load("distort_boxes"), np.random.default_rng(0)
+    sites = 3.1 * np.stack(np.meshgrid(*3 * [np.arange(3)]), -1).reshape(-1, 3)
+    molecule = np.array([[0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]])
+    box = ase.Atoms("OH2" * 27, (sites[:, None] + molecule).reshape(-1, 3), cell=[9.3] * 3, pbc=True)
+    kinds = set()
+    for _ in range(40):
+        frame = script.distorted(box, rng)
+        moved = np.linalg.norm(frame.positions - box.positions, axis=1).reshape(-1, 3) > 1e-9
+        kinds.add(kind := frame.info["kind"])
+        assert moved.all() if kind == "shake" else 1 <= moved.any(1).sum() <= 3
+        bonds, angles = load("minimize").shapes(frame.positions)
+        if kind == "fold":
+            folded = moved.any(1)
+            assert not moved[:, 0].any() and (bonds[~folded] < 1).all()
+            assert (bonds[folded] >= 0.8).all() and (bonds[folded] <= 1.4).all()
+            assert (angles[folded] >= 19.9).all() and (angles[folded] <= 175.1).all()
+        elif kind == "push":
+            nearest = frame.get_all_distances(mic=True)[::3, ::3] + 9 * np.eye(27)
+            assert 1.0 < nearest.min() < 2.7 and (bonds < 1).all()
+    assert kinds == {"fold", "push", "shake"}
+
+
+def test_whole_molecules():
+    script = load("minimize")
+    molecule = np.array([[0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]])
+    assert script.whole(np.concatenate([molecule, molecule + 3]))
+    longer, closed = molecule.copy(), molecule.copy()
+    longer[1, 0] = 1.3
+    closed[2] = [0.8, 0.5, 0]
+    assert not script.whole(np.concatenate([molecule, longer])) and not script.whole(closed)
 
 
 def energies(path, slope, rng):
