@@ -7,8 +7,9 @@ import pytest
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from support.ionic import ionic_frames
+from support.models import tiny_model
 
-from openmm_polarmp.training import fit_reference_energies, labels, read_frames
+from openmm_polarmp.training import Structure, fit_reference_energies, labels, read_frames, training_range
 from openmm_polarmp.training.data import hdf5
 
 
@@ -111,3 +112,13 @@ def test_files_that_are_no_data(tmp_path, name):
     (tmp_path / name).write_text("nonsense\n" * 3)
     with pytest.raises(ValueError, match=name):
         read_frames(tmp_path / name)
+
+
+def test_frames_of_little_weight_do_not_widen_the_range():
+    model = tiny_model((3, 9, 11, 17), "q").double()
+    frames = [ionic_frames(1, seed=seed, pairs=3, box=None)[0] for seed in (1, 2)]
+    frames[1].info["weight"] = 0.1
+    members = [Structure.of(frame, model.cutoff) for frame in frames]
+    first, light, both = (training_range(part, model) for part in (members[:1], members[1:], members))
+    assert both == first != light
+    assert light.largest_force == pytest.approx(members[1].forces.norm(dim=1).max().item())
