@@ -207,6 +207,9 @@ def local_moments(
         dipoles = dipoles + moments.dipoles
     flows = moments.flows
     if flows is not None and result.induced_flows is not None:
-        charges, induced = flows.local_charges, induced - flows.received(result.induced_flows)
+        charges = flows.local_charges
+        # Without softness nothing else is induced, and the derivatives of zero need not be computed.
+        softness = moments.softness is not None
+        induced = induced - flows.received(result.induced_flows) if softness else torch.zeros_like(charges)
         dipoles = dipoles + flows.dipoles(flows.charges + result.induced_flows * flows_respond)
     return charges, induced, dipoles

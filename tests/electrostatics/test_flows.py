@@ -9,10 +9,12 @@ import torch
 from openmm_polarmp.electrostatics import (
     Flows,
     Multipoles,
+    born_charges,
     born_effective_charges,
     electrostatic_energy,
     polarizability,
     polarization,
+    response,
 )
 from openmm_polarmp.neighbors import displacements, neighbor_pairs
 from openmm_polarmp.units import COULOMB
@@ -223,6 +225,17 @@ def test_born_charges(box, total):
 
     response = (force([1e-3, 0.0, 0.0]) - force([-1e-3, 0.0, 0.0])) / 2e-3
     torch.testing.assert_close(response, born.value[:, 0], rtol=1e-5, atol=1e-6)
+
+
+def test_born_charges_take_no_pass_for_each_atom(monkeypatch):
+    """With constant charges before the transfers: three backward passes, whatever the number of atoms."""
+    passes = []
+    of_value = born_charges.position_gradient
+    for module in (born_charges, response):
+        monkeypatch.setattr(module, "position_gradient", lambda *given: passes.append(1) or of_value(*given))
+    cell = BOXES["cubic"]
+    born_effective_charges(atoms(cell), model(cell), cell, **OPTIONS)
+    assert len(passes) == 3
 
 
 def test_born_charges_with_local_charges_that_move():
