@@ -134,3 +134,13 @@ def test_hydrated_chloride_is_held_out_by_time(load, tmp_path, monkeypatch):
     assert [frame.info["source"] for frame in written if frame.info["part"] == "test"] == [
         f"at {t} K, {n}" for t in (280, 350, 450, 600) for n in (23, 24)
     ]
+
+
+def test_the_distance_that_shows_a_hole(load):
+    """Of hydrogen atoms of different molecules only, over the faces of the box."""
+    closest = load("sample_holes").closest
+    positions = np.array([[0.2, 0, 0], [1.2, 0, 0], [4.0, 0, 0], [9.5, 0, 0], [5.0, 5, 5]])
+    hydrogens, of = np.array([0, 1, 2, 3]), np.array([0, 0, 1, 2, 3])
+    assert closest(positions, hydrogens, of, 10.0) == pytest.approx(0.7)
+    assert closest(positions, hydrogens[:3], of, 10.0) == pytest.approx(2.8)
+    assert closest(positions, hydrogens[:3], of, 5.0) == pytest.approx(1.2)
