@@ -17,6 +17,7 @@ from openmm import unit
 from openmmml import MLPotential
 
 from openmm_polarmp.demo.run import water_box
+from openmm_polarmp.units import ENERGY_TO_OPENMM
 
 SIZES = (24, 32, 48, 64)  # molecules
 DISPLACEMENTS = (0.0, 0.02, 0.05, 0.1)  # A, standard deviation of each coordinate
@@ -46,7 +47,7 @@ def minimized(context: openmm.Context, positions: np.ndarray, iterations: int) -
     context.setPositions(positions * unit.angstrom)
     openmm.LocalEnergyMinimizer.minimize(context, maxIterations=iterations)
     state = context.getState(positions=True, energy=True)
-    energy = state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole) / 96.4853
+    energy = state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole) / ENERGY_TO_OPENMM
     return state.getPositions(asNumpy=True).value_in_unit(unit.angstrom), energy
 
 

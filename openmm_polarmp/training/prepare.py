@@ -145,11 +145,10 @@ def _check_same_network(config: TrainingConfig, model: PolarMPModel) -> None:
 def training_range(structures: Sequence[Structure], model: PolarMPModel) -> TrainingRange:
     """The range that the training structures span; pairs are those within the model's cutoff.
 
-    Structures with a weight below 1 are left out where there are others: they show a model what is uphill, not where it may go.
+    Structures with a weight below 1 are left out, unless all have one: they show a model what is uphill, not where it may go.
     """
     total = TrainingRange()
-    largest = max((structure.weight for structure in structures), default=1.0)
-    for structure in (s for s in structures if s.weight >= min(largest, 1.0)):
+    for structure in [s for s in structures if s.weight >= 1] or structures:
         total = total.extended(structure.covered_range(model.cutoff, model.network.config.energy_shift))
     return total
 
