@@ -8,6 +8,7 @@ import ase
 import ase.io
 import numpy as np
 import pytest
+from openmm import app
 
 from openmm_polarmp.cli import main
 from openmm_polarmp.training import labels as labels_of
@@ -134,6 +135,19 @@ def test_hydrated_chloride_is_held_out_by_time(load, tmp_path, monkeypatch):
     assert [frame.info["source"] for frame in written if frame.info["part"] == "test"] == [
         f"at {t} K, {n}" for t in (280, 350, 450, 600) for n in (23, 24)
     ]
+
+
+def test_molecules_and_charges_of_a_peptide_in_water(load):
+    """Two positive side chains and charged ends: two chloride ions, every other molecule as a whole."""
+    boxes = load("boxes")
+    field, modeller = boxes.peptide("RGK", 1.4, 1)
+    system = field.createSystem(modeller.topology, nonbondedMethod=app.PME, nonbondedCutoff=0.6, rigidWater=False)
+    members, charges = boxes.molecules(modeller.topology, system)
+    residues = np.array([atom.residue.name for atom in modeller.topology.atoms()])
+    assert set(members[np.isin(residues, ["ARG", "GLY", "LYS"])]) == {0} and charges[0] == 2
+    assert list(charges[np.unique(members[residues == "CL"])]) == [-1, -1]
+    water = members[residues == "HOH"]
+    assert (np.bincount(water)[np.unique(water)] == 3).all() and not charges[water].any()
 
 
 def test_the_distance_that_shows_a_hole(load):
