@@ -157,6 +157,10 @@ class LossConfig:
         Weight of log(1 + depth/eV): in each step a copy of every frame with large random displacements is evaluated, and
         ``depth`` is how far its energy lies below a loose lower bound. Keeps an energy minimizer from falling into a
         minimum that the model has far from all data.
+    linear_from : float, optional
+        The error s in eV/A from which a frame counts by its error and no longer by its square: 2 s (sqrt(L + s^2) - s) takes the
+        place of the sum L of all parts but ``disturbed``. Frames far off, such as crowded molecules with forces of many eV/A, do
+        not rule the steps then. Validation losses are squares all the same.
     eps_inf : float
         Optical dielectric constant of the medium, which scales predicted dipoles and Born charges by its square root.
     """
@@ -168,7 +172,12 @@ class LossConfig:
     born_charges: Weight = 0.0
     molecule_charges: Weight = 0.0
     disturbed: Weight = 0.0
+    linear_from: float | None = None
     eps_inf: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.linear_from is not None and not self.linear_from > 0:
+            raise ValueError(f"linear_from is {self.linear_from:g}; a positive error in eV/A is accepted")
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,8 @@ class TrainingLoss(torch.nn.Module):
         for name, (squares, counts) in sums.items():
             mean = squares / counts.clamp(min=1)
             total = total + weights[name] * factors.get(name, 1.0) * mean
+        if self.config.linear_from is not None:
+            total = linear_beyond(total, self.config.linear_from)
         if weights["disturbed"] > 0:
             depth = energy_deficits(self.model, batch, [(*seed, s.number) for s in batch.structures])
             total = total + weights["disturbed"] * torch.log1p(depth)
@@ -90,6 +92,11 @@ class TrainingLoss(torch.nn.Module):
         """A random atom of each structure, [B]."""
         chosen = [np.random.default_rng((*seed, s.number, 1)).integers(len(s)) for s in batch.structures]
         return torch.tensor(chosen, device=batch.positions.device)
+
+
+def linear_beyond(squares: torch.Tensor, scale: float) -> torch.Tensor:
+    """``squares`` where they are small beside ``scale**2``; beyond, they grow like the error and not like its square."""
+    return 2 * scale * squares / ((squares + scale**2).sqrt() + scale)  # the difference of the roots would lose digits
 
 
 def total_of(rmse: dict[str, float], sizes: float, volume: float, weights: dict[str, float]) -> float:

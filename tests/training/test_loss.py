@@ -107,3 +107,23 @@ def test_frames_of_little_weight():
         frames[1].info["weight"] = wrong
         with pytest.raises(ValueError, match=r"weight is .*; numbers above 0 are accepted"):
             Structure.of(frames[1], model.cutoff)
+
+
+def test_frames_far_off_count_linearly():
+    """Not their squares; a frame that is nearly right counts as before, and the weight of a frame stays a factor."""
+    model = tiny_model((3, 9, 11, 17), "qu").double()
+    frame = ionic_frames(1, seed=1, pairs=3, box=None)[0]
+    member = Structure.of(frame, model.cutoff)
+
+    def loss(*, weight: float = 1.0, **settings: float) -> float:
+        config = LossConfig(energy=0.0, **settings)
+        chosen = dataclasses.replace(member, weight=weight)
+        return TrainingLoss(model, config)(Batch.of([chosen]), weights_at(config, 0), (0,), 1.0)[0].item()
+
+    square = loss()
+    assert loss(linear_from=1e3 * square**0.5) == pytest.approx(square, rel=1e-5)
+    far = 1e-3 * square**0.5
+    assert loss(linear_from=far) == pytest.approx(2 * far * square**0.5, rel=2e-3)
+    assert loss(linear_from=far, weight=0.25) == pytest.approx(0.25 * loss(linear_from=far), rel=1e-12)
+    with pytest.raises(ValueError, match="linear_from is 0; a positive error in eV/A is accepted"):
+        LossConfig(linear_from=0.0)
