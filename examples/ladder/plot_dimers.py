@@ -20,7 +20,7 @@ from openmm_polarmp.training import Structure, compare
 from openmm_polarmp.training.ladder import finished
 from openmm_polarmp.training.ladder_report import scatter
 
-SHOWN = ("sr", "q", "qu+ka", "qu+ca")
+SHOWN = ("sr", "q", "quQ+ka", "quQ+ca")
 
 
 def distance(frame: ase.Atoms) -> float:
