@@ -19,6 +19,7 @@ from openmm_polarmp.models.limits import (
     LARGEST_MUTUAL_SOFTNESS,
     LARGEST_POLARIZABILITY,
     LARGEST_QUADRUPOLE,
+    LARGEST_RATIO,
     LARGEST_SOFTNESS,
     LOWEST_ENERGY,
     OWN_CHARGE,
@@ -38,10 +39,19 @@ UNIT_SOFTPLUS = math.log(math.e - 1)  # softplus of this is one
 
 def bounded(value: torch.Tensor, limit: float) -> torch.Tensor:
     """Scalars [N], vectors [N, 3] or tensors [N, 3, 3], scaled smoothly so that no norm exceeds the limit."""
-    squares = (value / limit) ** 2
+    ratio = shortened(value / limit)
+    squares = ratio**2
     if value.dim() > 1:
         squares = squares.flatten(1).sum(1).view(-1, *[1] * (value.dim() - 1))
-    return value * torch.rsqrt(1 + squares)
+    return limit * ratio * torch.rsqrt(1 + squares)
+
+
+def shortened(value: torch.Tensor) -> torch.Tensor:
+    """The same direction with no component above `LARGEST_RATIO`, so that squares do not overflow in single precision."""
+    largest = value.detach().abs()
+    if value.dim() > 1:
+        largest = largest.flatten(1).amax(1).view(-1, *[1] * (value.dim() - 1))
+    return value * (LARGEST_RATIO / largest.clamp(min=LARGEST_RATIO))
 
 
 class Heads(ExactConstants):
@@ -188,5 +198,5 @@ class Heads(ExactConstants):
             return POLARIZABILITY * torch.nn.functional.softplus(shifted)
         # alpha = A A with a symmetric A of degrees 0 and 2 has no negative eigenvalue.
         isotropic = (1 + scalar["polarizability"])[:, None, None] * self.identity
-        root = isotropic + self._matrix(self._combine(features, 2, weight["anisotropy"]))
+        root = shortened(isotropic + self._matrix(self._combine(features, 2, weight["anisotropy"])))
         return POLARIZABILITY * root @ root.transpose(1, 2)

@@ -21,4 +21,7 @@ LARGEST_ELECTRONEGATIVITY = 30.0  # V
 OWN_CHARGE = COULOMB * math.sqrt(2 / math.pi)  # eV/e^2
 LARGEST_MUTUAL_SOFTNESS = 0.95 / OWN_CHARGE
 LARGEST_MUTUAL_POLARIZABILITY = 0.95 * 3 / OWN_CHARGE
+# Atoms that lie upon each other give values of any size. Beyond this many limits only the direction counts: squares would overflow in
+# single precision, and derivatives would be no numbers.
+LARGEST_RATIO = 1e6
 LOWEST_ENERGY = 30.0  # eV below the energy of the single atom; upwards there is no limit

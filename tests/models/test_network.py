@@ -104,6 +104,22 @@ def test_bounds_leave_small_values_as_they_are():
     torch.testing.assert_close(heads.bounded(vector, 2.0), 2.0 * vector / 500, rtol=1e-5, atol=0)
 
 
+@pytest.mark.parametrize("shape", [(4,), (4, 3), (4, 3, 3)])
+@pytest.mark.parametrize("size", [1.0, 1e5, 1e10, 1e25])
+def test_bounds_do_not_overflow_in_single_precision(shape, size):
+    """Of values of any size the direction is kept, and derivatives are those of double precision."""
+    value = size * torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    found, expected = [], []
+    for kind, results in ((torch.float32, found), (torch.float64, expected)):
+        x = value.to(kind).requires_grad_()
+        bounded = heads.bounded(x, 2.0)
+        weights = torch.linspace(0.5, 1.5, value.numel(), dtype=kind).view(shape)
+        (gradient,) = torch.autograd.grad((weights * bounded).sum(), x)
+        results += [bounded.detach().double(), size * gradient.double()]
+    torch.testing.assert_close(found[0], expected[0], rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(found[1], expected[1], rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("options", [{"zbl": True}, {"layers": 3}, {"l_message": 0}], ids=str)
 def test_smooth_at_the_cutoff(models, options):
     """Value, force and its slope go to zero with the distance from the cutoff; no jump when a pair leaves the list."""

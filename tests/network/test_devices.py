@@ -3,6 +3,7 @@
 import numpy as np
 import openmm
 import pytest
+import torch
 from support.networks import (
     CUBIC,
     THIN,
@@ -18,6 +19,7 @@ from support.networks import (
 )
 from support.platforms import PlatformChoice, usable
 
+from openmm_polarmp.models.limits import LARGEST_POLARIZABILITY
 from openmm_polarmp.sources.network import TorchSource
 
 from .test_charge_transfer import transfer_of
@@ -180,3 +182,18 @@ def test_atoms_at_the_same_place_are_an_error(evaluator):
     context = context_of(source, structure, evaluator.platform, **evaluator.properties())
     with pytest.raises(openmm.OpenMMException, match="not a finite number"):
         context.getState(energy=True, forces=True)
+
+
+@pytest.mark.parametrize("evaluator", [CUDA[0], DeviceEvaluator("OpenCL", "single")], ids=str)
+def test_outputs_of_any_size_stay_finite(evaluator):
+    """Features of atoms that lie upon each other exceed what can be squared in single precision."""
+    evaluator.require()
+    structure = random_structure(ATOMS, CUBIC)
+    model = random_model(polarizability="tensor", rung="quQ+ca", layers=1)
+    with torch.no_grad():
+        model.network.heads.final.weight *= 1e12
+    source = native_source(model, structure.species)
+    found = results(context_of(source, structure, evaluator.platform, **evaluator.properties()))
+    assert np.isfinite(found["forces"]).all()
+    largest = np.linalg.norm(found["polarizability"].reshape(-1, 9), axis=1).max()
+    assert 0.9 * LARGEST_POLARIZABILITY < largest <= LARGEST_POLARIZABILITY * (1 + 1e-5)

@@ -6,10 +6,11 @@ import numpy as np
 import openmm
 import openmm_polarmp._polarmp as extension
 import pytest
+import torch
 from support import networks
 from support.networks import CUBIC, Structure, random_model, random_structure, results
 
-from openmm_polarmp.models.heads import LARGEST_CHARGE
+from openmm_polarmp.models.heads import LARGEST_CHARGE, LARGEST_POLARIZABILITY
 from openmm_polarmp.sources.native import network_source
 
 
@@ -60,6 +61,18 @@ def test_close_atoms_stay_finite(evaluator):
     # each within its bound, then shifted by their mean
     assert np.abs(found["charges"]).max() <= 2 * LARGEST_CHARGE
     assert np.isfinite(found["forces"]).all()
+
+
+def test_outputs_of_any_size_stay_finite(evaluator):
+    """Features of atoms that lie upon each other exceed what can be squared in single precision."""
+    structure = random_structure(20, CUBIC)
+    model = random_model(polarizability="tensor", rung="quQ+ca", layers=2)
+    with torch.no_grad():
+        model.network.heads.final.weight *= 1e12
+    found = results(evaluator.context(model, structure))
+    assert np.isfinite(found["forces"]).all()
+    largest = np.linalg.norm(found["polarizability"].reshape(-1, 9), axis=1).max()
+    assert 0.9 * LARGEST_POLARIZABILITY < largest <= LARGEST_POLARIZABILITY * (1 + 1e-5)
 
 
 @pytest.mark.parametrize("name", ["heads.trunk.bias", "first.products.mixing.weights.2", "layers.0.join.weights.1"])

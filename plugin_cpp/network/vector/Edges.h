@@ -12,9 +12,11 @@ namespace POLARMP_ARCH {
 /** x / sqrt(1 + x^2 / limit^2), and its slope. */
 template <class Real>
 inline V<Real> bounded(V<Real> x, double limit, V<Real>& slope) {
-    const V<Real> square = Real(1) / (Real(1) + x * x * Real(1 / (limit * limit))), factor = squareRoot<Real>(square);
-    slope = factor * square;
-    return x * factor;
+    V<Real> ratio;
+    const V<Real> shortened = ratiosTo<Real>(limit, &x, 1, &ratio);
+    const V<Real> square = Real(1) / (Real(1) + ratio * ratio), factor = squareRoot<Real>(square);
+    slope = shortened * factor * square;
+    return Real(limit) * ratio * factor;
 }
 
 /** One number of each sender: of the sites in the lanes. */

@@ -17,24 +17,49 @@ inline V<Real> sumOfSquares(const V<Real>* values, int count) {
     return sum;
 }
 
-/** Shortens values smoothly so that their norm stays below the limit. */
+/** The factor that leaves no component above LARGEST_RATIO, whose squares would overflow in single precision; 1 as a rule. */
+template <class Real>
+inline V<Real> shortening(const V<Real>* values, int count) {
+    const V<Real> most = all<Real>(Units::LARGEST_RATIO);
+    V<Real> largest = most;
+    for (int k = 0; k < count; k++) {
+        const V<Real> size = values[k] < Real(0) ? -values[k] : values[k];
+        largest = size > largest ? size : largest;
+    }
+    return most / largest;
+}
+
+/** Values over their limit, shortened; returns the factor from values to ratios. */
+template <class Real>
+inline V<Real> ratiosTo(double limit, const V<Real>* values, int count, V<Real>* ratios) {
+    for (int k = 0; k < count; k++)
+        ratios[k] = values[k] * Real(1 / limit);
+    const V<Real> factor = shortening<Real>(ratios, count);
+    for (int k = 0; k < count; k++)
+        ratios[k] *= factor;
+    return factor;
+}
+
+/** Shortens values, at most nine, smoothly so that their norm stays below the limit. */
 template <class Real>
 inline void bound(V<Real>* values, int count, double limit) {
-    const V<Real> factor = Real(1) / squareRoot<Real>(Real(1) + sumOfSquares<Real>(values, count) * Real(1 / (limit * limit)));
+    V<Real> ratios[9];
+    ratiosTo<Real>(limit, values, count, ratios);
+    const V<Real> factor = Real(limit) / squareRoot<Real>(Real(1) + sumOfSquares<Real>(ratios, count));
     for (int k = 0; k < count; k++)
-        values[k] *= factor;
+        values[k] = ratios[k] * factor;
 }
 
 /** Replaces the gradient by the bounded values with the gradient by the values. */
 template <class Real>
 inline void boundBack(const V<Real>* values, int count, double limit, V<Real>* gradient) {
-    const Real scale = 1 / (limit * limit);
-    V<Real> along = V<Real>{};
+    V<Real> ratios[9], along = V<Real>{};
+    const V<Real> shortened = ratiosTo<Real>(limit, values, count, ratios);
     for (int k = 0; k < count; k++)
-        along += values[k] * gradient[k];
-    const V<Real> square = Real(1) / (Real(1) + sumOfSquares<Real>(values, count) * scale), factor = squareRoot<Real>(square);
+        along += ratios[k] * gradient[k];
+    const V<Real> square = Real(1) / (Real(1) + sumOfSquares<Real>(ratios, count)), factor = shortened * squareRoot<Real>(square);
     for (int k = 0; k < count; k++)
-        gradient[k] = factor * (gradient[k] - values[k] * along * square * scale);
+        gradient[k] = factor * (gradient[k] - ratios[k] * along * square);
 }
 
 /** Symmetric matrices as xx xy xz yy yz zz. */

@@ -34,15 +34,19 @@ void sumTensors(const NetworkPlan<Real>& plan, const Kept<Real>& kept, Scratch<R
     }
 }
 
-/** 1 + s + A, whose square is the polarizability. */
+/** 1 + s + A, whose square is the polarizability, shortened so that its square does not overflow; returns the factor. */
 template <class Real>
-inline void polarizabilityRoot(const NetworkPlan<Real>& plan, const V<Real>* sums, V<Real> isotropic, V<Real>* root) {
+inline V<Real> polarizabilityRoot(const NetworkPlan<Real>& plan, const V<Real>* sums, V<Real> isotropic, V<Real>* root) {
     V<Real> scaled[5];
     for (int m = 0; m < 5; m++)
         scaled[m] = sums[m] * plan.perChannel;
     toMatrix(plan, scaled, root);
     for (int k : {0, 3, 5})
         root[k] += Real(1) + isotropic;
+    const V<Real> factor = shortening<Real>(root, 6);
+    for (int k = 0; k < 6; k++)
+        root[k] *= factor;
+    return factor;
 }
 
 /** POLARIZABILITY times the square of the root: nine elements, of which the last three repeat the off-diagonal ones. */
@@ -242,7 +246,7 @@ void writeOutputsBack(const NetworkPlan<Real>& plan, const AtomBlock<Real>& bloc
         }
         else {
             V<Real> root[6], alpha[9], byRoot[6];
-            polarizabilityRoot(plan, kept.tensorSums + 5 * h, kept.outputs[plan.polarizability], root);
+            const V<Real> shortened = polarizabilityRoot(plan, kept.tensorSums + 5 * h, kept.outputs[plan.polarizability], root);
             squareOfRoot<Real>(root, alpha);
             byMatrix[6] = byMatrix[1];
             byMatrix[7] = byMatrix[2];
@@ -250,7 +254,7 @@ void writeOutputsBack(const NetworkPlan<Real>& plan, const AtomBlock<Real>& bloc
             boundBack<Real>(alpha, 9, plan.largestPolarizability, byMatrix);
             symmetricProduct<Real>(byMatrix, root, byRoot);
             for (V<Real>& by : byRoot)
-                by *= Real(Units::POLARIZABILITY);
+                by *= Real(Units::POLARIZABILITY) * shortened;
             byOutputs[plan.polarizability] = byRoot[0] + byRoot[3] + byRoot[5];
             fromMatrix(plan, byRoot, bySums[h]);
             for (int m = 0; m < 5; m++)

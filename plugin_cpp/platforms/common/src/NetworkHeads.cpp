@@ -91,6 +91,7 @@ void NetworkCode::heads() {
     defines["HARDNESS_UNIT"] = cc.doubleToString(HeadUnits::HARDNESS);
     defines["LARGEST_ELECTRONEGATIVITY"] = cc.doubleToString(HeadUnits::LARGEST_ELECTRONEGATIVITY);
     defines["LOWEST_ENERGY"] = cc.doubleToString(HeadUnits::LOWEST_ENERGY);
+    defines["LARGEST_RATIO"] = cc.doubleToString(HeadUnits::LARGEST_RATIO);
     defines["UNIT_SOFTPLUS"] = cc.doubleToString(HeadUnits::UNIT_SOFTPLUS);
     string values;
     for (double value : p.tensorToCartesian)

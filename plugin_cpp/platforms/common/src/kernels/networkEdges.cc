@@ -11,9 +11,9 @@
 
 /** x/sqrt(1+x^2/limit^2), and its slope. */
 DEVICE real boundedScalar(real x, real limit, real* slope) {
-    real factor = boundFactor(x*x, limit);
-    *slope = factor*factor*factor;
-    return x*factor;
+    real shortened = shortening(1, &x, limit), ratio = shortened*x/limit, factor = RSQRT(1+ratio*ratio);
+    *slope = shortened*factor*factor*factor;
+    return limit*ratio*factor;
 }
 
 #ifdef TRANSFERS

@@ -1,20 +1,34 @@
 // The network's heads (models/heads.py): from an atom's features to its energy, moments and response coefficients, and derivatives.
 
-/** The factor by which a moment or an energy v is bounded, 1/sqrt(1+|v|^2/limit^2). */
-DEVICE real boundFactor(real squared, real limit) {
-    return RSQRT(1+squared/(limit*limit));
+/** The factor that leaves no component above LARGEST_RATIO limits, whose squares would overflow in single precision; 1 as a rule. */
+DEVICE real shortening(int n, const real* v, real limit) {
+    real most = LARGEST_RATIO*limit, largest = most;
+    for (int i = 0; i < n; i++)
+        largest = max(largest, fabs(v[i]));
+    return most/largest;
 }
 
-/** Replaces the derivatives by v/sqrt(1+|v|^2/limit^2), `gradient`, with those by v. */
-DEVICE void boundBackward(int n, const real* v, real limit, real* gradient) {
-    real squared = 0, dot = 0;
-    for (int i = 0; i < n; i++) {
-        squared += v[i]*v[i];
-        dot += v[i]*gradient[i];
-    }
-    real factor = boundFactor(squared, limit), along = dot*factor*factor*factor/(limit*limit);
+/** Shortens a moment or an energy to v/sqrt(1+|v|^2/limit^2). */
+DEVICE void bound(int n, real* v, real limit) {
+    real toRatio = shortening(n, v, limit)/limit, squared = 0;
     for (int i = 0; i < n; i++)
-        gradient[i] = factor*gradient[i]-along*v[i];
+        squared += toRatio*v[i]*(toRatio*v[i]);
+    real factor = limit*toRatio*RSQRT(1+squared);
+    for (int i = 0; i < n; i++)
+        v[i] *= factor;
+}
+
+/** Replaces the derivatives by the result of bound(), `gradient`, with those by v. */
+DEVICE void boundBackward(int n, const real* v, real limit, real* gradient) {
+    real shortened = shortening(n, v, limit), toRatio = shortened/limit, squared = 0, dot = 0;
+    for (int i = 0; i < n; i++) {
+        real ratio = toRatio*v[i];
+        squared += ratio*ratio;
+        dot += ratio*gradient[i];
+    }
+    real factor = RSQRT(1+squared), along = dot*factor*factor;
+    for (int i = 0; i < n; i++)
+        gradient[i] = shortened*factor*(gradient[i]-along*toRatio*v[i]);
 }
 
 /** Components of l = 2 as a symmetric traceless matrix. */
@@ -48,21 +62,19 @@ DEVICE void multiply3(const real* a, const real* b, real scale, real* product) {
         }
 }
 
-DEVICE real squaredNorm(int n, const real* v) {
-    real sum = 0;
-    for (int i = 0; i < n; i++)
-        sum += v[i]*v[i];
-    return sum;
-}
-
-/** The polarizability matrix before it is bounded, the square of the matrix `root`. */
-DEVICE void polarizabilityOf(const real* scalars, const real* tensors, real* root, real* alpha) {
+/** The polarizability matrix before it is bounded, the square of the matrix `root`; returns by which factor that was shortened. */
+DEVICE real polarizabilityOf(const real* scalars, const real* tensors, real* root, real* alpha) {
+    real shortened = 1;
 #ifdef TENSOR_POLARIZABILITY
     toMatrix(&tensors[ANISOTROPY_ROW], 1, root);
     for (int a = 0; a < 3; a++)
         root[4*a] += 1+scalars[POLARIZABILITY_SCALAR];
+    shortened = shortening(9, root, 1);
+    for (int n = 0; n < 9; n++)
+        root[n] *= shortened;
     multiply3(root, root, POLARIZABILITY_UNIT, alpha);
 #endif
+    return shortened;
 }
 
 #ifdef EQUILIBRATES
@@ -90,11 +102,11 @@ DEVICE void writeMoments(const real* scalars, const real* tensors, GLOBAL const 
         GLOBAL mm_ulong* RESTRICT sums) {
     real energy = scalars[0];
     if (energy < 0)
-        energy *= boundFactor(energy*energy, LOWEST_ENERGY);
+        bound(1, &energy, LOWEST_ENERGY);
     mixed atomEnergy = (mixed) energy*kindTable[KIND_ENERGY_SCALE]+repulsion;
 #ifdef EQUILIBRATES
     real chi = electronegativityOf(scalars, kindTable), kappa = softnessOf(scalars);
-    chi *= boundFactor(chi*chi, LARGEST_ELECTRONEGATIVITY);
+    bound(1, &chi, LARGEST_ELECTRONEGATIVITY);
     atomEnergy -= 0.5f*kappa*chi*chi;
     if (writes) {
         charges[atom] = -kappa*chi;
@@ -105,7 +117,7 @@ DEVICE void writeMoments(const real* scalars, const real* tensors, GLOBAL const 
         energies[atom] = atomEnergy;
 #if defined(HAS_CHARGES) && !defined(EQUILIBRATES)
     real q = CHARGE_UNIT*scalars[CHARGE_SCALAR];
-    q *= boundFactor(q*q, LARGEST_CHARGE);
+    bound(1, &q, LARGEST_CHARGE);
     if (writes)
         charges[atom] = q;
 #ifdef PROJECT_CHARGES
@@ -121,31 +133,32 @@ DEVICE void writeMoments(const real* scalars, const real* tensors, GLOBAL const 
     real mu[3];
     for (int a = 0; a < 3; a++)
         mu[a] = MOMENT_UNIT*tensors[DIPOLE_ROW+a];
-    real dipoleFactor = boundFactor(squaredNorm(3, mu), LARGEST_DIPOLE);
+    bound(3, mu, LARGEST_DIPOLE);
     for (int a = 0; a < 3 && writes; a++)
-        dipoles[3*atom+a] = dipoleFactor*mu[a];
+        dipoles[3*atom+a] = mu[a];
 #endif
 #ifdef HAS_QUADRUPOLES
     real Q[9];
     toMatrix(&tensors[QUADRUPOLE_ROW], MOMENT_UNIT, Q);
-    real quadrupoleFactor = boundFactor(squaredNorm(9, Q), LARGEST_QUADRUPOLE);
+    bound(9, Q, LARGEST_QUADRUPOLE);
     for (int n = 0; n < 9 && writes; n++)
-        quadrupoles[9*atom+n] = quadrupoleFactor*Q[n];
+        quadrupoles[9*atom+n] = Q[n];
 #endif
 #if defined(HAS_SOFTNESS) && !defined(EQUILIBRATES)
     real kappa = SOFTNESS_UNIT*softplus(scalars[SOFTNESS_SCALAR]+UNIT_SOFTPLUS);
+    bound(1, &kappa, LARGEST_SOFTNESS);
     if (writes)
-        softness[atom] = kappa*boundFactor(kappa*kappa, LARGEST_SOFTNESS);
+        softness[atom] = kappa;
 #endif
 #ifdef TENSOR_POLARIZABILITY
     real root[9], alpha[9];
     polarizabilityOf(scalars, tensors, root, alpha);
-    real alphaFactor = boundFactor(squaredNorm(9, alpha), LARGEST_POLARIZABILITY);
+    bound(9, alpha, LARGEST_POLARIZABILITY);
     for (int n = 0; n < 9 && writes; n++)
-        polarizability[9*atom+n] = alphaFactor*alpha[n];
+        polarizability[9*atom+n] = alpha[n];
 #elif defined(HAS_POLARIZABILITY)
     real alpha = POLARIZABILITY_UNIT*softplus(scalars[POLARIZABILITY_SCALAR]+UNIT_SOFTPLUS);
-    alpha *= boundFactor(alpha*alpha, LARGEST_POLARIZABILITY);
+    bound(1, &alpha, LARGEST_POLARIZABILITY);
     for (int n = 0; n < 9 && writes; n++)
         polarizability[9*atom+n] = (n%4 == 0 ? alpha : 0);
 #endif
@@ -166,7 +179,7 @@ DEVICE void readGradients(const real* scalars, const real* tensors, GLOBAL const
 #ifdef EQUILIBRATES
     real chi = electronegativityOf(scalars, kindTable), kappa = softnessOf(scalars), byCharge = chargeGradients[atom];
     v[0] = chi;
-    chi *= boundFactor(chi*chi, LARGEST_ELECTRONEGATIVITY);
+    bound(1, &chi, LARGEST_ELECTRONEGATIVITY);
     g[0] = -kappa*(byCharge+chi*energyGradient);
     boundBackward(1, v, LARGEST_ELECTRONEGATIVITY, g);
     scalarGradients[CHARGE_SCALAR] = ELECTRONEGATIVITY_UNIT*g[0];
@@ -205,7 +218,7 @@ DEVICE void readGradients(const real* scalars, const real* tensors, GLOBAL const
 #endif
 #ifdef TENSOR_POLARIZABILITY
     real root[9], product[9];
-    polarizabilityOf(scalars, tensors, root, v);
+    real shortened = polarizabilityOf(scalars, tensors, root, v);
     for (int a = 0; a < 3; a++)
         for (int b = 0; b < 3; b++)
             g[3*a+b] = 0.5f*(polarizabilityGradients[9*atom+3*a+b]+polarizabilityGradients[9*atom+3*b+a]);
@@ -213,7 +226,7 @@ DEVICE void readGradients(const real* scalars, const real* tensors, GLOBAL const
     multiply3(g, root, 2*POLARIZABILITY_UNIT, product);
     for (int a = 0; a < 3; a++)
         for (int b = 0; b < 3; b++)
-            g[3*a+b] = 0.5f*(product[3*a+b]+product[3*b+a]);
+            g[3*a+b] = 0.5f*shortened*(product[3*a+b]+product[3*b+a]);
     scalarGradients[POLARIZABILITY_SCALAR] = g[0]+g[4]+g[8];
     fromMatrix(g, 1, &tensorGradients[ANISOTROPY_ROW]);
 #elif defined(HAS_POLARIZABILITY)
