@@ -219,12 +219,23 @@ class Gate(torch.nn.Module):
         return torch.cat([scalars, *higher])
 
 
+def limited(density: torch.Tensor, l_max: int, limit: float | None) -> torch.Tensor:
+    """Density [(l_max + 1)^2, N, C], scaled smoothly so that no channel's norm in any degree exceeds the limit.
+
+    The products grow as a power of the density, and those of the next layer as a power of that: without a limit atoms
+    that come closer than in the training data make features a thousand times as large as usual.
+    """
+    if limit is None:
+        return density
+    return torch.cat([x * torch.rsqrt(1 + (x / limit).square().sum(0)) for x in split_degrees(density, l_max)])
+
+
 class FirstLayer(torch.nn.Module):
     """Density of the neighbours and its products."""
 
-    def __init__(self, density: Density, products: Products) -> None:
+    def __init__(self, density: Density, products: Products, density_limit: float | None) -> None:
         super().__init__()
-        self.density, self.products = density, products
+        self.density, self.products, self.density_limit = density, products, density_limit
         self.gate = Gate(products.l_out, products.channels)
         self.l_out = products.l_out
 
@@ -233,6 +244,7 @@ class FirstLayer(torch.nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Density [(l_max + 1)^2, N, C] and features [(l_out + 1)^2, N, C] from the embedding [1, N, C] of the atoms."""
         density = self.density(functions, kinds) * (1 + 0.5 * embedding)
+        density = limited(density, self.products.l_max, self.density_limit)
         scalars = torch.nn.functional.pad(embedding, (0, 0, 0, 0, 0, components(self.l_out) - 1))
         return density, self.gate(self.products(density) + scalars)
 
@@ -240,9 +252,10 @@ class FirstLayer(torch.nn.Module):
 class MessageLayer(torch.nn.Module):
     """Messages, joined with the first layer's density and the atom's features, and their products."""
 
-    def __init__(self, message: Message, products: Products, l_features: int) -> None:
+    def __init__(self, message: Message, products: Products, l_features: int, density_limit: float | None) -> None:
         super().__init__()
         self.message, self.products, self.l_features = message, products, l_features
+        self.density_limit = density_limit
         self.gate = Gate(products.l_out, products.channels)
         self.l_out = products.l_out
         c = products.channels
@@ -258,4 +271,5 @@ class MessageLayer(torch.nn.Module):
         parts = [split_degrees(x, self.products.l_max) for x in (message, density)]
         parts.append(split_degrees(features, self.l_features))
         joined = [torch.cat([p[l] for p in parts if l < len(p)], dim=2) for l in range(self.products.l_max + 1)]
-        return (self.gate(self.products(self.join(joined))),)
+        joined_density = limited(self.join(joined), self.products.l_max, self.density_limit)
+        return (self.gate(self.products(joined_density)),)

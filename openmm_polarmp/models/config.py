@@ -43,6 +43,9 @@ class NetworkSettings:
         Width of the heads.
     correlation : int
         Factors in the products of an atom's density: 2 is three-body, 3 four-body.
+    density_limit : float, optional
+        Norm that no channel of an atom's density exceeds; longer ones are scaled smoothly. An untrained network's are about
+        1, those of an ordinary structure at most 3 or so. None: no limit.
     polarizability : str
         ``"scalar"`` or ``"tensor"``.
     rounds : int
@@ -67,6 +70,7 @@ class NetworkSettings:
     n_radial: int = 8
     hidden: int = 64
     correlation: int = 3
+    density_limit: float | None = None
     polarizability: str = "scalar"
     rounds: int = 0
     zbl: bool = False
@@ -104,6 +108,8 @@ class NetworkSettings:
         for name in ("channels", "message_channels", "n_radial", "hidden"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; a positive integer is accepted")
+        if self.density_limit is not None and not self.density_limit > 0:
+            raise ValueError(f"density_limit is {self.density_limit}; a positive number or nothing is accepted")
         if not self.cutoff > 0:
             raise ValueError(f"cutoff is {self.cutoff}; a positive length in A is accepted")
         if self.polarizability not in ("scalar", "tensor"):

@@ -106,7 +106,9 @@ class PolarMPNet(ExactConstants):
         if formal_charges is not None:
             self.constant("formal_charges", torch.tensor(formal_charges, dtype=torch.float64))
         self.first = FirstLayer(
-            Density(n_species, config.n_radial, config.l_max, c), self._products(last=config.layers == 1)
+            Density(n_species, config.n_radial, config.l_max, c),
+            self._products(last=config.layers == 1),
+            config.density_limit,
         )
         self.senders, self.layers = torch.nn.ModuleList(), torch.nn.ModuleList()
         self._l_features = [self.first.l_out]  # highest degree of the features after each layer
@@ -114,7 +116,7 @@ class PolarMPNet(ExactConstants):
             self.senders.append(ChannelMixing(config.l_message, [c] * (config.l_message + 1), m))
             message = Message(config.n_radial, config.l_message, config.l_max, m, c)
             products = self._products(last=layer + 1 == config.layers)
-            self.layers.append(MessageLayer(message, products, self._l_features[-1]))
+            self.layers.append(MessageLayer(message, products, self._l_features[-1], config.density_limit))
             self._l_features.append(products.l_out)
         self.zbl = ZBLRepulsion(list(config.species)) if config.zbl else None
 

@@ -144,6 +144,7 @@ def _arguments(
         "num_radial": config.n_radial,
         "hidden": config.hidden,
         "correlation": config.correlation,
+        "density_limit": config.density_limit or 0.0,
         "cutoff": float(config.cutoff),
         "radial_scale": 1 / math.sqrt(config.average_neighbors),
         **{moment.name: moment.name in rung.moments for moment in MOMENTS},

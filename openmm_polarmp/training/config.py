@@ -22,6 +22,7 @@ OWN_SETTINGS = (
     "l_message",
     "message_channels",
     "correlation",
+    "density_limit",
     "zbl",
     "total_charge_input",
     "multiplicity_input",

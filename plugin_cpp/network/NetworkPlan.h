@@ -92,6 +92,7 @@ template <class Real>
 struct NetworkPlan {
     int numKinds, layers, lMax, harmonics, channels, numRadial, hidden;
     Real cutoff, radialScale;  // scale of the radial functions times their norm
+    Real densityLimit;         // norm of a degree of a channel's density; 0: no limit
     const Real* embedding;     // [kinds][channels]
     Mixing<Real> density;      // rows: kind, radial function
     Products<Real> products[3];

@@ -27,6 +27,7 @@ NetworkPlanBuilder<Real>::NetworkPlanBuilder(const NetworkParameters& parameters
     plan.hidden = p.hidden;
     plan.cutoff = p.cutoff;
     plan.radialScale = p.radialScale * p.cutoff * sqrt(2.0 / 3.0);
+    plan.densityLimit = p.densityLimit;
     plan.embedding = keep(p.weight("embedding.weight", {p.numSpecies, p.channels}));
     addDensity();
     for (int layer = 0; layer < p.layers; layer++) {

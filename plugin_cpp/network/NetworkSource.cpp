@@ -70,6 +70,8 @@ void NetworkParameters::check() const {
     within("lMax", lMax, 1, 2);
     within("lMessage", lMessage, 0, 1);
     within("correlation", correlation, 1, 4);
+    if (!(densityLimit >= 0))
+        throw OpenMMException("NetworkParameters: densityLimit is " + to_string(densityLimit) + "; positive numbers are accepted, and 0 for none");
     within("headDegree", headDegree(), 0, lMax);
     auto byKind = [&](const char* name, const vector<double>& values) {
         if ((int) values.size() != numSpecies)

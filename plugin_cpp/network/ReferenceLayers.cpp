@@ -112,6 +112,45 @@ Array PolarMPPlugin::couple(const SparseCoupling& coupling, const double* a, con
     return result;
 }
 
+ReferenceLimit::ReferenceLimit(const NetworkParameters& p) : lMax(p.lMax), channels(p.channels), limit(p.densityLimit) {
+}
+
+Array ReferenceLimit::sums(const Array& a, const Array& b) const {
+    Array result((lMax + 1) * channels);
+    for (int l = 0; l <= lMax; l++)
+        for (int lm = l * l; lm < (l + 1) * (l + 1); lm++)
+            for (int c = 0; c < channels; c++)
+                result[l * channels + c] += a[lm * channels + c] * b[lm * channels + c];
+    return result;
+}
+
+Array ReferenceLimit::forward(const Array& density) const {
+    if (limit == 0)
+        return density;
+    const Array squares = sums(density, density);
+    Array result = density;
+    for (int l = 0; l <= lMax; l++)
+        for (int lm = l * l; lm < (l + 1) * (l + 1); lm++)
+            for (int c = 0; c < channels; c++)
+                result[lm * channels + c] /= sqrt(1 + squares[l * channels + c] / (limit * limit));
+    return result;
+}
+
+Array ReferenceLimit::backward(const Array& density, const Array& gradient) const {
+    if (limit == 0)
+        return gradient;
+    const Array squares = sums(density, density), along = sums(density, gradient);
+    Array result = gradient;
+    for (int l = 0; l <= lMax; l++)
+        for (int lm = l * l; lm < (l + 1) * (l + 1); lm++)
+            for (int c = 0; c < channels; c++) {
+                const double stretch = 1 + squares[l * channels + c] / (limit * limit);
+                const double radial = density[lm * channels + c] * along[l * channels + c] / (limit * limit * stretch);
+                result[lm * channels + c] = (gradient[lm * channels + c] - radial) / sqrt(stretch);
+            }
+    return result;
+}
+
 ReferenceProducts::ReferenceProducts(const NetworkParameters& p, const string& name, int layer)
         : lMax(p.lMax), lOut(p.featureDegree(layer)), channels(p.channels), correlation(p.correlation), couplings(p.products[layer]) {
     vector<int> inputs(lOut + 1, channels);

@@ -52,6 +52,22 @@ private:
     std::vector<const Array*> weights;
 };
 
+/** Scales each degree of each channel of a density smoothly so that its norm does not exceed a limit. */
+class ReferenceLimit {
+public:
+    explicit ReferenceLimit(const NetworkParameters& p);
+    Array forward(const Array& density) const;
+    /** From the gradient by the limited density to that by the density. */
+    Array backward(const Array& density, const Array& gradient) const;
+
+private:
+    /** Adds up products of components: for each degree and channel. */
+    Array sums(const Array& a, const Array& b) const;
+
+    int lMax, channels;
+    double limit;  // 0: none
+};
+
 /** Products of an atom's density with itself. */
 class ReferenceProducts {
 public:

@@ -30,7 +30,7 @@ double* pointerTo(Array* array, int index) {
 ReferenceNetwork::ReferenceNetwork(shared_ptr<const NetworkParameters> parameters, const vector<int>& kinds)
         : parameters(parameters), p(*parameters), kinds(kinds), embedding(p.weight("embedding.weight", {p.numSpecies, p.channels})),
           density(p, "first.density.mixing", vector<int>(p.lMax + 1, p.numSpecies * p.numRadial), p.channels), products(p, "first.products", 0),
-          gate(p, "first.gate", p.featureDegree(0)), heads(p), edges(p) {
+          gate(p, "first.gate", p.featureDegree(0)), limit(p), heads(p), edges(p) {
     for (int layer = 1; layer < p.layers; layer++) {
         const string name = "layers." + to_string(layer - 1);
         const int lPrevious = p.featureDegree(layer - 1);
@@ -213,10 +213,11 @@ void ReferenceNetwork::firstForward(int atom) {
     for (int l = 0; l <= p.lMax; l++)
         blocks.push_back({{&sums[l * l * width], nullptr, width}});
     AtomState& state = states[0][atom];
-    state.density = density.forward(blocks);
+    state.unlimited = density.forward(blocks);
     const Array scalars = embeddingOf(atom);
-    for (size_t k = 0; k < state.density.size(); k++)
-        state.density[k] *= 1 + 0.5 * scalars[k % p.channels];
+    for (size_t k = 0; k < state.unlimited.size(); k++)
+        state.unlimited[k] *= 1 + 0.5 * scalars[k % p.channels];
+    state.density = limit.forward(state.unlimited);
     state.ungated = products.forward(state.density);
     for (int c = 0; c < p.channels; c++)
         state.ungated[c] += scalars[c];
@@ -225,16 +226,19 @@ void ReferenceNetwork::firstForward(int atom) {
 
 void ReferenceNetwork::firstBackward(int atom, double* gradient) {
     const AtomState& state = states[0][atom];
-    Array byProducts = products.backward(state.density, gate.backward(state.ungated, state.byFeatures));
+    Array byLimited = products.backward(state.density, gate.backward(state.ungated, state.byFeatures));
+    for (size_t k = 0; k < byLimited.size(); k++)
+        byLimited[k] += byDensity[atom][k];
+    Array byUnlimited = limit.backward(state.unlimited, byLimited);
     const Array scalars = embeddingOf(atom);
-    for (size_t k = 0; k < byProducts.size(); k++)
-        byProducts[k] = (byProducts[k] + byDensity[atom][k]) * (1 + 0.5 * scalars[k % p.channels]);
+    for (size_t k = 0; k < byUnlimited.size(); k++)
+        byUnlimited[k] *= 1 + 0.5 * scalars[k % p.channels];
     const int width = p.numRadial * p.numSpecies;
     Array bySums(components(p.lMax) * width);
     Blocks blocks;
     for (int l = 0; l <= p.lMax; l++)
         blocks.push_back({{nullptr, &bySums[l * l * width], width}});
-    density.backward(blocks, byProducts);
+    density.backward(blocks, byUnlimited);
     for (const Pair& pair : pairsOf[atom]) {
         Array byPair(components(p.lMax) * p.numRadial);
         for (int lm = 0; lm < components(p.lMax); lm++)
@@ -303,7 +307,8 @@ void ReferenceNetwork::messageForward(int layer, int atom) {
                 p.message.value[t] * sums[((1 + p.message.left[t]) * harmonics + p.message.right[t]) * width + k];
     const Array message = l.message.forward(messageBlocks(sums, coupled, nullptr, nullptr));
     AtomState& state = states[layer][atom];
-    state.density = l.join.forward(joinBlocks(layer, atom, message, nullptr, nullptr, nullptr));
+    state.unlimited = l.join.forward(joinBlocks(layer, atom, message, nullptr, nullptr, nullptr));
+    state.density = limit.forward(state.unlimited);
     state.ungated = l.products.forward(state.density);
     state.features = l.gate.forward(state.ungated);
 }
@@ -311,7 +316,8 @@ void ReferenceNetwork::messageForward(int layer, int atom) {
 void ReferenceNetwork::messageBackward(int layer, int atom, double* gradient) {
     const MessageLayer& l = layers[layer - 1];
     const AtomState& state = states[layer][atom];
-    const Array byJoined = l.products.backward(state.density, l.gate.backward(state.ungated, state.byFeatures));
+    const Array byLimited = l.products.backward(state.density, l.gate.backward(state.ungated, state.byFeatures));
+    const Array byJoined = limit.backward(state.unlimited, byLimited);
     Array byMessage(components(p.lMax) * p.channels);
     l.join.backward(joinBlocks(layer, atom, byMessage, &byMessage, &byDensity[atom], &states[layer - 1][atom].byFeatures), byJoined);
     const int parts = components(p.lMessage), m = p.messageChannels, harmonics = components(p.lMax), width = p.numRadial * m;

@@ -33,7 +33,7 @@ private:
     };
     /** An atom's intermediate results in a layer. */
     struct AtomState {
-        Array density;   // of the neighbours, after the first layer joined with their messages
+        Array unlimited, density;  // of the neighbours, after the first layer joined with their messages
         Array ungated, features;
         Array sent;      // features that its neighbours receive
         Array byFeatures, bySent;
@@ -70,6 +70,7 @@ private:
     const ReferenceMixing density;
     const ReferenceProducts products;
     const ReferenceGate gate;
+    const ReferenceLimit limit;
     std::vector<MessageLayer> layers;
     const ReferenceHeads heads;
     const ReferenceEdges edges;

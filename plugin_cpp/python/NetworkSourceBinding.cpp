@@ -39,6 +39,7 @@ shared_ptr<const NetworkParameters> parametersOf(const nb::dict& settings, const
     read("num_radial", p->numRadial);
     read("hidden", p->hidden);
     read("correlation", p->correlation);
+    read("density_limit", p->densityLimit);
     read("cutoff", p->cutoff);
     read("radial_scale", p->radialScale);
     read("charges", p->charges);

@@ -13,6 +13,7 @@ NETWORKS = {
     "three layers, tensor alpha": {"layers": 3, "polarizability": "tensor"},
     "scalar messages, three-body": {"l_message": 0, "correlation": 2},
     "l_max 1, density only": {"rung": "qu+ka", "l_max": 1, "correlation": 1},
+    "limited densities": {"density_limit": 0.5},
     "charge that flows": {"rung": "quQ+ca", "charges": "flow"},
     "five-body, zbl, state": {"correlation": 4, "zbl": True, "total_charge_input": True, "multiplicity_input": True},
 }

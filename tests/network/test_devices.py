@@ -174,6 +174,12 @@ def test_conductance_alone(evaluator):
 
 
 @pytest.mark.parametrize("evaluator", [CUDA[1], OPENCL], ids=str)
+def test_limited_densities(evaluator):
+    evaluator.require()
+    compare(evaluator, random_model(layers=2, density_limit=0.7, rung="qu+a"), STRUCTURES["cluster"])
+
+
+@pytest.mark.parametrize("evaluator", [CUDA[1], OPENCL], ids=str)
 def test_atoms_at_the_same_place_are_an_error(evaluator):
     evaluator.require()
     structure = random_structure(ATOMS, CUBIC)

@@ -40,6 +40,11 @@ CONFIGURATIONS = [
     {"channels": 16, "message_channels": 8, "n_radial": 8, "hidden": 16, "layers": 2},
     {"channels": 19, "message_channels": 17, "n_radial": 11, "hidden": 21, "layers": 2},
     {"zbl": True, "species": (1, 6, 8), "layers": 2},
+    *(
+        {"density_limit": 0.7, "layers": layers, "l_max": l_max, "rung": "qu+ka"}
+        for layers, l_max in ((1, 2), (2, 1), (3, 2))
+    ),
+    {"density_limit": 2.0, "layers": 2, "rung": "quQ+ca", "charges": "flow", "polarizability": "tensor"},
     {"charge_projection": False},
     {"total_charge_input": True, "multiplicity_input": True, "layers": 2},
 ]

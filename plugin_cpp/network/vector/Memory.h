@@ -46,6 +46,7 @@ template <class Real>
 struct Kept {
     struct Layer {
         V<Real>*density, *powers[MAX_PRODUCTS];  // the density and its mixed products
+        V<Real>* shortening;                     // [degree][channel]: by which the density was multiplied, where it has a limit
         V<Real>*gates, *ungated;                 // before the gate; ungated only of degrees above 0, and not of the last layer
         V<Real>* byFeatures;                     // gradient, of layers before the last
     } layers[3];
@@ -63,6 +64,7 @@ struct Kept {
             layer.density = pieces.take(plan.harmonics * c);
             for (int factors = 2; factors < products.factors; factors++)
                 layer.powers[factors - 2] = pieces.take(plan.harmonics * c);
+            layer.shortening = plan.densityLimit > 0 ? pieces.take((plan.lMax + 1) * c) : nullptr;
             layer.gates = pieces.take((products.lOut + 1) * c);
             const bool last = (k + 1 == plan.layers);
             layer.ungated = last ? nullptr : pieces.take(components(products.lOut) * c);

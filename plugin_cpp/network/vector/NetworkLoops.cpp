@@ -67,6 +67,8 @@ void forward(const NetworkPlan<Real>& plan, int layer, const AtomBlock<Real>& bl
     }
     else
         joinMessages(plan, layer, block, shared, kept, scratch, saved.density);
+    if (plan.densityLimit > 0)
+        limitDensity(plan, saved);
     multiply(plan, products, saved, scratch, false);
     mixDegree(plan, products, 0, saved, scratch, last, scratch.features);
     if (layer == 0)
@@ -111,12 +113,14 @@ void backward(const NetworkPlan<Real>& plan, int layer, const AtomBlock<Real>& b
             mixDegreeBack(plan, products, l, scratch, false, saved.byFeatures + l * l * c);
     }
     multiplyBack(plan, products, saved, scratch);
+    if (layer == 0 && plan.layers > 1)
+        for (int k = 0; k < plan.harmonics * c; k++)
+            scratch.byDensity[k] += kept.byDensity[k];
+    if (plan.densityLimit > 0)
+        limitDensityBack(plan, saved, scratch.byDensity);
     if (layer > 0)
         joinMessagesBack(plan, layer, block, shared, workspace, kept, scratch, scratch.byDensity);
     else {
-        if (plan.layers > 1)
-            for (int k = 0; k < plan.harmonics * c; k++)
-                scratch.byDensity[k] += kept.byDensity[k];
         readEmbedding(plan, block, scratch.embedding);
         firstDensityBack(plan, block, shared, workspace, scratch, Real(cotangents.energy));
     }

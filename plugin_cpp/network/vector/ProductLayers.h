@@ -24,6 +24,39 @@ inline V<Real> siluSlope(V<Real> x) {
     return s * (Real(1) + x * (Real(1) - s));
 }
 
+/** Scales each degree of each channel of the density so that its norm does not exceed the limit, and saves the factors. */
+template <class Real>
+void limitDensity(const NetworkPlan<Real>& plan, typename Kept<Real>::Layer& kept) {
+    const int c = plan.channels;
+    const Real perSquare = 1 / (plan.densityLimit * plan.densityLimit);
+    for (int l = 0; l <= plan.lMax; l++)
+        for (int k = 0; k < c; k++) {
+            V<Real> square = V<Real>{};
+            for (int lm = l * l; lm < (l + 1) * (l + 1); lm++)
+                square += kept.density[lm * c + k] * kept.density[lm * c + k];
+            const V<Real> factor = Real(1) / squareRoot<Real>(Real(1) + perSquare * square);
+            kept.shortening[l * c + k] = factor;
+            for (int lm = l * l; lm < (l + 1) * (l + 1); lm++)
+                kept.density[lm * c + k] *= factor;
+        }
+}
+
+/** Replaces the gradient by the limited density with that by the density: (g - d (d . g) / limit^2) times the factor. */
+template <class Real>
+void limitDensityBack(const NetworkPlan<Real>& plan, const typename Kept<Real>::Layer& kept, V<Real>* byDensity) {
+    const int c = plan.channels;
+    const Real perSquare = 1 / (plan.densityLimit * plan.densityLimit);
+    for (int l = 0; l <= plan.lMax; l++)
+        for (int k = 0; k < c; k++) {
+            V<Real> along = V<Real>{};
+            for (int lm = l * l; lm < (l + 1) * (l + 1); lm++)
+                along += kept.density[lm * c + k] * byDensity[lm * c + k];
+            along *= perSquare;
+            for (int lm = l * l; lm < (l + 1) * (l + 1); lm++)
+                byDensity[lm * c + k] = kept.shortening[l * c + k] * (byDensity[lm * c + k] - along * kept.density[lm * c + k]);
+        }
+}
+
 /** The factor, besides the density, of the product of `index + 2` factors. */
 template <class Vector>
 inline Vector* shorterProduct(int index, Vector* density, Vector* const* powers) {

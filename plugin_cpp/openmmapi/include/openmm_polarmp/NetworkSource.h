@@ -33,6 +33,7 @@ struct NetworkWeight {
 struct NetworkParameters {
     int numSpecies = 0, layers = 1, lMax = 2, lMessage = 1, channels = 0, messageChannels = 0, numRadial = 0, hidden = 0, correlation = 3;
     double cutoff = 0, radialScale = 1;  // the radial functions are multiplied by the scale
+    double densityLimit = 0;             // norm of a degree of a channel's density; 0: no limit
     bool charges = false, dipoles = false, quadrupoles = false, softness = false, polarizability = false, tensorPolarizability = false;
     double largestSoftness = 0, largestPolarizability = 0;  // bounds of the responses, e^2/eV and e^2 A^2/eV
     // neighbours have exchanged charge, and it flows between them in response to potentials

@@ -47,6 +47,9 @@ NetworkCode::NetworkCode(const ComputeContext& cc, const NetworkParameters& para
     define("NUM_POWERS", max(0, p.correlation - 2));
     define("LAYERS", p.layers);
     define("SAVED_F", components(p.lMax) * (1 + max(0, p.correlation - 2)));
+    define("MOST_DEGREES", p.lMax + 1);
+    if (p.densityLimit > 0)
+        defines["PER_SQUARED_LIMIT"] = cc.doubleToString(1 / (p.densityLimit * p.densityLimit));
     int parts = components(p.lMessage), sent = parts * p.messageChannels;
     define("PARTS", parts);
     define("MESSAGE_CHANNELS", p.messageChannels);
@@ -54,7 +57,8 @@ NetworkCode::NetworkCode(const ComputeContext& cc, const NetworkParameters& para
     define("SENT_ROW", padded(sent));
     for (int i = 0; i < p.layers; i++) {
         int degree = p.featureDegree(i);
-        saved.push_back(components(p.lMax) * (1 + max(0, p.correlation - 2)) + components(degree) + degree + 1);
+        int shortening = p.densityLimit > 0 ? p.lMax + 1 : 0;
+        saved.push_back(components(p.lMax) * (1 + max(0, p.correlation - 2)) + components(degree) + degree + 1 + shortening);
         mostFeatures = max(mostFeatures, components(degree));
     }
     define("MOST_FEATURES", mostFeatures);

@@ -15,6 +15,10 @@ KERNEL void LAYER_FORWARD(GLOBAL const int* RESTRICT particles, GLOBAL const int
         int atom = particles[place], kind = kinds[atom];
         real A[NUM_COMPONENTS], powers[NUM_POWERS*NUM_COMPONENTS+1], f[FEATURES], g[DEGREE+1], F[FEATURES];
         readChannel(&densities[(mm_long) place*NUM_COMPONENTS*CHANNELS], NUM_COMPONENTS, channel, A);
+#ifdef PER_SQUARED_LIMIT
+        real shortening[MOST_DEGREES];
+        limitDensity(A, shortening);
+#endif
 #if LAYER > 0
         real M[NUM_COMPONENTS], before[PREVIOUS_SAVED], FBefore[PREVIOUS_FEATURES], joined[NUM_COMPONENTS] = {0};
         readChannel(&messages[(mm_long) place*NUM_COMPONENTS*CHANNELS], NUM_COMPONENTS, channel, M);
@@ -23,6 +27,9 @@ KERNEL void LAYER_FORWARD(GLOBAL const int* RESTRICT particles, GLOBAL const int
         JOIN_FORWARD(M, A, FBefore, joined, lane, channel, W, stage4);
         for (int n = 0; n < NUM_COMPONENTS; n++)
             A[n] = joined[n];
+#ifdef PER_SQUARED_LIMIT
+        limitDensity(A, shortening);
+#endif
 #endif
         PRODUCTS_FORWARD(A, powers, f, lane, channel, W, stage4);
 #if LAYER == 0
@@ -35,6 +42,9 @@ KERNEL void LAYER_FORWARD(GLOBAL const int* RESTRICT particles, GLOBAL const int
         writeChannel(powers, NUM_POWERS*NUM_COMPONENTS, lane, target+NUM_COMPONENTS*CHANNELS);
         writeChannel(f, FEATURES, lane, target+SAVED_F*CHANNELS);
         writeChannel(g, DEGREE+1, lane, target+(SAVED_F+FEATURES)*CHANNELS);
+#ifdef PER_SQUARED_LIMIT
+        writeChannel(shortening, MOST_DEGREES, lane, target+(SAVED_F+FEATURES+DEGREE+1)*CHANNELS);
+#endif
 #if LAYER+1 < LAYERS
         writeChannel(F, 1, lane, &invariants[((mm_long) place*(LAYERS-1)+LAYER)*CHANNELS]);
         SEND_FORWARD(F, lane, W, stage4, &sent[(mm_long) place*SENT]);
@@ -77,6 +87,9 @@ KERNEL void LAYER_BACKWARD(GLOBAL const int* RESTRICT particles, GLOBAL const in
         PRODUCTS_BACKWARD(kept, kept+NUM_COMPONENTS, FGradient, AGradient, lane, channel, W, stage4);
         GLOBAL real* densityGradient = &densityGradients[(mm_long) place*NUM_COMPONENTS*CHANNELS];
 #if LAYER > 0
+#ifdef PER_SQUARED_LIMIT
+        limitDensityBackward(kept, g+DEGREE+1, AGradient);
+#endif
         real MGradient[NUM_COMPONENTS] = {0}, DGradient[NUM_COMPONENTS] = {0}, FBeforeGradient[PREVIOUS_FEATURES] = {0};
         JOIN_BACKWARD(AGradient, MGradient, DGradient, FBeforeGradient, lane, channel, W, stage4);
         writeChannel(MGradient, NUM_COMPONENTS, lane, &messageGradients[(mm_long) place*NUM_COMPONENTS*CHANNELS]);
@@ -89,6 +102,9 @@ KERNEL void LAYER_BACKWARD(GLOBAL const int* RESTRICT particles, GLOBAL const in
         for (int n = 0; n < NUM_COMPONENTS; n++)
             AGradient[n] += densityGradient[n*CHANNELS+channel];
         SYNC_ATOM;
+#endif
+#if LAYER == 0 && defined(PER_SQUARED_LIMIT)
+        limitDensityBackward(kept, g+DEGREE+1, AGradient);
 #endif
         writeChannel(AGradient, NUM_COMPONENTS, lane, densityGradient);
     }
