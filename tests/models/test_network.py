@@ -449,5 +449,5 @@ def test_short_densities_hardly_feel_the_limit(models):
 
 @pytest.mark.parametrize("limit", [0, -1.0, float("nan")])
 def test_density_limit_is_positive(models, limit):
-    with pytest.raises(ValueError, match="density_limit is .*; a positive number or nothing is accepted"):
+    with pytest.raises(ValueError, match=r"density_limit is .*; a positive number or nothing is accepted"):
         models.make_network(density_limit=limit)
