@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from openmm_polarmp.molecules import joined_residues, molecular_dipoles
+
 if TYPE_CHECKING:
     import mdtraj
 
@@ -107,30 +109,12 @@ def dipoles(file: MultipoleFile, molecules: Sequence[NDArray]) -> Iterator[NDArr
 
 
 def molecules_of(topology: mdtraj.Topology, selection: str = "all") -> list[NDArray]:
-    """Indices of the atoms of each residue that has an atom in a selection (in mdtraj's language)."""
-    selected = set(topology.select(selection).tolist())
-    residues = [np.array([atom.index for atom in residue.atoms]) for residue in topology.residues]
-    return [atoms for atoms in residues if selected & set(atoms.tolist())]
+    """Indices of the atoms of each molecule that has an atom in a selection (in mdtraj's language).
 
-
-def molecular_dipoles(
-    positions: NDArray, charges: NDArray, dipoles: NDArray, molecules: Iterable[Sequence[int] | NDArray]
-) -> NDArray:
-    """Dipole of every molecule about its centre, [M, 3] in e nm.
-
-    Parameters
-    ----------
-    positions : array [N, 3]
-        nm; no molecule is split by the box.
-    charges : array [N]
-        e, permanent, or permanent and induced.
-    dipoles : array [N, 3]
-        Of the atoms, e nm.
-    molecules : iterable of sequence of int
-        Indices of each molecule's atoms.
+    Atoms of a residue belong together, and so do residues that a bond joins.
     """
-    total = []
-    for atoms in molecules:
-        r = positions[atoms]
-        total.append(charges[atoms] @ (r - r.mean(0)) + dipoles[atoms].sum(0))
-    return np.array(total)
+    selected = set(topology.select(selection).tolist())
+    residues = [[atom.index for atom in residue.atoms] for residue in topology.residues]
+    bonds = [(bond.atom1.index, bond.atom2.index) for bond in topology.bonds]
+    molecules = joined_residues(residues, bonds, topology.n_atoms)
+    return [atoms for atoms in molecules if selected & set(atoms.tolist())]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -12,7 +13,9 @@ import openmm
 from numpy.typing import NDArray
 from openmm import unit
 
+from openmm_polarmp._polarizability import arms_of_softness
 from openmm_polarmp.force import PolarMPForce
+from openmm_polarmp.molecules import joined_residues, molecular_dipoles, sums
 from openmm_polarmp.reporters._polarization import ChargePolarization, born_sum
 from openmm_polarmp.reporters.base import ForceReporter, TextFile
 from openmm_polarmp.reporters.columns import (
@@ -54,10 +57,11 @@ class DipoleReporter(ForceReporter):
     -----
     Columns: step, time (ps), the charges' part sum (q + dq) r x y z (e nm), the permanent dipoles' part, the induced
     dipoles' part, the mean dipole of a molecule (D), the volume of the box (nm^3, NaN without one), the charge of all atoms
-    and the largest of a molecule (e). In a periodic box the charges' part is well defined only for
-    molecules that are whole and neutral: every molecule is taken together, with the molecules that the System's topology
-    knows; charge that moves between them is not in it. Where neighbours exchange charge it is sum q0 r + sum (t + p) d instead,
-    with the charges q0 before the exchange and the pairs' vectors d, which needs no molecules (theory.md section 8).
+    and the largest of a molecule (e). In a cluster the charges' part is sum q r + dq (r - the centre of softness), which depends
+    on the origin where the cluster is charged. In a periodic box it is well defined only for molecules that are whole and
+    neutral: every molecule (the topology's residues, joined where a bond joins them) is taken about its centre; charge that moves
+    between molecules is not in it. Where neighbours exchange charge it is sum q0 r + sum (t + p) d instead, with the charges q0
+    before the exchange and the pairs' vectors d, which needs no molecules (theory.md section 8).
 
     With ``current``: the polarization of the charges x y z (e nm), and sum_i Z_i:Z_i / m_i of the Born charges (e^2/Da), the
     f-sum of theory.md section 12, computed anew every 500 reports. In a periodic box that polarization begins with zero and is
@@ -86,9 +90,7 @@ class DipoleReporter(ForceReporter):
         self._reports, self._born = 0, np.nan
 
     def _prepare(self, simulation: Any, force: PolarMPForce) -> None:
-        place = {atom: i for i, atom in enumerate(self._particles)}
-        residues = [[place[a.index] for a in r.atoms() if a.index in place] for r in simulation.topology.residues()]
-        self._molecules = [np.array(atoms) for atoms in residues if atoms]
+        self._molecules = _molecules(simulation.topology, self._particles)
         self._masses = np.array([simulation.system.getParticleMass(i)._value for i in self._particles])
         titles = ["step", "time (ps)", *DIPOLE_COLUMNS, MEAN_COLUMN, VOLUME_COLUMN, *CHARGE_COLUMNS]
         wants = self._wants
@@ -109,21 +111,22 @@ class DipoleReporter(ForceReporter):
         positions = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)[self._particles]
         charges = step.charges + step.induced_charges
         dipoles = step.dipoles + step.induced_dipoles
-        of_charges, molecular, molecular_charges = np.zeros(3), [], []
-        for atoms in self._molecules:
-            q, r = charges[atoms], positions[atoms]
-            dipole = q @ (r - r.mean(0))  # a neutral molecule's does not depend on the origin
-            of_charges += dipole
-            molecular_charges.append(abs(q.sum()))
-            molecular.append(np.linalg.norm(dipole + dipoles[atoms].sum(0)))
+        molecular = molecular_dipoles(positions, charges, dipoles, self._molecules)
+        molecular_charges = np.abs(sums(charges, self._molecules))
+        periodic = force.usesPeriodicBoundaryConditions()
         flows = force.getPairFlows(self._context)
-        if len(flows.pairs):
+        if not periodic:
+            arms = arms_of_softness(force, step.softness, positions)
+            of_charges = step.charges @ positions + step.induced_charges @ arms
+        elif len(flows.pairs):
             # Charge that has moved between the atoms of a pair counts as a dipole, whatever the molecules are.
             of_charges = flows.dipole_of_charges(step, positions)
-        numbers = [*of_charges, *step.dipoles.sum(0), *step.induced_dipoles.sum(0), np.mean(molecular) * DEBYE_PER_E_NM]
-        periodic = force.usesPeriodicBoundaryConditions()
+        else:
+            of_charges = molecular.sum(0) - dipoles.sum(0)
+        mean = np.linalg.norm(molecular, axis=1).mean() * DEBYE_PER_E_NM
+        numbers = [*of_charges, *step.dipoles.sum(0), *step.induced_dipoles.sum(0), mean]
         volume = state.getPeriodicBoxVolume().value_in_unit(unit.nanometer**3) if periodic else np.nan
-        numbers += [volume, step.charges.sum(), max(molecular_charges)]
+        numbers += [volume, step.charges.sum(), molecular_charges.max()]
         if self._polarization is not None:
             numbers += list(self._polarization.at(self._context, step, positions))
             if self._reports % BORN_INTERVAL == 0:
@@ -132,6 +135,14 @@ class DipoleReporter(ForceReporter):
         self._reports += 1
         time = state.getTime().value_in_unit(unit.picosecond)
         self._file.write(simulation.currentStep, f"{time:.6g}", *(f"{x:.9g}" for x in numbers))
+
+
+def _molecules(topology: Any, particles: Sequence[int]) -> list[NDArray[np.int64]]:
+    """Molecules of an OpenMM topology, as indices into the force's particles."""
+    place = {atom: i for i, atom in enumerate(particles)}
+    residues = [[place[a.index] for a in r.atoms() if a.index in place] for r in topology.residues()]
+    bonds = [(place[a.index], place[b.index]) for a, b in topology.bonds() if a.index in place and b.index in place]
+    return joined_residues(residues, bonds, len(particles))
 
 
 def _last_row(file: str | os.PathLike[str] | TextIO, titles: list[str]) -> dict[str, float] | None:

@@ -9,8 +9,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from openmm_polarmp.molecules import Molecules, molecular_dipoles, sums
 from openmm_polarmp.reporters import MultipoleFile
-from openmm_polarmp.view.molecules import Molecules, find_bonds, sums
+from openmm_polarmp.view.bonds import find_bonds
 from openmm_polarmp.view.run import Run
 
 MOST_POSITIONS = 400_000
@@ -68,13 +69,9 @@ class Frames:
         if self.charges is None or self.dipoles is None:
             raise ValueError("frames has no moments; frames of a MultipoleReporter are accepted")
         groups = self.molecules.atoms
-        sizes = np.array([len(atoms) for atoms in groups])[:, None]
-        dipoles, charges = [], []
-        for r, q, mu in zip(self.positions, self.charges, self.dipoles, strict=True):
-            center = (sums(r, groups) / sizes)[self.molecules.index]
-            dipoles.append(sums(q[:, None] * (r - center) + mu, groups))
-            charges.append(sums(q[:, None], groups)[:, 0])
-        return np.array(dipoles), np.array(charges)
+        frames = zip(self.positions, self.charges, self.dipoles, strict=True)
+        dipoles = np.array([molecular_dipoles(*frame, groups) for frame in frames])
+        return dipoles, np.array([sums(q, groups) for q in self.charges])
 
 
 def read_frames(run: Run, most: int = 100) -> Frames | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from openmm_polarmp.molecules import nearest_image
 from openmm_polarmp.view.frames import Frames
-from openmm_polarmp.view.molecules import nearest_image
 
 BIN = 0.005
 """nm."""

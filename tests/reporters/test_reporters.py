@@ -1,6 +1,7 @@
 """What the reporters write is what the getters say."""
 
 import io
+from itertools import pairwise
 
 import numpy as np
 import openmm
@@ -13,7 +14,7 @@ from support.water import water
 
 from openmm_polarmp import units
 from openmm_polarmp.reporters import DipoleReporter, MultipoleFile, MultipoleReporter, PolarizabilityReporter
-from openmm_polarmp.reporters.columns import POLARIZATION_COLUMNS
+from openmm_polarmp.reporters.columns import CHARGE_COLUMNS, DIPOLE_COLUMNS, MEAN_COLUMN, POLARIZATION_COLUMNS
 
 
 @pytest.fixture(scope="module")
@@ -100,8 +101,9 @@ def test_the_dipole_is_the_sum_of_its_parts(model):
     total = numbers.reshape(3, 3).sum(0)
     charges = force.getCharges(simulation.context) + force.getInducedCharges(simulation.context)
     r = simulation.context.getState(positions=True).getPositions(asNumpy=True)._value
-    # molecules exchange charge: the reporter takes each about its own centre
-    exchanged = sum(charges[3 * m : 3 * m + 3].sum() * r[3 * m : 3 * m + 3].mean(0) for m in range(4))
+    kappa = force.getSoftness(simulation.context)
+    center = kappa @ r / kappa.sum()
+    exchanged = force.getInducedCharges(simulation.context).sum() * center
     expected = charges @ r - exchanged + force.getTotalDipoles(simulation.context).sum(0)
     np.testing.assert_allclose(total, expected, rtol=1e-5, atol=1e-7)
 
@@ -117,6 +119,36 @@ def test_the_polarization_of_a_cluster_is_plain(model):
     kappa = force.getSoftness(context)
     expected = force.getCharges(context) @ r + force.getInducedCharges(context) @ (r - kappa @ r / kappa.sum())
     np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-8)
+
+
+def joined(topology):
+    """The same topology with a bond from each residue to the next."""
+    oxygens = [next(residue.atoms()) for residue in topology.residues()]
+    for a, b in pairwise(oxygens):
+        topology.addBond(a, b)
+    return topology
+
+
+def test_residues_that_a_bond_joins_are_one_molecule(model):
+    """Residues of a peptide exchange charge: their dipoles are no dipoles of molecules."""
+    out = io.StringIO()
+    topology, system, positions = water_system(4, True, model, bonds=False)
+    simulation = app.Simulation(
+        joined(topology), system, openmm.VerletIntegrator(0.0005), openmm.Platform.getPlatformByName("Reference")
+    )
+    simulation.context.setPositions(positions)
+    simulation.reporters.append(DipoleReporter(out, 1, current=False))
+    simulation.step(1)
+    force, context = force_in(system), simulation.context
+    step = force.getStepData(context)
+    r = context.getState(positions=True).getPositions(asNumpy=True)._value
+    charges, dipoles = step.charges + step.induced_charges, step.dipoles + step.induced_dipoles
+    expected = charges @ (r - r.mean(0))
+    row = dict(zip(*(line.split(",") for line in out.getvalue().splitlines()), strict=True))
+    np.testing.assert_allclose([float(row[c]) for c in DIPOLE_COLUMNS[:3]], expected, rtol=1e-6, atol=1e-9)
+    total = np.linalg.norm(expected + dipoles.sum(0)) * units.DEBYE_PER_E_NM
+    assert float(row[MEAN_COLUMN]) == pytest.approx(total, rel=1e-6)
+    assert float(row[CHARGE_COLUMNS[1]]) == pytest.approx(abs(charges.sum()), abs=1e-7)
 
 
 @pytest.mark.parametrize("periodic", [True, False], ids=["box", "cluster"])

@@ -12,19 +12,20 @@ from openmm import app, unit
 from support.peptide import solvated_dipeptide
 
 from openmm_polarmp import FixedMultipoles, PolarMPForce
-from openmm_polarmp.analysis import infrared, molecular_dipoles
+from openmm_polarmp.analysis import infrared
 from openmm_polarmp.analysis.spectra import C
 from openmm_polarmp.cli import main
 from openmm_polarmp.commands._spectra import write_curves
 from openmm_polarmp.demo.run import water_box
+from openmm_polarmp.molecules import Molecules
 from openmm_polarmp.reporters import DipoleReporter, MultipoleReporter
 from openmm_polarmp.reporters.columns import DIPOLE_COLUMNS, POLARIZABILITY_COLUMNS, VOLUME_COLUMN
 from openmm_polarmp.training.log import write_rows
 from openmm_polarmp.units import DEBYE_PER_E_NM
 from openmm_polarmp.view import Frames, Run, plot, view
+from openmm_polarmp.view.bonds import find_bonds
 from openmm_polarmp.view.frames import picked, read_frames
 from openmm_polarmp.view.graphs import graphs_of
-from openmm_polarmp.view.molecules import Molecules, find_bonds
 from openmm_polarmp.view.radial import radial_distribution
 from openmm_polarmp.view.run import read_table
 
@@ -195,13 +196,16 @@ def test_molecules_are_whole_with_their_centers_in_the_box():
     assert ((whole.mean(0) >= 0) & (whole.mean(0) < edge)).all()
 
 
-def test_molecular_dipoles_are_those_of_the_analysis():
-    """A sum over groups at once, beside a loop over molecules."""
+def test_molecular_dipoles():
+    """Sums over groups at once, beside a loop over molecules."""
     rng = np.random.default_rng(2)
     positions = np.concatenate([np.array([1.0 * k, 0, 0]) + WATER for k in range(3)])
     charges, dipoles = rng.normal(size=(1, 9)), rng.normal(size=(1, 9, 3))
     frames = frames_of([positions], [8, 1, 1] * 3, None, charges, dipoles)
-    expected = molecular_dipoles(positions, charges[0], dipoles[0], frames.molecules.atoms)
+    expected = [
+        charges[0, atoms] @ (positions[atoms] - positions[atoms].mean(0)) + dipoles[0, atoms].sum(0)
+        for atoms in frames.molecules.atoms
+    ]
     of_molecules, total = frames.molecular_dipoles()
     np.testing.assert_allclose(of_molecules[0], expected, atol=1e-12)
     np.testing.assert_allclose(total[0], charges.reshape(3, 3).sum(1), atol=1e-12)

@@ -1,38 +1,14 @@
-"""Bonds and molecules from the distances of a frame, and molecules in one piece."""
+"""Molecules: the atoms that bonds connect, in one piece, and their dipoles."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from openmm_polarmp import units
 from openmm_polarmp.models.elements import SYMBOLS
-from openmm_polarmp.models.radii import COVALENT_RADII
-from openmm_polarmp.models.training_range import BOND_FACTOR, NONMETALS
-from openmm_polarmp.neighbors import close_pairs
-
-
-def find_bonds(numbers: NDArray, positions: NDArray, box: NDArray | None) -> NDArray:
-    """Pairs of atoms as near to each other as bonded ones: [B, 2], the lower index first.
-
-    Parameters
-    ----------
-    numbers : array [N]
-        Atomic numbers; 0 for particles that are no atoms.
-    positions : array [N, 3]
-        nm.
-    box : array [3, 3] or None
-        Box vectors in nm; None without a periodic box.
-    """
-    radii = np.array([0.0, *COVALENT_RADII])[numbers]
-    reach = 2 * BOND_FACTOR * float(radii[np.isin(numbers, NONMETALS)].max(initial=0.0))
-    if reach == 0:
-        return np.empty((0, 2), dtype=int)
-    cell = None if box is None else box * units.ANGSTROM_PER_NM
-    pairs, distances = close_pairs(np.asarray(positions, dtype=float) * units.ANGSTROM_PER_NM, reach, cell)
-    bonded = (distances < BOND_FACTOR * radii[pairs].sum(0)) & np.isin(numbers[pairs], NONMETALS).all(0)
-    bonds = pairs[:, bonded & (pairs[0] < pairs[1])]
-    return np.unique(bonds.T, axis=0)
 
 
 class Molecules:
@@ -107,7 +83,45 @@ def nearest_image(vectors: NDArray, box: NDArray) -> NDArray:
     return vectors
 
 
-def sums(values: NDArray, groups: list[NDArray]) -> NDArray:
+def joined_residues(residues: Iterable[Sequence[int]], bonds: Iterable[tuple[int, int]], n_atoms: int) -> list[NDArray]:
+    """Indices of the atoms of each molecule: a residue belongs together, and so do residues that a bond joins.
+
+    Parameters
+    ----------
+    residues : iterable of sequence of int
+        Indices of each residue's atoms, of which some topologies have no bonds.
+    bonds : iterable of (int, int)
+        Bonded atoms.
+    n_atoms : int
+        Number of all atoms; those of no residue are molecules by themselves.
+    """
+    pairs = [*bonds, *(pair for atoms in residues for pair in pairwise(atoms))]
+    return Molecules(np.array(pairs, dtype=int).reshape(-1, 2), n_atoms).atoms
+
+
+def molecular_dipoles(positions: NDArray, charges: NDArray, dipoles: NDArray, molecules: Sequence[NDArray]) -> NDArray:
+    """Dipole of every molecule about its centre, [M, 3] in e nm.
+
+    Parameters
+    ----------
+    positions : array [N, 3]
+        nm; no molecule is split by the box.
+    charges : array [N]
+        e, permanent, or permanent and induced.
+    dipoles : array [N, 3]
+        Of the atoms, e nm.
+    molecules : sequence of array of int
+        Indices of each molecule's atoms.
+    """
+    order, sizes = np.concatenate(molecules), [len(atoms) for atoms in molecules]
+    starts = np.cumsum([0, *sizes[:-1]])
+    r = positions[order]
+    centers = np.add.reduceat(r, starts) / np.array(sizes)[:, None]
+    moments = charges[order, None] * (r - np.repeat(centers, sizes, axis=0)) + dipoles[order]
+    return np.asarray(np.add.reduceat(moments, starts))
+
+
+def sums(values: NDArray, groups: Sequence[NDArray]) -> NDArray:
     """Sums of rows over groups of indices."""
     starts = np.cumsum([0, *(len(group) for group in groups[:-1])])
     return np.add.reduceat(values[np.concatenate(groups)], starts)
