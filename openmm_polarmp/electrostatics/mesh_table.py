@@ -35,7 +35,7 @@ class MeshRule(NamedTuple):
         return window(self.width, self.m, self.beta, self.degree)
 
 
-# Measured by _measure_mesh.py: the worst rms force error over the rms force on random, overlapping atoms with all moments
+# Measured by measure_mesh.py: the worst rms force error over the rms force on random, overlapping atoms with all moments
 # and responses, in cubes and rhombic dodecahedra, and on water, is below 0.8 of the accuracy (sigma = 1 A, double precision;
 # single precision adds 1e-6 to 2e-6). The spacing is h = |a_i| / n_i for every box vector. The C++ code has the same rows
 # (MeshChoice.cpp).
@@ -102,7 +102,7 @@ def converged_k(accuracy: float, sigma: float) -> float:
     """Largest wave vector of the dense sum for an accuracy, 1/A.
 
     With x = sigma k the cutoff's force error is 0.2 to 0.4 x^3 exp(-x^2/2) on random boxes with quadrupoles (x = 4 to
-    8, _measure_mesh.py and theory.md section 2).
+    8, measure_mesh.py and theory.md section 2).
     """
     low, high = 2.0, 12.0
     for _ in range(60):

@@ -20,7 +20,7 @@ WITHOUT_UNIT = set(
     "batch pbc periodic chosen known groups species numbers elements atomic_numbers edge_index edge_shifts sizes particles "
     "pairs kind molecules multiplicity epsilon scale scaling embeddingScale field_scale differences features validation "
     "test accuracy tolerance eps_inf eps_infinity eps_e independent overlap weights average_neighbors host_rate "
-    "learning_rate clip ema".split()
+    "learning_rate clip ema density_limit".split()
 )
 """Indices, atomic numbers, factors, and shares: arguments whose names mean such a thing everywhere."""
 OF_ANY_UNIT = re.compile(

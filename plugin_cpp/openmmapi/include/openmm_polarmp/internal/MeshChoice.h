@@ -13,7 +13,7 @@ struct MeshRule {
     double spacing;  // h / sigma
 };
 
-/** The loosest rule that meets the requested accuracy (theory.md section 5; measured by electrostatics/_measure_mesh.py). */
+/** The loosest rule that meets the requested accuracy (theory.md section 5; measured by electrostatics/measure_mesh.py). */
 const MeshRule& chooseMeshRule(double accuracy);
 const std::vector<MeshRule>& getMeshRules();
 

@@ -1,4 +1,4 @@
-"""Measures the table of mesh_table.py: ``python -m openmm_polarmp.electrostatics._measure_mesh``.
+"""Measures the table of mesh_table.py: ``python -m openmm_polarmp.electrostatics.measure_mesh``.
 
 The error is the rms error of the force at fixed moments over the rms force, compared with the dense sum to k = 9/A (sigma =
 1 A), in double precision, and the largest of these configurations: 80 random, overlapping atoms, in a cube with all moments
