@@ -140,6 +140,10 @@ def shipped_models() -> dict[str, Path]:
 
 def find(path_or_name: str | os.PathLike[str]) -> Path:
     """Path of a model file, or of the shipped model of that name."""
+    if not isinstance(path_or_name, (str, os.PathLike)):
+        raise TypeError(
+            f"model is of type {type(path_or_name).__name__}; the path of a model file or the name of a shipped model is accepted"
+        )
     text = str(path_or_name)
     shipped = shipped_models()
     if text in shipped:

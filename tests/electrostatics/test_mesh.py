@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from openmm_polarmp.electrostatics.measure_mesh import water_configuration
 from openmm_polarmp.electrostatics import ElectrostaticPlan, Multipoles, electrostatic_energy
 from openmm_polarmp.electrostatics._lattice import lattice_reduction
+from openmm_polarmp.electrostatics.measure_mesh import water_configuration
 from openmm_polarmp.electrostatics.mesh_table import MESH_RULES
 
 F64 = torch.float64

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save
 
 from openmm_polarmp.models import (
+    ModelDescription,
     ModelFileError,
     PolarMPModel,
     TrainingRange,
@@ -175,6 +176,11 @@ def test_shipped_models_are_found_by_name(model, tmp_path, monkeypatch):
     model.save(tmp_path / "polarmp-test.polarmp")
     assert list(shipped_models()) == ["polarmp-test"]
     assert load_model("polarmp-test").to_bytes() == model.to_bytes()
+
+
+def test_a_model_is_found_by_path_or_name_only(model):
+    with pytest.raises(TypeError, match="model is of type PolarMPModel; the path of a model file or the name"):
+        ModelDescription.find(model)
 
 
 def test_every_shipped_model_loads():
