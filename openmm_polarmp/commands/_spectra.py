@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from numpy.typing import NDArray
 
+from openmm_polarmp._extras import require
+
 if TYPE_CHECKING:
     from openmm_polarmp.analysis import Spectrum, Table
 
@@ -120,6 +122,7 @@ def draw_curves(
     measured: Mapping[str, tuple[NDArray, NDArray]] | None = None,
 ) -> None:
     """Plot curves up to ``highest`` (1/cm) to a PNG file; measured ones (wavenumbers and values) are dashed."""
+    require("--plot", "plot", ["matplotlib"])
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4), layout="constrained")

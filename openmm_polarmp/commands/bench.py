@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from openmm_polarmp._torch import require_torch
+from openmm_polarmp._extras import require_torch
 from openmm_polarmp.commands._parser import command
 from openmm_polarmp.sources.options import EVALUATORS
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from openmm_polarmp._extras import require_training
 from openmm_polarmp.commands._parser import add_keys, command, parse_keys
 
 if TYPE_CHECKING:
@@ -41,9 +42,8 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Compare the model with the labels, and write tables and plots."""
-    from openmm_polarmp._torch import checked_device, require_torch
-
-    require_torch("this command")
+    require_training("this command")
+    from openmm_polarmp._torch import checked_device
     from openmm_polarmp.models import load_model
     from openmm_polarmp.training import compare, read_frames
     from openmm_polarmp.training.evaluation import joined

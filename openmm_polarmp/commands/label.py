@@ -5,7 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 
+from openmm_polarmp._extras import require
 from openmm_polarmp.commands._parser import command
+
+EXTRAS = {"pyscf": "dft", "cp2k": "ase", "gfn2": "label", "gfn1": "label"}
+"""The extra of each kind of method; models of this package, the others, need that for training."""
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -33,6 +37,8 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Label the structures."""
+    kind = options.method.lower().partition(":")[0].removesuffix("-xtb")
+    require("this command", EXTRAS.get(kind, "train"), ["ase"])
     import time
 
     import ase.io

@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 from pathlib import Path
 
+from openmm_polarmp._extras import require_training
 from openmm_polarmp.commands._parser import command
 
 
@@ -38,6 +39,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Train the rungs of each configuration; a table over all sets if there are several."""
+    require_training("this command")
     from openmm_polarmp.training import TrainingConfig
     from openmm_polarmp.training.ladder import climb
     from openmm_polarmp.training.ladder_report import over_sets

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from openmm_polarmp._extras import require
 from openmm_polarmp.models import TENSOR_PRODUCTS, NetworkSettings
 from openmm_polarmp.training.data.keys import check_keys
 
@@ -315,6 +316,7 @@ class TrainingConfig:
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read the mapping that a YAML file holds."""
+    require("a configuration file", "train", ["yaml"])
     import yaml
 
     if not path.is_file():

@@ -1,5 +1,6 @@
 """The commands on files of known content."""
 
+import sys
 from pathlib import Path
 
 import ase.io
@@ -276,3 +277,16 @@ def test_titles_twice_are_two_runs(tmp_path, capsys):
     path.write_text(text + text)
     assert main(["ir", str(path)]) == 1
     assert "has its titles again after row 6000" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "file", "package", "what"),
+    [("--plot", "ir.png", "matplotlib", "--plot"), ("--experiment", "nk.yml", "yaml", "a file of optical constants")],
+)
+def test_missing_packages_of_options_are_named(tmp_path, capsys, monkeypatch, option, file, package, what):
+    for name in [module for module in sys.modules if module.split(".")[0] == package]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    assert main(["ir", dipoles(tmp_path / "d.csv"), "--volume", "2", option, str(tmp_path / file)]) == 1
+    expected = f"polarmp ir: {what} needs {package}, not installed here: pip install 'openmm-polarmp[plot]'"
+    assert expected in capsys.readouterr().err

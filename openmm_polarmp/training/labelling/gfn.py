@@ -44,7 +44,9 @@ class GFNMethod:
         try:
             version = importlib.metadata.version("tblite")
         except importlib.metadata.PackageNotFoundError as error:
-            raise ImportError(f"labels of {method} need tblite: pip install 'openmm-polarmp[label]'") from error
+            raise ImportError(
+                f"labels of {method} need tblite, not installed here: pip install 'openmm-polarmp[label]'"
+            ) from error
         self.method, self.accuracy = method, accuracy
         self.provenance = Provenance(method, f"tblite {version}", {"accuracy": accuracy})
 
