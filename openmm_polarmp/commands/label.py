@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from openmm_polarmp._extras import require
+from openmm_polarmp.commands._numbers import count, positive
 from openmm_polarmp.commands._parser import command
 
 EXTRAS = {"pyscf": "dft", "cp2k": "ase", "gfn2": "label", "gfn1": "label"}
@@ -30,8 +31,8 @@ def add(commands: argparse._SubParsersAction) -> None:
         help="gfn2 (default), gfn1, so3lr, MODEL.polarmp, pyscf:FUNCTIONAL/BASIS or cp2k:TEMPLATE",
     )
     parser.add_argument("--response", action="store_true", help="Born charges and polarizability too (clusters)")
-    parser.add_argument("--processes", type=int, default=1, help="number of processes (default 1)")
-    parser.add_argument("--accuracy", type=float, help="of GFN-xTB: 1 is loose, 0.01 strict (default 0.1)")
+    parser.add_argument("--processes", type=count, default=1, help="number of processes (default 1)")
+    parser.add_argument("--accuracy", type=positive, help="of GFN-xTB: 1 is loose, 0.01 strict (default 0.1)")
     parser.add_argument("--quiet", action="store_true", help="print nothing but failures")
 
 

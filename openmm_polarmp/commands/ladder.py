@@ -7,6 +7,7 @@ import dataclasses
 from pathlib import Path
 
 from openmm_polarmp._extras import require_training
+from openmm_polarmp.commands._numbers import count
 from openmm_polarmp.commands._parser import command
 
 
@@ -30,7 +31,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument(
         "--seeds",
-        type=int,
+        type=count,
         metavar="N",
         help="train each rung N times, with the configuration's seed and those that follow it, in place of ladder.seeds",
     )
