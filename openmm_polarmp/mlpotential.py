@@ -14,6 +14,7 @@ import openmm.app
 from openmm import unit
 from openmmml.mlpotential import MLPotentialImpl
 
+from openmm_polarmp._arguments import number
 from openmm_polarmp.embedding import electrostatic, mixed
 from openmm_polarmp.force import PolarMPForce
 from openmm_polarmp.hydrogen_mass import repartition
@@ -264,6 +265,8 @@ class PotentialSettings:
         """From the keywords that a user gives."""
         _check_keywords(keywords, KEYWORDS)
         network = {option: keywords[name] for name, option in NETWORK_KEYWORDS.items() if name in keywords}
+        if "charge" in keywords:
+            network["total_charge"] = _checked_charge(keywords["charge"])
         settings = cls(**{name: keywords[name] for name in FORCE_KEYWORDS if name in keywords}, source_options=network)
         network["interaction_energy"] = settings.returnEnergyType == "interaction_energy"
         return settings
@@ -302,6 +305,15 @@ def _meant(word: str, accepted: Iterable[str]) -> str:
 def _known(args: dict[str, Any]) -> dict[str, Any]:
     """The potential's keywords among those of createSystem or createMixedSystem; embeddings have others."""
     return {name: value for name, value in args.items() if name in KEYWORDS}
+
+
+def _checked_charge(charge: Any) -> float | str | None:
+    """The keyword charge: a number, 'auto', or None for the default."""
+    if charge is None or charge == "auto":
+        return charge
+    if isinstance(charge, str):
+        raise ValueError(f"charge is {charge!r}; a number of e or 'auto' is accepted")
+    return number("charge", charge, unit.elementary_charge)
 
 
 def _total_charge(
