@@ -41,6 +41,8 @@ class GFNMethod:
     atoms_at_once = 0
 
     def __init__(self, method: str = "GFN2-xTB", accuracy: float = 0.1) -> None:
+        if not accuracy > 0:
+            raise ValueError(f"accuracy is {accuracy:g}; a positive number is accepted")
         try:
             version = importlib.metadata.version("tblite")
         except importlib.metadata.PackageNotFoundError as error:
