@@ -104,7 +104,7 @@ class NetworkSettings:
         for name in ("channels", "message_channels", "n_radial", "hidden"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; a positive integer is accepted")
-        if not 0 < self.cutoff < float("inf"):
+        if not self.cutoff > 0:
             raise ValueError(f"cutoff is {self.cutoff}; a positive length in A is accepted")
         if self.polarizability not in ("scalar", "tensor"):
             raise ValueError(f"polarizability is {self.polarizability!r}; 'scalar' and 'tensor' are accepted")

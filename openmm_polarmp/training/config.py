@@ -133,7 +133,13 @@ class ModelConfig(NetworkSettings):
         super().__post_init__()
         _check_choice("host_training", self.host_training, ("all", "frozen", "slow"))
         check_ranges(
-            self, sigma=POSITIVE, accuracy=TOLERANCE, k_max=POSITIVE, species=ATOMIC_NUMBER, host_rate=POSITIVE
+            self,
+            cutoff=POSITIVE,
+            sigma=POSITIVE,
+            accuracy=TOLERANCE,
+            k_max=POSITIVE,
+            species=ATOMIC_NUMBER,
+            host_rate=POSITIVE,
         )
         if self.start is not None and self.host_settings:
             raise ValueError("start and host_settings are given; with start the host is that of the model")

@@ -48,7 +48,7 @@ def test_a_yaml_file_with_paths_relative_to_it(tmp_path):
         ({"model": {"sigma": -1}}, "model.sigma is -1.0; a positive number is accepted"),
         ({"model": {"accuracy": 1}}, "model.accuracy is 1.0; a number between 0 and 1 is accepted"),
         ({"model": {"k_max": 0}}, "model.k_max is 0.0; a positive number is accepted"),
-        ({"model": {"cutoff": float("inf")}}, "model.cutoff is inf; a positive length in A is accepted"),
+        ({"model": {"cutoff": float("inf")}}, "model.cutoff is inf; a positive number is accepted"),
         ({"model": {"species": [1, 0]}}, r"model.species\[1\] is 0; an atomic number from 1 to 118 is accepted"),
         (
             {"model": {"start": "a.polarmp", "host": "mace", "host_settings": {"layers": 1}}},
