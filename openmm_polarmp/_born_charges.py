@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from openmm import unit
 
 from openmm_polarmp import units
-from openmm_polarmp._torch import require_torch
+from openmm_polarmp._extras import require_torch
 from openmm_polarmp.fixed import FixedMultipoles
 from openmm_polarmp.step_data import StepData
 

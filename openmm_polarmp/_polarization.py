@@ -10,8 +10,8 @@ import openmm
 from numpy.typing import NDArray
 from openmm import unit
 
+from openmm_polarmp._extras import require_torch
 from openmm_polarmp._polarizability import arms_of_softness
-from openmm_polarmp._torch import require_torch
 
 if TYPE_CHECKING:
     from openmm_polarmp.force import PolarMPForce

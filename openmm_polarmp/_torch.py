@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-NEEDED = ("torch", "e3nn")
-
-
-def require_torch(what: str) -> None:
-    """Raise an ImportError that says what to install if torch or e3nn is missing for ``what``."""
-    missing = [name for name in NEEDED if sys.modules.get(name) is None and importlib.util.find_spec(name) is None]
-    if missing:
-        raise ImportError(
-            f"{what} needs {' and '.join(missing)}, not installed here: pip install 'openmm-polarmp[torch]'"
-        )
+from openmm_polarmp._extras import require_torch
 
 
 def checked_device(name: Any) -> Any:
@@ -39,7 +29,9 @@ def is_torch_module(value: Any) -> bool:
     return torch is not None and isinstance(value, torch.nn.Module)
 
 
-def lazy_attributes(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
+def lazy_attributes(
+    package: str, modules: Mapping[str, str], require: Callable[[str], None] = require_torch
+) -> Callable[[str], Any]:
     """A package's ``__getattr__`` for names whose modules import torch.
 
     Parameters
@@ -48,12 +40,14 @@ def lazy_attributes(package: str, modules: Mapping[str, str]) -> Callable[[str],
         Its ``__name__``.
     modules : dict
         The module that has each name, relative to the package.
+    require : callable
+        Takes what is asked for and raises an ImportError if packages are missing for it.
     """
 
     def get(name: str) -> Any:
         if name not in modules:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        require_torch(f"{package}.{name}")
+        require(f"{package}.{name}")
         value = getattr(importlib.import_module(modules[name], package), name)
         setattr(sys.modules[package], name, value)
         return value

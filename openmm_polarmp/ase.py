@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from openmm import unit
 
 from openmm_polarmp import units
+from openmm_polarmp._extras import require_torch
 from openmm_polarmp._polarizability import arms_of_softness, system_polarizability
-from openmm_polarmp._torch import require_torch
 from openmm_polarmp.force import PolarMPForce
 from openmm_polarmp.models import ModelDescription
 

@@ -11,6 +11,7 @@ import openmm
 from openmm import unit
 
 from openmm_polarmp import units
+from openmm_polarmp._arguments import numbers
 
 PARAMETERS = ("polarmp_field_x", "polarmp_field_y", "polarmp_field_z")
 SMALLEST, LARGEST = 1e-9, 100.0
@@ -32,7 +33,7 @@ def set_external_field(context: openmm.Context, field: Any) -> None:
         If the field is not three finite numbers, is not zero but below 1e-9 V/nm, or is above 100 V/nm; or if the Context has no
         `PolarMPForce`.
     """
-    values = np.asarray(_volt_per_nm(field), dtype=float)
+    values = numbers("field", _volt_per_nm(field), unit.volt / unit.nanometer)
     if values.shape != (3,) or not np.isfinite(values).all():
         raise ValueError(f"field is {field}; three finite numbers in V/nm are accepted")
     if (sentence := implausible(values)) is not None:

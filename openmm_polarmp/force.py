@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from openmm import unit
 
 from openmm_polarmp import _polarmp, external_field, units
+from openmm_polarmp._arguments import constant, number, numbers, whole_number, whole_numbers
 from openmm_polarmp._born_charges import forces_per_field, induced_charge_part
 from openmm_polarmp._polarization import current_of_charges, current_of_dipoles, torch_charge_transfer
 from openmm_polarmp.fixed import FixedMultipoles
@@ -126,14 +127,21 @@ class PolarMPForce(openmm.Force):
 
     def setParticles(self, particles: Sequence[int]) -> None:
         """Set the particles that the source describes, in its order; empty means all of the System's."""
-        _polarmp.set_particles(self._address, [int(i) for i in particles])
+        _polarmp.set_particles(self._address, whole_numbers("particles", particles))
 
     def getNonbondedMethod(self) -> int:
         """`PolarMPForce.NoCutoff` (a cluster) or `PolarMPForce.PME` (periodic)."""
         return _polarmp.get_nonbonded_method(self._address)
 
-    def setNonbondedMethod(self, method: int) -> None:
-        """Set whether the particles are a cluster (`NoCutoff`) or fill a periodic box (`PME`)."""
+    def setNonbondedMethod(self, method: Any) -> None:
+        """Set whether the particles are a cluster (`NoCutoff`) or fill a periodic box (`PME`).
+
+        Parameters
+        ----------
+        method : int
+            One of the two constants of this class, or that of `openmm.app` with the same name.
+        """
+        method = constant("method", method, PolarMPForce, ("NoCutoff", "PME"))
         _polarmp.set_nonbonded_method(self._address, method)
 
     def getPolarizationType(self) -> int:
@@ -146,6 +154,7 @@ class PolarMPForce(openmm.Force):
         `Direct`: charges and dipoles are induced by the permanent moments. `Mutual`: they feel each other, too (theory.md
         section 9). `NoPolarization`: nothing is induced.
         """
+        type = constant("type", type, PolarMPForce, ("Direct", "NoPolarization", "Mutual"))
         _polarmp.set_polarization_type(self._address, type)
 
     def getBoundary(self) -> str:
@@ -175,7 +184,7 @@ class PolarMPForce(openmm.Force):
 
         The relative error of induced moments and their forces is of this size, that of the energy of its square.
         """
-        _polarmp.set_mutual_induced_target_epsilon(self._address, epsilon)
+        _polarmp.set_mutual_induced_target_epsilon(self._address, number("mutualInducedTargetEpsilon", epsilon))
 
     def getMutualInducedMaxIterations(self) -> int:
         """Largest number of iterations of mutual induction."""
@@ -183,7 +192,7 @@ class PolarMPForce(openmm.Force):
 
     def setMutualInducedMaxIterations(self, iterations: int) -> None:
         """Set the largest number of iterations of mutual induction (default 60); more are an error."""
-        _polarmp.set_mutual_induced_max_iterations(self._address, iterations)
+        _polarmp.set_mutual_induced_max_iterations(self._address, whole_number("iterations", iterations))
 
     def getTotalChargeConstraint(self) -> tuple[NDArray[np.float64], list[list[int]]] | None:
         """The given charge of each group in e, and the groups: none if all particles are one. None without a constraint."""
@@ -204,11 +213,10 @@ class PolarMPForce(openmm.Force):
             Particles of the System, all among the force's, none in two groups. Induced charges of particles in no group are free.
             By default all of the force's particles are one group.
         """
-        given = [] if charge is None else _strip(charge, unit.elementary_charge)
-        values: NDArray[np.float64] = np.asarray(given, dtype=np.float64)
+        values = numbers("charge", [] if charge is None else charge, unit.elementary_charge)
         if groups is not None and np.ndim(values) != 1:
             raise ValueError(f"charge is {charge}; a sequence with one number for each of the groups is accepted")
-        members = [] if groups is None else [[int(i) for i in group] for group in groups]
+        members = [whole_numbers(f"groups[{g}]", group) for g, group in enumerate([] if groups is None else groups)]
         _polarmp.set_total_charge_constraint(self._address, np.ravel(values).tolist(), members)
 
     def getFermiLevel(self) -> unit.Quantity | None:
@@ -231,7 +239,7 @@ class PolarMPForce(openmm.Force):
         if level is None:
             _polarmp.remove_fermi_level(self._address)
         else:
-            _polarmp.set_fermi_level(self._address, _molar_energy(level))
+            _polarmp.set_fermi_level(self._address, _molar_energy("level", level))
 
     def getFermiLevelsInContext(self, context: openmm.Context) -> NDArray[np.float64]:
         """Energy of an electron in each group with a given charge, [G] in kJ/mol, or the level that is given.
@@ -247,7 +255,7 @@ class PolarMPForce(openmm.Force):
 
     def setSigma(self, sigma: Any) -> None:
         """Set the width of the pair kernel (nm). A trained model brings its own."""
-        _polarmp.set_sigma(self._address, _strip(sigma, unit.nanometer))
+        _polarmp.set_sigma(self._address, number("sigma", sigma, unit.nanometer))
 
     def getEwaldErrorTolerance(self) -> float:
         """The error of the forces, relative to their root mean square, that the mesh may make."""
@@ -255,7 +263,7 @@ class PolarMPForce(openmm.Force):
 
     def setEwaldErrorTolerance(self, tolerance: float) -> None:
         """Set the error of the forces, relative to their root mean square, that the mesh may make (default 5e-4)."""
-        _polarmp.set_ewald_error_tolerance(self._address, tolerance)
+        _polarmp.set_ewald_error_tolerance(self._address, number("ewaldErrorTolerance", tolerance))
 
     def getPMEParameters(self) -> tuple[int, int, int]:
         """The number of mesh points that was set; zeros if the error tolerance decides."""
@@ -263,7 +271,8 @@ class PolarMPForce(openmm.Force):
 
     def setPMEParameters(self, nx: int, ny: int, nz: int) -> None:
         """Set the number of mesh points per box vector, or three zeros to let the error tolerance decide."""
-        _polarmp.set_pme_parameters(self._address, nx, ny, nz)
+        points = (whole_number(name, value) for name, value in (("nx", nx), ("ny", ny), ("nz", nz)))
+        _polarmp.set_pme_parameters(self._address, *points)
 
     def getPMEParametersInContext(self, context: openmm.Context) -> tuple[int, int, int]:
         """The number of mesh points that a Context uses; zeros where it uses no mesh."""
@@ -278,7 +287,7 @@ class PolarMPForce(openmm.Force):
 
         The energy jumps when the box changes: do not combine it with a barostat.
         """
-        _polarmp.set_k_max(self._address, _strip(k_max, unit.nanometer**-1))
+        _polarmp.set_k_max(self._address, number("k_max", k_max, unit.nanometer**-1))
 
     def getEpsInf(self) -> float:
         """The high-frequency dielectric constant that scales how an external field acts."""
@@ -286,7 +295,7 @@ class PolarMPForce(openmm.Force):
 
     def setEpsInf(self, eps_inf: float) -> None:
         """Set the high-frequency dielectric constant that scales how an external field acts (default 1)."""
-        _polarmp.set_eps_inf(self._address, eps_inf)
+        _polarmp.set_eps_inf(self._address, number("eps_inf", eps_inf))
 
     def getEmbeddingCharges(self) -> tuple[list[int], NDArray[np.float64]]:
         """The particles around the model's atoms whose charges act on these, and their charges in e."""
@@ -306,10 +315,10 @@ class PolarMPForce(openmm.Force):
             Their charges in e, one each. What they do to each other is left to other forces, such as a NonbondedForce in
             which the model's atoms have no charge.
         """
-        values = np.asarray(_strip(charges, unit.elementary_charge), dtype=np.float64)
+        values = numbers("charges", charges, unit.elementary_charge)
         if values.ndim != 1:
             raise ValueError(f"charges has shape {list(values.shape)}; [M] is accepted, one for each of the particles")
-        _polarmp.set_embedding_charges(self._address, [int(i) for i in particles], values.tolist())
+        _polarmp.set_embedding_charges(self._address, whole_numbers("particles", particles), values.tolist())
 
     def getEmbeddingScale(self) -> float:
         """The factor s_emb of the embedding charges."""
@@ -317,7 +326,7 @@ class PolarMPForce(openmm.Force):
 
     def setEmbeddingScale(self, scale: float) -> None:
         """Set the factor s_emb of the embedding charges: 1 (the default) for models of molecules and clusters."""
-        _polarmp.set_embedding_scale(self._address, scale)
+        _polarmp.set_embedding_scale(self._address, number("embedding scale", scale))
 
     def getEmbeddingKernel(self) -> str:
         """``"smeared"`` or ``"point"``."""
@@ -399,7 +408,7 @@ class PolarMPForce(openmm.Force):
             [M] in kJ/mol/e: what a smeared unit charge of the model would feel there (the pair kernel of theory
             section 2), in the latent scale.
         """
-        places = np.ascontiguousarray(_strip(points, unit.nanometer), dtype=np.float64)
+        places = np.ascontiguousarray(numbers("points", points, unit.nanometer))
         if places.ndim != 2 or places.shape[1] != 3:
             raise ValueError(f"points has shape {list(places.shape)}; [M, 3] is accepted")
         return (
@@ -535,12 +544,8 @@ class PolarMPForce(openmm.Force):
         return self.getParticles() or list(range(context.getSystem().getNumParticles()))
 
 
-def _molar_energy(value: Any) -> float:
+def _molar_energy(name: str, value: Any) -> float:
     """An energy in kJ/mol, from a molar one or that of a single particle."""
-    if unit.is_quantity(value) and not value.unit.is_compatible(unit.kilojoule_per_mole):
+    if unit.is_quantity(value) and value.unit.is_compatible(unit.kilojoule):
         value = value * unit.AVOGADRO_CONSTANT_NA
-    return float(_strip(value, unit.kilojoule_per_mole))
-
-
-def _strip(value: Any, to: unit.Unit) -> Any:
-    return value.value_in_unit(to) if unit.is_quantity(value) else value
+    return number(name, value, unit.kilojoule_per_mole)

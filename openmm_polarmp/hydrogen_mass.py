@@ -7,6 +7,8 @@ from typing import Any
 import openmm
 from openmm import app, unit
 
+from openmm_polarmp._arguments import number
+
 
 def repartition(topology: app.Topology, system: openmm.System, hydrogen_mass: Any) -> None:
     """Give every hydrogen this mass, at the expense of the atom that it is bonded to, as `ForceField.createSystem` does.
@@ -25,7 +27,7 @@ def repartition(topology: app.Topology, system: openmm.System, hydrogen_mass: An
     ValueError
         If the topology has hydrogens but no bonds to them, or a heavy atom would become lighter than a hydrogen.
     """
-    mass = hydrogen_mass.value_in_unit(unit.dalton) if unit.is_quantity(hydrogen_mass) else float(hydrogen_mass)
+    mass = number("hydrogenMass", hydrogen_mass, unit.dalton)
     if not mass > 0:
         raise ValueError(f"hydrogenMass is {hydrogen_mass}; a positive number of Da is accepted")
     hydrogen = app.element.hydrogen

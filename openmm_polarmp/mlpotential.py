@@ -14,12 +14,13 @@ import openmm.app
 from openmm import unit
 from openmmml.mlpotential import MLPotentialImpl
 
+from openmm_polarmp._arguments import number
 from openmm_polarmp.embedding import electrostatic, mixed
 from openmm_polarmp.force import PolarMPForce
 from openmm_polarmp.hydrogen_mass import repartition
-from openmm_polarmp.models import ModelDescription, shipped_models
+from openmm_polarmp.models import ModelDescription
 from openmm_polarmp.models.description import medium_eps_inf
-from openmm_polarmp.models.file import ModelFile, load
+from openmm_polarmp.models.shipped import shipped_model_for
 from openmm_polarmp.topology_charge import expected_charge
 
 WHOLE = 0.01
@@ -119,7 +120,7 @@ class PolarMPPotentialImpl(MLPotentialImpl):
         """The force of these atoms, without extra particles among them; of all atoms if None."""
         atoms = None if atoms is None else mixed.without_extra_particles(topology, atoms)
         numbers = _atomic_numbers(topology, atoms)
-        model = self.modelPath if self.modelPath is not None else _shipped_model_for(set(numbers))
+        model = self.modelPath if self.modelPath is not None else shipped_model_for(set(numbers))
         force = PolarMPForce(model, atomic_numbers=numbers, embed=settings.embed, **settings.source_options)
         if settings.polarization is not None:
             force.setPolarizationType(POLARIZATION[settings.polarization])
@@ -214,7 +215,7 @@ class PolarMPPotentialImpl(MLPotentialImpl):
     def _metadata(self, elements: set[int]) -> dict[str, Any]:
         """What the model says of itself."""
         if self.modelPath is None:
-            return ModelDescription.of(_shipped_model_for(elements)).metadata
+            return ModelDescription.of(shipped_model_for(elements)).metadata
         if isinstance(self.modelPath, (str, os.PathLike)):
             return ModelDescription.find(self.modelPath).metadata
         return getattr(self.modelPath, "metadata", {})
@@ -264,14 +265,14 @@ class PotentialSettings:
         """From the keywords that a user gives."""
         _check_keywords(keywords, KEYWORDS)
         network = {option: keywords[name] for name, option in NETWORK_KEYWORDS.items() if name in keywords}
+        if "charge" in keywords:
+            network["total_charge"] = _checked_charge(keywords["charge"])
         settings = cls(**{name: keywords[name] for name in FORCE_KEYWORDS if name in keywords}, source_options=network)
         network["interaction_energy"] = settings.returnEnergyType == "interaction_energy"
         return settings
 
 
 KEYWORDS = (*FORCE_KEYWORDS, *NETWORK_KEYWORDS)
-DEMONSTRATIONS = ("polarmp-demo-bio",)
-"""Shipped models that are not to be believed."""
 MECHANICAL_KEYWORDS = ("mlLongRange", "linkAtomDistances")
 """Of OpenMM-ML's mechanical embedding."""
 
@@ -302,6 +303,15 @@ def _meant(word: str, accepted: Iterable[str]) -> str:
 def _known(args: dict[str, Any]) -> dict[str, Any]:
     """The potential's keywords among those of createSystem or createMixedSystem; embeddings have others."""
     return {name: value for name, value in args.items() if name in KEYWORDS}
+
+
+def _checked_charge(charge: Any) -> float | str | None:
+    """The keyword charge: a number, 'auto', or None for the default."""
+    if charge is None or charge == "auto":
+        return charge
+    if isinstance(charge, str):
+        raise ValueError(f"charge is {charge!r}; a number of e or 'auto' is accepted")
+    return number("charge", charge, unit.elementary_charge)
 
 
 def _total_charge(
@@ -353,35 +363,3 @@ def _atomic_numbers(topology: openmm.app.Topology, atoms: Iterable[int] | None) 
             )
         numbers.append(atom.element.atomic_number)
     return numbers
-
-
-def _shipped_model_for(elements: set[int]) -> ModelFile:
-    """The shipped model that covers these elements and the fewest others, among those that need no torch.
-
-    A demonstration is taken only where no other model knows the elements, with a warning; models of other projects, which need
-    torch, only by their names.
-    """
-    symbol = openmm.app.Element.getByAtomicNumber
-    files = {name: load(name) for name in shipped_models()}
-    models = {name: ModelDescription.of(contents).config for name, contents in files.items()}
-    fitting = [name for name, model in models.items() if elements <= set(model.species)]
-    chosen = [name for name in fitting if not models[name].native_obstacles]
-    if not chosen:
-        wanted = ", ".join(symbol(z).symbol for z in sorted(elements))
-        if fitting:
-            raise ValueError(
-                f"modelPath is not given; for the elements {wanted} a shipped model is accepted only by its name: "
-                f"{' or '.join(f'modelPath={name!r}' for name in fitting)}"
-            )
-        listed = [f"{name} ({', '.join(symbol(z).symbol for z in m.species)})" for name, m in sorted(models.items())]
-        raise ValueError(
-            f"no shipped model covers the elements {wanted}; shipped are: {'; '.join(listed) or 'none'}. Give modelPath."
-        )
-    best = min(sorted(chosen), key=lambda name: (name in DEMONSTRATIONS, len(models[name].species)))
-    if best in DEMONSTRATIONS:
-        warnings.warn(
-            f"modelPath is not given; of the shipped models only {best} knows all elements, a demonstration whose results are "
-            "not to be believed",
-            stacklevel=4,
-        )
-    return files[best]

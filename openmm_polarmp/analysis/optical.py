@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from openmm_polarmp._extras import require
+
 
 def read_absorption(path: str | Path) -> tuple[NDArray, NDArray]:
     """Absorption n(w) alpha(w), alpha = 4 pi k / wavelength, from tabulated n and k.
@@ -21,6 +23,7 @@ def read_absorption(path: str | Path) -> tuple[NDArray, NDArray]:
     wavenumbers, absorption : array
         1/cm.
     """
+    require("a file of optical constants", "plot", ["yaml"])
     import yaml
 
     path = Path(path)

@@ -257,6 +257,8 @@ def raman(
     dict
         Spectrum by name.
     """
+    if not temperature > 0:
+        raise ValueError(f"temperature is {temperature}; a positive number is accepted")
     blocks = [pieces] if isinstance(pieces, np.ndarray) else list(pieces)
     isotropic: list[NDArray] = []
     anisotropic: list[NDArray] = []

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from numpy.typing import NDArray
+
 if TYPE_CHECKING:
     from openmm_polarmp.analysis import Table
 
@@ -68,6 +70,22 @@ def born_sum_in(path: str) -> float | None:
     if not has_column(path, BORN_COLUMN):
         return None
     return float(np.mean(read_columns(path, [BORN_COLUMN])[1]))
+
+
+def after(skip: float, interval: float, rows: NDArray, path: str) -> NDArray:
+    """The rows, ``interval`` ps apart, without the first ``skip`` ps.
+
+    Raises
+    ------
+    ValueError
+        If no row is left.
+    """
+    first = round(skip / interval)
+    if first >= len(rows):
+        raise ValueError(
+            f"--skip is {skip:g} ps; less than the {len(rows) * interval:.3g} ps of the series in {path!r} is accepted"
+        )
+    return rows[first:]
 
 
 def check_sampling(table: Table) -> float:

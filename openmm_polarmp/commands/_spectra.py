@@ -9,20 +9,28 @@ from typing import TYPE_CHECKING
 
 from numpy.typing import NDArray
 
+from openmm_polarmp._extras import require
+from openmm_polarmp.commands._numbers import not_negative, positive
+
 if TYPE_CHECKING:
     from openmm_polarmp.analysis import Spectrum, Table
+
+SHORTEST_BLOCK = 8
+"""Rows, the least that `openmm_polarmp.analysis.power_spectrum` takes."""
 
 
 def spectrum_options(parser: argparse.ArgumentParser, bands: str) -> None:
     """Declare the options of every spectrum; ``bands`` is the default of ``--bands``."""
     parser.add_argument("--bands", default=bands, help=f"1/cm, whose integrals are printed (default {bands})")
-    parser.add_argument("--temperature", type=float, default=300.0, help="K (default 300)")
+    parser.add_argument("--temperature", type=positive, default=300.0, help="K (default 300)")
     parser.add_argument(
-        "--eps-e", type=float, default=1.0, help="s^2 of physical moments (default 1; see polarmp dielectric)"
+        "--eps-e", type=positive, default=1.0, help="s^2 of physical moments (default 1; see polarmp dielectric)"
     )
-    parser.add_argument("--resolution", type=float, default=10.0, help="1/cm: sets the length of a block (default 10)")
     parser.add_argument(
-        "--smooth", type=float, default=0.0, help="standard deviation of a Gaussian in 1/cm (default none)"
+        "--resolution", type=positive, default=10.0, help="1/cm: sets the length of a block (default 10)"
+    )
+    parser.add_argument(
+        "--smooth", type=not_negative, default=0.0, help="standard deviation of a Gaussian in 1/cm (default none)"
     )
     parser.add_argument("--window", default="hann", choices=("hann", "blackman", "none"))
     parser.add_argument(
@@ -31,10 +39,10 @@ def spectrum_options(parser: argparse.ArgumentParser, bands: str) -> None:
         choices=("none", "harmonic", "schofield"),
         help="quantum correction of classical nuclei",
     )
-    parser.add_argument("--skip", type=float, default=0.0, help="ps to leave out at the beginning")
+    parser.add_argument("--skip", type=not_negative, default=0.0, help="ps to leave out at the beginning")
     parser.add_argument("--output", help="write the curve to this CSV file")
     parser.add_argument("--plot", help="draw it to this PNG file")
-    parser.add_argument("--highest", type=float, default=4500.0, help="1/cm, end of table and plot (default 4500)")
+    parser.add_argument("--highest", type=positive, default=4500.0, help="1/cm, end of table and plot (default 4500)")
 
 
 def blocks(path: str, columns: Sequence[str], resolution: float, skip: float) -> tuple[Table, Iterator[NDArray]]:
@@ -54,10 +62,13 @@ def blocks(path: str, columns: Sequence[str], resolution: float, skip: float) ->
     from openmm_polarmp.analysis import Table
     from openmm_polarmp.analysis.spectra import C
 
-    if not resolution > 0:
-        raise ValueError(f"--resolution is {resolution}; a positive number of 1/cm is accepted")
     table = Table(path, columns)
     length = round(1 / (resolution * C * 1e-12 * table.interval))
+    if length < SHORTEST_BLOCK:
+        coarsest = 1 / (SHORTEST_BLOCK * C * 1e-12 * table.interval)
+        raise ValueError(
+            f"--resolution is {resolution:g} 1/cm; at most {coarsest:.4g} is accepted, for rows {1000 * table.interval:g} fs apart"
+        )
     first_row = round(skip / table.interval)
 
     def pieces() -> Iterator[NDArray]:
@@ -70,6 +81,10 @@ def blocks(path: str, columns: Sequence[str], resolution: float, skip: float) ->
 
         if count == 0:
             series = (table.rows or 0) * table.interval - skip
+            if series <= 0:
+                raise ValueError(
+                    f"--skip is {skip:g} ps; less than the {series + skip:.3g} ps of the series in {path!r} is accepted"
+                )
             finest = 1 / (max(series, table.interval) * C * 1e-12)
             raise ValueError(
                 f"--resolution is {resolution:g} 1/cm, which needs blocks of {length * table.interval:.3g} ps; the series of "
@@ -120,6 +135,7 @@ def draw_curves(
     measured: Mapping[str, tuple[NDArray, NDArray]] | None = None,
 ) -> None:
     """Plot curves up to ``highest`` (1/cm) to a PNG file; measured ones (wavenumbers and values) are dashed."""
+    require("--plot", "plot", ["matplotlib"])
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4), layout="constrained")

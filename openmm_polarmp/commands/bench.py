@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from openmm_polarmp._torch import require_torch
+from openmm_polarmp._extras import require_torch
+from openmm_polarmp.commands._numbers import count, positive
 from openmm_polarmp.commands._parser import command
 from openmm_polarmp.sources.options import EVALUATORS
 
@@ -19,17 +20,17 @@ def add(commands: argparse._SubParsersAction) -> None:
         run,
     )
     parser.add_argument(
-        "--atoms", type=int, nargs="+", help="sizes (default 1000 3000 10000; on a GPU 3000 24000 100000 1000000)"
+        "--atoms", type=count, nargs="+", help="sizes (default 1000 3000 10000; on a GPU 3000 24000 100000 1000000)"
     )
     parser.add_argument("--platform", default="CPU", help="OpenMM platform (default CPU)")
     parser.add_argument("--precision", help="single, mixed or double, on platforms that have a choice")
-    parser.add_argument("--threads", type=int, help="threads of OpenMM and torch on the CPU (default: all)")
+    parser.add_argument("--threads", type=count, help="threads of OpenMM and torch on the CPU (default: all)")
     parser.add_argument("--model", default="polarmp-water", help="model of the whole step (default polarmp-water)")
     parser.add_argument("--evaluator", choices=EVALUATORS, help="of the model's network (default: native)")
     parts = ("electrostatics", "step", "threads", "memory", "mutual", "floor")
     parser.add_argument("--parts", nargs="+", choices=parts, default=["electrostatics", "step"])
     parser.add_argument("--no-peers", action="store_true", help="leave out the dense sum, AMOEBA and point-charge PME")
-    parser.add_argument("--seconds", type=float, default=2.0, help="time for each number (default 2)")
+    parser.add_argument("--seconds", type=positive, default=2.0, help="time for each number (default 2)")
     parser.add_argument("--output", help="write everything to this JSON file")
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 
+from openmm_polarmp.commands._numbers import not_negative, optical_constant, positive
 from openmm_polarmp.commands._parser import command
-from openmm_polarmp.commands._series import LARGEST_CHARGE, charges_in, volume_of, warn
+from openmm_polarmp.commands._series import LARGEST_CHARGE, after, charges_in, volume_of, warn
 
 FEWEST, ENOUGH = 10, 50
 """Independent dipoles below which a constant is refused, or given with a warning."""
@@ -22,12 +23,12 @@ def add(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("dipoles", help="CSV file of a DipoleReporter")
     parser.add_argument("--polarizability", help="CSV file of a PolarizabilityReporter, for a model that has one")
-    parser.add_argument("--volume", type=float, help="of the box, nm^3, for older files that do not have it")
-    parser.add_argument("--temperature", type=float, default=300.0, help="K (default 300)")
+    parser.add_argument("--volume", type=positive, help="of the box, nm^3, for older files that do not have it")
+    parser.add_argument("--temperature", type=positive, default=300.0, help="K (default 300)")
     parser.add_argument(
-        "--eps-inf", type=float, default=1.0, help="optical dielectric constant of the medium (default 1)"
+        "--eps-inf", type=optical_constant, default=1.0, help="optical dielectric constant of the medium (default 1)"
     )
-    parser.add_argument("--skip", type=float, default=0.0, help="ps to leave out at the beginning")
+    parser.add_argument("--skip", type=not_negative, default=0.0, help="ps to leave out at the beginning")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -37,8 +38,6 @@ def run(options: argparse.Namespace) -> int:
     from openmm_polarmp.analysis import has_column, high_frequency_constant, read_columns, static_dielectric_constant
     from openmm_polarmp.reporters.columns import DIPOLE_COLUMNS, POLARIZABILITY_COLUMNS, SCALE_COLUMN
 
-    if not options.eps_inf >= 1:
-        raise ValueError(f"--eps-inf is {options.eps_inf:g}; the optical dielectric constant of a medium is 1 or more")
     volume = volume_of(options.dipoles, options.volume)
     charge, largest = charges_in(options.dipoles)
     if max(charge, largest) > LARGEST_CHARGE:
@@ -47,15 +46,15 @@ def run(options: argparse.Namespace) -> int:
             "ions conduct, and their part of the polarization is not in the dipoles of molecules; neutral molecules are accepted"
         )
     interval, dipoles = read_columns(options.dipoles, DIPOLE_COLUMNS)
-    dipoles = dipoles[round(options.skip / interval) :]
+    dipoles = after(options.skip, interval, dipoles, options.dipoles)
     eps_e = options.eps_inf
     if options.polarizability:
         spacing, series = read_columns(options.polarizability, POLARIZABILITY_COLUMNS)
-        first = round(options.skip / spacing)
-        chi = high_frequency_constant(series[first:], volume) - 1
+        chi = high_frequency_constant(after(options.skip, spacing, series, options.polarizability), volume) - 1
         ratio = 1 / (1 + chi)
         if has_column(options.polarizability, SCALE_COLUMN):  # not in files of earlier versions
-            ratio = float(read_columns(options.polarizability, [SCALE_COLUMN])[1][first:].mean())
+            ratios = read_columns(options.polarizability, [SCALE_COLUMN])[1]
+            ratio = float(after(options.skip, spacing, ratios, options.polarizability).mean())
         eps_e = options.eps_inf * ratio
         print(f"chi = 4 pi k_e sum tr(alpha)/3 / V = {chi:.4f}; eps_e = {eps_e:.4f}")
         # theory.md section 6: ratio is 1 - chi or 1 / (1 + chi)

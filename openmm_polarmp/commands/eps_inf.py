@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from openmm_polarmp._torch import require_torch
+from openmm_polarmp._extras import require_training
+from openmm_polarmp.commands._numbers import count
 from openmm_polarmp.commands._parser import command
 
 
@@ -20,13 +21,13 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("model", help="path of a .polarmp file, or the name of a shipped model")
     parser.add_argument("data", help="structures with Born charges (born_charges or bec)")
     parser.add_argument(
-        "--frames", type=int, default=5, help="number of structures, evenly spread over the file (default 5)"
+        "--frames", type=count, default=5, help="number of structures, evenly spread over the file (default 5)"
     )
 
 
 def run(options: argparse.Namespace) -> int:
     """Fit the constant and print it."""
-    require_torch("this command")
+    require_training("this command")
     import numpy as np
     import torch
 

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from openmm_polarmp._extras import require_training
+from openmm_polarmp.commands._numbers import optical_constant
 from openmm_polarmp.commands._parser import add_keys, command, parse_keys
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("data", nargs="+", help="extended XYZ, ASE database or HDF5 with energies and forces")
     parser.add_argument("--output", help="write the errors to this JSON file")
     parser.add_argument("--plot", help="draw parity plots to this PNG file")
-    parser.add_argument("--eps-inf", type=float, default=1.0, help="optical dielectric constant (default 1)")
+    parser.add_argument("--eps-inf", type=optical_constant, default=1.0, help="optical dielectric constant (default 1)")
     parser.add_argument(
         "--no-born-charges", action="store_true", help="leave out Born charges, which are slow in boxes"
     )
@@ -41,9 +43,8 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Compare the model with the labels, and write tables and plots."""
-    from openmm_polarmp._torch import checked_device, require_torch
-
-    require_torch("this command")
+    require_training("this command")
+    from openmm_polarmp._torch import checked_device
     from openmm_polarmp.models import load_model
     from openmm_polarmp.training import compare, read_frames
     from openmm_polarmp.training.evaluation import joined

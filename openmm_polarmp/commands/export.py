@@ -6,6 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
+from openmm_polarmp.commands._numbers import count, finite
 from openmm_polarmp.commands._parser import command
 
 
@@ -26,8 +27,8 @@ def add(commands: argparse._SubParsersAction) -> None:
         "structure", nargs="?", help="with --torchforce: PDB or PDBx/mmCIF file, its atoms in their order"
     )
     parser.add_argument("output", help="file to write")
-    parser.add_argument("--charge", type=float, default=0.0, help="total charge, e (default 0)")
-    parser.add_argument("--multiplicity", type=int, default=1, help="spin multiplicity (default 1)")
+    parser.add_argument("--charge", type=finite, default=0.0, help="total charge, e (default 0)")
+    parser.add_argument("--multiplicity", type=count, default=1, help="spin multiplicity (default 1)")
     parser.add_argument("--precision", choices=("single", "double"), default="single")
     parser.add_argument(
         "--interaction-energy",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from openmm_polarmp.commands._numbers import positive
 from openmm_polarmp.commands._parser import command
 
 
@@ -19,7 +20,9 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("out", help="file to write (.polarmp)")
     parser.add_argument("--model", help="pickle to read (default: the pretrained model in so3krates-torch)")
     parser.add_argument("--elements", nargs="+", help="elements to keep (default: H C N O F P S Cl)")
-    parser.add_argument("--dispersion-cutoff", type=float, default=12.0, help="range of the dispersion, A (default 12)")
+    parser.add_argument(
+        "--dispersion-cutoff", type=positive, default=12.0, help="range of the dispersion, A (default 12)"
+    )
     parser.add_argument("--licence", default="", help="licence of the weights in --model")
 
 

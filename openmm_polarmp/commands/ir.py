@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from openmm_polarmp.commands._numbers import positive
 from openmm_polarmp.commands._parser import command
 from openmm_polarmp.commands._series import LARGEST_CHARGE, born_sum_in, charges_in, check_sampling, volume_of, warn
 from openmm_polarmp.commands._spectra import (
@@ -43,7 +44,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         nargs="+",
         help="CSV file of a DipoleReporter, preferably from a run at constant energy; several are independent runs of one system",
     )
-    parser.add_argument("--volume", type=float, help="of the box, nm^3, for older files that do not have it")
+    parser.add_argument("--volume", type=positive, help="of the box, nm^3, for older files that do not have it")
     parser.add_argument(
         "--signal",
         choices=tuple(SIGNALS),
@@ -128,6 +129,8 @@ def _of_file(path: str, options: argparse.Namespace) -> _Run:
         correction=options.correction,
         overlap=0.5,
     )
+    if not curve.intensity.any():
+        raise ValueError(f"{path!r} has the same dipoles in all rows; a run in which they change is accepted")
     print_length(table)
     print(f"signal: {signal}, {SIGNALS[signal]}")
     born_sum = born_sum_in(path)

@@ -5,7 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 
+from openmm_polarmp._extras import require
+from openmm_polarmp.commands._numbers import count, positive
 from openmm_polarmp.commands._parser import command
+
+EXTRAS = {"pyscf": "dft", "cp2k": "ase", "gfn2": "label", "gfn1": "label"}
+"""The extra of each kind of method; models of this package, the others, need that for training."""
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -26,13 +31,15 @@ def add(commands: argparse._SubParsersAction) -> None:
         help="gfn2 (default), gfn1, so3lr, MODEL.polarmp, pyscf:FUNCTIONAL/BASIS or cp2k:TEMPLATE",
     )
     parser.add_argument("--response", action="store_true", help="Born charges and polarizability too (clusters)")
-    parser.add_argument("--processes", type=int, default=1, help="number of processes (default 1)")
-    parser.add_argument("--accuracy", type=float, help="of GFN-xTB: 1 is loose, 0.01 strict (default 0.1)")
+    parser.add_argument("--processes", type=count, default=1, help="number of processes (default 1)")
+    parser.add_argument("--accuracy", type=positive, help="of GFN-xTB: 1 is loose, 0.01 strict (default 0.1)")
     parser.add_argument("--quiet", action="store_true", help="print nothing but failures")
 
 
 def run(options: argparse.Namespace) -> int:
     """Label the structures."""
+    kind = options.method.lower().partition(":")[0].removesuffix("-xtb")
+    require("this command", EXTRAS.get(kind, "train"), ["ase"])
     import time
 
     import ase.io

@@ -6,6 +6,8 @@ import argparse
 import dataclasses
 from pathlib import Path
 
+from openmm_polarmp._extras import require_training
+from openmm_polarmp.commands._numbers import count
 from openmm_polarmp.commands._parser import command
 
 
@@ -29,7 +31,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument(
         "--seeds",
-        type=int,
+        type=count,
         metavar="N",
         help="train each rung N times, with the configuration's seed and those that follow it, in place of ladder.seeds",
     )
@@ -38,6 +40,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Train the rungs of each configuration; a table over all sets if there are several."""
+    require_training("this command")
     from openmm_polarmp.training import TrainingConfig
     from openmm_polarmp.training.ladder import climb
     from openmm_polarmp.training.ladder_report import over_sets

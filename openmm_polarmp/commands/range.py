@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from openmm_polarmp._torch import require_torch
+from openmm_polarmp._extras import require_training
 from openmm_polarmp.commands._parser import add_keys, command, parse_keys
 
 
@@ -27,7 +27,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
-    require_torch("this command")
+    require_training("this command")
     import dataclasses
 
     import torch

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from openmm_polarmp._extras import require_training
 from openmm_polarmp.commands._parser import command
 
 
@@ -23,6 +24,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Train the model."""
+    require_training("this command")
     from openmm_polarmp.training import TrainingConfig, train
 
     train(TrainingConfig.read(options.config), restart=options.restart, quiet=options.quiet)

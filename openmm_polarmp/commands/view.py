@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from openmm_polarmp.commands._numbers import count, positive
 from openmm_polarmp.commands._parser import command
 
 
@@ -22,9 +23,11 @@ def add(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--output", help="the page (default: view.html in that folder)")
     parser.add_argument("--plot", help="also draw the graphs to this PNG file")
-    parser.add_argument("--frames", type=int, default=100, help="at most so many frames are shown (default 100)")
-    parser.add_argument("--temperature", type=float, help="K, for the spectrum (default: the mean of the run, or 300)")
-    parser.add_argument("--eps-e", type=float, default=1.0, help="s^2 of physical moments (default 1: latent ones)")
+    parser.add_argument("--frames", type=count, default=100, help="at most so many frames are shown (default 100)")
+    parser.add_argument(
+        "--temperature", type=positive, help="K, for the spectrum (default: the mean of the run, or 300)"
+    )
+    parser.add_argument("--eps-e", type=positive, default=1.0, help="s^2 of physical moments (default 1: latent ones)")
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
 
 

@@ -74,9 +74,13 @@ class Settings:
             ("layers", 1),
             ("correlation", 1),
             ("readout", 1),
+            ("num_bessel", 1),
+            ("num_polynomial_cutoff", 1),
         ):
             if getattr(self, name) < low:
                 raise ValueError(f"{name} is {getattr(self, name)}; integers from {low} are accepted")
+        if any(width < 1 for width in self.radial_mlp or ()):
+            raise ValueError(f"radial_mlp is {self.radial_mlp}; integers from 1 are accepted")
 
     def configuration(
         self, species: Sequence[int], cutoff: float, average_neighbors: float, energy_scale: float, degree: int

@@ -70,7 +70,8 @@ class Settings:
     polynomial_cutoff_p: int = 6
 
     def __post_init__(self) -> None:
-        for name, low in (("channels", 1), ("l_max", 0), ("layers", 1), ("radial_mlp_width", 1)):
+        positive = ("channels", "layers", "radial_mlp_width", "num_bessels", "polynomial_cutoff_p")
+        for name, low in {**dict.fromkeys(positive, 1), "l_max": 0, "radial_mlp_depth": 0}.items():
             if getattr(self, name) < low:
                 raise ValueError(f"{name} is {getattr(self, name)}; integers from {low} are accepted")
 

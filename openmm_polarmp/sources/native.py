@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openmm_polarmp import _polarmp
-from openmm_polarmp._torch import require_torch
+from openmm_polarmp._extras import require_torch
 from openmm_polarmp.models import limits
 from openmm_polarmp.models.config import NetworkConfig
 from openmm_polarmp.models.couplings import TENSORS, message_coupling, product_couplings, second_harmonics

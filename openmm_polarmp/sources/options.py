@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from openmm import unit
+
+from openmm_polarmp._arguments import number, whole_number, whole_numbers
 
 EVALUATORS = ("native", "torch")
 PRECISIONS = ("single", "double")
@@ -21,7 +24,7 @@ class SourceOptions:
     ----------
     atomic_numbers : tuple of int
         Of the force's particles, in their order.
-    total_charge : float
+    total_charge : float or Quantity
         e. The charges are shifted to this sum if the model asks for it.
     multiplicity : int
         Spin multiplicity, for a network that sees it.
@@ -51,18 +54,17 @@ class SourceOptions:
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
-            raise ValueError(f"precision must be 'single' or 'double', got {self.precision!r}")
-        if int(self.multiplicity) != self.multiplicity or self.multiplicity < 1:
-            raise ValueError(f"multiplicity must be a positive whole number, got {self.multiplicity!r}")
-        if not math.isfinite(self.total_charge):
-            raise ValueError(f"total_charge must be a finite number of e, got {self.total_charge!r}")
+            raise ValueError(f"precision is {self.precision!r}; 'single' and 'double' are accepted")
+        multiplicity = whole_number("multiplicity", self.multiplicity)
+        if multiplicity < 1:
+            raise ValueError(f"multiplicity is {multiplicity}; 1, of singlets, or more is accepted")
         if self.evaluator is not None and self.evaluator not in EVALUATORS:
             raise ValueError(
                 f"evaluator is {self.evaluator!r}; 'native' and 'torch' are accepted, None: native where it can"
             )
         # JSON takes Python's numbers only.
-        object.__setattr__(self, "total_charge", float(self.total_charge))
-        object.__setattr__(self, "multiplicity", int(self.multiplicity))
+        object.__setattr__(self, "total_charge", number("total_charge", self.total_charge, unit.elementary_charge))
+        object.__setattr__(self, "multiplicity", multiplicity)
         object.__setattr__(self, "compile", bool(self.compile))
 
     @classmethod
@@ -74,7 +76,7 @@ class SourceOptions:
         options = {name: value for name, value in options.items() if value is not None}
         if "device" in options:
             options["device"] = str(options["device"])
-        return cls(tuple(int(z) for z in atomic_numbers), **options)
+        return cls(tuple(whole_numbers("atomic_numbers", atomic_numbers)), **options)
 
     @classmethod
     def from_json(cls, text: str) -> SourceOptions:

@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from openmm_polarmp._torch import is_torch_module, require_torch
+from openmm_polarmp._extras import require_torch
+from openmm_polarmp._torch import is_torch_module
 from openmm_polarmp.models import ModelDescription, ModelFileError
 from openmm_polarmp.models import file as model_file
 from openmm_polarmp.models.file import ModelFile

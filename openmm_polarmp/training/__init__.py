@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from openmm_polarmp._extras import require_training
 from openmm_polarmp._torch import lazy_attributes
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ __getattr__ = lazy_attributes(
         "read_frames": ".data",
         "train": ".run",
     },
+    require_training,
 )
 
 __all__ = [

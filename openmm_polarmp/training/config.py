@@ -9,13 +9,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from openmm_polarmp._extras import require
 from openmm_polarmp.models import TENSOR_PRODUCTS, NetworkSettings
 from openmm_polarmp.training.data.keys import check_keys
+from openmm_polarmp.training.ranges import (
+    ATOMIC_NUMBER,
+    BELOW_ONE,
+    FRACTION,
+    NOT_NEGATIVE,
+    OPTICAL_CONSTANT,
+    POSITIVE,
+    TOLERANCE,
+    check_ranges,
+)
 
 Weight = float | dict[int, float]
 """A number, or a schedule of epochs and the values there, linear in between: ``{0: 0.1, 50: 1.0}``."""
 
-
+PARTS = ("energy", "forces", "stress", "dipole", "born_charges", "molecule_charges", "disturbed")
+"""The parts of the loss."""
 OWN_SETTINGS = (
     "layers",
     "l_max",
@@ -60,6 +72,12 @@ class DataConfig:
     def __post_init__(self) -> None:
         check_keys(self.keys)
         _check_choice("split", self.split, ("random", "ordered"))
+        check_ranges(self, split_seed=NOT_NEGATIVE)
+        for name in ("validation", "test"):
+            if isinstance(getattr(self, name), int | float):
+                check_ranges(self, **{name: NOT_NEGATIVE})
+        if not self.train:
+            raise ValueError("train is empty; the name of at least one file is accepted")
 
 
 @dataclass(frozen=True)
@@ -115,8 +133,17 @@ class ModelConfig(NetworkSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         _check_choice("host_training", self.host_training, ("all", "frozen", "slow"))
-        if not self.host_rate > 0:
-            raise ValueError(f"host_rate is {self.host_rate}; a positive number is accepted")
+        check_ranges(
+            self,
+            cutoff=POSITIVE,
+            sigma=POSITIVE,
+            accuracy=TOLERANCE,
+            k_max=POSITIVE,
+            species=ATOMIC_NUMBER,
+            host_rate=POSITIVE,
+        )
+        if self.start is not None and self.host_settings:
+            raise ValueError("start and host_settings are given; with start the host is that of the model")
         if self.start_host is not None and (self.start is not None or self.host_settings):
             raise ValueError("start_host is given; start and host_settings are not accepted with it")
         if self.host_settings and self.host is None:
@@ -177,8 +204,10 @@ class LossConfig:
     eps_inf: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.linear_from is not None and not self.linear_from > 0:
-            raise ValueError(f"linear_from is {self.linear_from:g}; a positive error in eV/A is accepted")
+        check_ranges(self, linear_from=POSITIVE, eps_inf=OPTICAL_CONSTANT, **dict.fromkeys(PARTS, NOT_NEGATIVE))
+        for name in PARTS:
+            if (schedule := getattr(self, name)) == {} or (isinstance(schedule, dict) and min(schedule) < 0):
+                raise ValueError(f"{name} is {schedule}; epochs from 0 on with the weights there are accepted")
 
 
 @dataclass(frozen=True)
@@ -224,11 +253,10 @@ class OptimizerConfig:
 
     def __post_init__(self) -> None:
         _check_choice("method", self.method, ("adam", "muon"))
-        for name in ("epochs", "batch_size", "learning_rate", "matrix_rate", "clip"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; a positive number is accepted")
-        if not 0 <= self.ema < 1:
-            raise ValueError(f"ema is {self.ema}; a number from 0 to below 1 is accepted")
+        positive = ("epochs", "batch_size", "learning_rate", "matrix_rate", "clip", "patience")
+        not_negative = ("warmup", "weight_decay", "hold_charges")
+        check_ranges(self, **dict.fromkeys(positive, POSITIVE), **dict.fromkeys(not_negative, NOT_NEGATIVE))
+        check_ranges(self, final_rate=FRACTION, ema=BELOW_ONE)
 
 
 @dataclass(frozen=True)
@@ -247,8 +275,7 @@ class LadderConfig:
     seeds: int = 1
 
     def __post_init__(self) -> None:
-        if self.seeds < 1:
-            raise ValueError(f"seeds is {self.seeds}; a positive integer is accepted")
+        check_ranges(self, seeds=POSITIVE)
 
 
 @dataclass(frozen=True)
@@ -286,6 +313,7 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         _check_choice("precision", self.precision, ("single", "double"))
         _check_choice("tensor_products", self.tensor_products, TENSOR_PRODUCTS)
+        check_ranges(self, seed=NOT_NEGATIVE, checkpoint_minutes=NOT_NEGATIVE)
 
     @classmethod
     def read(cls, path: str | Path, **changes: Any) -> TrainingConfig:
@@ -316,6 +344,7 @@ class TrainingConfig:
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read the mapping that a YAML file holds."""
+    require("a configuration file", "train", ["yaml"])
     import yaml
 
     if not path.is_file():
@@ -379,7 +408,10 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
             return [value]
         if origin is dict and isinstance(value, dict):
             key, item = typing.get_args(kind)
-            return {key(k): _convert(item, v, where) for k, v in value.items()}
+            return {
+                _convert(key, k, f"{where}: an entry's name"): _convert(item, v, f"{where}[{k}]")
+                for k, v in value.items()
+            }
         if origin is None and isinstance(value, kind) and not (isinstance(value, bool) and kind is not bool):
             return value
         if kind is float and not isinstance(value, bool) and _is_number(value):

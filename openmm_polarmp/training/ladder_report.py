@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from openmm_polarmp._extras import require
 from openmm_polarmp.models import RUNGS
 from openmm_polarmp.training.metrics import UNITS
 
@@ -81,6 +82,7 @@ def by_rung(runs: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
 
 def draw(path: Path, runs: list[dict[str, Any]]) -> None:
     """Draw the errors as PNG: a bar for the mean of each rung, and a dot for each seed if there are several."""
+    require("a plot", "train", ["matplotlib"])
     from matplotlib.figure import Figure
 
     labels = _labels(runs)

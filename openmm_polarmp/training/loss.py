@@ -8,13 +8,11 @@ import numpy as np
 import torch
 
 from openmm_polarmp.models import PolarMPModel
-from openmm_polarmp.training.config import LossConfig, Weight
+from openmm_polarmp.training.config import PARTS, LossConfig, Weight
 from openmm_polarmp.training.data.structure import Batch
 from openmm_polarmp.training.disturbed_structures import energy_deficits
 from openmm_polarmp.training.metrics import square_sums
 from openmm_polarmp.training.predict import predict
-
-PARTS = ("energy", "forces", "stress", "dipole", "born_charges", "molecule_charges", "disturbed")
 
 
 def weight_at(weight: Weight, epoch: float) -> float:

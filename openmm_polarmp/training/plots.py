@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import ase.data
 import numpy as np
 
+from openmm_polarmp._extras import require
 from openmm_polarmp.training.evaluation import Comparison
 from openmm_polarmp.training.metrics import UNITS
 
@@ -39,6 +40,7 @@ def draw(
     held : float
         Epochs in which the charges were held at their initial values (``optimizer.hold_charges``).
     """
+    require("a plot", "train", ["matplotlib"])
     from matplotlib.figure import Figure
 
     panels = [*comparison.reference, "elements", "charges", *(["learning"] if rows else [])]

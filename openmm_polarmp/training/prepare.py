@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from openmm_polarmp.models import NetworkConfig, PolarMPModel, PolarMPNet, TrainingRange, load_model
-from openmm_polarmp.training.config import DataConfig, TrainingConfig
+from openmm_polarmp.training.config import DataConfig, ModelConfig, TrainingConfig
 from openmm_polarmp.training.data import labels, read_frames
 from openmm_polarmp.training.data.statistics import average_neighbors, force_scale, single_atoms
 from openmm_polarmp.training.data.structure import Structure
@@ -95,7 +95,8 @@ def build_model(config: TrainingConfig, frames: Sequence[ase.Atoms]) -> PolarMPM
     if settings.start is not None:
         model = load_model(settings.start)
         _check_same_network(config, model)
-        model.check_species(torch.tensor(sorted({int(z) for f in frames for z in f.numbers})))
+        asked = {int(z) for f in frames for z in f.numbers} | set(settings.species or ())
+        model.check_species(torch.tensor(sorted(asked)))
         freeze(model, settings)
         model.training_data = settings.description or model.training_data
         model.licence = settings.licence or model.licence
@@ -131,14 +132,16 @@ def build_model(config: TrainingConfig, frames: Sequence[ase.Atoms]) -> PolarMPM
 
 
 def _check_same_network(config: TrainingConfig, model: PolarMPModel) -> None:
-    """Raise a ValueError where an entry of the configuration asks for another network than that of model.start."""
-    settings, present = config.model, getattr(model.network, "config", None)
-    defaults = type(settings)().network()
-    for name, value in settings.network().items():
-        if present is not None and value != defaults[name] and value != getattr(present, name):
+    """Raise a ValueError where an entry of the configuration asks for another model than that of model.start."""
+    settings, defaults = config.model, ModelConfig()
+    present = {name: getattr(model, name) for name in ("sigma", "accuracy", "k_max", "charge_projection")}
+    if (network := getattr(model.network, "config", None)) is not None:
+        present |= {name: getattr(network, name, None) for name in (*settings.network(), "host")}
+    for name, of_model in present.items():
+        if (value := getattr(settings, name)) not in (getattr(defaults, name), of_model):
             raise ValueError(
-                f"model.{name} is {value!r}, but the model of model.start {settings.start!r} has {getattr(present, name)!r}; leave "
-                "the entry out to train that model on, or leave model.start out for a new network"
+                f"model.{name} is {value!r}, but the model of model.start {settings.start!r} has {of_model!r}; leave the entry "
+                "out to train that model on, or leave model.start out for a new network"
             )
 
 

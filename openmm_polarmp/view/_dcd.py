@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from openmm import app
 
-from openmm_polarmp.view._extra import needs
+from openmm_polarmp._extras import require
 
 
 def read_dcd(trajectory: Path, structure: Path) -> tuple[NDArray, NDArray, NDArray | None]:
     """Atomic numbers, positions (nm) and box vectors (nm; None without a box) of a DCD file, which has no times."""
-    with needs("a DCD trajectory"):
-        import mdtraj
+    require("a DCD trajectory", "plot", ["mdtraj"])
+    import mdtraj
 
     topology = app.PDBFile(str(structure)).topology
     with tempfile.TemporaryDirectory() as plain:  # mdtraj's reader takes paths of ASCII letters only

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from openmm_polarmp._extras import require
 from openmm_polarmp.analysis import distribution, has_column, infrared, raman, read_columns
 from openmm_polarmp.analysis.spectra import C, Spectrum
 from openmm_polarmp.models.elements import SYMBOLS
@@ -22,7 +23,6 @@ from openmm_polarmp.reporters.columns import (
     VOLUME_COLUMN,
 )
 from openmm_polarmp.units import DEBYE_PER_E_NM
-from openmm_polarmp.view._extra import needs
 from openmm_polarmp.view.frames import Frames, read_frames
 from openmm_polarmp.view.graph import Graph, line_plot, no_graph
 from openmm_polarmp.view.radial import radial_distribution
@@ -59,8 +59,8 @@ def plot(run: str | Path | Run, *, temperature: float | None = None, eps_e: floa
     -------
     matplotlib.figure.Figure
     """
-    with needs("plot"):
-        from matplotlib.figure import Figure
+    require("plot", "plot", ["matplotlib"])
+    from matplotlib.figure import Figure
 
     class RunFigure(Figure):
         """A figure that notebooks show by itself, without pyplot."""

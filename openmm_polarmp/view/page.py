@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from openmm_polarmp._extras import require
 from openmm_polarmp.models.elements import SYMBOLS
 from openmm_polarmp.models.radii import COVALENT_RADII
 from openmm_polarmp.units import ANGSTROM_PER_NM, DEBYE_PER_E_NM
-from openmm_polarmp.view._extra import needs
 from openmm_polarmp.view.frames import Frames, read_frames
 from openmm_polarmp.view.graphs import Graph, graphs_of, kind_of
 from openmm_polarmp.view.run import Run
@@ -108,9 +108,9 @@ def _summary(frames: Frames | None, scaling: float) -> str:
 
 def _figure(graph: Graph) -> str:
     """A graph as SVG, whose text remains text."""
-    with needs("view"):
-        import matplotlib
-        from matplotlib.figure import Figure
+    require("view", "plot", ["matplotlib"])
+    import matplotlib
+    from matplotlib.figure import Figure
 
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": graph.title, "font.family": "sans-serif"}):
         figure = Figure(figsize=(4.4, 3.0), layout="constrained")

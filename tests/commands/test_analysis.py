@@ -1,5 +1,6 @@
 """The commands on files of known content."""
 
+import sys
 from pathlib import Path
 
 import ase.io
@@ -246,8 +247,6 @@ def test_what_has_no_dielectric_constant(tmp_path, capsys):
         assert message in capsys.readouterr().err
         assert main(["ir", path]) == 0
         assert "use --signal polarization" in capsys.readouterr().err
-    assert main(["dielectric", path, "--eps-inf", "0.5"]) == 1
-    assert "--eps-inf is 0.5; the optical dielectric constant of a medium is 1 or more" in capsys.readouterr().err
 
 
 def test_coarse_sampling_is_said(tmp_path, capsys):
@@ -276,3 +275,35 @@ def test_titles_twice_are_two_runs(tmp_path, capsys):
     path.write_text(text + text)
     assert main(["ir", str(path)]) == 1
     assert "has its titles again after row 6000" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "file", "package", "what"),
+    [("--plot", "ir.png", "matplotlib", "--plot"), ("--experiment", "nk.yml", "yaml", "a file of optical constants")],
+)
+def test_missing_packages_of_options_are_named(tmp_path, capsys, monkeypatch, option, file, package, what):
+    for name in [module for module in sys.modules if module.split(".")[0] == package]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    assert main(["ir", dipoles(tmp_path / "d.csv"), "--volume", "2", option, str(tmp_path / file)]) == 1
+    expected = f"polarmp ir: {what} needs {package}, not installed here: pip install 'openmm-polarmp[plot]'"
+    assert expected in capsys.readouterr().err
+
+
+def test_what_the_series_cannot_give(tmp_path, capsys):
+    """Blocks of too few rows, and nothing left of the series."""
+    path = conditions(tmp_path / "d.csv", correlation=0.02)
+    for option, message in (
+        (["--resolution", "1e9"], "--resolution is 1e+09 1/cm; at most 2085 is accepted, for rows 2 fs apart"),
+        (["--skip", "13"], f"--skip is 13 ps; less than the 12 ps of the series in {path!r} is accepted"),
+    ):
+        assert main(["ir", path, *option]) == 1
+        assert message in capsys.readouterr().err
+    assert main(["dielectric", path, "--skip", "13"]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_a_series_that_does_not_move(tmp_path, capsys):
+    path = reporter_file(tmp_path / "d.csv", *scaled(dipoles(tmp_path / "moving.csv"), 0.0))
+    assert main(["ir", path, "--volume", "2"]) == 1
+    assert "has the same dipoles in all rows; a run in which they change is accepted" in capsys.readouterr().err

@@ -39,6 +39,39 @@ def test_wrong_arguments(capsys):
     assert "usage: polarmp" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("ir d.csv --skip -5", "argument --skip: '-5' is given; zero or a positive number is accepted"),
+        ("ir d.csv --eps-e -1", "argument --eps-e: '-1' is given; a positive number is accepted"),
+        ("ir d.csv --highest -1", "argument --highest: '-1' is given; a positive number"),
+        ("ir d.csv --volume 0", "argument --volume: '0' is given; a positive number"),
+        ("raman p.csv --eps-e 0", "argument --eps-e: '0' is given; a positive number"),
+        ("raman p.csv --temperature nan", "argument --temperature: 'nan' is given; a positive number"),
+        ("raman p.csv --smooth inf", "argument --smooth: 'inf' is given; zero or a positive number"),
+        ("raman p.csv --resolution fine", "argument --resolution: 'fine' is given; a positive number"),
+        ("dielectric d.csv --skip -5", "argument --skip: '-5' is given; zero or a positive number"),
+        ("dielectric d.csv --eps-inf 0.5", "argument --eps-inf: '0.5' is given; 1, the optical dielectric constant"),
+        ("evaluate m.polarmp d.xyz --eps-inf -2", "argument --eps-inf: '-2' is given; 1, the optical"),
+        ("eps-inf m.polarmp d.xyz --frames 0", "argument --frames: '0' is given; a positive integer"),
+        ("label a.xyz b.xyz --processes 1.5", "argument --processes: '1.5' is given; a positive integer"),
+        ("label a.xyz b.xyz --accuracy -1", "argument --accuracy: '-1' is given; a positive number"),
+        ("ladder c.yaml --seeds 0", "argument --seeds: '0' is given; a positive integer"),
+        ("bench --atoms 1000 0", "argument --atoms: '0' is given; a positive integer"),
+        ("bench --seconds -1", "argument --seconds: '-1' is given; a positive number"),
+        ("view run --frames -1", "argument --frames: '-1' is given; a positive integer"),
+        ("export --metatomic m.polarmp o.pt --multiplicity 0", "argument --multiplicity: '0' is given; a positive"),
+        ("export --metatomic m.polarmp o.pt --charge nan", "argument --charge: 'nan' is given; a number"),
+        ("import-so3lr o.polarmp --dispersion-cutoff 0", "argument --dispersion-cutoff: '0' is given; a positive"),
+    ],
+)
+def test_numbers_that_mean_nothing(arguments, message, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments.split())
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
+
+
 def test_check(capfd):
     """It tells of each platform whether a Context can be made on it, and why not."""
     assert main(["check"]) == 0

@@ -3,7 +3,7 @@
 import numpy as np
 import openmm
 import pytest
-from openmm import unit
+from openmm import app, unit
 from support.systems import CUBIC, TRICLINIC, energy_and_forces, evaluate, make_force, make_system, random_atoms
 
 import openmm_polarmp._platforms.loading as plugin
@@ -43,16 +43,53 @@ def test_fixed_multipoles(arguments, message):
         ("setKMax", (-1,), "kMax is -1"),
         ("setEpsInf", (0.5,), "epsInf is 0.5"),
         ("setPMEParameters", (10, 0, 10), "mesh is 10 x 0 x 10"),
-        ("setNonbondedMethod", (7,), "nonbonded method is 7"),
-        ("setPolarizationType", (9,), "polarization type is 9"),
+        ("setNonbondedMethod", (7,), "method is 7; PolarMPForce.NoCutoff and PolarMPForce.PME are accepted"),
+        ("setNonbondedMethod", ("PME",), "method is 'PME'; PolarMPForce.NoCutoff and PolarMPForce.PME are accepted"),
+        ("setNonbondedMethod", (app.Ewald,), "method is Ewald; PolarMPForce.NoCutoff and PolarMPForce.PME are"),
+        ("setNonbondedMethod", (True,), "method is True; PolarMPForce.NoCutoff"),
+        ("setPolarizationType", (9,), "type is 9; PolarMPForce.Direct and"),
+        ("setPolarizationType", ("mutual",), "type is 'mutual'; .* PolarMPForce.Mutual are accepted"),
+        ("setPMEParameters", (32, 32.5, 32), "ny is 32.5; a whole number is accepted"),
+        ("setEwaldErrorTolerance", ("x",), "ewaldErrorTolerance is 'x'; a finite number is accepted"),
+        ("setMutualInducedTargetEpsilon", (None,), "mutualInducedTargetEpsilon is None; a finite number is accepted"),
+        ("setMutualInducedMaxIterations", (1.5,), "iterations is 1.5; a whole number is accepted"),
+        ("setSigma", (1 * unit.elementary_charge,), "sigma is 1 e; a finite number of nm or a quantity"),
+        ("setKMax", ("x",), "k_max is 'x'; a finite number of 1/nm or a quantity of this dimension is accepted"),
+        ("setEpsInf", (None,), "eps_inf is None; a finite number is accepted"),
+        ("setFermiLevel", (1 * unit.nanometer,), "level is 1 nm; a finite number of kJ/mol or a quantity"),
+        ("setTotalChargeConstraint", ("auto",), "charge is 'auto'; numbers of e or a quantity of this dimension are"),
+        ("setTotalChargeConstraint", ([1.0], [0]), r"groups\[0\] is 0; a sequence of whole numbers is accepted"),
+        ("setEmbeddingScale", ("x",), "embedding scale is 'x'; a finite number is accepted"),
+        ("setEmbeddingCharges", ([0.5], [1.0]), r"particles\[0\] is 0.5; a whole number is accepted"),
+        ("setEmbeddingCharges", ([1], [1 * unit.nanometer]), r"charges is \[1 nm\]; numbers of e or a quantity"),
+        ("setParticles", ([0.7, 1.2],), r"particles\[0\] is 0.7; a whole number is accepted"),
+        ("setParticles", ([True, False],), r"particles\[0\] is True; a whole number is accepted"),
+        ("setParticles", (3,), "particles is 3; a sequence of whole numbers is accepted"),
         ("setParticles", ([0, -1],), "particles contains -1"),
         ("setParticles", ([1, 1],), "particles contains 1 twice"),
     ],
 )
 def test_settings(method, arguments, message):
     force = PolarMPForce(FixedMultipoles([1.0]))
-    with pytest.raises((RuntimeError, openmm.OpenMMException), match=message):
+    with pytest.raises((ValueError, RuntimeError, openmm.OpenMMException), match=message):
         getattr(force, method)(*arguments)
+
+
+def test_numbers_that_stand_for_settings():
+    """Whole numbers of NumPy and of the kind 32.0, units in each member of a list, constants of openmm.app."""
+    force = PolarMPForce(FixedMultipoles([1.0]))
+    force.setNonbondedMethod(app.PME)
+    assert force.getNonbondedMethod() == PolarMPForce.PME
+    force.setNonbondedMethod(app.NoCutoff)
+    assert force.getNonbondedMethod() == PolarMPForce.NoCutoff
+    force.setPMEParameters(32.0, np.int32(36), 42)
+    assert force.getPMEParameters() == (32, 36, 42)
+    force.setParticles(np.array([2.0]))
+    assert force.getParticles() == [2]
+    force.setEmbeddingCharges(range(2), [1 * unit.elementary_charge, -0.5 * unit.elementary_charge])
+    np.testing.assert_allclose(force.getEmbeddingCharges()[1], [1.0, -0.5])
+    force.setTotalChargeConstraint([2 * unit.elementary_charge], [np.array([2])])
+    assert force.getTotalChargeConstraint()[0] == [2.0]
 
 
 def test_wrong_number_of_particles(platform_once):

@@ -54,6 +54,7 @@ def test_the_force_of_a_field_in_any_unit(ions, field):
 def test_what_is_no_field(ions):
     force, context = ions
     for field, message in (
+        ("strong", "field is 'strong'; numbers of V/nm or a quantity of this dimension are accepted"),
         ((1.0, 2.0), "three finite numbers in V/nm"),
         ((np.nan, 0, 0), "three finite numbers"),
         ((0, 0, 1e-22), "field is 1e-22 V/nm; zero, or from 1e-09 to 100 V/nm"),

@@ -308,7 +308,7 @@ def test_settings_are_checked():
         force.setMutualInducedTargetEpsilon(0.0)
     with pytest.raises(RuntimeError, match="max iterations is 0"):
         force.setMutualInducedMaxIterations(0)
-    with pytest.raises(RuntimeError, match=r"Direct \(0\), NoPolarization \(1\) and Mutual \(2\)"):
+    with pytest.raises(ValueError, match=r"type is 5; .* PolarMPForce\.Mutual are accepted"):
         force.setPolarizationType(5)
 
 

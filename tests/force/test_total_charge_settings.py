@@ -104,7 +104,7 @@ def test_refusals():
         force.setTotalChargeConstraint([0], [[]])
     with pytest.raises(RuntimeError, match="charge 0 of the total charge constraint is nan"):
         force.setTotalChargeConstraint(np.nan)
-    with pytest.raises(RuntimeError, match="the Fermi level is inf kJ/mol"):
+    with pytest.raises(ValueError, match="level is inf; a finite number of kJ/mol"):
         force.setFermiLevel(np.inf)
 
     def refused(message, **settings):

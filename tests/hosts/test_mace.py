@@ -235,3 +235,11 @@ def test_cuequivariance_that_mace_cannot_convert():
     model = hosted_model("mace", "q", settings={"correlation": 1})
     with pytest.raises(ValueError, match="correlation is 1; with cuequivariance mace-torch accepts 2 and 3"):
         TorchSource(model, [8, 1, 1], tensor_products="cuequivariance").network_on(torch.device("cpu"))
+
+
+def test_settings_that_make_no_network():
+    module = require("mace")
+    with pytest.raises(ValueError, match="num_bessel is 0; integers from 1 are accepted"):
+        module.Settings(num_bessel=0)
+    with pytest.raises(ValueError, match=r"radial_mlp is \[8, -1\]; integers from 1 are accepted"):
+        module.Settings(radial_mlp=[8, -1])

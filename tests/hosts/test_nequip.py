@@ -85,3 +85,13 @@ def test_a_file_cannot_name_code():
         configuration["pair_potential"] = {"_target_": "os.getcwd"}
         with pytest.raises(ValueError, match="unknown entries \\['pair_potential'\\]"):
             module.Adapter(configuration)
+
+
+def test_settings_that_make_no_network():
+    for name, settings in (
+        ("nequip", {"radial_mlp_depth": -1}),
+        ("nequip", {"num_bessels": 0}),
+        ("allegro", {"mlp_depth": -1}),
+    ):
+        with pytest.raises(ValueError, match=r"is (-1|0); integers from (0|1) are accepted"):
+            require(name).Settings(**settings)

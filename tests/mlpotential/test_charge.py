@@ -68,6 +68,25 @@ def charge_of(topology, **keywords):
     return force_in(system).getModel().options.total_charge
 
 
+def test_a_charge_with_its_unit():
+    salt = topology_of(("NA", ("NA",)), WATER)
+    assert charge_of(salt, charge=1 * unit.elementary_charge) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("charge", "message"),
+    [
+        ("automatic", "charge is 'automatic'; a number of e or 'auto' is accepted"),
+        (1 * unit.nanometer, "charge is 1 nm; a finite number of e or a quantity of this dimension is accepted"),
+        ([1, 0], r"charge is \[1, 0\]; a finite number of e"),
+        (float("nan"), "charge is nan; a finite number of e"),
+    ],
+)
+def test_what_is_no_charge(charge, message):
+    with pytest.raises(ValueError, match=message):
+        charge_of(topology_of(WATER), charge=charge)
+
+
 def test_a_forgotten_charge_is_warned_of():
     salt = topology_of(("NA", ("NA",)), WATER)
     message = r"charge is 0, but the residues suggest \+1 e \(1 NA of \+1\); charge=1 or charge='auto' sets it"

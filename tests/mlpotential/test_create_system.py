@@ -230,6 +230,10 @@ def test_heavier_hydrogens():
     plain = MLPotential("polarmp-water").createSystem(topology)
     masses, before = ([s.getParticleMass(i)._value for i in range(6)] for s in (system, plain))
     assert masses[1:3] == [3.0, 3.0] and sum(masses) == pytest.approx(sum(before))
+    with pytest.raises(
+        ValueError, match="hydrogenMass is 'heavy'; a finite number of Da or a quantity of this dimension"
+    ):
+        MLPotential("polarmp-water").createSystem(topology, hydrogenMass="heavy")
     with pytest.raises(ValueError, match=r"hydrogenMass is 9 Da, which leaves .* Da for atom 0 \(O\)"):
         MLPotential("polarmp-water").createSystem(topology, hydrogenMass=9)
     bare = app.Topology()

@@ -99,6 +99,6 @@ def test_number_of_particles(evaluator):
 
 
 def test_precision():
-    with pytest.raises(ValueError, match="precision must be 'single' or 'double', got 'mixed'"):
+    with pytest.raises(ValueError, match="precision is 'mixed'; 'single' and 'double' are accepted"):
         networks.native_source(random_model(), [1, 8], precision="mixed")
     assert extension.NetworkSource is type(networks.native_source(random_model(), [1, 8], precision="double"))

@@ -42,9 +42,9 @@ def test_bad_arguments():
     model = make_model()
     with pytest.raises(ValueError, match=r"atomic numbers \[6\] that the model does not know; it knows \[1, 8\]"):
         TorchSource(model, [8, 1, 6])
-    with pytest.raises(ValueError, match="precision must be 'single' or 'double', got 'half'"):
+    with pytest.raises(ValueError, match="precision is 'half'; 'single' and 'double' are accepted"):
         TorchSource(model, [8, 1], precision="half")
-    with pytest.raises(ValueError, match="multiplicity must be a positive whole number"):
+    with pytest.raises(ValueError, match=r"multiplicity is 1\.5; a whole number is accepted"):
         TorchSource(model, [8, 1], multiplicity=1.5)
     with pytest.raises(TypeError, match=r"model must be a PolarMPModel or a torch.nn.Module, got str"):
         TorchSource("model", [8, 1])

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from openmm import unit
 
 from openmm_polarmp.sources.options import NAMES, SourceOptions
 
@@ -18,10 +19,13 @@ def test_none_stands_for_the_default():
 @pytest.mark.parametrize(
     ("given", "error", "message"),
     [
-        ({"precision": "half"}, ValueError, "precision must be 'single' or 'double', got 'half'"),
-        ({"multiplicity": 1.5}, ValueError, "multiplicity must be a positive whole number, got 1.5"),
-        ({"multiplicity": 0}, ValueError, "multiplicity must be a positive whole number, got 0"),
-        ({"total_charge": float("nan")}, ValueError, "total_charge must be a finite number of e, got nan"),
+        ({"precision": "half"}, ValueError, "precision is 'half'; 'single' and 'double' are accepted"),
+        ({"multiplicity": 1.5}, ValueError, "multiplicity is 1.5; a whole number is accepted"),
+        ({"multiplicity": 0}, ValueError, "multiplicity is 0; 1, of singlets, or more is accepted"),
+        ({"multiplicity": "triplet"}, ValueError, "multiplicity is 'triplet'; a whole number is accepted"),
+        ({"total_charge": float("nan")}, ValueError, "total_charge is nan; a finite number of e"),
+        ({"total_charge": "auto"}, ValueError, "total_charge is 'auto'; a finite number of e"),
+        ({"total_charge": 1 * unit.nanometer}, ValueError, "total_charge is 1 nm; a finite number of e"),
         ({"evaluator": "jax"}, ValueError, "evaluator is 'jax'; 'native' and 'torch' are accepted"),
         ({"fast": True}, TypeError, r"unknown options \['fast'\]; accepted are atomic_numbers, embed, total_charge"),
     ],
@@ -29,6 +33,17 @@ def test_none_stands_for_the_default():
 def test_what_is_not_accepted(given, error, message):
     with pytest.raises(error, match=message):
         SourceOptions.of([1], **given)
+
+
+def test_symbols_are_no_atomic_numbers():
+    with pytest.raises(ValueError, match=r"atomic_numbers\[0\] is 'O'; a whole number is accepted"):
+        SourceOptions.of(["O", "H", "H"])
+
+
+def test_a_charge_with_its_unit():
+    options = SourceOptions.of([11], total_charge=1 * unit.elementary_charge)
+    assert options == SourceOptions.of([11], total_charge=1.0)
+    assert SourceOptions.from_json(options.to_json()) == options
 
 
 @pytest.mark.parametrize(

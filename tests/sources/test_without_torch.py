@@ -1,8 +1,20 @@
 """Dynamics with a model file imports neither torch nor e3nn, and works where they are not installed."""
 
+import re
+import sys
+from pathlib import Path
+
 import pytest
+from packaging.requirements import Requirement
 from support.models import tiny_model
 from support.processes import run_python
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 ABSENT = """
 import sys
@@ -133,21 +145,64 @@ for what, statement in needs.items():
     for line in lines:
         what, said = line.split(" | ")
         assert said.startswith(what), line
-        assert said.endswith("needs torch and e3nn, not installed here: pip install 'openmm-polarmp[torch]'"), line
+        extra = "train" if ".training." in what else "torch"
+        assert said.endswith(f"needs torch and e3nn, not installed here: pip install 'openmm-polarmp[{extra}]'"), line
 
 
-COMMANDS = [
-    ["bench"],
-    ["eps-inf", "polarmp-water", "x.extxyz"],
-    ["evaluate", "polarmp-water", "x.extxyz"],
-    ["train", "x.yaml"],
-]
+COMMANDS = {  # the extra that installs all that each command needs
+    "bench": "torch",
+    "export --metatomic polarmp-water x.pt": "torch",
+    "eps-inf polarmp-water x.extxyz": "train",
+    "evaluate polarmp-water x.extxyz": "train",
+    "range polarmp-water x.extxyz --output x.polarmp": "train",
+    "train x.yaml": "train",
+    "ladder x.yaml": "train",
+    "label x.xyz y.xyz": "label",
+    "label x.xyz y.xyz --method gfn1-xtb": "label",
+    "label x.xyz y.xyz --method so3lr": "train",
+    "label x.xyz y.xyz --method mine.polarmp": "train",
+    "label x.xyz y.xyz --method pyscf:pbe0/def2-svp": "dft",
+    "label x.xyz y.xyz --method cp2k:x.inp": "ase",
+}
+DISTRIBUTIONS = {"yaml": "pyyaml"}
+"""Names on PyPI that differ from those that Python imports."""
 
 
-def test_commands_that_need_torch_say_so(tmp_path):
-    code = f"{ABSENT}\nfrom openmm_polarmp.cli import main\nsys.stderr = sys.stdout\n"
-    code += f"for arguments in {COMMANDS!r}:\n    assert main(arguments) == 1\n"
-    assert run(code, tmp_path).count("pip install 'openmm-polarmp[torch]'") == len(COMMANDS)
+def installed_by(extra):
+    """Names on PyPI of what an extra installs, also by the extras that it contains."""
+    names = set()
+    for requirement in map(Requirement, PROJECT["optional-dependencies"][extra]):
+        inner = requirement.extras if requirement.name == PROJECT["name"] else ()
+        names |= {requirement.name.lower()}.union(*map(installed_by, inner))
+    return names
+
+
+def test_commands_name_the_extra_that_installs_what_they_need(tmp_path):
+    """Where no extra is installed, the first message names one that leaves nothing to be missed in the next run."""
+    absent = ("torch", "e3nn", "ase", "yaml", "h5py", "tblite", "pyscf")
+    code = f"""
+        import sys
+        sys.modules.update(dict.fromkeys({absent}))
+        sys.stderr = sys.stdout
+        from openmm_polarmp.cli import main
+        for command in {list(COMMANDS)}:
+            assert main(command.split()) == 1
+    """
+    lines = run(code, tmp_path).splitlines()
+    for (command, extra), line in zip(COMMANDS.items(), lines, strict=True):
+        said = re.fullmatch(
+            rf"polarmp {command.split()[0]}: .* needs (.*), not installed here: pip install '(.*)'", line
+        )
+        assert said is not None and said[2] == f"openmm-polarmp[{extra}]", line
+        missing = re.split(", | and ", said[1])
+        assert {DISTRIBUTIONS.get(name, name) for name in missing} <= installed_by(extra), line
+
+
+def test_torch_alone_is_not_enough_to_read_data(tmp_path):
+    code = "import sys\nsys.modules['ase'] = None\nsys.stderr = sys.stdout\nfrom openmm_polarmp.cli import main\n"
+    code += "sys.exit(1 - main(['evaluate', 'polarmp-water', 'x.extxyz']))"
+    said = "polarmp evaluate: this command needs ase, not installed here: pip install 'openmm-polarmp[train]'\n"
+    assert run(code, tmp_path) == said
 
 
 def test_only_e3nn_is_missing(tmp_path):

@@ -59,7 +59,7 @@ def test_seeds_share_the_split_and_their_scatter_is_printed(tmp_path, runs):
 
 
 def test_other_numbers_of_seeds_are_refused(tmp_path, runs):
-    with pytest.raises(ValueError, match="seeds is 0; a positive integer is accepted"):
+    with pytest.raises(ValueError, match="seeds is 0; a positive number is accepted"):
         runs.configure(tmp_path, ladder={"seeds": 0})
 
 

@@ -125,5 +125,5 @@ def test_frames_far_off_count_linearly():
     far = 1e-3 * square**0.5
     assert loss(linear_from=far) == pytest.approx(2 * far * square**0.5, rel=2e-3)
     assert loss(linear_from=far, weight=0.25) == pytest.approx(0.25 * loss(linear_from=far), rel=1e-12)
-    with pytest.raises(ValueError, match="linear_from is 0; a positive error in eV/A is accepted"):
+    with pytest.raises(ValueError, match=r"linear_from is 0\.0; a positive number is accepted"):
         LossConfig(linear_from=0.0)

@@ -137,11 +137,25 @@ def test_a_conflict_names_the_way_to_train_on(tmp_path, runs):
     train(runs.configure(tmp_path), quiet=True)
     with pytest.raises(ValueError, match=r"choose another output and set model.start: .*run/model.polarmp"):
         train(runs.configure(tmp_path, optimizer={"learning_rate": 0.02}), quiet=True)
-    start = {"start": "run/model.polarmp", "rung": "qu"}
-    with pytest.raises(
-        ValueError, match=r"model.rung is 'qu', but the model of model.start .*run/model.polarmp' has 'q'"
+    for name, value, present in (
+        ("rung", "qu", "'q'"),
+        ("sigma", 2.0, "1.0"),
+        ("accuracy", 1e-2, "0.0001"),
+        ("k_max", 3.0, "None"),
+        ("charge_projection", False, "True"),
+        ("host", "mace", "None"),
     ):
-        train(runs.configure(tmp_path, output="other", model=start), quiet=True)
+        settings = {"layers": 2, "channels": 32, "message_channels": 16, "l_max": 2} if name == "host" else {}
+        start = {"start": "run/model.polarmp", **settings, name: value}
+        with pytest.raises(
+            ValueError,
+            match=rf"model.{name} is {value!r}, but the model of model.start .*run/model.polarmp' has {present}",
+        ):
+            train(runs.configure(tmp_path, output="other", model=start), quiet=True)
+    with pytest.raises(ValueError, match=r"\[8\] that the model does not know"):
+        train(
+            runs.configure(tmp_path, output="other", model={"start": "run/model.polarmp", "species": [8]}), quiet=True
+        )
 
 
 def test_an_interruption_says_that_all_is_kept(tmp_path, runs, monkeypatch, capsys):

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from openmm_polarmp._extras import require_training
 from openmm_polarmp._torch import lazy_attributes
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ __getattr__ = lazy_attributes(
         "labels": "._labels",
         "read_frames": ".frames",
     },
+    require_training,
 )
 
 __all__ = ["Batch", "Structure", "fit_reference_energies", "labels", "read_frames"]

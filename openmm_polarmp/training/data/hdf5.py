@@ -17,6 +17,7 @@ import ase
 import numpy as np
 from ase.calculators.singlepoint import SinglePointCalculator
 
+from openmm_polarmp._extras import require
 from openmm_polarmp.training.data._labels import labels
 
 SUFFIXES = (".h5", ".hdf5")
@@ -24,6 +25,7 @@ SUFFIXES = (".h5", ".hdf5")
 
 def read(path: Path) -> list[ase.Atoms]:
     """Read all frames of a file."""
+    require("HDF5", "train", ["h5py"])
     import h5py
 
     frames = []
@@ -44,6 +46,7 @@ def read(path: Path) -> list[ase.Atoms]:
 
 def write(path: Path, frames: Sequence[ase.Atoms]) -> None:
     """Write frames with their labels, one group for each composition, periodicity and set of labels."""
+    require("HDF5", "train", ["h5py"])
     import h5py
 
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}

@@ -41,10 +41,14 @@ class GFNMethod:
     atoms_at_once = 0
 
     def __init__(self, method: str = "GFN2-xTB", accuracy: float = 0.1) -> None:
+        if not accuracy > 0:
+            raise ValueError(f"accuracy is {accuracy:g}; a positive number is accepted")
         try:
             version = importlib.metadata.version("tblite")
         except importlib.metadata.PackageNotFoundError as error:
-            raise ImportError(f"labels of {method} need tblite: pip install 'openmm-polarmp[label]'") from error
+            raise ImportError(
+                f"labels of {method} need tblite, not installed here: pip install 'openmm-polarmp[label]'"
+            ) from error
         self.method, self.accuracy = method, accuracy
         self.provenance = Provenance(method, f"tblite {version}", {"accuracy": accuracy})
 

@@ -65,7 +65,7 @@ class PySCFMethod:
                 version += f", pyscf-dispersion {importlib.metadata.version('pyscf-dispersion')}"
         except importlib.metadata.PackageNotFoundError as error:
             raise ImportError(
-                f"labels of pyscf:{functional}/{basis} need {error.name}: pip install 'openmm-polarmp[dft]'"
+                f"labels of pyscf:{functional}/{basis} need {error.name}, not installed here: pip install 'openmm-polarmp[dft]'"
             ) from error
         self.functional, self.basis = functional, basis
         settings: dict[str, str | float | int] = {
