@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 
@@ -119,6 +120,12 @@ class PolarMPNet(ExactConstants):
             self.layers.append(MessageLayer(message, products, self._l_features[-1], config.density_limit))
             self._l_features.append(products.l_out)
         self.zbl = ZBLRepulsion(list(config.species)) if config.zbl else None
+
+    def limit_densities(self, limit: float | None) -> None:
+        """Set the configuration's ``density_limit``. It has no weights, so that a trained network can get one, to be trained on."""
+        self.config = dataclasses.replace(self.config, density_limit=limit)
+        for layer in (self.first, *self.layers):
+            layer.density_limit = limit
 
     def _products(self, last: bool) -> Products:
         config = self.config

@@ -95,6 +95,8 @@ def build_model(config: TrainingConfig, frames: Sequence[ase.Atoms]) -> PolarMPM
     if settings.start is not None:
         model = load_model(settings.start)
         _check_same_network(config, model)
+        if settings.density_limit is not None and isinstance(model.network, PolarMPNet):
+            model.network.limit_densities(settings.density_limit)
         asked = {int(z) for f in frames for z in f.numbers} | set(settings.species or ())
         model.check_species(torch.tensor(sorted(asked)))
         freeze(model, settings)
@@ -137,6 +139,8 @@ def _check_same_network(config: TrainingConfig, model: PolarMPModel) -> None:
     present = {name: getattr(model, name) for name in ("sigma", "accuracy", "k_max", "charge_projection")}
     if (network := getattr(model.network, "config", None)) is not None:
         present |= {name: getattr(network, name, None) for name in (*settings.network(), "host")}
+        if isinstance(model.network, PolarMPNet):
+            del present["density_limit"]  # has no weights: a trained network can get one
     for name, of_model in present.items():
         if (value := getattr(settings, name)) not in (getattr(defaults, name), of_model):
             raise ValueError(

@@ -258,6 +258,18 @@ def test_fine_tuning_begins_with_the_given_model(tmp_path, runs):
     assert (result.model.training_data, result.model.licence) == ("ions, then more ions", "MIT")
 
 
+def test_a_trained_network_gets_a_density_limit(tmp_path, runs):
+    first = train(runs.configure(tmp_path, output="first"), quiet=True).model
+    tune = {"start": "first/model.polarmp", "density_limit": 3.0}
+    optimizer = {"epochs": 1, "learning_rate": 1e-12}
+    second = train(runs.configure(tmp_path, output="second", model=tune, optimizer=optimizer), quiet=True).model
+    assert first.network.config.density_limit is None
+    assert load_model(tmp_path / "second" / "model.polarmp").network.config.density_limit == 3.0
+    r = torch.tensor([[0.0, 0, 0], [2.3, 0, 0], [-0.8, 2.1, 0]], dtype=torch.float64)
+    energies = [m.double().energy(r, torch.tensor([11, 17, 17]), None).item() for m in (first, second)]
+    assert energies[0] != pytest.approx(energies[1], abs=1e-6)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
