@@ -96,7 +96,8 @@ class ModelConfig(NetworkSettings):
         Shift the charges of each structure to its total charge.
     start : str, optional
         A model file or the name of a shipped model to continue from (fine-tuning): network and electrostatics are that
-        model's, but for a ``density_limit`` that is given here. The labels may be of another level of theory: the energies of single atoms are then fitted anew.
+        model's, but for a ``density_limit`` that is given here. The labels may be of another level of theory: the energies
+        of single atoms are then fitted anew.
     species : list of int, optional
         Atomic numbers that the model shall know in addition to those of the training data.
     description, licence : str
