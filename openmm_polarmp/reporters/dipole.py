@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import os
-from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
@@ -74,12 +72,7 @@ class DipoleReporter(ForceReporter):
         current: bool | None = None,
     ) -> None:
         super().__init__(reportInterval)
-        if isinstance(file, (str, os.PathLike)) and not append:
-            Path(file).write_text(
-                "", encoding="utf-8"
-            )  # its columns depend on the System, whether it can be written does not
-        self._path, self._append, self._wants = file, append, current
-        self._file: TextFile | None = None
+        self._file, self._wants = TextFile(file, append), current
         self._polarization: ChargePolarization | None = None
         self._molecules: list[NDArray[np.int64]] = []
         self._masses = np.empty(0)
@@ -97,14 +90,12 @@ class DipoleReporter(ForceReporter):
             wants = on_host and getattr(force.getModel(), "evaluator", "native") == "native"
         if wants:
             titles += [*POLARIZATION_COLUMNS, BORN_COLUMN]
-        last = _last_row(self._path, titles) if self._append else None
+        last = self._file.begin(titles)
         if wants:
-            start = np.zeros(3) if last is None else np.array([last[column] for column in POLARIZATION_COLUMNS])
+            start = np.zeros(3) if last is None else np.array([float(last[column]) for column in POLARIZATION_COLUMNS])
             self._polarization = ChargePolarization(force, self._particles, start)
-        self._file = TextFile(self._path, titles, self._append)
 
     def _report(self, simulation: Any, state: openmm.State, force: PolarMPForce) -> None:
-        assert self._file is not None
         step = force.getStepData(self._context)
         positions = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)[self._particles]
         charges = step.charges + step.induced_charges
@@ -130,21 +121,4 @@ class DipoleReporter(ForceReporter):
                 self._born = born_sum(self._context, force, self._masses, step.field_scale)
             numbers.append(self._born)
         self._reports += 1
-        time = state.getTime().value_in_unit(unit.picosecond)
-        self._file.write(simulation.currentStep, f"{time:.6g}", *(f"{x:.9g}" for x in numbers))
-
-
-def _last_row(file: str | os.PathLike[str] | TextIO, titles: list[str]) -> dict[str, float] | None:
-    """The last complete row of a file with these columns; None if there is none."""
-    if not isinstance(file, (str, os.PathLike)) or not Path(file).is_file():
-        return None
-    with Path(file).open(encoding="utf-8", newline="") as stream:
-        lines = [line for line in stream.read().splitlines(keepends=True) if line.endswith("\n")]
-    if lines and next(csv.reader(lines[:1])) != titles:
-        raise ValueError(
-            f"file is {str(file)!r} with other columns than this reporter writes; append=True needs a file with the same columns "
-            "(current=False for a file without the polarization of charges)"
-        )
-    if len(lines) < 2:
-        return None
-    return dict(zip(titles, map(float, lines[-1].split(",")), strict=True))
+        self._file.report(simulation, state, *(f"{x:.9g}" for x in numbers))

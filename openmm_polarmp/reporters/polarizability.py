@@ -37,7 +37,10 @@ class PolarizabilityReporter(ForceReporter):
 
     def __init__(self, file: str | os.PathLike[str] | TextIO, reportInterval: int, append: bool = False) -> None:
         super().__init__(reportInterval)
-        self._file = TextFile(file, ["step", "time (ps)", *POLARIZABILITY_COLUMNS, SCALE_COLUMN], append)
+        self._file = TextFile(file, append)
+
+    def _prepare(self, simulation: Any, force: PolarMPForce) -> None:
+        self._file.begin(["step", "time (ps)", *POLARIZABILITY_COLUMNS, SCALE_COLUMN])
 
     def _report(self, simulation: Any, state: openmm.State, force: PolarMPForce) -> None:
         positions = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)[self._particles]
@@ -45,6 +48,5 @@ class PolarizabilityReporter(ForceReporter):
         scale = force.getStepData(self._context).field_scale ** 2 / force.getEpsInf()
         total = system_polarizability(force, self._context, positions)
         volume = units.COULOMB * total / units.POLARIZABILITY_TO_OPENMM  # A^3
-        time = state.getTime().value_in_unit(unit.picosecond)
         values = [*(volume[pair] for pair in _PAIRS), scale]
-        self._file.write(simulation.currentStep, f"{time:.6g}", *(f"{value:.9g}" for value in values))
+        self._file.report(simulation, state, *(f"{value:.9g}" for value in values))
