@@ -115,8 +115,10 @@ class PolarMPCalculator(Calculator):
         self.results = {"energy": energy, "free_energy": energy, "forces": forces / units.FORCE_TO_OPENMM @ rotation}
         if "stress" in properties:
             self.results["stress"] = self._stress(atoms)
-        if {"charges", "dipole", "polarizability"} & set(properties):
+        if {"charges", "dipole"} & set(properties):
             self._add_moments(atoms, rotation, periodic)
+        if "polarizability" in properties:
+            self._add_polarizability(rotation)
         if "born_effective_charges" in properties:
             born = self._force.getBornEffectiveCharges(self._context)
             self.results["born_effective_charges"] = rotation.T @ born @ rotation
@@ -149,18 +151,21 @@ class PolarMPCalculator(Calculator):
         self._context = openmm.Context(system, openmm.VerletIntegrator(1e-3), platform, self._properties)
 
     def _add_moments(self, atoms: ase.Atoms, rotation: NDArray[np.float64], periodic: bool) -> None:
-        """Physical charges and polarizability, and the dipole of a structure that is not periodic, about the origin."""
+        """Physical charges, and the dipole of a structure that is not periodic, about the origin."""
         step = self._force.getStepData(self._context)
         charges = step.charges + step.induced_charges
         self.results["charges"] = step.field_scale * charges
-        positions = self._context.getState(positions=True).getPositions(asNumpy=True)._value
-        polarizability = system_polarizability(self._force, self._context, positions) / units.POLARIZABILITY_TO_OPENMM
-        self.results["polarizability"] = step.field_scale**2 * rotation.T @ polarizability @ rotation
         if not periodic:
             dipoles = (step.dipoles + step.induced_dipoles).sum(0) / units.DIPOLE_TO_OPENMM
             arms = arms_of_softness(self._force, step.softness, atoms.positions)
             of_charges = step.charges @ atoms.positions + step.induced_charges @ arms
             self.results["dipole"] = step.field_scale * (of_charges + dipoles @ rotation)
+
+    def _add_polarizability(self, rotation: NDArray[np.float64]) -> None:
+        scale = self._force.getStepData(self._context).field_scale
+        positions = self._context.getState(positions=True).getPositions(asNumpy=True)._value
+        polarizability = system_polarizability(self._force, self._context, positions) / units.POLARIZABILITY_TO_OPENMM
+        self.results["polarizability"] = scale**2 * rotation.T @ polarizability @ rotation
 
     def _stress(self, atoms: ase.Atoms) -> NDArray[np.float64]:
         """Derivative of the energy by strain over the volume, by torch."""

@@ -12,6 +12,7 @@ from openmm import unit
 
 from openmm_polarmp import _polarmp, external_field, units
 from openmm_polarmp._born_charges import forces_per_field, induced_charge_part
+from openmm_polarmp._free_charge import require_polarization
 from openmm_polarmp._polarization import current_of_charges, current_of_dipoles, torch_charge_transfer
 from openmm_polarmp.fixed import FixedMultipoles
 from openmm_polarmp.moments import MOMENTS
@@ -471,6 +472,8 @@ class PolarMPForce(openmm.Force):
         numpy.ndarray
             [N,3,3] in e: row = polarization, column = displacement. Scaled by s = sqrt(eps_e) with the force's epsInf.
         """
+        require_polarization(self, "Born charges are")
+        _ = self.getStepData(context).field_scale  # raises where there is none
         particles = self._particles_in(context)
         born = forces_per_field(context, particles, self.getForceGroup(), self.FIELD_PARAMETERS)
         if induced_charges and self.usesPeriodicBoundaryConditions():
@@ -517,19 +520,14 @@ class PolarMPForce(openmm.Force):
         numpy.ndarray
             [3] in e nm/ps, scaled by s = sqrt(eps_e) with the force's epsInf.
         """
-        if self.usesPeriodicBoundaryConditions() and (
-            self.getTotalChargeConstraint() or self.getFermiLevel() is not None
-        ):
-            raise ValueError(
-                "the polarization current is asked for in a periodic box with a total charge constraint or a Fermi level; it is "
-                "available with NoCutoff, because charge that moves any distance has no unique polarization in a box"
-            )
+        require_polarization(self, "the polarization current is")
         particles = self._particles_in(context)
         velocities = context.getState(velocities=True).getVelocities(asNumpy=True)._value[particles]
         step = self.getStepData(context)
+        scale = step.field_scale  # raises where there is none
         current = current_of_charges(step.local_charges, self.getChargeTransfer(context), velocities)
         current += current_of_dipoles(self, context, particles, velocities)
-        return step.field_scale * current
+        return scale * current
 
     def _particles_in(self, context: openmm.Context) -> list[int]:
         return self.getParticles() or list(range(context.getSystem().getNumParticles()))

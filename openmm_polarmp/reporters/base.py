@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import warnings
 import weakref
 from collections import deque
 from collections.abc import Sequence
@@ -71,6 +72,10 @@ class ForceReporter:
 
     def _prepare(self, simulation: Any, force: PolarMPForce) -> None:
         """Look up what does not change."""
+
+    def _leave_out(self, columns: str, reason: str) -> None:
+        """Warn that a reporter writes no such columns."""
+        warnings.warn(f"{type(self).__name__} leaves out {columns}: {reason}", stacklevel=4)
 
     def _report(self, simulation: Any, state: openmm.State, force: PolarMPForce) -> None:
         raise NotImplementedError

@@ -10,6 +10,7 @@ import openmm
 from numpy.typing import NDArray
 from openmm import unit
 
+from openmm_polarmp._free_charge import REASON, has_polarization
 from openmm_polarmp.force import PolarMPForce
 from openmm_polarmp.reporters._polarization import ChargePolarization, born_sum
 from openmm_polarmp.reporters.base import ForceReporter, TextFile
@@ -21,6 +22,7 @@ from openmm_polarmp.reporters.columns import (
     POLARIZATION_COLUMNS,
     VOLUME_COLUMN,
 )
+from openmm_polarmp.step_data import NO_SCALE
 from openmm_polarmp.units import DEBYE_PER_E_NM
 
 HOST_PLATFORMS = ("Reference", "CPU")
@@ -62,6 +64,9 @@ class DipoleReporter(ForceReporter):
     summed from report to report, Z_i (r_i(t) - r_i(t')) with the mean of the charges' part of Z_i at both times: it contains
     charge that moves between molecules, and ions that travel. Induced charges are not in it (`getBornEffectiveCharges`). In a
     cluster it is sum (q + dq) r, dq about the centre of softness. All are latent quantities, not yet multiplied by s = sqrt(eps_e).
+
+    In a box whose charge moves freely (total charge constraint, Fermi level) neither exists, and with chi of 1 or more the f-sum
+    does not (theory.md sections 6 and 9): such columns are left out, with a warning.
     """
 
     def __init__(
@@ -76,7 +81,7 @@ class DipoleReporter(ForceReporter):
         self._polarization: ChargePolarization | None = None
         self._molecules: list[NDArray[np.int64]] = []
         self._masses = np.empty(0)
-        self._reports, self._born = 0, np.nan
+        self._reports, self._born, self._has_born = 0, np.nan, False
 
     def _prepare(self, simulation: Any, force: PolarMPForce) -> None:
         place = {atom: i for i, atom in enumerate(self._particles)}
@@ -88,8 +93,16 @@ class DipoleReporter(ForceReporter):
         if wants is None:
             on_host = simulation.context.getPlatform().getName() in HOST_PLATFORMS
             wants = on_host and getattr(force.getModel(), "evaluator", "native") == "native"
+        if wants and not has_polarization(force):
+            self._leave_out("the polarization of charges and the f-sum", REASON)
+            wants = False
         if wants:
-            titles += [*POLARIZATION_COLUMNS, BORN_COLUMN]
+            titles += POLARIZATION_COLUMNS
+            self._has_born = bool(np.isfinite(force.getStepData(self._context).sqrt_eps_e))
+            if self._has_born:
+                titles.append(BORN_COLUMN)
+            else:
+                self._leave_out("the f-sum", NO_SCALE)
         last = self._file.begin(titles)
         if wants:
             start = np.zeros(3) if last is None else np.array([float(last[column]) for column in POLARIZATION_COLUMNS])
@@ -117,8 +130,9 @@ class DipoleReporter(ForceReporter):
         numbers += [volume, step.charges.sum(), max(molecular_charges)]
         if self._polarization is not None:
             numbers += list(self._polarization.at(self._context, step, positions))
+        if self._has_born:
             if self._reports % BORN_INTERVAL == 0:
-                self._born = born_sum(self._context, force, self._masses, step.field_scale)
+                self._born = born_sum(self._context, force, self._masses, step.sqrt_eps_e)
             numbers.append(self._born)
         self._reports += 1
         self._file.report(simulation, state, *(f"{x:.9g}" for x in numbers))

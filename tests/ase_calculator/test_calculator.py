@@ -107,6 +107,16 @@ def test_response_of_a_cluster(calculator):
     np.testing.assert_allclose(alpha, rotation.T @ found["polarizability"] @ rotation, atol=1e-6)
 
 
+def test_charges_of_a_box_without_a_polarizability(tmp_path):
+    """Charge that follows from electronegativities moves any distance in a box, but where it is is known."""
+    tiny_model(rung="qeq").double().save(tmp_path / "qeq.polarmp")
+    atoms = box()
+    atoms.calc = PolarMPCalculator(tmp_path / "qeq.polarmp", platform="Reference")
+    assert atoms.get_charges().sum() == pytest.approx(0, abs=1e-6)
+    with pytest.raises(ValueError, match="the polarizability is asked for, but in a periodic box"):
+        atoms.calc.get_property("polarizability", atoms)
+
+
 def test_what_is_not_there(calculator, path):
     atoms = dimer()
     with pytest.raises(PropertyNotImplementedError, match="stress: structures that are periodic"):
