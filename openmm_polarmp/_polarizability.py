@@ -84,7 +84,8 @@ def system_polarizability(
         for axis in np.eye(3):
             dipoles = []
             for sign in (1, -1):
-                force.setExternalField(context, sign * AMPLITUDE * axis)
+                for name, value in zip(force.FIELD_PARAMETERS, sign * AMPLITUDE * axis, strict=True):
+                    context.setParameter(name, value)
                 dipoles.append(induced_dipole())
             columns.append((dipoles[0] - dipoles[1]) / (2 * AMPLITUDE * step.field_scale))
     finally:

@@ -440,6 +440,7 @@ class PolarMPForce(openmm.Force):
         Parameters
         ----------
         context : openmm.Context
+            Of the System, or that from `find_force` where the force stands inside of another.
         field : three numbers in V/nm, or a Quantity
             In any unit of a field. `Context.setParameter` would strip a unit in a way of its own.
         """
