@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import openmm
@@ -17,6 +17,9 @@ from openmm_polarmp._polarization import current_of_charges, current_of_dipoles,
 from openmm_polarmp.fixed import FixedMultipoles
 from openmm_polarmp.moments import MOMENTS
 from openmm_polarmp.step_data import PairFlows, StepData
+
+if TYPE_CHECKING:
+    from openmm_polarmp.sources.settings import ModelSettings
 
 _EMPTY = '<Force type="PolarMPForce" version="1" forceGroup="0" name="PolarMPForce"><Particles/><Source kind=""><Properties/></Source></Force>'
 
@@ -57,7 +60,13 @@ class PolarMPForce(openmm.Force):
 
     def __init__(self, model: Any, **options: Any) -> None:
         self.this = openmm.XmlSerializer._deserializeForce(_EMPTY).this
-        self.setModel(model, **options)
+        self._set_source(model, **options).apply(self)
+
+    @classmethod
+    def _without_model(cls) -> PolarMPForce:
+        force = cls.__new__(cls)
+        force.this = openmm.XmlSerializer._deserializeForce(_EMPTY).this
+        return force
 
     # ---- identity ---------------------------------------------------------------------------------------------
 
@@ -82,30 +91,37 @@ class PolarMPForce(openmm.Force):
     # ---- the source -------------------------------------------------------------------------------------------
 
     def setModel(self, model: Any, **options: Any) -> None:
-        """Set where the moments come from. See the constructor."""
+        """Set where the moments come from. See the constructor.
+
+        A model brings its sigma, kMax, mutual polarization and, where charges follow from electronegativities, the total charge.
+        Those of the model before are given up, unless they were set to something else since; all other settings stay.
+        """
+        previous = getattr(self.getModel(), "settings", None)
+        settings = self._set_source(model, **options)
+        if previous is not None:
+            previous.remove(self, self._without_model())
+        settings.apply(self)
+
+    def _set_source(self, model: Any, **options: Any) -> ModelSettings:
+        """Set the source; returns the settings that its model brings."""
+        from openmm_polarmp.sources.settings import ModelSettings
+
         if isinstance(model, FixedMultipoles):
             if options:
                 raise TypeError(f"FixedMultipoles takes no options, but got {sorted(options)}")
             values = model.members()
             flat = [values[m.name].ravel().tolist() if m.name in values else [] for m in MOMENTS]
             _polarmp.set_fixed_source(self._address, *flat)
-            return
+            return ModelSettings()
         from openmm_polarmp.sources.registry import make_source
 
         described = make_source(model, **options)
         native = isinstance(described.source, _polarmp.NetworkSource)
         set_source = _polarmp.set_network_source if native else _polarmp.set_python_source
         set_source(self._address, described.source, described.kind, described.properties)
-        if described.sigma is not None:
-            self.setSigma(described.sigma * unit.angstrom)
-        if described.mutual:
-            self.setPolarizationType(self.Mutual)
-        if described.total_charge is not None and self.getFermiLevel() is None:
-            self.setTotalChargeConstraint(described.total_charge)
-        if described.k_max is not None:
-            self.setKMax(described.k_max / unit.angstrom)
         if described.periodic is not None:
             self.setNonbondedMethod(self.PME if described.periodic else self.NoCutoff)
+        return described.source.settings
 
     def getModel(self) -> Any:
         """The source of moments: `FixedMultipoles`, a `NativeSource`, or the object in torch that the force evaluates.
