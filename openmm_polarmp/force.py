@@ -438,7 +438,8 @@ class PolarMPForce(openmm.Force):
         -------
         numpy.ndarray
             [13]: charge (e), dipole x y z (e nm), quadrupole xx xy xz yx yy yz zx zy zz (e nm^2, traceless), with respect
-            to the center of mass, as AmoebaMultipoleForce has it. In a periodic box only the lowest moment that
+            to the center of mass. The order is that of AmoebaMultipoleForce, which has debye and debye A, and quadrupoles 3/2 times
+            as large: ours are sum q (r r - r^2/3) of charges. In a periodic box only the lowest moment that
             does not vanish is well defined. Charge that neighbours have exchanged enters with their vectors (theory section 8).
         """
         step = self.getStepData(context)
