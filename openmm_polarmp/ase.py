@@ -126,7 +126,14 @@ class PolarMPCalculator(Calculator):
             self.results["born_effective_charges"] = rotation.T @ born @ rotation
 
     def check_state(self, atoms: ase.Atoms, tol: float = 1e-15) -> list[str]:
-        """What has changed since the last calculation (called by ASE, which does not look at ``info``)."""
+        """What has changed since the last calculation (called by ASE, which does not look at ``info``).
+
+        Parameters
+        ----------
+        atoms : ase.Atoms
+        tol : float
+            Difference of positions and box vectors (A) that counts as none.
+        """
         changes = super().check_state(atoms, tol)
         if self.atoms is not None and self._total_charge(atoms) != self._total_charge(self.atoms):
             changes.append("total_charge")
