@@ -9,6 +9,7 @@ import openmm
 from numpy.typing import NDArray
 
 from openmm_polarmp import units
+from openmm_polarmp._free_charge import require_polarization
 
 if TYPE_CHECKING:
     from openmm_polarmp.force import PolarMPForce
@@ -57,7 +58,13 @@ def system_polarizability(
     context : openmm.Context
     positions : array [N,3]
         Of the force's atoms, nm.
+
+    Raises
+    ------
+    ValueError
+        If there is none (`has_polarization`).
     """
+    require_polarization(force, "the polarizability is")
     step = force.getStepData(context)
     arms = np.zeros_like(positions)  # in a box a field does not act through the softness
     if not force.usesPeriodicBoundaryConditions():
@@ -77,7 +84,8 @@ def system_polarizability(
         for axis in np.eye(3):
             dipoles = []
             for sign in (1, -1):
-                force.setExternalField(context, sign * AMPLITUDE * axis)
+                for name, value in zip(force.FIELD_PARAMETERS, sign * AMPLITUDE * axis, strict=True):
+                    context.setParameter(name, value)
                 dipoles.append(induced_dipole())
             columns.append((dipoles[0] - dipoles[1]) / (2 * AMPLITUDE * step.field_scale))
     finally:

@@ -33,8 +33,9 @@ class PolarMPCalculator(Calculator):
     ----------
     model : str or path
         A model file or the name of a shipped model.
-    charge : float
-        Total charge, e.
+    charge : float, optional
+        Total charge, e. By default that of each structure's ``info["total_charge"]``, which `polarmp train` and `label` read
+        too, or 0 without one.
     multiplicity : int
         Spin multiplicity, for a model that sees it.
     precision : str
@@ -74,7 +75,7 @@ class PolarMPCalculator(Calculator):
         self,
         model: str | Path = "polarmp-water",
         *,
-        charge: float = 0.0,
+        charge: float | None = None,
         multiplicity: int = 1,
         precision: str = "double",
         accuracy: float = 1e-6,
@@ -87,7 +88,8 @@ class PolarMPCalculator(Calculator):
             raise ValueError(f"platform is {platform!r}; {', '.join(PLATFORMS)} are accepted")
         self.description = ModelDescription.find(model)
         self._model, self._platform, self._properties = model, platform, dict(properties or {})
-        self._options: dict[str, Any] = {"total_charge": charge, "multiplicity": multiplicity, "precision": precision}
+        self._charge = charge
+        self._options: dict[str, Any] = {"multiplicity": multiplicity, "precision": precision}
         self._accuracy, self._eps_inf = accuracy, eps_inf
         self._key: tuple[Any, ...] | None = None
         self._torch_model: Any = None
@@ -115,17 +117,44 @@ class PolarMPCalculator(Calculator):
         self.results = {"energy": energy, "free_energy": energy, "forces": forces / units.FORCE_TO_OPENMM @ rotation}
         if "stress" in properties:
             self.results["stress"] = self._stress(atoms)
-        if {"charges", "dipole", "polarizability"} & set(properties):
+        if {"charges", "dipole"} & set(properties):
             self._add_moments(atoms, rotation, periodic)
+        if "polarizability" in properties:
+            self._add_polarizability(rotation)
         if "born_effective_charges" in properties:
             born = self._force.getBornEffectiveCharges(self._context)
             self.results["born_effective_charges"] = rotation.T @ born @ rotation
 
+    def check_state(self, atoms: ase.Atoms, tol: float = 1e-15) -> list[str]:
+        """What has changed since the last calculation (called by ASE, which does not look at ``info``).
+
+        Parameters
+        ----------
+        atoms : ase.Atoms
+        tol : float
+            Difference of positions and box vectors (A) that counts as none.
+        """
+        changes = super().check_state(atoms, tol)
+        if self.atoms is not None and self._total_charge(atoms) != self._total_charge(self.atoms):
+            changes.append("total_charge")
+        return changes
+
+    def _total_charge(self, atoms: ase.Atoms) -> float:
+        """Of a structure, e."""
+        given, of_atoms = self._charge, atoms.info.get("total_charge")
+        if given is not None and of_atoms is not None and abs(given - of_atoms) > 1e-6:
+            raise ValueError(
+                f"charge is {given:g}, but the structure's info has a total_charge of {of_atoms:g}; the same charge, or one of the two, "
+                "is accepted"
+            )
+        charge = of_atoms if given is None else given
+        return 0.0 if charge is None else float(charge)
+
     def _place(self, atoms: ase.Atoms, periodic: bool) -> NDArray[np.float64]:
         """Put atoms and box into the Context; returns the rotation from its axes, x_atoms = x_context @ rotation."""
-        key = (tuple(atoms.numbers), periodic)
+        key = (tuple(atoms.numbers.tolist()), periodic, self._total_charge(atoms))
         if key != self._key:
-            self._make_context(atoms.numbers, periodic)
+            self._make_context(*key)
             self._key = key
         rotation = np.eye(3)
         if periodic:
@@ -134,13 +163,13 @@ class PolarMPCalculator(Calculator):
         self._context.setPositions(atoms.positions @ rotation.T * units.LENGTH_TO_OPENMM)
         return rotation
 
-    def _make_context(self, numbers: NDArray[np.int64], periodic: bool) -> None:
+    def _make_context(self, numbers: tuple[int, ...], periodic: bool, charge: float) -> None:
         if len(numbers) == 0:
             raise ValueError("atoms is empty; at least one atom is accepted")
         system = openmm.System()
         for _ in numbers:
             system.addParticle(1.0)
-        self._force = PolarMPForce(self._model, atomic_numbers=numbers.tolist(), **self._options)
+        self._force = PolarMPForce(self._model, atomic_numbers=numbers, total_charge=charge, **self._options)
         self._force.setNonbondedMethod(PolarMPForce.PME if periodic else PolarMPForce.NoCutoff)
         self._force.setEwaldErrorTolerance(self._accuracy)
         self._force.setEpsInf(self._eps_inf)
@@ -149,18 +178,21 @@ class PolarMPCalculator(Calculator):
         self._context = openmm.Context(system, openmm.VerletIntegrator(1e-3), platform, self._properties)
 
     def _add_moments(self, atoms: ase.Atoms, rotation: NDArray[np.float64], periodic: bool) -> None:
-        """Physical charges and polarizability, and the dipole of a structure that is not periodic, about the origin."""
+        """Physical charges, and the dipole of a structure that is not periodic, about the origin."""
         step = self._force.getStepData(self._context)
         charges = step.charges + step.induced_charges
         self.results["charges"] = step.field_scale * charges
-        positions = self._context.getState(positions=True).getPositions(asNumpy=True)._value
-        polarizability = system_polarizability(self._force, self._context, positions) / units.POLARIZABILITY_TO_OPENMM
-        self.results["polarizability"] = step.field_scale**2 * rotation.T @ polarizability @ rotation
         if not periodic:
             dipoles = (step.dipoles + step.induced_dipoles).sum(0) / units.DIPOLE_TO_OPENMM
             arms = arms_of_softness(self._force, step.softness, atoms.positions)
             of_charges = step.charges @ atoms.positions + step.induced_charges @ arms
             self.results["dipole"] = step.field_scale * (of_charges + dipoles @ rotation)
+
+    def _add_polarizability(self, rotation: NDArray[np.float64]) -> None:
+        scale = self._force.getStepData(self._context).field_scale
+        positions = self._context.getState(positions=True).getPositions(asNumpy=True)._value
+        polarizability = system_polarizability(self._force, self._context, positions) / units.POLARIZABILITY_TO_OPENMM
+        self.results["polarizability"] = scale**2 * rotation.T @ polarizability @ rotation
 
     def _stress(self, atoms: ase.Atoms) -> NDArray[np.float64]:
         """Derivative of the energy by strain over the volume, by torch."""
@@ -182,7 +214,7 @@ class PolarMPCalculator(Calculator):
             torch.tensor(atoms.numbers, dtype=torch.long),
             cell @ deformation,
             edges=batched_pairs(positions, model.cutoff, cell),
-            total_charge=self._options["total_charge"],
+            total_charge=self._total_charge(atoms),
             multiplicity=self._options["multiplicity"],
         )
         (gradient,) = torch.autograd.grad(energy, strain)

@@ -24,6 +24,7 @@ def set_external_field(context: openmm.Context, field: Any) -> None:
     Parameters
     ----------
     context : openmm.Context
+        One from `find_force` that stands inside of another, which would overwrite its field, sets that of both.
     field : three numbers in V/nm, or a Quantity
         In any unit of a field (V/nm, V/A, V/m) or of force by charge (kJ/mol/nm/e).
 
@@ -40,8 +41,11 @@ def set_external_field(context: openmm.Context, field: Any) -> None:
         raise ValueError(sentence)
     if PARAMETERS[0] not in context.getParameters():
         raise ValueError(f"the Context has no parameter {PARAMETERS[0]!r}; one with a PolarMPForce is accepted")
-    for name, value in zip(PARAMETERS, values, strict=True):
-        context.setParameter(name, float(value))
+    around: openmm.Context | None = context
+    while around is not None:
+        for name, value in zip(PARAMETERS, values, strict=True):
+            around.setParameter(name, float(value))
+        around = getattr(around, "_owner", None)  # as `find_forces` says it
 
 
 def external_field(context: openmm.Context) -> np.ndarray:

@@ -11,7 +11,9 @@ from openmm_polarmp import moments
 
 
 class FixedMultipoles:
-    """Atomic moments that are fixed in the laboratory frame, in the model's units (A, e, eV).
+    """Atomic moments that are fixed in the laboratory frame.
+
+    Numbers are in the model's units (A, e, eV); quantities with units, such as dipoles in e nm, are converted.
 
     Parameters
     ----------
@@ -35,7 +37,7 @@ class FixedMultipoles:
         softness: ArrayLike | None = None,
         polarizability: ArrayLike | None = None,
     ) -> None:
-        self.charges = _numbers("charges", charges)
+        self.charges = _numbers(moments.CHARGES, charges)
         if self.charges.ndim != 1 or len(self.charges) == 0:
             raise ValueError(f"charges has shape {self.charges.shape}; [N] with N > 0 is accepted")
         self.dipoles = self._checked(moments.DIPOLES, dipoles)
@@ -66,7 +68,7 @@ class FixedMultipoles:
         """As [N, *shape of the moment], or None if there is none."""
         if values is None:
             return None
-        array, n = _numbers(moment.name, values), len(self)
+        array, n = _numbers(moment, values), len(self)
         if array.shape not in (shapes := moment.accepted_shapes(n)):
             accepted = " or ".join(str(list(s)) for s in shapes)
             raise ValueError(
@@ -77,9 +79,11 @@ class FixedMultipoles:
         return array.reshape(n) if moment.shape == () else array.reshape(n, 1, 1) * np.eye(3)
 
 
-def _numbers(name: str, values: Any) -> NDArray[np.float64]:
+def _numbers(moment: moments.Moment, values: Any) -> NDArray[np.float64]:
+    """In the model's unit."""
+    name, plain = moment.name, moment.in_model_units(values)
     try:
-        array = np.array(values, dtype=np.float64)
+        array = np.array(plain, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise TypeError(f"{name} cannot be read as an array of numbers: {error}") from None
     if not np.isfinite(array).all():

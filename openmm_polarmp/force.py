@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import openmm
@@ -13,10 +13,14 @@ from openmm import unit
 from openmm_polarmp import _polarmp, external_field, units
 from openmm_polarmp._arguments import constant, number, numbers, whole_number, whole_numbers
 from openmm_polarmp._born_charges import forces_per_field, induced_charge_part
+from openmm_polarmp._free_charge import require_polarization
 from openmm_polarmp._polarization import current_of_charges, current_of_dipoles, torch_charge_transfer
 from openmm_polarmp.fixed import FixedMultipoles
 from openmm_polarmp.moments import MOMENTS
 from openmm_polarmp.step_data import PairFlows, StepData
+
+if TYPE_CHECKING:
+    from openmm_polarmp.sources.settings import ModelSettings
 
 _EMPTY = '<Force type="PolarMPForce" version="1" forceGroup="0" name="PolarMPForce"><Particles/><Source kind=""><Properties/></Source></Force>'
 
@@ -57,7 +61,13 @@ class PolarMPForce(openmm.Force):
 
     def __init__(self, model: Any, **options: Any) -> None:
         self.this = openmm.XmlSerializer._deserializeForce(_EMPTY).this
-        self.setModel(model, **options)
+        self._set_source(model, **options).apply(self)
+
+    @classmethod
+    def _without_model(cls) -> PolarMPForce:
+        force = cls.__new__(cls)
+        force.this = openmm.XmlSerializer._deserializeForce(_EMPTY).this
+        return force
 
     # ---- identity ---------------------------------------------------------------------------------------------
 
@@ -82,30 +92,37 @@ class PolarMPForce(openmm.Force):
     # ---- the source -------------------------------------------------------------------------------------------
 
     def setModel(self, model: Any, **options: Any) -> None:
-        """Set where the moments come from. See the constructor."""
+        """Set where the moments come from. See the constructor.
+
+        A model brings its sigma, kMax, mutual polarization and, where charges follow from electronegativities, the total charge.
+        Those of the model before are given up, unless they were set to something else since; all other settings stay.
+        """
+        previous = getattr(self.getModel(), "settings", None)
+        settings = self._set_source(model, **options)
+        if previous is not None:
+            previous.remove(self, self._without_model())
+        settings.apply(self)
+
+    def _set_source(self, model: Any, **options: Any) -> ModelSettings:
+        """Set the source; returns the settings that its model brings."""
+        from openmm_polarmp.sources.settings import ModelSettings
+
         if isinstance(model, FixedMultipoles):
             if options:
                 raise TypeError(f"FixedMultipoles takes no options, but got {sorted(options)}")
             values = model.members()
             flat = [values[m.name].ravel().tolist() if m.name in values else [] for m in MOMENTS]
             _polarmp.set_fixed_source(self._address, *flat)
-            return
+            return ModelSettings()
         from openmm_polarmp.sources.registry import make_source
 
         described = make_source(model, **options)
         native = isinstance(described.source, _polarmp.NetworkSource)
         set_source = _polarmp.set_network_source if native else _polarmp.set_python_source
         set_source(self._address, described.source, described.kind, described.properties)
-        if described.sigma is not None:
-            self.setSigma(described.sigma * unit.angstrom)
-        if described.mutual:
-            self.setPolarizationType(self.Mutual)
-        if described.total_charge is not None and self.getFermiLevel() is None:
-            self.setTotalChargeConstraint(described.total_charge)
-        if described.k_max is not None:
-            self.setKMax(described.k_max / unit.angstrom)
         if described.periodic is not None:
             self.setNonbondedMethod(self.PME if described.periodic else self.NoCutoff)
+        return described.source.settings
 
     def getModel(self) -> Any:
         """The source of moments: `FixedMultipoles`, a `NativeSource`, or the object in torch that the force evaluates.
@@ -430,7 +447,8 @@ class PolarMPForce(openmm.Force):
         -------
         numpy.ndarray
             [13]: charge (e), dipole x y z (e nm), quadrupole xx xy xz yx yy yz zx zy zz (e nm^2, traceless), with respect
-            to the center of mass, as AmoebaMultipoleForce has it. In a periodic box only the lowest moment that
+            to the center of mass. The order is that of AmoebaMultipoleForce, which has debye and debye A, and quadrupoles 3/2 times
+            as large: ours are sum q (r r - r^2/3) of charges. In a periodic box only the lowest moment that
             does not vanish is well defined. Charge that neighbours have exchanged enters with their vectors (theory section 8).
         """
         step = self.getStepData(context)
@@ -448,6 +466,7 @@ class PolarMPForce(openmm.Force):
         Parameters
         ----------
         context : openmm.Context
+            Of the System, or that from `find_force` where the force stands inside of another.
         field : three numbers in V/nm, or a Quantity
             In any unit of a field. `Context.setParameter` would strip a unit in a way of its own.
         """
@@ -480,6 +499,8 @@ class PolarMPForce(openmm.Force):
         numpy.ndarray
             [N,3,3] in e: row = polarization, column = displacement. Scaled by s = sqrt(eps_e) with the force's epsInf.
         """
+        require_polarization(self, "Born charges are")
+        _ = self.getStepData(context).field_scale  # raises where there is none
         particles = self._particles_in(context)
         born = forces_per_field(context, particles, self.getForceGroup(), self.FIELD_PARAMETERS)
         if induced_charges and self.usesPeriodicBoundaryConditions():
@@ -526,19 +547,14 @@ class PolarMPForce(openmm.Force):
         numpy.ndarray
             [3] in e nm/ps, scaled by s = sqrt(eps_e) with the force's epsInf.
         """
-        if self.usesPeriodicBoundaryConditions() and (
-            self.getTotalChargeConstraint() or self.getFermiLevel() is not None
-        ):
-            raise ValueError(
-                "the polarization current is asked for in a periodic box with a total charge constraint or a Fermi level; it is "
-                "available with NoCutoff, because charge that moves any distance has no unique polarization in a box"
-            )
+        require_polarization(self, "the polarization current is")
         particles = self._particles_in(context)
         velocities = context.getState(velocities=True).getVelocities(asNumpy=True)._value[particles]
         step = self.getStepData(context)
+        scale = step.field_scale  # raises where there is none
         current = current_of_charges(step.local_charges, self.getChargeTransfer(context), velocities)
         current += current_of_dipoles(self, context, particles, velocities)
-        return step.field_scale * current
+        return scale * current
 
     def _particles_in(self, context: openmm.Context) -> list[int]:
         return self.getParticles() or list(range(context.getSystem().getNumParticles()))

@@ -107,6 +107,16 @@ class PolarMPPotentialImpl(MLPotentialImpl):
             settings = PotentialSettings.of({**self.defaults, **_known(args)})
         atoms = None if atoms is None else list(atoms)
         settings.source_options["total_charge"] = _total_charge(topology, system, atoms, settings.source_options)
+        self._add_force(topology, system, atoms, forceGroup, settings)
+
+    def _add_force(
+        self,
+        topology: openmm.app.Topology,
+        system: openmm.System,
+        atoms: Iterable[int] | None,
+        forceGroup: int,
+        settings: PotentialSettings,
+    ) -> None:
         # createSystem's System has no periodic force yet: the topology knows.
         periodic = topology.getPeriodicBoxVectors() is not None or system.usesPeriodicBoundaryConditions()
         force = self._force(topology, atoms, settings)
@@ -171,8 +181,10 @@ class PolarMPPotentialImpl(MLPotentialImpl):
 
         _check_keywords(args, (*KEYWORDS, *MECHANICAL_KEYWORDS))
         topology = mixed.marked(topology)
+        settings = PotentialSettings.of({**self.defaults, **_known(args)})
+        settings.source_options["total_charge"] = _total_charge(topology, system, atoms, settings.source_options)
         result = MechanicalEmbedding().createMixedSystem(
-            self, topology, system, atoms, forceGroup, interpolate, returnInfo=returnInfo, **args
+            _Subset(self, settings), topology, system, atoms, forceGroup, interpolate, returnInfo=returnInfo, **args
         )
         if returnInfo:
             mixed.unmark(result["topology"])
@@ -270,6 +282,25 @@ class PotentialSettings:
         settings = cls(**{name: keywords[name] for name in FORCE_KEYWORDS if name in keywords}, source_options=network)
         network["interaction_energy"] = settings.returnEnergyType == "interaction_energy"
         return settings
+
+
+@dataclass(frozen=True)
+class _Subset:
+    """What OpenMM-ML's mechanical embedding asks of a potential.
+
+    Its charge is known beforehand: with ``interpolate=True`` forces are added to a System without the force field.
+    """
+
+    potential: PolarMPPotentialImpl
+    settings: PotentialSettings
+
+    def getMLLongRange(self) -> bool | None:
+        return self.potential.getMLLongRange()
+
+    def addForces(
+        self, topology: openmm.app.Topology, system: openmm.System, atoms: list[int], forceGroup: int, **args: Any
+    ) -> None:
+        self.potential._add_force(topology, system, atoms, forceGroup, self.settings)
 
 
 KEYWORDS = (*FORCE_KEYWORDS, *NETWORK_KEYWORDS)

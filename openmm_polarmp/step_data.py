@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 
 from openmm_polarmp import units
 from openmm_polarmp.moments import CHARGES, DIPOLES, MOMENTS, SOFTNESS
+
+NO_SCALE = "with chi of 1 or more a response in one step would screen more than a whole field, and moments have no physical scale"
 
 
 @dataclass(frozen=True)
@@ -23,8 +26,8 @@ class StepData:
     ----------
     source_energy : float
         Short-range energy of the source, kJ/mol.
-    field_scale : float
-        s, by which physical moments are larger than these.
+    sqrt_eps_e : float
+        s, without a unit, by which physical moments are larger than these; NaN where there is none (`field_scale`).
     charges, induced_charges : array [N]
         e.
     local_charges : array [N]
@@ -51,7 +54,7 @@ class StepData:
     """
 
     source_energy: float
-    field_scale: float
+    sqrt_eps_e: float
     charges: NDArray[np.float64]
     local_charges: NDArray[np.float64]
     dipoles: NDArray[np.float64]
@@ -65,6 +68,21 @@ class StepData:
     gradients: dict[str, NDArray[np.float64]]
     iterations: int = 0
     fermi_levels: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+
+    @property
+    def field_scale(self) -> float:
+        """s, by which physical moments are larger than these.
+
+        Raises
+        ------
+        ValueError
+            If there is none, because a response in one step is too strong (theory.md section 6).
+        """
+        if math.isnan(self.sqrt_eps_e):
+            raise ValueError(
+                f"the scale of physical moments is asked for, but {NO_SCALE}; chi less than 1, or mutual polarization, is accepted"
+            )
+        return self.sqrt_eps_e
 
     def multipole_moments(self, r: NDArray[np.float64], flows: PairFlows) -> NDArray[np.float64]:
         """Charge (e), dipole (e nm) and traceless quadrupole (e nm^2) of all atoms at r [N,3] (nm) together, [13]."""
@@ -84,7 +102,7 @@ class StepData:
             iterations=values["iterations"],
             fermi_levels=values["fermi_levels"] * units.ENERGY_TO_OPENMM,
             source_energy=values["source_energy"] * units.ENERGY_TO_OPENMM,
-            field_scale=values["field_scale"],
+            sqrt_eps_e=values["field_scale"],
             local_charges=values["local_charges"] * CHARGES.to_openmm,
             induced_charges=values["induced_charges"] * CHARGES.to_openmm,
             induced_dipoles=values["induced_dipoles"] * DIPOLES.to_openmm,

@@ -15,13 +15,12 @@ IONS = {
 }
 """By element, for residues of a single atom; iron is known by its residue's name only."""
 
-BACKBONE = frozenset("ALA ARG ASN ASP CYS GLN GLU GLY HIS ILE LEU LYS MET PHE PRO SER THR TRP TYR VAL".split())
+BACKBONE = frozenset("ALA ARG ASN ASP CYM CYS GLN GLU GLY HIS ILE LEU LYS MET PHE PRO SER THR TRP TYR VAL".split())
 VARIANTS = {
     "ASH": "ASP",
     "GLH": "GLU",
     "LYN": "LYS",
     "CYX": "CYS",
-    "CYM": "CYS",
     "HID": "HIS",
     "HIE": "HIS",
     "HIP": "HIS",
@@ -100,6 +99,8 @@ def _side_chain(name: str, names: set[str]) -> int:
         return -1 if not names & {"HD1", "HD2"} else 0
     if name == "GLU":
         return -1 if not names & {"HE1", "HE2"} else 0
+    if name == "CYM":  # a cysteine without this hydrogen may have a disulfide bond: only the name tells a thiolate
+        return -1 if not names & {"HG", "HG1"} else 0
     if name == "LYS":
         return 1 if {"HZ1", "HZ2", "HZ3"} <= names else 0
     if name == "ARG":

@@ -72,7 +72,7 @@ class Table:
                 time = float(parts[self._places[0]])
                 if last is not None and abs(time - last - self.interval) > 0.02 * self.interval:
                     raise ValueError(
-                        f"path is {str(self.path)!r}, where {time:g} ps in row {count + 1} follows {last:g} ps; rows at "
+                        f"path is {str(self.path)!r}, where {time:.12g} ps in row {count + 1} follows {last:.12g} ps; rows at "
                         f"equal intervals, here {self.interval:g} ps, are accepted"
                     )
                 last = time

@@ -55,6 +55,13 @@ def run(options: argparse.Namespace) -> int:
         if has_column(options.polarizability, SCALE_COLUMN):  # not in files of earlier versions
             ratios = read_columns(options.polarizability, [SCALE_COLUMN])[1]
             ratio = float(after(options.skip, spacing, ratios, options.polarizability).mean())
+        elif chi >= 1:  # left out by the reporter; in a file of an earlier version it cannot be told from that
+            ratio = math.nan
+        if math.isnan(ratio):
+            raise ValueError(
+                f"{options.polarizability!r} lacks eps_e, which a response in one step does not have where chi is 1 or more (its mean is "
+                f"{chi:.4f}); chi less than 1, or mutual polarization, is accepted"
+            )
         eps_e = options.eps_inf * ratio
         print(f"chi = 4 pi k_e sum tr(alpha)/3 / V = {chi:.4f}; eps_e = {eps_e:.4f}")
         # theory.md section 6: ratio is 1 - chi or 1 / (1 + chi)

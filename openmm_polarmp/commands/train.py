@@ -18,7 +18,11 @@ def add(commands: argparse._SubParsersAction) -> None:
         run,
     )
     parser.add_argument("config", help="a YAML file (see openmm_polarmp/training/config.py)")
-    parser.add_argument("--restart", action="store_true", help="delete the run in the output folder and begin again")
+    parser.add_argument(
+        "--restart",
+        action="store_true",
+        help="delete the files of the run in the output folder, no others, and begin again",
+    )
     parser.add_argument("--quiet", action="store_true", help="print nothing")
 
 

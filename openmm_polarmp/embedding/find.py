@@ -26,7 +26,7 @@ def find_forces(context: openmm.Context) -> list[tuple[PolarMPForce, openmm.Cont
             found.append((cast, context))
         elif isinstance(force, openmm.CustomCVForce):
             inner = force.getInnerContext(context)
-            inner._owner = context  # it is the outer Context's
+            inner._owner = context  # whose it is, and whose parameters it takes
             found += find_forces(inner)
     return found
 

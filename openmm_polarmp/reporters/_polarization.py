@@ -51,8 +51,13 @@ class ChargePolarization:
         return self._value + exchanged
 
 
-def born_sum(context: openmm.Context, force: PolarMPForce, masses: NDArray[np.float64], field_scale: float) -> float:
-    """sum_i Z_i:Z_i / m_i over the atoms with a mass, e^2/Da, latent; in a box without the induced charges."""
+def born_sum(context: openmm.Context, force: PolarMPForce, masses: NDArray[np.float64], scale: float) -> float:
+    """sum_i Z_i:Z_i / m_i over the atoms with a mass, e^2/Da, latent; in a box without the induced charges.
+
+    NaN where the moments have no scale, so that there are no Born charges.
+    """
+    if np.isnan(scale):
+        return np.nan
     born = force.getBornEffectiveCharges(context, induced_charges=not force.usesPeriodicBoundaryConditions())
     moving = masses > 0
-    return float(((born[moving] ** 2).sum((1, 2)) / masses[moving]).sum() / field_scale**2)
+    return float(((born[moving] ** 2).sum((1, 2)) / masses[moving]).sum() / scale**2)

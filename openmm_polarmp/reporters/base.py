@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import os
+import warnings
 import weakref
+from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
 import openmm
+from openmm import unit
 
 from openmm_polarmp.embedding.find import find_forces
 from openmm_polarmp.external_field import warn_of_implausible_field
@@ -68,6 +73,10 @@ class ForceReporter:
     def _prepare(self, simulation: Any, force: PolarMPForce) -> None:
         """Look up what does not change."""
 
+    def _leave_out(self, columns: str, reason: str) -> None:
+        """Warn that a reporter writes no such columns."""
+        warnings.warn(f"{type(self).__name__} leaves out {columns}: {reason}", stacklevel=4)
+
     def _report(self, simulation: Any, state: openmm.State, force: PolarMPForce) -> None:
         raise NotImplementedError
 
@@ -75,25 +84,60 @@ class ForceReporter:
 class TextFile:
     """Lines of comma-separated values, flushed one by one: a kill loses nothing that was reported.
 
+    Whether it can be written shows at once; its columns, which may depend on the System, are told to `begin`.
+
     Parameters
     ----------
     file : str, os.PathLike or file object
         A path, whose file is closed with this object, or a file that stays open.
-    titles : sequence of str
-        Of the columns.
     append : bool
-        Continue a file. Its titles are written only if it is empty; a line that a kill has cut off is removed.
+        Continue a file; a line that a kill has cut off is removed.
     """
 
-    def __init__(self, file: str | os.PathLike[str] | TextIO, titles: list[str], append: bool = False) -> None:
+    def __init__(self, file: str | os.PathLike[str] | TextIO, append: bool = False) -> None:
+        self._begun = append
+        self._path: Path | None = None
         if isinstance(file, (str, os.PathLike)):
-            append = append and _whole_lines(Path(file)) > 0
-            self._file: TextIO = open(file, "a" if append else "w", encoding="utf-8")
+            self._path = Path(file)
+            self._begun = append and _whole_lines(self._path) > 0
+            self._file: TextIO = open(self._path, "a" if self._begun else "w", encoding="utf-8")
             weakref.finalize(self, self._file.close)
         else:
             self._file = file
-        if not append:
+
+    def begin(self, titles: Sequence[str]) -> dict[str, str] | None:
+        """Write the titles of the columns, or compare them with those of the file that is continued.
+
+        Returns
+        -------
+        dict or None
+            The last row that is there, by title; None if there is none.
+
+        Raises
+        ------
+        ValueError
+            If the file that is continued has other columns.
+        """
+        if not self._begun:
             self.write(*titles)
+            return None
+        if self._path is None:
+            return None
+        with self._path.open(encoding="utf-8", newline="") as stream:
+            rows = csv.reader(stream)
+            if next(rows) != list(titles):
+                raise ValueError(
+                    f"file is {str(self._path)!r} with other columns than this reporter writes; append=True needs a file with "
+                    f"the columns {', '.join(titles)}"
+                )
+            last = deque(rows, maxlen=1)
+        return dict(zip(titles, last[0], strict=True)) if last else None
+
+    def report(self, simulation: Any, state: openmm.State, *values: Any) -> None:
+        """Write one line that begins with the step and the time (ps)."""
+        time = state.getTime().value_in_unit(unit.picosecond)
+        # Twelve digits tell steps of 0.1 fs apart after 10 us.
+        self.write(simulation.currentStep, f"{time:.12g}", *values)
 
     def write(self, *values: Any) -> None:
         """Write one line."""

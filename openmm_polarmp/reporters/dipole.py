@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
@@ -13,6 +11,7 @@ import openmm
 from numpy.typing import NDArray
 from openmm import unit
 
+from openmm_polarmp._free_charge import REASON, has_polarization
 from openmm_polarmp._polarizability import arms_of_softness
 from openmm_polarmp.force import PolarMPForce
 from openmm_polarmp.molecules import joined_residues, molecular_dipoles, sums
@@ -26,6 +25,7 @@ from openmm_polarmp.reporters.columns import (
     POLARIZATION_COLUMNS,
     VOLUME_COLUMN,
 )
+from openmm_polarmp.step_data import NO_SCALE
 from openmm_polarmp.units import DEBYE_PER_E_NM
 
 HOST_PLATFORMS = ("Reference", "CPU")
@@ -68,6 +68,9 @@ class DipoleReporter(ForceReporter):
     summed from report to report, Z_i (r_i(t) - r_i(t')) with the mean of the charges' part of Z_i at both times: it contains
     charge that moves between molecules, and ions that travel. Induced charges are not in it (`getBornEffectiveCharges`). In a
     cluster it is sum (q + dq) r, dq about the centre of softness. All are latent quantities, not yet multiplied by s = sqrt(eps_e).
+
+    In a box whose charge moves freely (total charge constraint, Fermi level) neither exists, and with chi of 1 or more the f-sum
+    does not (theory.md sections 6 and 9): such columns are left out, with a warning.
     """
 
     def __init__(
@@ -78,16 +81,11 @@ class DipoleReporter(ForceReporter):
         current: bool | None = None,
     ) -> None:
         super().__init__(reportInterval)
-        if isinstance(file, (str, os.PathLike)) and not append:
-            Path(file).write_text(
-                "", encoding="utf-8"
-            )  # its columns depend on the System, whether it can be written does not
-        self._path, self._append, self._wants = file, append, current
-        self._file: TextFile | None = None
+        self._file, self._wants = TextFile(file, append), current
         self._polarization: ChargePolarization | None = None
         self._molecules: list[NDArray[np.int64]] = []
         self._masses = np.empty(0)
-        self._reports, self._born = 0, np.nan
+        self._reports, self._born, self._has_born = 0, np.nan, False
 
     def _prepare(self, simulation: Any, force: PolarMPForce) -> None:
         self._molecules = _molecules(simulation.topology, self._particles)
@@ -97,16 +95,22 @@ class DipoleReporter(ForceReporter):
         if wants is None:
             on_host = simulation.context.getPlatform().getName() in HOST_PLATFORMS
             wants = on_host and getattr(force.getModel(), "evaluator", "native") == "native"
+        if wants and not has_polarization(force):
+            self._leave_out("the polarization of charges and the f-sum", REASON)
+            wants = False
         if wants:
-            titles += [*POLARIZATION_COLUMNS, BORN_COLUMN]
-        last = _last_row(self._path, titles) if self._append else None
+            titles += POLARIZATION_COLUMNS
+            self._has_born = bool(np.isfinite(force.getStepData(self._context).sqrt_eps_e))
+            if self._has_born:
+                titles.append(BORN_COLUMN)
+            else:
+                self._leave_out("the f-sum", NO_SCALE)
+        last = self._file.begin(titles)
         if wants:
-            start = np.zeros(3) if last is None else np.array([last[column] for column in POLARIZATION_COLUMNS])
+            start = np.zeros(3) if last is None else np.array([float(last[column]) for column in POLARIZATION_COLUMNS])
             self._polarization = ChargePolarization(force, self._particles, start)
-        self._file = TextFile(self._path, titles, self._append)
 
     def _report(self, simulation: Any, state: openmm.State, force: PolarMPForce) -> None:
-        assert self._file is not None
         step = force.getStepData(self._context)
         positions = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)[self._particles]
         charges = step.charges + step.induced_charges
@@ -129,12 +133,12 @@ class DipoleReporter(ForceReporter):
         numbers += [volume, step.charges.sum(), molecular_charges.max()]
         if self._polarization is not None:
             numbers += list(self._polarization.at(self._context, step, positions))
+        if self._has_born:
             if self._reports % BORN_INTERVAL == 0:
-                self._born = born_sum(self._context, force, self._masses, step.field_scale)
+                self._born = born_sum(self._context, force, self._masses, step.sqrt_eps_e)
             numbers.append(self._born)
         self._reports += 1
-        time = state.getTime().value_in_unit(unit.picosecond)
-        self._file.write(simulation.currentStep, f"{time:.6g}", *(f"{x:.9g}" for x in numbers))
+        self._file.report(simulation, state, *(f"{x:.9g}" for x in numbers))
 
 
 def _molecules(topology: Any, particles: Sequence[int]) -> list[NDArray[np.int64]]:
@@ -143,19 +147,3 @@ def _molecules(topology: Any, particles: Sequence[int]) -> list[NDArray[np.int64
     residues = [[place[a.index] for a in r.atoms() if a.index in place] for r in topology.residues()]
     bonds = [(place[a.index], place[b.index]) for a, b in topology.bonds() if a.index in place and b.index in place]
     return joined_residues(residues, bonds, len(particles))
-
-
-def _last_row(file: str | os.PathLike[str] | TextIO, titles: list[str]) -> dict[str, float] | None:
-    """The last complete row of a file with these columns; None if there is none."""
-    if not isinstance(file, (str, os.PathLike)) or not Path(file).is_file():
-        return None
-    with Path(file).open(encoding="utf-8", newline="") as stream:
-        lines = [line for line in stream.read().splitlines(keepends=True) if line.endswith("\n")]
-    if lines and next(csv.reader(lines[:1])) != titles:
-        raise ValueError(
-            f"file is {str(file)!r} with other columns than this reporter writes; append=True needs a file with the same columns "
-            "(current=False for a file without the polarization of charges)"
-        )
-    if len(lines) < 2:
-        return None
-    return dict(zip(titles, map(float, lines[-1].split(",")), strict=True))

@@ -43,6 +43,8 @@ class ExtrapolationReporter(ForceReporter):
         the run; ``"record"``: neither, see `violations`.
     tolerance : float
         How much shorter or longer than in the data a distance may be, in nm.
+    append : bool
+        Continue an existing file.
 
     Attributes
     ----------
@@ -58,12 +60,15 @@ class ExtrapolationReporter(ForceReporter):
         reportInterval: int,
         action: str = "warn",
         tolerance: float = 0.005,
+        append: bool = False,
     ) -> None:
         if action not in ACTIONS:
             raise ValueError(f"action: expected one of {', '.join(ACTIONS)}, got {action!r}")
         super().__init__(reportInterval)
         self._action, self._tolerance = action, tolerance * units.ANGSTROM_PER_NM
-        self._file = None if file is None else TextFile(file, ["step", "time (ps)", "outside the training range"])
+        self._file = None if file is None else TextFile(file, append)
+        if self._file is not None:
+            self._file.begin(["step", "time (ps)", "outside the training range"])
         self.reports = self.violations = 0
 
     def describeNextReport(self, simulation: Any) -> dict[str, Any]:
@@ -88,10 +93,9 @@ class ExtrapolationReporter(ForceReporter):
         if not sentences:
             return
         self.violations += 1
-        time = state.getTime().value_in_unit(unit.picosecond)
         if self._file is not None:
             for sentence in sentences:
-                self._file.write(simulation.currentStep, f"{time:.6g}", f'"{sentence}"')
+                self._file.report(simulation, state, f'"{sentence}"')
         text = f"step {simulation.currentStep}: outside the model's training range: {'; '.join(sentences)}"
         if self._action == "raise":
             raise RuntimeError(text)

@@ -22,6 +22,7 @@ from openmm_polarmp.models.rung import Rung
 from openmm_polarmp.moments import MOMENTS
 from openmm_polarmp.sources.options import SourceOptions
 from openmm_polarmp.sources.protocol import MomentFlags
+from openmm_polarmp.sources.settings import ModelSettings
 
 if TYPE_CHECKING:
     from openmm_polarmp.models import PolarMPModel
@@ -41,6 +42,8 @@ class NativeSource(_polarmp.NetworkSource, MomentFlags):
     description : ModelDescription
         What the model file says of its model.
     options : SourceOptions
+    settings : ModelSettings
+        Of the force.
     moments : tuple of str
         Names of what the model gives.
     """
@@ -61,6 +64,12 @@ class NativeSource(_polarmp.NetworkSource, MomentFlags):
         except (KeyError, RuntimeError) as error:  # weights that are missing or of another shape
             raise ModelFileError(f"{contents.source}: the configuration does not describe a model: {error}") from error
         self.description, self.options = description, options
+        self.settings = ModelSettings(
+            description.sigma,
+            description.k_max,
+            config.mutual,
+            options.total_charge if description.rung.electronegativity else None,
+        )
         self.moments = description.rung.moments
         self.has_flows = description.config.has_flows
         self.has_conductance = description.rung.conductance

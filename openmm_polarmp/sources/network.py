@@ -28,6 +28,7 @@ from openmm_polarmp.sources.equilibration import without_electronegativities
 from openmm_polarmp.sources.flows import FlowState, PairArrays, let_flow, pair_arrays
 from openmm_polarmp.sources.options import SourceOptions
 from openmm_polarmp.sources.protocol import Buffers, MomentFlags
+from openmm_polarmp.sources.settings import ModelSettings
 from openmm_polarmp.sources.torch_models import without_atomic_energies
 
 LARGEST_CHANGE = 0.01
@@ -53,6 +54,8 @@ class TorchSource(MomentFlags):
     ----------
     model : PolarMPModel
     options : SourceOptions
+    settings : ModelSettings
+        Of the force.
     moments : tuple of str
         Names of what the model gives.
     """
@@ -73,6 +76,12 @@ class TorchSource(MomentFlags):
         check_tensor_products(self.options.tensor_products)
         model = model if isinstance(model, PolarMPModel) else PolarMPModel(model)
         self.model = without_atomic_energies(model) if self.options.interaction_energy else model
+        self.settings = ModelSettings(
+            self.model.sigma,
+            self.model.k_max,
+            self.model.mutual is not None,
+            self.options.total_charge if self.model.equilibrates_charges else None,
+        )
         species = torch.tensor(self.options.atomic_numbers, dtype=torch.long)
         self.model.check_species(species)
         self.model.check_formal_charges(species, self.options.total_charge)

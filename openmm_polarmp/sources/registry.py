@@ -36,7 +36,7 @@ _keys = itertools.count()
 
 @dataclass(frozen=True)
 class DescribedSource:
-    """A source, its description in XML, and the settings of the force that its model brings along.
+    """A source, and its description in XML.
 
     Attributes
     ----------
@@ -45,26 +45,14 @@ class DescribedSource:
         Of the description: ``"file"``, ``"bytes"``, ``"torchscript"`` or ``"object"``.
     properties : dict
         The description.
-    sigma : float or None
-        Width of the pair kernel, A; None: the force's.
-    k_max : float or None
-        Hard limit of the reciprocal sum, 1/A; None: the force's.
     periodic : bool or None
         Whether the particles fill a periodic box; None: as the force has it.
-    mutual : bool
-        Whether induced moments feel each other.
-    total_charge : float or None
-        Charge of all particles together, e, where charges follow from electronegativities; None: the source's charges have theirs.
     """
 
     source: Any
     kind: str
     properties: dict[str, str]
-    sigma: float | None
-    k_max: float | None
     periodic: bool | None = None
-    mutual: bool = False
-    total_charge: float | None = None
 
 
 def make_source(
@@ -116,18 +104,8 @@ def _from_file(
         kind = "file"
         properties.update(path=contents.location, sha256=contents.sha256)
     if options.evaluator == "native":
-        native = NativeSource(contents, options)
-        description = native.description
-        return DescribedSource(
-            native,
-            kind,
-            properties,
-            description.sigma,
-            description.k_max,
-            mutual=description.config.mutual,
-            total_charge=options.total_charge if description.rung.electronegativity else None,
-        )
-    return _described(_torch(model or contents, options, obstacles), kind, properties)
+        return DescribedSource(NativeSource(contents, options), kind, properties)
+    return DescribedSource(_torch(model or contents, options, obstacles), kind, properties)
 
 
 def _from_object(module: Any, options: SourceOptions) -> DescribedSource:
@@ -150,21 +128,7 @@ def _from_object(module: Any, options: SourceOptions) -> DescribedSource:
         key = f"{os.getpid()}-{next(_keys)}"
         _objects[key] = model
     properties = {"options": options.to_json(), "key": key}
-    return _described(_torch(model, options), "object", properties)
-
-
-def _described(source: TorchSource, kind: str, properties: dict[str, str]) -> DescribedSource:
-    """A source in torch, and what its model brings along."""
-    model = source.model
-    return DescribedSource(
-        source,
-        kind,
-        properties,
-        model.sigma,
-        model.k_max,
-        mutual=model.mutual is not None,
-        total_charge=source.options.total_charge if model.equilibrates_charges else None,
-    )
+    return DescribedSource(_torch(model, options), "object", properties)
 
 
 def _is_torchforce(model: Any) -> bool:
@@ -203,7 +167,7 @@ def _torchscript(
         "content": base64.b64encode(to_bytes(source.module)).decode(),
         "num_particles": str(source.num_particles),
     }
-    return DescribedSource(source, "torchscript", properties, source.sigma, source.k_max, periodic)
+    return DescribedSource(source, "torchscript", properties, periodic)
 
 
 def create_source(kind: str, properties: dict[str, str]) -> Any:

@@ -13,6 +13,7 @@ from openmm_polarmp.models.model import NetworkResult
 from openmm_polarmp.sources.buffers import not_finite, write_forces, write_moments
 from openmm_polarmp.sources.protocol import Buffers, MomentFlags
 from openmm_polarmp.sources.script_outputs import read_outputs
+from openmm_polarmp.sources.settings import ModelSettings
 
 TRIAL_SPACING = 3.0  # A, of the lattice of atoms for which a module is evaluated to see what it returns
 
@@ -51,8 +52,10 @@ class TorchScriptSource(MomentFlags):
         self._schema: Any = module.forward.schema  # type: ignore[attr-defined]
         self.takes_box = len(self._schema.arguments) > 2
         sigma, k_max = getattr(module, "sigma", None), getattr(module, "k_max", 0.0)
-        self.sigma = None if sigma is None else float(sigma) * units.ANGSTROM_PER_NM  # A
-        self.k_max = float(k_max) / units.ANGSTROM_PER_NM or None  # 1/A
+        self.settings = ModelSettings(
+            None if sigma is None else float(sigma) * units.ANGSTROM_PER_NM,  # A
+            float(k_max) / units.ANGSTROM_PER_NM or None,  # 1/A
+        )
         self.total_charge = getattr(module, "total_charge", None)  # e
         self.reach = float(getattr(module, "reach", 0.0)) * units.ANGSTROM_PER_NM or None  # A
         self.moments = self._returned_moments()

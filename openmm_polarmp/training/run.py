@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import shlex
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from openmm_polarmp.models.electronegativity import reversed_signs
 from openmm_polarmp.training.config import TrainingConfig
 from openmm_polarmp.training.data import Structure
 from openmm_polarmp.training.evaluation import Comparison, compare
+from openmm_polarmp.training.folder import delete_run, write_config
 from openmm_polarmp.training.initial_energies import adapt_single_atoms
 from openmm_polarmp.training.parallel import Processes, processes
 from openmm_polarmp.training.prepare import (
@@ -61,7 +61,7 @@ def train(config: TrainingConfig, *, restart: bool = False, quiet: bool = False)
     config : TrainingConfig
         Configuration of the run.
     restart : bool
-        Delete a run in the output folder, finished or not, and begin again.
+        Delete the files of a run in the output folder, finished or not, and begin again; other files stay.
     quiet : bool
         Print nothing.
 
@@ -76,7 +76,9 @@ def train(config: TrainingConfig, *, restart: bool = False, quiet: bool = False)
     check_units(frames, config)
     with processes(config.device) as group:
         if group.first:
-            _prepare_folder(folder, restart)
+            if restart:
+                delete_run(config)
+            folder.mkdir(parents=True, exist_ok=True)
         group.wait()
         result = _run(folder, config, frames, group, quiet)
         group.wait()  # no process closes its connections while another still works
@@ -85,8 +87,6 @@ def train(config: TrainingConfig, *, restart: bool = False, quiet: bool = False)
 
 def _run(folder: Path, config: TrainingConfig, frames: Frames, group: Processes, quiet: bool) -> TrainingResult | None:
     """Train; the first process also evaluates and reports."""
-    import yaml
-
     model = build_model(config, frames.train)
     other_level = None if config.model.start is None else adapt_single_atoms(model, frames.train)
     use_tensor_products(model.network, config.tensor_products)
@@ -96,7 +96,7 @@ def _run(folder: Path, config: TrainingConfig, frames: Frames, group: Processes,
     model.training_range = covered if config.model.start is None else model.training_range.extended(covered)
     trainer = Trainer(config, model, training, validation, frames.fingerprint(), group, quiet)
     if group.first:
-        (folder / "config.yaml").write_text(yaml.safe_dump(config.to_dict(), sort_keys=False))
+        write_config(config)
     if trainer.resumed:
         trainer.progress.message(f"continuing after step {trainer.step} of {trainer.total_steps}")
     else:
@@ -115,12 +115,6 @@ def _run(folder: Path, config: TrainingConfig, frames: Frames, group: Processes,
         return None
     test = structures(frames.test, model.cutoff, config.precision)
     return _finish(folder, config, trainer, {"validation": validation, "test": test}, group.device)
-
-
-def _prepare_folder(folder: Path, restart: bool) -> None:
-    if restart and (folder / "checkpoint.pt").is_file():
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
 
 
 def _finish(

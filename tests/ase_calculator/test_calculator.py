@@ -107,6 +107,37 @@ def test_response_of_a_cluster(calculator):
     np.testing.assert_allclose(alpha, rotation.T @ found["polarizability"] @ rotation, atol=1e-6)
 
 
+def test_charges_of_a_box_without_a_polarizability(tmp_path):
+    """Charge that follows from electronegativities moves any distance in a box, but where it is is known."""
+    tiny_model(rung="qeq").double().save(tmp_path / "qeq.polarmp")
+    atoms = box()
+    atoms.calc = PolarMPCalculator(tmp_path / "qeq.polarmp", platform="Reference")
+    assert atoms.get_charges().sum() == pytest.approx(0, abs=1e-6)
+    with pytest.raises(ValueError, match="the polarizability is asked for, but in a periodic box"):
+        atoms.calc.get_property("polarizability", atoms)
+
+
+def test_the_charge_of_a_structure(path):
+    """The calculator's, or that in the structure's info, whose change ASE does not see by itself."""
+    charged = {charge: PolarMPCalculator(path, platform="Reference", charge=charge) for charge in (0.0, 1.0)}
+    expected = {charge: calculator.get_property("energy", dimer()) for charge, calculator in charged.items()}
+    assert abs(expected[1.0] - expected[0.0]) > 1e-3
+    atoms = dimer()
+    atoms.calc = PolarMPCalculator(path, platform="Reference")
+    for charge in (None, 1.0, 0.0, 1):
+        if charge is not None:
+            atoms.info["total_charge"] = charge
+        assert atoms.get_potential_energy() == pytest.approx(expected[charge or 0.0], abs=1e-9)
+    assert charged[1.0].get_property("energy", atoms) == pytest.approx(expected[1.0])
+    with pytest.raises(ValueError, match="charge is 0, but the structure's info has a total_charge of 1; the same"):
+        charged[0.0].get_property("energy", atoms)
+    cell = box()
+    cell.info["total_charge"] = 1.0
+    stress = PolarMPCalculator(path, platform="Reference").get_stress(cell)
+    np.testing.assert_allclose(stress, PolarMPCalculator(path, platform="Reference", charge=1.0).get_stress(box()))
+    assert np.abs(stress - PolarMPCalculator(path, platform="Reference").get_stress(box())).max() > 1e-6
+
+
 def test_what_is_not_there(calculator, path):
     atoms = dimer()
     with pytest.raises(PropertyNotImplementedError, match="stress: structures that are periodic"):

@@ -168,3 +168,11 @@ def test_refusals(choice):
     force.setBoundary("vacuum")
     with pytest.raises(openmm.OpenMMException, match="boundary is 'vacuum' without a periodic box"):
         choice.context(make_system(2, None, force))
+
+
+def test_a_context_refuses_what_its_making_refuses():
+    force = PolarMPForce(FixedMultipoles([1.0, -1.0]))
+    context = REFERENCE.context(make_system(2, None, force), positions=[[0, 0, 0], [0.5, 0, 0]])
+    force.setBoundary("slab_z")
+    with pytest.raises(openmm.OpenMMException, match="boundary is 'slab_z' without a periodic box"):
+        force.updateParametersInContext(context)

@@ -7,7 +7,7 @@ from openmm import app, unit
 from support.systems import CUBIC, TRICLINIC, energy_and_forces, evaluate, make_force, make_system, random_atoms
 
 import openmm_polarmp._platforms.loading as plugin
-from openmm_polarmp import FixedMultipoles, PolarMPForce
+from openmm_polarmp import FixedMultipoles, PolarMPForce, units
 
 ONE = np.ones(2)
 
@@ -30,6 +30,28 @@ ONE = np.ones(2)
 def test_fixed_multipoles(arguments, message):
     with pytest.raises((ValueError, TypeError), match=message):
         FixedMultipoles(*arguments)
+
+
+def test_fixed_multipoles_with_units():
+    """Quantities become what the same numbers in the model's units are; those of another kind are refused."""
+    e, nm, mole = unit.elementary_charge, unit.nanometer, unit.AVOGADRO_CONSTANT_NA
+    eV = units.EV_TO_KJ_PER_MOL * unit.kilojoule_per_mole
+    atoms = random_atoms(3, CUBIC)
+    given = FixedMultipoles(
+        [q * e for q in atoms.charges],
+        0.1 * atoms.dipoles * (e * nm),
+        0.01 * atoms.quadrupoles * (e * nm**2),
+        atoms.softness * e**2 / (eV / mole),
+        unit.Quantity(0.01 * atoms.polarizability / units.EV_TO_KJ_PER_MOL, e**2 * nm**2 / unit.kilojoule_per_mole),
+    )
+    for name, values in atoms.moments().members().items():
+        np.testing.assert_allclose(given.members()[name], values, rtol=1e-10)
+    # OpenMM's debye is larger by 1.6e-4.
+    np.testing.assert_allclose(
+        FixedMultipoles(ONE, np.eye(3)[:2] * unit.debye).dipoles, units.DEBYE * np.eye(3)[:2], rtol=2e-4
+    )
+    with pytest.raises(ValueError, match=r"dipoles is in elementary charge; .* are accepted"):
+        FixedMultipoles(ONE, np.eye(3)[:2] * e)
 
 
 @pytest.mark.parametrize(

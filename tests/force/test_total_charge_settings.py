@@ -22,7 +22,7 @@ def test_a_field_in_a_box_is_refused(setting):
     force.setExternalField(context, FIELD)
     with pytest.raises(openmm.OpenMMException, match="field is accepted with NoCutoff"):
         context.getState(energy=True)
-    with pytest.raises(ValueError, match=r"polarization current .* is available with NoCutoff"):
+    with pytest.raises(ValueError, match=r"polarization current is asked for, but in .* NoCutoff is accepted"):
         force.getPolarizationCurrent(context)
     force.setTotalChargeConstraint(None)
     force.setFermiLevel(None)

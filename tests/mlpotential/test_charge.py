@@ -7,8 +7,10 @@ from openmm import app, unit
 from openmmml import MLPotential
 from support.models import tiny_model
 from support.peptide import solvated_dipeptide
+from support.platforms import REFERENCE
 from support.systems import force_in
 
+from openmm_polarmp.embedding.find import find_force
 from openmm_polarmp.topology_charge import expected_charge
 
 SIDE_CHAINS = {
@@ -16,6 +18,9 @@ SIDE_CHAINS = {
     ("ASP", ("HD2",)): 0,
     ("GLU", ()): -1,
     ("GLH", ("HE2",)): 0,
+    ("CYM", ("CB", "SG")): -1,
+    ("CYX", ("CB", "SG")): 0,
+    ("CYS", ("CB", "SG", "HG")): 0,
     ("LYS", ("HZ1", "HZ2", "HZ3")): 1,
     ("LYN", ("HZ2", "HZ3")): 0,
     ("ARG", ("HE", "HH11", "HH12", "HH21", "HH22")): 1,
@@ -106,7 +111,8 @@ def test_a_forgotten_charge_is_warned_of():
         charge_of(topology_of(("LIG", ("O1", "H1"))), charge="auto")
 
 
-def test_the_force_field_of_a_mixed_system_knows():
+@pytest.mark.parametrize("interpolate", [False, True])
+def test_the_force_field_of_a_mixed_system_knows(interpolate):
     topology, _ = solvated_dipeptide(edge=1.4, ion_pairs=1)
     forcefield = app.ForceField("amber14-all.xml", "amber14/tip3p.xml")
     mm = forcefield.createSystem(topology, nonbondedMethod=app.PME, nonbondedCutoff=0.6 * unit.nanometer)
@@ -114,8 +120,14 @@ def test_the_force_field_of_a_mixed_system_knows():
     for residue in topology.residues():
         residue.name = "XYZ"  # names do not help
     model = tiny_model((1, 6, 7, 8, 11, 17), "qu")
-    system = MLPotential("polarmp", modelPath=model).createMixedSystem(topology, mm, ions, charge="auto")
-    assert force_in(system).getModel().options.total_charge == 1
+    potential = MLPotential("polarmp", modelPath=model)
+    options = {"charge": "auto", "interpolate": interpolate}
+    context = REFERENCE.context(potential.createMixedSystem(topology, mm, ions, **options))
+    force, _ = find_force(context)
+    assert force.getModel().options.total_charge == 1
+    with pytest.warns(UserWarning, match="gives the model's atoms a charge of 1 e, but charge=0") as found:
+        potential.createMixedSystem(topology, mm, ions, interpolate=interpolate)
+    assert len(found) == 1
 
 
 def test_a_misspelled_keyword():

@@ -77,15 +77,20 @@ def test_a_slow_run_is_written_before_its_chunk_is_full(tmp_path, monkeypatch):
 def test_a_file_that_is_continued(tmp_path):
     path = tmp_path / "d.csv"
     for _ in range(2):  # the first finds no file
-        file = TextFile(path, ["step", "x"], append=True)
+        file = TextFile(path, append=True)
+        last = file.begin(["step", "x"])
         file.write(1, 2)
         del file
+    assert last == {"step": "1", "x": "2"}
     with path.open("a") as stream:
         stream.write("2,")  # as a kill leaves it
-    file = TextFile(path, ["step", "x"], append=True)
+    file = TextFile(path, append=True)
+    file.begin(["step", "x"])
     file.write(3, 4)
     assert path.read_text().splitlines() == ["step,x", "1,2", "1,2", "3,4"]
-    PolarizabilityReporter(path, 1)  # a path as an object; without append it begins anew
-    assert path.read_text().startswith("step,time (ps),")
-    DipoleReporter(path, 1)  # its columns depend on the System
-    assert path.read_text() == ""
+    with pytest.raises(ValueError, match="with other columns than this reporter writes"):
+        TextFile(path, append=True).begin(["step", "y"])
+    for reporter in (DipoleReporter, PolarizabilityReporter):  # their columns depend on the System
+        path.write_text("step,x\n")
+        reporter(path, 1)  # a path as an object; without append it begins anew
+        assert path.read_text() == ""

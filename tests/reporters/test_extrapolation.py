@@ -68,6 +68,14 @@ def test_a_short_distance_across_the_box_is_seen():
     assert alone.violations == 0
 
 
+def test_a_file_is_continued(tmp_path):
+    path = tmp_path / "x.csv"
+    closest = TrainingRange({(1, 1): 0.5, (1, 8): 1.0, (8, 8): 1.0}, None)  # water's O-H: 0.957 A
+    for append in (False, True):
+        simulate(closest, ExtrapolationReporter(path, 1, action="record", tolerance=0.0, append=append), steps=1)
+    assert [line.split(",")[0] for line in path.read_text().splitlines()] == ["step", "1", "1"]
+
+
 def test_a_large_force_can_end_the_run():
     simulation = simulate(FAR, ExtrapolationReporter(None, 1, action="record"), steps=1)
     _, forces = energy_and_forces(simulation.context)

@@ -13,6 +13,7 @@ from support.systems import force_in
 from support.water import water
 
 from openmm_polarmp import units
+from openmm_polarmp.analysis import read_columns
 from openmm_polarmp.reporters import DipoleReporter, MultipoleFile, MultipoleReporter, PolarizabilityReporter
 from openmm_polarmp.reporters.columns import CHARGE_COLUMNS, DIPOLE_COLUMNS, MEAN_COLUMN, POLARIZATION_COLUMNS
 
@@ -159,6 +160,23 @@ def test_reports_change_nothing(model, periodic):
     np.testing.assert_allclose(positions[0], positions[1], atol=1e-6)
     parameters = [dict(s.context.getParameters()) for s, _ in runs]
     assert parameters[0] == parameters[1]
+
+
+@pytest.mark.parametrize("make", [DipoleReporter, PolarizabilityReporter])
+@pytest.mark.parametrize("nanoseconds", [1.0, 2000.0])
+def test_times_of_long_runs_stay_apart(model, make, nanoseconds, tmp_path):
+    """Rows of a run that has gone on for so long have equal intervals."""
+    path = tmp_path / "x.csv"
+    topology, system, positions = water_system(2, False, model)
+    simulation = app.Simulation(
+        topology, system, openmm.VerletIntegrator(0.0005), openmm.Platform.getPlatformByName("Reference")
+    )
+    simulation.context.setPositions(positions)
+    simulation.context.setTime(1000 * nanoseconds)
+    simulation.reporters.append(make(path, 1))
+    simulation.step(4)
+    interval, rows = read_columns(path, ["step"])
+    assert interval == pytest.approx(0.0005, rel=1e-2) and rows[:, 0].tolist() == [1, 2, 3, 4]
 
 
 def test_a_file_is_continued(model, tmp_path):

@@ -57,7 +57,7 @@ simulation.reporters += [
     ExtrapolationReporter("outside.csv", 1, action="record"),
 ]
 simulation.step(2)
-force = next(PolarMPForce.cast(f) for f in system.getForces() if PolarMPForce.isinstance(f))
+force = next(PolarMPForce.cast(f) for f in simulation.system.getForces() if PolarMPForce.isinstance(f))
 assert len(force.getBornEffectiveCharges(simulation.context, induced_charges=False)) == 81
 assert force.getModel().description.training_range.smallest_distances
 print(force.getModel().evaluator, sys.modules.get("torch"), sys.modules.get("e3nn"))

@@ -26,23 +26,28 @@ def write_data(path, count=6, **options):
     return path
 
 
-def configure(folder, **changes):
-    """A short run of a small network in double precision, in which every part can be replaced."""
-    values = {
+def values():
+    """Of a configuration file."""
+    return {
         "data": {"train": ["ions.extxyz"], "validation": 2},
         "output": "run",
         "model": SMALL,
         "optimizer": {"epochs": 2, "learning_rate": 0.01, "batch_size": 2, "hold_charges": 3},
         "precision": "double",
     }
+
+
+def configure(folder, **changes):
+    """A short run of a small network in double precision, in which every part can be replaced."""
+    settings = values()
     for name, change in changes.items():
-        values[name] = {**values[name], **change} if isinstance(values.get(name), dict) else change
+        settings[name] = {**settings[name], **change} if isinstance(settings.get(name), dict) else change
     if not (folder / "ions.extxyz").exists():
         write_data(folder / "ions.extxyz")
-    return TrainingConfig.from_dict(values, folder)
+    return TrainingConfig.from_dict(settings, folder)
 
 
 @pytest.fixture
 def runs():
     """The helpers of this file."""
-    return SimpleNamespace(configure=configure, write_data=write_data, small=SMALL)
+    return SimpleNamespace(configure=configure, values=values, write_data=write_data, small=SMALL)

@@ -125,6 +125,35 @@ def test_another_configuration_or_other_data_do_not_go_on(tmp_path, runs):
     train(runs.configure(tmp_path), restart=True, quiet=True)
 
 
+def test_a_restart_deletes_nothing_but_the_run(tmp_path, runs):
+    """In the folder of the data and the configuration, with other files and another run below it."""
+    runs.write_data(tmp_path / "ions.extxyz")
+    (tmp_path / "config.yaml").write_text(
+        "# mine\n" + yaml.safe_dump({**runs.values(), "output": "."}, sort_keys=False), encoding="utf-8"
+    )
+    others = [tmp_path / name for name in ("ions.extxyz", "config.yaml", "notes.txt", "seed-1/q/checkpoint.pt")]
+    others.append(tmp_path / "tensorboard" / "layout.json")
+    for path in others[2:]:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("mine")
+    before = [path.read_bytes() for path in others]
+    config = TrainingConfig.read(tmp_path / "config.yaml")
+    first = train(config, quiet=True)
+    (tmp_path / "tensorboard" / "events.out.tfevents.1").write_text("the run's")
+    second = train(TrainingConfig.read(tmp_path / "config.yaml"), restart=True, quiet=True)
+    assert [row["seconds"] for row in first.rows] != [row["seconds"] for row in second.rows]
+    assert [path.read_bytes() for path in others] == before
+    assert not (tmp_path / "tensorboard" / "events.out.tfevents.1").exists()
+
+
+def test_a_restart_keeps_the_model_that_it_starts_from(tmp_path, runs):
+    train(runs.configure(tmp_path), quiet=True)
+    config = runs.configure(tmp_path, model={"start": str(tmp_path / "run" / "model.polarmp")})
+    with pytest.raises(ValueError, match="the model of the run that would be deleted"):
+        train(config, restart=True, quiet=True)
+    assert (tmp_path / "run" / "model.polarmp").is_file()
+
+
 def test_a_finished_run_goes_on_with_more_epochs(tmp_path, runs):
     first = train(runs.configure(tmp_path), quiet=True)
     epochs = len(first.rows)

@@ -14,6 +14,10 @@ from numpy.typing import NDArray
 
 PROVENANCE = ("method", "method_version", "method_settings")
 """Entries of a labelled frame's ``info`` that say where its labels come from."""
+RESPONSE = "method_response"
+"""Whether the response was asked for."""
+FAILED = "failed"
+"""Why a frame has no labels."""
 RESULTS = ("energy", "forces", "stress", "dipole", "born_charges", "polarizability")
 """Labels that a method may give; other ones, such as the molecules' charges, are the frame's."""
 
@@ -143,7 +147,7 @@ def with_labels(frame: ase.Atoms, labels: Labels, provenance: Provenance) -> ase
     if labels.stress is not None:
         results["stress"] = labels.stress
     labelled.calc = SinglePointCalculator(labelled, **results)
-    other = {"numbers", "positions", "bec", *RESULTS, *PROVENANCE}
+    other = {"numbers", "positions", "bec", *RESULTS, *PROVENANCE, RESPONSE, FAILED}
     labelled.info = {key: value for key, value in frame.info.items() if key not in other}
     for key, values in frame.arrays.items():
         if key not in other:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -11,17 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import ase
-import ase.io
 
+from openmm_polarmp.training.labelling.files import Task, sort
 from openmm_polarmp.training.labelling.methods import method_of
-from openmm_polarmp.training.labelling.protocol import (
-    PROVENANCE,
-    Labels,
-    Method,
-    NotConverged,
-    Provenance,
-    with_labels,
-)
+from openmm_polarmp.training.labelling.protocol import FAILED, Labels, Method, NotConverged, with_labels
 
 Results = list[Labels | NotConverged]
 
@@ -38,7 +30,8 @@ def label(
 ) -> list[int]:
     """Label frames, and write each to an extended XYZ file as soon as it is done.
 
-    A call with the same arguments continues after an interruption. Labelled frames keep their other entries of ``info``
+    A call with the same arguments continues after an interruption, one with other structures, another method or ``response``
+    is refused. Labelled frames keep their other entries of ``info``
     and their arrays, and ``info`` says which frame it was and by which method, version and settings it was labelled.
 
     Parameters
@@ -46,7 +39,8 @@ def label(
     frames : sequence of ase.Atoms
         Structures; a missing ``info["total_charge"]`` (e) is 0.
     out : str or Path
-        Extended XYZ file to write; OUT.failed beside it lists the frames that did not converge.
+        Extended XYZ file to write; OUT.failed beside it, of the same format, has the frames that did not converge, with the
+        reason as ``info["failed"]``.
     method : str
         One of `METHODS`, see `method_of`.
     response : bool
@@ -66,13 +60,12 @@ def label(
     if processes < 1:
         raise ValueError(f"processes is {processes}; a positive integer is accepted")
     chosen = method_of(method, **settings)
+    task = Task(frames, chosen.provenance, response)
     out, failures = Path(out), Path(f"{out}.failed")
-    done = set(finished(out, chosen.provenance)) if out.is_file() else set()
-    failed = {int(line.split()[0]) for line in failures.read_text().splitlines()} if failures.is_file() else set()
-    if stray := sorted(n for n in done | failed if n >= len(frames)):
-        raise ValueError(
-            f"out is {str(out)!r}, which has a frame {stray[0]}; files of these {len(frames)} frames are accepted"
-        )
+    done = task.done(out) if out.is_file() else set()
+    if not out.is_file():
+        failures.unlink(missing_ok=True)  # of a file that is gone
+    failed = task.failed(failures) if failures.is_file() else set()
     todo = [n for n in range(len(frames)) if n not in done and n not in failed]
     groups = _groups(frames, todo, chosen.atoms_at_once)
     if processes == 1:
@@ -85,17 +78,15 @@ def label(
         for number, result in zip(group, labels, strict=True):
             if isinstance(result, NotConverged):
                 failed.add(number)
-                with failures.open("a") as stream:
-                    stream.write(f"{number} {' '.join(str(result).split())}\n")
+                without_labels = frames[number].copy()
+                without_labels.info[FAILED] = " ".join(str(result).split())
+                task.append(failures, number, without_labels)
             else:
-                labelled = with_labels(frames[number], result, chosen.provenance)
-                labelled.info["frame"] = number
-                with out.open("a") as stream:
-                    stream.write(_text(labelled))
+                task.append(out, number, with_labels(frames[number], result, chosen.provenance))
             if progress is not None:
                 progress(number, f"not converged: {result}" if isinstance(result, NotConverged) else "done")
     if out.is_file():
-        _sort(out)
+        sort(out)
     return sorted(failed)
 
 
@@ -150,71 +141,3 @@ def _in_processes(
                 yield running.pop(future), future.result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _text(frame: ase.Atoms) -> str:
-    text = io.StringIO()
-    ase.io.write(text, frame, format="extxyz")
-    return text.getvalue()
-
-
-def _sort(out: Path) -> None:
-    """Write the frames of a file in the order of their numbers, if they are in another."""
-    numbers, texts = _read(out)
-    if numbers != sorted(numbers):
-        text = "".join(t for _, t in sorted(zip(numbers, texts, strict=True)))
-        new = out.with_name(out.name + ".sorted")
-        new.write_text(text)
-        new.replace(out)
-
-
-def finished(out: Path, provenance: Provenance) -> list[int]:
-    """Numbers of the complete frames in a file; an incomplete one at its end, from an interruption, is removed.
-
-    Parameters
-    ----------
-    out : Path
-        A file of `label`.
-    provenance : Provenance
-        What the frames must come from: labels of two methods in one file would train a model of neither.
-    """
-    numbers, texts = _read(out, provenance)
-    text = "".join(texts)
-    if len(text) < len(out.read_text()):
-        out.write_text(text)
-    return numbers
-
-
-def _read(out: Path, provenance: Provenance | None = None) -> tuple[list[int], list[str]]:
-    """Numbers and texts of the complete frames in a file, all from this method if one is told."""
-    lines = out.read_text().splitlines(keepends=True)
-    numbers: list[int] = []
-    texts: list[str] = []
-    at = 0
-    while at < len(lines):
-        size = lines[at].strip()
-        end = at + 2 + int(size) if size.isdigit() else len(lines) + 1
-        if end > len(lines) or not lines[end - 1].endswith("\n"):
-            break
-        text = "".join(lines[at:end])
-        (frame,) = ase.io.iread(io.StringIO(text), format="extxyz")
-        if "frame" not in frame.info:
-            raise ValueError(
-                f"out is {str(out)!r}, whose frame {len(numbers)} has no number; files of this command are accepted"
-            )
-        if provenance is not None and (other := _difference(frame, provenance)):
-            raise ValueError(
-                f"out is {str(out)!r}, whose frames have {other}; a new file, or the method that made this one, is accepted"
-            )
-        numbers.append(int(frame.info["frame"]))
-        texts.append(text)
-        at = end
-    return numbers, texts
-
-
-def _difference(frame: ase.Atoms, provenance: Provenance) -> str:
-    """The entry of a labelled frame that says that it comes from somewhere else; empty if none does."""
-    for entry, value in zip(PROVENANCE, provenance.entries(), strict=True):
-        if frame.info.get(entry, value) != value:
-            return f"{entry} {frame.info[entry]}, while {value} is asked for"
-    return ""

@@ -26,9 +26,7 @@ void PolarMPForceImpl::initialize(ContextImpl& context) {
     particles = owner.getParticles();
     numParticles = particles.empty() ? system.getNumParticles() : (int) particles.size();
     nonbondedMethod = owner.getNonbondedMethod();
-    checkSource();
-    checkBoundary();
-    checkTotalCharge();
+    checkSettings();
     checkEmbedding(system);
     embeddingParticles = owner.getEmbeddingParticles();
     for (int i = 0; i < system.getNumForces() && owner.getKMax() > 0 && owner.usesPeriodicBoundaryConditions(); i++)
@@ -37,6 +35,12 @@ void PolarMPForceImpl::initialize(ContextImpl& context) {
                  + " changes the box");
     kernel = context.getPlatform().createKernel(CalcPolarMPForceKernel::Name(), context);
     implementation(kernel).initialize(system, owner);
+}
+
+void PolarMPForceImpl::checkSettings() {
+    checkSource();
+    checkBoundary();
+    checkTotalCharge();
 }
 
 void PolarMPForceImpl::checkSource() const {
@@ -174,8 +178,7 @@ void PolarMPForceImpl::updateParametersInContext(ContextImpl& context) {
     if (owner.getEmbeddingParticles() != embeddingParticles)
         throw OpenMMException("PolarMPForce: the particles with embedding charges differ from those that the Context was created with; they can "
                               "only be changed by reinitializing the Context");
-    checkSource();
-    checkTotalCharge();
+    checkSettings();
     implementation(kernel).copyParametersToContext(context, owner);
     evaluated = false;
     context.systemChanged();

@@ -30,6 +30,8 @@ public:
 private:
     void ensureEvaluated(OpenMM::ContextImpl& context);
     /** Throws an exception unless the force's source describes as many particles as the force acts on. */
+    /** Of what may also change in a Context. */
+    void checkSettings();
     void checkSource() const;
     void checkBoundary() const;
     /** Throws an exception unless given total charges or a Fermi level can act. */
