@@ -66,6 +66,12 @@ def test_distorted_boxes():
             nearest = frame.get_all_distances(mic=True)[::3, ::3] + 9 * np.eye(27)
             assert 1.0 < nearest.min() < 2.7 and (bonds < 1).all()
     assert kinds == {"fold", "push", "shake"}
+    frame = script.folded(box, rng)
+    bonds, angles = load("minimize").shapes(frame.positions)
+    changed = (np.abs(frame.positions - box.positions).reshape(27, -1) > 1e-9).any(1)
+    assert 1 <= changed.sum() <= 3 and frame.info["kind"] == "folded"
+    assert (bonds[changed] >= 0.7).all() and (bonds[changed] <= 1.2).all()
+    assert (angles[changed] >= 14.9).all() and (angles[changed] <= 45.1).all()
 
 
 def test_whole_molecules():
