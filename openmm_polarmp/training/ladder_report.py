@@ -49,12 +49,18 @@ def over_sets(sets: dict[str, list[dict[str, Any]]]) -> str:
     for name in _labels(everything):
         having = {key: [run for run in runs if name in run] for key, runs in sets.items()}
         having = {key: runs for key, runs in having.items() if runs}
-        wide = max(24, *(len(key) + 2 for key in having))
-        lines += ["", f"{f'{name} ({UNITS[name][0]})':24}" + "".join(f"{key:>{wide}}" for key in having)]
+        rows = [[f"{name} ({UNITS[name][0]})", *having]]
         for rung in rungs:
             of_rung = [by_rung(runs).get(rung, []) for runs in having.values()]
-            values = [scatter([UNITS[name][1] * run[name]["rmse"] for run in runs]) for runs in of_rung]
-            lines.append(f"{rung:24}" + "".join(f"{value:>{wide}}" for value in values))
+            if any(of_rung):
+                rows.append(
+                    [rung, *(scatter([UNITS[name][1] * run[name]["rmse"] for run in runs]) for runs in of_rung)]
+                )
+        widths = [max(map(len, column)) + 2 for column in zip(*rows, strict=True)]
+        lines.append("")
+        for first, *values in rows:
+            cells = [f"{value:>{width}}" for value, width in zip(values, widths[1:], strict=True)]
+            lines.append(f"{first:{widths[0] - 2}}" + "".join(cells))
     return "\n".join(lines)
 
 

@@ -87,7 +87,6 @@ def test_a_table_over_sets():
     assert rows == [
         ["energy", "(meV/atom)", "water"],
         ["sr", "4"],
-        ["q", "-"],
         ["forces", "(meV/A)", "salt", "water"],
         ["sr", "-", "50"],
         ["q", "20", "+-", "14", "-"],
