@@ -199,6 +199,7 @@ class NetworkConfig(NetworkSettings):
                 f"{self.channels} channels",
             ),
             ("range of an atom", f"{self.layers * self.cutoff} A"),
+            ("limit of densities", "none" if self.density_limit is None else f"{self.density_limit:g}"),
             ("inputs", ", ".join(inputs)),
             ("repulsion", "ZBL" if self.zbl else "none"),
         ]
