@@ -121,11 +121,11 @@ class PolarMPNet(ExactConstants):
             self._l_features.append(products.l_out)
         self.zbl = ZBLRepulsion(list(config.species)) if config.zbl else None
 
-    def limit_densities(self, limit: float | None) -> None:
+    def limit_densities(self, density_limit: float | None) -> None:
         """Set the configuration's ``density_limit``. It has no weights, so that a trained network can get one, to be trained on."""
-        self.config = dataclasses.replace(self.config, density_limit=limit)
+        self.config = dataclasses.replace(self.config, density_limit=density_limit)
         for layer in (self.first, *self.layers):
-            layer.density_limit = limit
+            layer.density_limit = density_limit
 
     def _products(self, last: bool) -> Products:
         config = self.config
