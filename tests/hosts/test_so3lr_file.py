@@ -14,9 +14,17 @@ from support.processes import run_python
 from support.systems import energy_and_forces, force_in
 from support.water import water
 
-from openmm_polarmp import PolarMPForce, load_model, mlpotential
+from openmm_polarmp import PolarMPForce, load_model
 from openmm_polarmp.cli import main
-from openmm_polarmp.models import ModelDescription, ModelFileError, PolarMPModel, file, model_info, shipped_models
+from openmm_polarmp.models import (
+    ModelDescription,
+    ModelFileError,
+    PolarMPModel,
+    file,
+    model_info,
+    shipped,
+    shipped_models,
+)
 
 NUMBERS = [8, 1, 1] * 2
 
@@ -120,8 +128,8 @@ def test_elements():
 
 def test_it_is_chosen_by_name_only(monkeypatch):
     """Other projects' models are not what MLPotential('polarmp') means, even where no other knows an element."""
-    others = [name for name in mlpotential.shipped_models() if name != "polarmp-bio-fast"]
-    monkeypatch.setattr(mlpotential, "shipped_models", lambda: others)
+    others = [name for name in shipped_models() if name != "polarmp-bio-fast"]
+    monkeypatch.setattr(shipped, "shipped_models", lambda: others)
     topology = openmm.app.Topology()
     residue = topology.addResidue("PH3", topology.addChain())
     for symbol in ("P", "H", "H", "H"):
