@@ -17,6 +17,7 @@ from openmm import unit
 
 from openmm_polarmp import units
 from openmm_polarmp._extras import require_torch
+from openmm_polarmp._field_response import field_response
 from openmm_polarmp.fixed import FixedMultipoles
 from openmm_polarmp.step_data import StepData
 
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 
     from openmm_polarmp.electrostatics import Multipoles
 
-# V/nm. The energy is quadratic in the field, so that central differences are exact for any amplitude; this one lifts
-# the response far above the rounding of forces in single precision.
-AMPLITUDE = 10.0
 # Of the electrostatics that are differentiated: Born charges shall not be less accurate than this.
 LARGEST_ERROR = 1e-6
 
@@ -52,26 +50,15 @@ def forces_per_field(
     array [N,3,3]
         In e: row = field, column = force.
     """
-    present = {name: context.getParameter(name) for name in field_parameters}
 
-    def forces(name: str, value: float) -> NDArray[np.float64]:
-        context.setParameter(name, value)
+    def forces() -> NDArray[np.float64]:
         state = context.getState(forces=True, groups=1 << force_group)
-        return state.getForces(asNumpy=True).value_in_unit(unit.kilojoule_per_mole / unit.nanometer)[particles]
+        values = state.getForces(asNumpy=True).value_in_unit(unit.kilojoule_per_mole / unit.nanometer)
+        return np.asarray(values)[particles]
 
-    result = np.empty((len(particles), 3, 3))
-    try:
-        for name in field_parameters:
-            context.setParameter(name, 0.0)
-        for a, name in enumerate(field_parameters):
-            change = forces(name, AMPLITUDE) - forces(name, -AMPLITUDE)
-            context.setParameter(name, 0.0)
-            # (kJ/mol/nm) / (V/nm) -> e
-            result[:, a] = change / (2 * AMPLITUDE) * units.FIELD_TO_OPENMM / units.FORCE_TO_OPENMM
-    finally:
-        for name, value in present.items():
-            context.setParameter(name, value)
-    return result
+    # (kJ/mol/nm) / (V/nm) -> e
+    response = field_response(context, field_parameters, forces) * units.FIELD_TO_OPENMM / units.FORCE_TO_OPENMM
+    return response.transpose(1, 0, 2)
 
 
 def induced_charge_part(

@@ -9,13 +9,11 @@ import openmm
 from numpy.typing import NDArray
 
 from openmm_polarmp import units
+from openmm_polarmp._field_response import field_response
 from openmm_polarmp._free_charge import require_polarization
 
 if TYPE_CHECKING:
     from openmm_polarmp.force import PolarMPForce
-
-AMPLITUDE = 10.0
-"""V/nm. What a field induces is linear in it, so that differences are exact for any amplitude."""
 
 
 def arms_of_softness(
@@ -78,17 +76,5 @@ def system_polarizability(
         charges = data.induced_charges - flows.received(len(positions))
         return data.induced_dipoles.sum(0) + charges @ arms + flows.induced_charges @ flows.vectors
 
-    present = [context.getParameter(name) for name in force.FIELD_PARAMETERS]
-    columns = []
-    try:
-        for axis in np.eye(3):
-            dipoles = []
-            for sign in (1, -1):
-                for name, value in zip(force.FIELD_PARAMETERS, sign * AMPLITUDE * axis, strict=True):
-                    context.setParameter(name, value)
-                dipoles.append(induced_dipole())
-            columns.append((dipoles[0] - dipoles[1]) / (2 * AMPLITUDE * step.field_scale))
-    finally:
-        for name, value in zip(force.FIELD_PARAMETERS, present, strict=True):
-            context.setParameter(name, value)
-    return np.array(columns).T / units.POTENTIAL_TO_OPENMM  # e nm/(V/nm) -> e^2 nm^2/(kJ/mol)
+    response = field_response(context, force.FIELD_PARAMETERS, induced_dipole) / step.field_scale
+    return response.T / units.POTENTIAL_TO_OPENMM  # e nm/(V/nm) -> e^2 nm^2/(kJ/mol)
