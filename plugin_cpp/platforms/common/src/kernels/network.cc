@@ -191,25 +191,25 @@ DEVICE void writeChannel(const real* values, int count, int lane, GLOBAL real* a
 
 #ifdef PER_SQUARED_LIMIT
 /** Scales each degree of this channel's density so that its norm does not exceed the limit; returns the factors. */
-DEVICE void limitDensity(real* A, real* shortening) {
+DEVICE void limitDensity(real* A, real* factors) {
     for (int l = 0; l < MOST_DEGREES; l++) {
         real square = 0;
         for (int n = l*l; n < (l+1)*(l+1); n++)
             square += A[n]*A[n];
-        shortening[l] = 1/SQRT(1+square*PER_SQUARED_LIMIT);
+        factors[l] = 1/SQRT(1+square*PER_SQUARED_LIMIT);
         for (int n = l*l; n < (l+1)*(l+1); n++)
-            A[n] *= shortening[l];
+            A[n] *= factors[l];
     }
 }
 
 /** From derivatives by the limited density A to those by the density, in the same array: (g-A (A.g)/limit^2) times the factor. */
-DEVICE void limitDensityBackward(const real* A, const real* shortening, real* gradient) {
+DEVICE void limitDensityBackward(const real* A, const real* factors, real* gradient) {
     for (int l = 0; l < MOST_DEGREES; l++) {
         real along = 0;
         for (int n = l*l; n < (l+1)*(l+1); n++)
             along += A[n]*gradient[n];
         for (int n = l*l; n < (l+1)*(l+1); n++)
-            gradient[n] = shortening[l]*(gradient[n]-along*PER_SQUARED_LIMIT*A[n]);
+            gradient[n] = factors[l]*(gradient[n]-along*PER_SQUARED_LIMIT*A[n]);
     }
 }
 #endif

@@ -16,8 +16,8 @@ KERNEL void LAYER_FORWARD(GLOBAL const int* RESTRICT particles, GLOBAL const int
         real A[NUM_COMPONENTS], powers[NUM_POWERS*NUM_COMPONENTS+1], f[FEATURES], g[DEGREE+1], F[FEATURES];
         readChannel(&densities[(mm_long) place*NUM_COMPONENTS*CHANNELS], NUM_COMPONENTS, channel, A);
 #ifdef PER_SQUARED_LIMIT
-        real shortening[MOST_DEGREES];
-        limitDensity(A, shortening);
+        real factors[MOST_DEGREES];
+        limitDensity(A, factors);
 #endif
 #if LAYER > 0
         real M[NUM_COMPONENTS], before[PREVIOUS_SAVED], FBefore[PREVIOUS_FEATURES], joined[NUM_COMPONENTS] = {0};
@@ -28,7 +28,7 @@ KERNEL void LAYER_FORWARD(GLOBAL const int* RESTRICT particles, GLOBAL const int
         for (int n = 0; n < NUM_COMPONENTS; n++)
             A[n] = joined[n];
 #ifdef PER_SQUARED_LIMIT
-        limitDensity(A, shortening);
+        limitDensity(A, factors);
 #endif
 #endif
         PRODUCTS_FORWARD(A, powers, f, lane, channel, W, stage4);
@@ -43,7 +43,7 @@ KERNEL void LAYER_FORWARD(GLOBAL const int* RESTRICT particles, GLOBAL const int
         writeChannel(f, FEATURES, lane, target+SAVED_F*CHANNELS);
         writeChannel(g, DEGREE+1, lane, target+(SAVED_F+FEATURES)*CHANNELS);
 #ifdef PER_SQUARED_LIMIT
-        writeChannel(shortening, MOST_DEGREES, lane, target+(SAVED_F+FEATURES+DEGREE+1)*CHANNELS);
+        writeChannel(factors, MOST_DEGREES, lane, target+(SAVED_F+FEATURES+DEGREE+1)*CHANNELS);
 #endif
 #if LAYER+1 < LAYERS
         writeChannel(F, 1, lane, &invariants[((mm_long) place*(LAYERS-1)+LAYER)*CHANNELS]);
