@@ -113,12 +113,9 @@ def molecular_dipoles(positions: NDArray, charges: NDArray, dipoles: NDArray, mo
     molecules : sequence of array of int
         Indices of each molecule's atoms.
     """
-    order, sizes = np.concatenate(molecules), [len(atoms) for atoms in molecules]
-    starts = np.cumsum([0, *sizes[:-1]])
-    r = positions[order]
-    centers = np.add.reduceat(r, starts) / np.array(sizes)[:, None]
-    moments = charges[order, None] * (r - np.repeat(centers, sizes, axis=0)) + dipoles[order]
-    return np.asarray(np.add.reduceat(moments, starts))
+    q, r = np.asarray(charges, dtype=float)[:, None], np.asarray(positions, dtype=float)
+    centers = sums(r, molecules) / np.array([len(atoms) for atoms in molecules])[:, None]
+    return sums(q * r + dipoles, molecules) - sums(q, molecules) * centers
 
 
 def sums(values: NDArray, groups: Sequence[NDArray]) -> NDArray:
