@@ -1,4 +1,4 @@
-"""Ranges of the numbers in a configuration."""
+"""Ranges of numbers that a user gives, in a configuration or on the command line."""
 
 from __future__ import annotations
 

@@ -7,24 +7,26 @@ import math
 from collections.abc import Callable
 from typing import TypeVar
 
+from openmm_polarmp._ranges import NOT_NEGATIVE, OPTICAL_CONSTANT, POSITIVE, Range
+
 Number = TypeVar("Number", int, float)
 
 
-def _type(kind: type[Number], accepts: Callable[[Number], bool], accepted: str) -> Callable[[str], Number]:
+def _type(kind: type[Number], wanted: Range) -> Callable[[str], Number]:
     def read(text: str) -> Number:
         try:
             value = kind(text)
         except ValueError:
             value = None
-        if value is None or not math.isfinite(value) or not accepts(value):
-            raise argparse.ArgumentTypeError(f"{text!r} is given; {accepted} is accepted")
+        if value is None or not math.isfinite(value) or not wanted.accepts(value):
+            raise argparse.ArgumentTypeError(f"{text!r} is given; {wanted.accepted} is accepted")
         return value
 
     return read
 
 
-finite = _type(float, lambda value: True, "a number")
-positive = _type(float, lambda value: value > 0, "a positive number")
-not_negative = _type(float, lambda value: value >= 0, "zero or a positive number")
-optical_constant = _type(float, lambda value: value >= 1, "1, the optical dielectric constant of a vacuum, or more")
-count = _type(int, lambda value: value >= 1, "a positive integer")
+finite = _type(float, Range(lambda value: True, "a number"))
+positive = _type(float, POSITIVE)
+not_negative = _type(float, NOT_NEGATIVE)
+optical_constant = _type(float, OPTICAL_CONSTANT)
+count = _type(int, Range(lambda value: value >= 1, "a positive integer"))

@@ -14,9 +14,10 @@ from openmm_polarmp.hosts import HostedConfig, HostedNet
 from openmm_polarmp.hosts.config import head_degree
 from openmm_polarmp.hosts.registry import host_module
 from openmm_polarmp.models import PolarMPModel, load_model
-from openmm_polarmp.training.config import ModelConfig, TrainingConfig, build
+from openmm_polarmp.training.config import ModelConfig, TrainingConfig
 from openmm_polarmp.training.data import labels
 from openmm_polarmp.training.data.statistics import average_neighbors, single_atoms
+from openmm_polarmp.training.plain_values import build
 
 HEAD_SETTINGS = (
     "rung",
